@@ -1,0 +1,74 @@
+/**
+ * libc and kernel constants the `ffi/` layer passes down. `tests/ffi/constants_test.ts` checks every
+ * one against the x86-64 and the arm64 kernel headers, under the names the headers use.
+ *
+ * @module
+ */
+
+/** Constants with one value on every architecture netloom supports. */
+export const C = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+
+  AF_INET: 2,
+  AF_INET6: 10,
+  AF_NETLINK: 16,
+  SOCK_DGRAM: 2,
+  SOCK_RAW: 3,
+  SOCK_NONBLOCK: 0o4000,
+  SOCK_CLOEXEC: 0o2000000,
+  SOL_SOCKET: 1,
+  SO_SNDBUF: 7,
+  SO_RCVBUF: 8,
+  SO_RCVBUFFORCE: 33,
+  MSG_PEEK: 2,
+  MSG_TRUNC: 0x20,
+  MSG_DONTWAIT: 0x40,
+
+  CLONE_NEWNET: 0x40000000,
+  MS_BIND: 4096,
+  MS_REC: 16384,
+  MS_SHARED: 1 << 20,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MNT_DETACH: 2,
+
+  EPOLL_CLOEXEC: 0o2000000,
+  EPOLL_CTL_ADD: 1,
+  EPOLL_CTL_DEL: 2,
+  EPOLL_CTL_MOD: 3,
+  EPOLLIN: 0x1,
+  EPOLLOUT: 0x4,
+  EPOLLONESHOT: 1 << 30,
+  EFD_CLOEXEC: 0o2000000,
+  EFD_NONBLOCK: 0o4000,
+} as const;
+
+/** What differs between architectures. */
+export interface Architecture {
+  /** `open(2)`: fail unless the path is a directory. */
+  readonly O_DIRECTORY: number;
+  /** Number of `getdents64(2)`. */
+  readonly __NR_getdents64: number;
+  /** Size of `struct epoll_event`: the kernel packs it on x86-64 only. */
+  readonly epollEventSize: number;
+  /** Offset of `epoll_data_t` in it. */
+  readonly epollDataOffset: number;
+}
+
+/** The per-architecture table, by the names `Deno.build.arch` uses. */
+export const ARCHITECTURES: Readonly<Record<"x86_64" | "aarch64", Architecture>> = {
+  x86_64: { O_DIRECTORY: 0o200000, __NR_getdents64: 217, epollEventSize: 12, epollDataOffset: 4 },
+  aarch64: { O_DIRECTORY: 0o40000, __NR_getdents64: 61, epollEventSize: 16, epollDataOffset: 8 },
+};
+
+/** The running architecture's constants. */
+export const ARCH: Architecture = ARCHITECTURES[Deno.build.arch];

@@ -1,0 +1,46 @@
+/**
+ * The one owner type for file descriptors.
+ *
+ * @module
+ */
+import { core } from "./libc.ts";
+
+/** Owns a descriptor and closes it once. Every descriptor the library opens is opened CLOEXEC. */
+export class Fd implements Disposable {
+  #fd: number;
+
+  /** Takes ownership of `fd`. */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** The descriptor's number. Throws when it has been closed or released. */
+  get value(): number {
+    if (this.#fd < 0) throw new TypeError("The file descriptor is closed");
+    return this.#fd;
+  }
+
+  /** Whether it has been closed or released. */
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /** Closes the descriptor; a second call does nothing. */
+  close(): void {
+    if (this.#fd < 0) return;
+    // Linux frees the number whatever close(2) returns: retrying could close somebody else's.
+    core().close(this.release());
+  }
+
+  /** Gives ownership up and returns the number. */
+  release(): number {
+    const fd = this.value;
+    this.#fd = -1;
+    return fd;
+  }
+
+  /** Same as {@link Fd.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Files through libc, so that `--allow-ffi` alone covers what the library itself reads and writes
+ * below /proc, /sys and /run.
+ *
+ * @module
+ */
+import { ARCH, C } from "./constants.ts";
+import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { core, file, path as paths } from "./libc.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A path or name as libc takes it: UTF-8 with a closing NUL. */
+export function cString(value: string): Uint8Array<ArrayBuffer> {
+  if (value.includes("\0")) throw new TypeError(`${JSON.stringify(value)} contains a NUL byte`);
+  return encoder.encode(value + "\0");
+}
+
+/** Opens a path, close-on-exec. `what` says in an error what was being done: `open netns "blue"`. */
+export function open(path: string, flags: number, what: string, mode = 0): Fd {
+  const bytes = cString(path);
+  prepare();
+  const fd = core().open(bytes, flags | C.O_CLOEXEC, mode);
+  if (fd < 0) throw new SyscallError(what, "open", errno());
+  return new Fd(fd);
+}
+
+/** Reads from a descriptor at its position; the number of bytes, 0 at the end. */
+export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>): number {
+  prepare();
+  const n = file().read(fd.value, buffer, buffer.length);
+  if (n < 0) throw new SyscallError("read", "read", errno());
+  return n;
+}
+
+/** Writes all of `bytes`. */
+export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>): void {
+  for (let offset = 0; offset < bytes.length;) {
+    prepare();
+    const n = file().write(fd.value, bytes.subarray(offset), bytes.length - offset);
+    if (n < 0) throw new SyscallError("write", "write", errno());
+    offset += n;
+  }
+}
+
+/** A whole small file as text. */
+export function readText(path: string): string {
+  using fd = open(path, C.O_RDONLY, `read ${path}`);
+  const buffer = new Uint8Array(65536);
+  let text = "";
+  for (let n = read(fd, buffer); n > 0; n = read(fd, buffer)) {
+    text += decoder.decode(buffer.subarray(0, n), { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** Replaces a file's content; made with `mode` when missing. */
+export function writeText(path: string, text: string, mode = 0o600): void {
+  using fd = open(path, C.O_WRONLY | C.O_CREAT | C.O_TRUNC, `write ${path}`, mode);
+  write(fd, encoder.encode(text));
+}
+
+/** The target of a symbolic link, or `undefined` when it cannot be read (gone, no permission). */
+export function readLink(path: string): string | undefined {
+  const buffer = new Uint8Array(4096);
+  const n = paths().readlink(cString(path), buffer, buffer.length);
+  return n < 0 ? undefined : decoder.decode(buffer.subarray(0, n));
+}
+
+/** Whether a path exists. */
+export function exists(path: string): boolean {
+  return file().access(cString(path), 0) === 0;
+}
+
+/** Makes a directory; `false` when it is there already. */
+export function makeDirectory(path: string, mode = 0o755): boolean {
+  const bytes = cString(path);
+  prepare();
+  if (paths().mkdir(bytes, mode) === 0) return true;
+  const code = errno();
+  if (code === ERRNO.EEXIST) return false;
+  throw new SyscallError(`make directory ${path}`, "mkdir", code);
+}
+
+/** Removes a file; `false` when there is none. */
+export function removeFile(path: string): boolean {
+  const bytes = cString(path);
+  prepare();
+  if (paths().unlink(bytes) === 0) return true;
+  const code = errno();
+  if (code === ERRNO.ENOENT) return false;
+  throw new SyscallError(`remove ${path}`, "unlink", code);
+}
+
+/** The names in a directory, unsorted, without `.` and `..`; empty when there is no such directory. */
+export function readDirectory(path: string): string[] {
+  let fd: Fd;
+  try {
+    fd = open(path, C.O_RDONLY | ARCH.O_DIRECTORY, `list ${path}`);
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === ERRNO.ENOENT) return [];
+    throw error;
+  }
+  using _owner = fd;
+  const names: string[] = [];
+  const buffer = new Uint8Array(32768);
+  const view = new DataView(buffer.buffer);
+  for (;;) {
+    prepare();
+    const n = Number(
+      file().syscall(BigInt(ARCH.__NR_getdents64), fd.value, buffer, buffer.length),
+    );
+    if (n < 0) throw new SyscallError(`list ${path}`, "getdents64", errno());
+    if (n === 0) return names;
+    // struct linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, char name[]
+    for (let at = 0; at < n; at += view.getUint16(at + 16, true)) {
+      const end = buffer.indexOf(0, at + 19);
+      const name = decoder.decode(buffer.subarray(at + 19, end));
+      if (name !== "." && name !== "..") names.push(name);
+    }
+  }
+}

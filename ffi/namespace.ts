@@ -1,0 +1,147 @@
+/**
+ * Network namespace references and the `setns` bracket.
+ *
+ * `setns(2)` moves the calling thread only, and JavaScript runs on one thread: a bracket that is
+ * synchronous from `setns` to the restoring `setns` moves exactly the calls made inside it.
+ *
+ * @module
+ */
+import { C } from "./constants.ts";
+import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import type { Fd } from "./fd.ts";
+import { open, readLink } from "./file.ts";
+import { namespace } from "./libc.ts";
+
+/** What to do when the kernel refuses for lack of privileges. */
+export const PRIVILEGE_HINT =
+  "run as root, or as an ordinary user through: unshare -Urmn npx -y deno run -A SCRIPT";
+
+/** The calling thread's namespace. Threads of a process may be in different ones. */
+const OWN = "/proc/thread-self/ns/net";
+
+/**
+ * The thread could not return to its own namespace after a bracket. Nothing it does from then on
+ * happens where the program expects it: end the program.
+ */
+export class NetNsRestoreError extends SyscallError {
+  override readonly name = "NetNsRestoreError";
+}
+
+/** A namespace kept alive by a descriptor, and how to speak of it. */
+export class NetNsRef implements Disposable {
+  /** Owner of the descriptor that keeps the namespace alive. */
+  readonly fd: Fd;
+  /** For messages: `netns "blue"`, `netns of process 42`; empty for the process's own. */
+  readonly description: string;
+  /** Its name below /run/netns, when it was reached by that. */
+  readonly netnsName: string | undefined;
+  #inode: number | undefined;
+  #closers: (() => void)[] = [];
+
+  /** Takes ownership of `fd`. */
+  constructor(fd: Fd, description: string, netnsName?: string) {
+    this.fd = fd;
+    this.description = description;
+    this.netnsName = netnsName;
+  }
+
+  /** The namespace's inode number, as `ls -i /run/netns` shows it: its identity. */
+  get inode(): number {
+    return this.#inode ??= inodeOf(`/proc/self/fd/${this.fd.value}`) ?? 0;
+  }
+
+  /** Runs `closer` when this reference closes: for what must not keep the namespace alive after it. */
+  onClose(closer: () => void): void {
+    this.#closers.push(closer);
+  }
+
+  /** Closes the descriptor and what was registered with it; a second call does nothing. */
+  close(): void {
+    for (const closer of this.#closers.splice(0)) closer();
+    this.fd.close();
+  }
+
+  /** Same as {@link NetNsRef.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The inode behind a namespace link such as /proc/42/ns/net, or `undefined` when it is not one. */
+export function inodeOf(path: string): number | undefined {
+  const match = /^net:\[(\d+)\]$/.exec(readLink(path) ?? "");
+  return match ? Number(match[1]) : undefined;
+}
+
+let home: NetNsRef | undefined;
+const brackets: NetNsRef[] = [];
+let lost: NetNsRestoreError | undefined;
+
+/** The thread's namespace outside all brackets; opened once, never closed. */
+export function homeNetNs(): NetNsRef {
+  return home ??= new NetNsRef(open(OWN, C.O_RDONLY, "open the current netns"), "");
+}
+
+/** The namespace calls land in now: the innermost bracket's, or the thread's own. */
+export function currentNetNs(): NetNsRef {
+  return brackets.at(-1) ?? homeNetNs();
+}
+
+/** Opens the namespace behind a path such as /proc/42/ns/net. */
+export function openNetNs(path: string, description: string, netnsName?: string): NetNsRef {
+  return new NetNsRef(open(path, C.O_RDONLY, `open ${description}`), description, netnsName);
+}
+
+/** Runs `fn` in a namespace. Synchronous: an `await` inside would move other code along. */
+export function within<T>(target: NetNsRef, fn: () => T): T {
+  const back = currentNetNs();
+  if (target === back) return fn();
+  enter(target);
+  brackets.push(target);
+  try {
+    return fn();
+  } finally {
+    brackets.pop();
+    restore(back);
+  }
+}
+
+/** Makes a new, empty namespace and returns a reference to it; the thread stays where it is. */
+export function newNetNs(description: string, netnsName?: string): NetNsRef {
+  const back = currentNetNs();
+  prepare();
+  if (namespace().unshare(C.CLONE_NEWNET) !== 0) {
+    const code = errno();
+    throw new SyscallError(
+      `create ${description}`,
+      "unshare",
+      code,
+      code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined,
+    );
+  }
+  try {
+    return openNetNs(OWN, description, netnsName);
+  } finally {
+    restore(back);
+  }
+}
+
+function enter(target: NetNsRef): void {
+  if (lost) throw lost;
+  const fd = target.fd.value;
+  prepare();
+  if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
+    const code = errno();
+    const hint = code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined;
+    throw new SyscallError(`enter ${target.description || "netns"}`, "setns", code, hint);
+  }
+}
+
+function restore(back: NetNsRef): void {
+  const fd = back.fd.value;
+  prepare();
+  if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
+    lost = new NetNsRestoreError("return to the thread's own netns", "setns", errno());
+    throw lost;
+  }
+}

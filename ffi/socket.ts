@@ -1,0 +1,105 @@
+/**
+ * Sockets: opened in a given namespace, never blocking.
+ *
+ * @module
+ */
+import { C } from "./constants.ts";
+import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { datagram, socket as symbols } from "./libc.ts";
+import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
+
+/** A non-blocking, close-on-exec socket. It belongs to the namespace it was opened in for good. */
+export class Socket implements Disposable {
+  /** Owner of the descriptor. */
+  readonly fd: Fd;
+
+  /** Opens a socket in `netns`. */
+  constructor(netns: NetNsRef, family: number, type: number, protocol: number, what: string) {
+    this.fd = within(netns, () => {
+      const { socket } = symbols();
+      prepare();
+      const fd = socket(family, type | C.SOCK_CLOEXEC | C.SOCK_NONBLOCK, protocol);
+      if (fd < 0) {
+        const code = errno();
+        throw new SyscallError(what, "socket", code, hint(code));
+      }
+      return new Fd(fd);
+    });
+  }
+
+  /** Sets an `int` option; `false` when the kernel refuses. */
+  setOption(level: number, option: number, value: number): boolean {
+    const bytes = new Uint8Array(new Int32Array([value]).buffer);
+    return symbols().setsockopt(this.fd.value, level, option, bytes, 4) === 0;
+  }
+
+  /** Sets an option given as bytes. Throws {@link SyscallError}. */
+  setOptionBytes(
+    level: number,
+    option: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    what: string,
+  ): void {
+    prepare();
+    if (symbols().setsockopt(this.fd.value, level, option, bytes, bytes.length) !== 0) {
+      throw new SyscallError(what, "setsockopt", errno());
+    }
+  }
+
+  /** Sends `length` bytes to the connected or default destination. Throws {@link SyscallError}. */
+  send(bytes: Uint8Array<ArrayBuffer>, length: number, what: string): void {
+    prepare();
+    if (symbols().send(this.fd.value, bytes, length, 0) < 0) {
+      throw new SyscallError(what, "send", errno());
+    }
+  }
+
+  /**
+   * Receives into `buffer` and returns the datagram's full length, or -1 when nothing is queued.
+   * Throws {@link SyscallError} for a pending error such as ENOBUFS.
+   */
+  receive(buffer: Uint8Array<ArrayBuffer>, flags: number, what: string): number {
+    prepare();
+    const n = symbols().recv(
+      this.fd.value,
+      buffer,
+      buffer.length,
+      flags | C.MSG_DONTWAIT | C.MSG_TRUNC,
+    );
+    if (n >= 0) return n;
+    const code = errno();
+    if (code === ERRNO.EAGAIN) return -1;
+    throw new SyscallError(what, "recv", code);
+  }
+
+  /** Binds to a `struct sockaddr`. */
+  bind(address: Uint8Array<ArrayBuffer>, what: string): void {
+    prepare();
+    if (datagram().bind(this.fd.value, address, address.length) !== 0) {
+      throw new SyscallError(what, "bind", errno());
+    }
+  }
+
+  /** Connects to a `struct sockaddr`. */
+  connect(address: Uint8Array<ArrayBuffer>, what: string): void {
+    prepare();
+    if (datagram().connect(this.fd.value, address, address.length) !== 0) {
+      throw new SyscallError(what, "connect", errno());
+    }
+  }
+
+  /** Closes the socket. */
+  close(): void {
+    this.fd.close();
+  }
+
+  /** Same as {@link Socket.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function hint(code: number): string | undefined {
+  return code === ERRNO.EPERM || code === ERRNO.EACCES ? PRIVILEGE_HINT : undefined;
+}

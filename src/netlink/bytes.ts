@@ -1,0 +1,85 @@
+/**
+ * The two ends of the codec: a growing buffer to write a message into, and a buffer to read one from.
+ *
+ * @module
+ */
+
+/** A buffer and the view on the same memory: what attribute values are read from. */
+export interface Source {
+  /** The bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** A view on all of {@link Source.bytes}. */
+  readonly view: DataView<ArrayBuffer>;
+}
+
+/** Makes a {@link Source} of bytes. */
+export function source(bytes: Uint8Array<ArrayBuffer>): Source {
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+}
+
+const encoder = new TextEncoder();
+
+/** A growing buffer for messages and attributes; kept and reused, so that writing allocates nothing. */
+export class Writer implements Source {
+  bytes: Uint8Array<ArrayBuffer>;
+  view: DataView<ArrayBuffer>;
+  /** Number of bytes written. */
+  length = 0;
+
+  /** @param size Initial capacity in bytes; it doubles as needed. */
+  constructor(size = 4096) {
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Reserves `size` zeroed bytes and returns where they start. */
+  reserve(size: number): number {
+    const at = this.length;
+    const end = at + size;
+    if (end > this.bytes.length) this.#grow(end);
+    this.bytes.fill(0, at, end);
+    this.length = end;
+    return at;
+  }
+
+  /** Pads to the next multiple of four, as netlink aligns messages and attributes. */
+  align(): void {
+    this.reserve(-this.length & 3);
+  }
+
+  /** Appends bytes. */
+  append(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length);
+    this.bytes.set(bytes, at);
+  }
+
+  /** Appends a string's UTF-8 bytes and returns how many there were. */
+  text(value: string): number {
+    const at = this.reserve(value.length * 3);
+    const { written } = encoder.encodeInto(value, this.bytes.subarray(at));
+    this.length = at + written;
+    return written;
+  }
+
+  /** Starts an attribute; {@link Writer.end} takes what it returns. */
+  begin(type: number): number {
+    const at = this.reserve(4);
+    this.view.setUint16(at + 2, type, true);
+    return at;
+  }
+
+  /** Closes the attribute (or other length-prefixed thing) begun at `at`. */
+  end(at: number): void {
+    const length = this.length - at;
+    if (length > 0xffff) throw new RangeError(`An attribute of ${length} bytes exceeds 65535`);
+    this.view.setUint16(at, length, true);
+    this.align();
+  }
+
+  #grow(least: number): void {
+    const bytes = new Uint8Array(Math.max(least, this.bytes.length * 2));
+    bytes.set(this.bytes.subarray(0, this.length));
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer);
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Messages: the header every netlink message has, and how a message family frames its own header and
+ * attributes inside.
+ *
+ * @module
+ */
+import type { Source, Writer } from "./bytes.ts";
+import { NLMSG_HDRLEN } from "./constants.ts";
+import { NetlinkDecodeError } from "./error.ts";
+import type { Schema } from "./schema.ts";
+
+/** How one family's messages look after the netlink header. */
+export interface MessageFormat<T extends object> {
+  /** Size of the family's own header: 16 for `struct ifinfomsg`. */
+  readonly headerLength: number;
+  /** The attribute set after it, for naming attributes in errors. */
+  schemaOf(message: T): Schema<object>;
+  /** Appends header and attributes. */
+  write(writer: Writer, message: T): void;
+  /** Reads header and attributes between two offsets. */
+  read(source: Source, start: number, end: number): T;
+}
+
+/** One request to the kernel: data until a connection sends it. */
+export interface Request<T = unknown> {
+  /** Message type: `RTM_NEWLINK`. */
+  readonly type: number;
+  /** The type's name, for traces. */
+  readonly typeName: string;
+  /** Flags beyond `NLM_F_REQUEST`, and the acknowledgement that a connection adds. */
+  readonly flags: number;
+  /** What it does, on what, for errors: `create veth "tap1"`. */
+  readonly operation: string;
+  /** How the body is framed. */
+  // deno-lint-ignore no-explicit-any
+  readonly format: MessageFormat<any>;
+  /** The body. */
+  readonly message: object;
+  /** Reads the answer; without it the answer is an acknowledgement. */
+  readonly reply?: (source: Source, start: number, end: number) => T;
+  /** The equivalent iproute2 command line, without `ip -n NAME`. */
+  readonly command: () => string;
+}
+
+/** A request for a whole table. */
+export interface DumpRequest<T> extends Request<T> {
+  /** Reads one entry. */
+  readonly reply: (source: Source, start: number, end: number) => T;
+  /** Keeps an entry; kernels that cannot filter a dump send it all. */
+  readonly filter?: (entry: T) => boolean;
+  /** The request without what strict checking may refuse. */
+  readonly fallback?: Request<T>;
+}
+
+/** A received message's header and where its body is. */
+export interface Header {
+  /** Message type. */
+  type: number;
+  /** `NLM_F_*` bits. */
+  flags: number;
+  /** Sequence number: the request's, 0 for notifications. */
+  sequence: number;
+  /** Where the body starts. */
+  start: number;
+  /** Where the body ends. */
+  end: number;
+}
+
+/** Appends a whole message and returns where it starts. */
+export function writeMessage(
+  writer: Writer,
+  request: Request,
+  flags: number,
+  sequence: number,
+): number {
+  const at = writer.reserve(NLMSG_HDRLEN);
+  request.format.write(writer, request.message);
+  writer.align();
+  const { view } = writer;
+  view.setUint32(at, writer.length - at, true);
+  view.setUint16(at + 4, request.type, true);
+  view.setUint16(at + 6, flags, true);
+  view.setUint32(at + 8, sequence, true);
+  return at;
+}
+
+/** Calls `visit` for each message in the first `length` bytes; `header` is one object, reused. */
+export function forEachMessage(
+  { view }: Source,
+  length: number,
+  visit: (header: Header) => void,
+): void {
+  const header: Header = { type: 0, flags: 0, sequence: 0, start: 0, end: 0 };
+  for (let at = 0; at + NLMSG_HDRLEN <= length;) {
+    const size = view.getUint32(at, true);
+    if (size < NLMSG_HDRLEN || at + size > length) {
+      throw new NetlinkDecodeError(
+        `Cannot read messages: one at offset ${at} claims ${size} of ${length - at} bytes`,
+      );
+    }
+    header.type = view.getUint16(at + 4, true);
+    header.flags = view.getUint16(at + 6, true);
+    header.sequence = view.getUint32(at + 8, true);
+    header.start = at + NLMSG_HDRLEN;
+    header.end = at + size;
+    visit(header);
+    at += (size + 3) & ~3;
+  }
+}

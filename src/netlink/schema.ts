@@ -1,0 +1,120 @@
+/**
+ * Attribute sets, declared once: names, types and limits of an attribute set, from which encoding,
+ * decoding and the naming of attributes in errors come.
+ *
+ * @module
+ */
+import { type Field, writeAttribute } from "./attribute.ts";
+import type { Source, Writer } from "./bytes.ts";
+import { NLA_TYPE_MASK } from "./constants.ts";
+import { NetlinkDecodeError } from "./error.ts";
+
+/** One {@link Field} for every property of `T`. */
+export type Fields<T extends object> = {
+  readonly [K in keyof Required<T>]: Field<NonNullable<T[K]>>;
+};
+
+/** Attributes a schema does not know, as they came: a newer kernel's. */
+export interface UnknownAttribute {
+  /** The attribute's number. */
+  readonly type: number;
+  /** Its payload. */
+  readonly bytes: Uint8Array;
+}
+
+/** Where decoded sets keep attributes their schema does not know; absent when there are none. */
+export const unknownAttributes: unique symbol = Symbol("unknown attributes");
+
+/** An attribute set's codec. */
+export interface Schema<T extends object> {
+  /** The prefix the kernel's names have: `IFLA_BR_`. */
+  readonly prefix: string;
+  /** The fields by property name. */
+  readonly fields: Fields<T>;
+  /** The kernel's name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` when it has none here. */
+  nameOf(type: number): string;
+  /** The field of an attribute number. */
+  fieldOf(type: number): Field<unknown> | undefined;
+  /** Appends the attributes that `values` has. An unknown property is a `TypeError`. */
+  write(writer: Writer, values: T, path?: string): void;
+  /** Reads the attributes between two offsets into a new object. */
+  read(source: Source, start: number, end: number): T;
+  /** Reads the attributes between two offsets into `target`. */
+  readInto(target: T, source: Source, start: number, end: number): void;
+}
+
+/**
+ * Declares an attribute set.
+ *
+ * @param prefix The prefix of the kernel's names.
+ * @param types The kernel's enumeration, without the prefix.
+ * @param fields A field for each property.
+ * @param skip Attributes that are known and not decoded: padding, duplicates, legacy forms.
+ */
+export function schema<T extends object>(
+  prefix: string,
+  types: Readonly<Record<string, number>>,
+  fields: Fields<T>,
+  skip: readonly number[] = [],
+): Schema<T> {
+  type Entry = { key: string; field: Field<unknown> };
+  const byType: (Entry | null | undefined)[] = [];
+  for (const key in fields) {
+    const field = fields[key] as Field<unknown>;
+    byType[field.type] = { key, field };
+  }
+  for (const type of skip) byType[type] ??= null;
+
+  const nameOf = (type: number): string => {
+    for (const name in types) if (types[name] === type) return prefix + name;
+    return `${prefix}${type}`;
+  };
+
+  const readInto = (target: T, source: Source, start: number, end: number): void => {
+    const out = target as Record<string, unknown>;
+    const { view } = source;
+    for (let at = start; at + 4 <= end;) {
+      const length = view.getUint16(at, true);
+      if (length < 4 || at + length > end) {
+        throw new NetlinkDecodeError(
+          `Cannot read ${prefix}* attributes: one claims ${length} of ${end - at} bytes`,
+        );
+      }
+      const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
+      const entry = byType[type];
+      if (entry) {
+        out[entry.key] = entry.field.read(source, at + 4, length - 4);
+      } else if (entry === undefined) {
+        const unknown = { type, bytes: source.bytes.slice(at + 4, at + length) };
+        const holder = target as { [unknownAttributes]?: UnknownAttribute[] };
+        (holder[unknownAttributes] ??= []).push(unknown);
+      }
+      at += (length + 3) & ~3;
+    }
+  };
+
+  return {
+    prefix,
+    fields,
+    nameOf,
+    fieldOf: (type) => byType[type]?.field,
+    write: (writer, values, path = "") => {
+      for (const key in values) {
+        const value = values[key];
+        if (value === undefined) continue;
+        const field = Object.hasOwn(fields, key) ? fields[key] as Field<unknown> : undefined;
+        if (!field) {
+          throw new TypeError(`Unknown option ${JSON.stringify(path + key)}`);
+        }
+        if (field.flag && value === false) continue;
+        writeAttribute(writer, field, value, path + key);
+      }
+    },
+    read: (source, start, end) => {
+      const target = {} as T;
+      readInto(target, source, start, end);
+      return target;
+    },
+    readInto,
+  };
+}

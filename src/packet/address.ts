@@ -1,0 +1,142 @@
+/**
+ * Text forms of addresses: Ethernet (`02:00:00:00:00:01`), IPv4, IPv6 (RFC 4291 in, RFC 5952 out) and
+ * prefixes of them.
+ *
+ * @module
+ */
+
+/** An IP address with a prefix length. */
+export interface Prefix {
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  /** Number of leading bits of the network: 0..32 or 0..128. */
+  readonly length: number;
+}
+
+const HEX: readonly string[] = Array.from(
+  { length: 256 },
+  (_, i) => i.toString(16).padStart(2, "0"),
+);
+
+/** Formats bytes as `02:00:00:00:00:01`. */
+export function formatMac(bytes: Uint8Array, at = 0, length: number = bytes.length - at): string {
+  if (length === 0) return "";
+  let text = HEX[bytes[at]!]!;
+  for (let i = at + 1; i < at + length; i++) text += ":" + HEX[bytes[i]!]!;
+  return text;
+}
+
+/**
+ * Parses `02:00:00:00:00:01` or `02-00-...` into bytes.
+ *
+ * @throws {TypeError} When it is not six bytes in hexadecimal.
+ */
+export function parseMac(text: string): Uint8Array {
+  if (!/^[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}$/i.test(text)) {
+    throw new TypeError(
+      `${JSON.stringify(text)} is not an Ethernet address such as "02:00:00:00:00:01"`,
+    );
+  }
+  return Uint8Array.from(text.split(/[:-]/), (part) => parseInt(part, 16));
+}
+
+/** Formats 4 or 16 bytes as an IP address. */
+export function formatIp(bytes: Uint8Array, at = 0, length: number = bytes.length - at): string {
+  if (length === 4) return `${bytes[at]}.${bytes[at + 1]}.${bytes[at + 2]}.${bytes[at + 3]}`;
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(bytes[at + i]! << 8 | bytes[at + i + 1]!);
+  // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::".
+  let best = -1;
+  let most = 1;
+  for (let i = 0; i < 8; i++) {
+    let n = 0;
+    while (i + n < 8 && groups[i + n] === 0) n++;
+    if (n > most) [best, most] = [i, n];
+    i += n;
+  }
+  const mapped = best === 0 && most === 5 && groups[5] === 0xffff;
+  if (mapped) return `::ffff:${formatIp(bytes, at + 12, 4)}`;
+  const hex = (part: number[]) => part.map((group) => group.toString(16)).join(":");
+  if (best < 0) return hex(groups);
+  return `${hex(groups.slice(0, best))}::${hex(groups.slice(best + most))}`;
+}
+
+/** Parses an IPv4 or IPv6 address into 4 or 16 bytes, or returns `undefined`. */
+export function tryParseIp(text: string): Uint8Array | undefined {
+  return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+}
+
+/**
+ * Parses an IPv4 or IPv6 address into 4 or 16 bytes.
+ *
+ * @throws {TypeError} When it is neither.
+ */
+export function parseIp(text: string): Uint8Array {
+  const bytes = typeof text === "string" ? tryParseIp(text) : undefined;
+  if (!bytes) throw new TypeError(`${JSON.stringify(text)} is not an IP address`);
+  return bytes;
+}
+
+/**
+ * Parses `192.168.123.1/24` or `2001:db8::1/64`; without a length it is the whole address.
+ *
+ * @throws {TypeError} When the address or the length is malformed.
+ */
+export function parsePrefix(text: string): Prefix {
+  const [ip, bits, ...rest] = typeof text === "string" ? text.split("/") : [""];
+  const address = tryParseIp(ip!);
+  const most = address ? address.length * 8 : 0;
+  const length = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : NaN;
+  if (!address || rest.length > 0 || !(length <= most)) {
+    throw new TypeError(
+      `${JSON.stringify(text)} is not an IP prefix such as "192.168.123.1/24" or "2001:db8::1/64"`,
+    );
+  }
+  return { address, length };
+}
+
+function parseIpv4(text: string): Uint8Array | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  const bytes = new Uint8Array(4);
+  for (let i = 0; i < 4; i++) {
+    const part = parts[i]!;
+    // A leading zero means octal to some programs and decimal to others: refused.
+    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
+    bytes[i] = Number(part);
+  }
+  return bytes;
+}
+
+function parseIpv6(text: string): Uint8Array | undefined {
+  const halves = text.split("::");
+  if (halves.length > 2) return undefined;
+  const head = groupsOf(halves[0]!, halves.length === 1);
+  const tail = halves.length === 2 ? groupsOf(halves[1]!, true) : [];
+  if (!head || !tail) return undefined;
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const bytes = new Uint8Array(16);
+  groups.forEach((group, i) => {
+    bytes[i * 2] = group >> 8;
+    bytes[i * 2 + 1] = group;
+  });
+  return bytes;
+}
+
+/** The 16-bit groups of one side of "::"; `last` may end in dotted IPv4. */
+function groupsOf(text: string, last: boolean): number[] | undefined {
+  if (text === "") return [];
+  const groups: number[] = [];
+  const parts = text.split(":");
+  for (const [i, part] of parts.entries()) {
+    if (last && i === parts.length - 1 && part.includes(".")) {
+      const v4 = parseIpv4(part);
+      if (!v4) return undefined;
+      groups.push(v4[0]! << 8 | v4[1]!, v4[2]! << 8 | v4[3]!);
+    } else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(parseInt(part, 16));
+    else return undefined;
+  }
+  return groups;
+}

@@ -1,0 +1,68 @@
+/**
+ * Attribute codecs that the message families share: addresses, names.
+ *
+ * @module
+ */
+import { type Field, show, text } from "../netlink/attribute.ts";
+import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
+
+/** A hardware address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
+export function mac(type: number): Field<string> {
+  return {
+    type,
+    write: (w, value, path) => w.append(inPath(path, () => parseMac(value))),
+    read: (s, at, length) => formatMac(s.bytes, at, length),
+  };
+}
+
+/** An IPv4 or IPv6 address as text. */
+export function ip(type: number): Field<string> {
+  return {
+    type,
+    write: (w, value, path) => w.append(inPath(path, () => parseIp(value))),
+    read: (s, at, length) =>
+      length === 4 || length === 16
+        ? formatIp(s.bytes, at, length)
+        : formatMac(s.bytes, at, length),
+  };
+}
+
+/** A link's name, checked by {@link checkLinkName}. */
+export function linkName(type: number): Field<string> {
+  const field = text(type);
+  return { ...field, write: (w, value, path) => field.write(w, checkLinkName(value, path), path) };
+}
+
+/**
+ * Checks a link's name as the kernel does: 1 to 15 bytes, no slash, colon or white space, not `.` or
+ * `..`; and no `%`, which the kernel takes for a pattern when it stands before `d`.
+ *
+ * @throws {TypeError} When it is not a name.
+ * @throws {RangeError} When it is too long.
+ */
+export function checkLinkName(name: string, path = "name"): string {
+  if (typeof name !== "string" || !/^[^/:%\s\0]+$/.test(name) || name === "." || name === "..") {
+    throw new TypeError(
+      `${path} must be a link name, without "/", ":", "%" and white space: the current value is ${
+        show(name)
+      }`,
+    );
+  }
+  const bytes = new TextEncoder().encode(name).length;
+  if (bytes > 15) {
+    throw new RangeError(
+      `${path} must have at most 15 bytes: ${show(name)} has ${bytes}`,
+    );
+  }
+  return name;
+}
+
+/** Names the option in the error of a parser. */
+function inPath<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof TypeError) throw new TypeError(`${path}: ${error.message}`);
+    throw error;
+  }
+}

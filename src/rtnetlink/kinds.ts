@@ -1,0 +1,36 @@
+/**
+ * The link kinds whose options have a schema. A kind's own file registers it; a kind that is not here
+ * has its options as raw bytes.
+ *
+ * @module
+ */
+import type { Schema } from "../netlink/schema.ts";
+
+/** What the codec needs to know of a link kind. */
+export interface LinkKind {
+  /** The kernel's name: `bridge`. */
+  readonly kind: string;
+  /** The options in IFLA_INFO_DATA. */
+  readonly data?: Schema<object>;
+  /** The options of a member, in IFLA_INFO_SLAVE_DATA. */
+  readonly member?: Schema<object>;
+  /** iproute2's option names where they are not the kernel's in lower case. */
+  readonly commandNames?: Readonly<Record<string, string>>;
+}
+
+const kinds = new Map<string, LinkKind>();
+
+/** Makes a kind known. */
+export function registerKind<T extends object, M extends object = object>(
+  kind: Omit<LinkKind, "data" | "member"> & {
+    readonly data?: Schema<T>;
+    readonly member?: Schema<M>;
+  },
+): void {
+  kinds.set(kind.kind, kind as unknown as LinkKind);
+}
+
+/** A kind's registration. */
+export function linkKind(kind: string | undefined): LinkKind | undefined {
+  return kind === undefined ? undefined : kinds.get(kind);
+}

@@ -1,0 +1,425 @@
+/**
+ * The attributes of a link, `IFLA_*` (`linux/if_link.h`).
+ *
+ * @module
+ */
+import {
+  binary,
+  bool,
+  type Field,
+  list,
+  named,
+  nested,
+  s32,
+  text,
+  u32,
+  u8,
+  writeAttribute,
+} from "../netlink/attribute.ts";
+import { schema, type Schema } from "../netlink/schema.ts";
+import { linkName, mac } from "./fields.ts";
+import { linkKind } from "./kinds.ts";
+import { type LinkStats, stats64 } from "./link_stats.ts";
+
+/** Attribute numbers. */
+export const IFLA = {
+  ADDRESS: 1,
+  BROADCAST: 2,
+  IFNAME: 3,
+  MTU: 4,
+  LINK: 5,
+  QDISC: 6,
+  STATS: 7,
+  COST: 8,
+  PRIORITY: 9,
+  MASTER: 10,
+  WIRELESS: 11,
+  PROTINFO: 12,
+  TXQLEN: 13,
+  MAP: 14,
+  WEIGHT: 15,
+  OPERSTATE: 16,
+  LINKMODE: 17,
+  LINKINFO: 18,
+  NET_NS_PID: 19,
+  IFALIAS: 20,
+  NUM_VF: 21,
+  VFINFO_LIST: 22,
+  STATS64: 23,
+  VF_PORTS: 24,
+  PORT_SELF: 25,
+  AF_SPEC: 26,
+  GROUP: 27,
+  NET_NS_FD: 28,
+  EXT_MASK: 29,
+  PROMISCUITY: 30,
+  NUM_TX_QUEUES: 31,
+  NUM_RX_QUEUES: 32,
+  CARRIER: 33,
+  PHYS_PORT_ID: 34,
+  CARRIER_CHANGES: 35,
+  PHYS_SWITCH_ID: 36,
+  LINK_NETNSID: 37,
+  PHYS_PORT_NAME: 38,
+  PROTO_DOWN: 39,
+  GSO_MAX_SEGS: 40,
+  GSO_MAX_SIZE: 41,
+  PAD: 42,
+  XDP: 43,
+  EVENT: 44,
+  NEW_NETNSID: 45,
+  TARGET_NETNSID: 46,
+  CARRIER_UP_COUNT: 47,
+  CARRIER_DOWN_COUNT: 48,
+  NEW_IFINDEX: 49,
+  MIN_MTU: 50,
+  MAX_MTU: 51,
+  PROP_LIST: 52,
+  ALT_IFNAME: 53,
+  PERM_ADDRESS: 54,
+  PROTO_DOWN_REASON: 55,
+  PARENT_DEV_NAME: 56,
+  PARENT_DEV_BUS_NAME: 57,
+  GRO_MAX_SIZE: 58,
+  TSO_MAX_SIZE: 59,
+  TSO_MAX_SEGS: 60,
+  ALLMULTI: 61,
+  DEVLINK_PORT: 62,
+  GSO_IPV4_MAX_SIZE: 63,
+  GRO_IPV4_MAX_SIZE: 64,
+  DPLL_PIN: 65,
+  MAX_PACING_OFFLOAD_HORIZON: 66,
+  NETNS_IMMUTABLE: 67,
+  HEADROOM: 68,
+  TAILROOM: 69,
+} as const;
+
+/** Attribute numbers inside IFLA_LINKINFO. */
+export const IFLA_INFO = { KIND: 1, DATA: 2, XSTATS: 3, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
+
+/** Attribute numbers of IPv6 inside IFLA_AF_SPEC. */
+export const IFLA_INET6 = {
+  FLAGS: 1,
+  CONF: 2,
+  STATS: 3,
+  MCAST: 4,
+  CACHEINFO: 5,
+  ICMP6STATS: 6,
+  TOKEN: 7,
+  ADDR_GEN_MODE: 8,
+  RA_MTU: 9,
+} as const;
+
+/** A link's operational state (RFC 2863): `up` means that it carries packets. */
+export type OperState =
+  | "unknown"
+  | "notpresent"
+  | "down"
+  | "lowerlayerdown"
+  | "testing"
+  | "dormant"
+  | "up";
+
+/** The numbers of {@link OperState}. */
+export const OPER_STATES: Readonly<Record<OperState, number>> = {
+  unknown: 0,
+  notpresent: 1,
+  down: 2,
+  lowerlayerdown: 3,
+  testing: 4,
+  dormant: 5,
+  up: 6,
+};
+
+/** How a link makes its IPv6 link-local address. */
+export type AddrGenMode = "eui64" | "none" | "stable_secret" | "random";
+
+/** IPv6 settings of a link. */
+export interface Inet6Attributes {
+  /** How the link-local address is made. */
+  addrGenMode?: AddrGenMode | number;
+}
+
+/** Protocol settings of a link. */
+export interface AfSpec {
+  /** IPv6. */
+  inet6?: Inet6Attributes;
+}
+
+/** The kind of a link, its options, and its options as a member of another link. */
+export interface LinkInfoNest {
+  /** `veth`, `bridge`, ...; absent for physical links and loopback. */
+  kind?: string;
+  /** The kind's options; bytes where the kind has no schema here. */
+  data?: object;
+  /** The kind of the master: `bridge` for a bridge port. */
+  memberKind?: string;
+  /** Options as a member of the master. */
+  memberData?: object;
+}
+
+/** Attributes of a link, set or read. */
+export interface LinkAttributes {
+  /** Name, 1 to 15 bytes. */
+  name?: string;
+  /** Alternative names, up to 127 bytes each. Set them with a request of their own. */
+  altNames?: string[];
+  /** Free text for people, up to 255 bytes. */
+  alias?: string;
+  /** Largest packet, in bytes without the Ethernet header. */
+  mtu?: number;
+  /** Hardware address: `02:00:00:00:00:01`. */
+  mac?: string;
+  /** Hardware broadcast address. */
+  broadcast?: string;
+  /** The hardware address the device was made with. */
+  permanentMac?: string;
+  /** Transmit queue length, in packets. */
+  txqlen?: number;
+  /** Group number, for acting on many links at once. */
+  group?: number;
+  /** Index of the link this one is a port or member of; 0 releases it. */
+  master?: number;
+  /** Index of the link this one sits on, or of a veth's peer; in `linkNetnsId` if that is set. */
+  parent?: number;
+  /** Id of the namespace `parent` is in, when it is another one; relative to this namespace. */
+  linkNetnsId?: number;
+  /** Id of the namespace the request is for; relative to the socket's. */
+  targetNetnsId?: number;
+  /** Moves the link, or makes it there: descriptor of the namespace. */
+  netnsFd?: number;
+  /** Moves the link, or makes it there: a process in the namespace. */
+  netnsPid?: number;
+  /** Queueing discipline: `noqueue`, `pfifo_fast`, ... */
+  qdisc?: string;
+  /** Operational state (RFC 2863). */
+  operstate?: OperState | number;
+  /** Link mode: 0 default, 1 dormant. */
+  linkmode?: number;
+  /** Whether the link has a carrier. */
+  carrier?: boolean;
+  /** How often the carrier changed. */
+  carrierChanges?: number;
+  /** How often the carrier came. */
+  carrierUpCount?: number;
+  /** How often the carrier went. */
+  carrierDownCount?: number;
+  /** Whether the protocol layer holds the link down. */
+  protoDown?: boolean;
+  /** Number of users that have asked for promiscuous mode. */
+  promiscuity?: number;
+  /** Number of users that have asked for all multicast. */
+  allmulti?: number;
+  /** Number of transmit queues; fixed at creation. */
+  numTxQueues?: number;
+  /** Number of receive queues; fixed at creation. */
+  numRxQueues?: number;
+  /** Most segments in a packet for segmentation offload. */
+  gsoMaxSegs?: number;
+  /** Largest packet for segmentation offload, in bytes. */
+  gsoMaxSize?: number;
+  /** Largest packet receive offload builds, in bytes. */
+  groMaxSize?: number;
+  /** As `gsoMaxSize`, for IPv4. */
+  gsoIpv4MaxSize?: number;
+  /** As `groMaxSize`, for IPv4. */
+  groIpv4MaxSize?: number;
+  /** Largest packet the device segments, in bytes. */
+  tsoMaxSize?: number;
+  /** Most segments the device makes of a packet. */
+  tsoMaxSegs?: number;
+  /** Smallest MTU the device takes. */
+  minMtu?: number;
+  /** Largest MTU the device takes; 0: no limit. */
+  maxMtu?: number;
+  /** The kind, and what belongs to it. */
+  linkInfo?: LinkInfoNest;
+  /** Protocol settings. */
+  afSpec?: AfSpec;
+  /** Counters. */
+  stats?: LinkStats;
+  /** What to leave out of or add to an answer: RTEXT_FILTER_*. */
+  extMask?: number;
+  /** Index to give the link when it moves to another namespace. */
+  newIndex?: number;
+  /** Physical port, as hexadecimal bytes. */
+  physPortId?: string;
+  /** Physical port's name. */
+  physPortName?: string;
+  /** Physical switch, as hexadecimal bytes. */
+  physSwitchId?: string;
+  /** Name of the device behind the link: a PCI or virtio address. */
+  parentDevName?: string;
+  /** Bus of that device: `pci`, `virtio`. */
+  parentDevBusName?: string;
+  /** What an event message is about. */
+  event?: number;
+  /** Device name for which the link's namespace cannot be changed. */
+  netnsImmutable?: boolean;
+  /** Bytes the device wants free before a packet. */
+  headroom?: number;
+  /** Bytes the device wants free behind a packet. */
+  tailroom?: number;
+  /** Furthest time ahead the device can send at, in nanoseconds. */
+  maxPacingOffloadHorizon?: Uint8Array;
+}
+
+const inet6 = schema<Inet6Attributes>("IFLA_INET6_", IFLA_INET6, {
+  addrGenMode: named(u8(IFLA_INET6.ADDR_GEN_MODE), {
+    eui64: 0,
+    none: 1,
+    stable_secret: 2,
+    random: 3,
+  }),
+}, [1, 2, 3, 4, 5, 6, 7, 9]);
+
+const afSpec = schema<AfSpec>("AF_", { INET: 2, INET6: 10 }, { inet6: nested(10, inet6) }, [2, 28]);
+
+const noSchema: Schema<object> = schema<object>("attribute ", {}, {});
+
+/** The set inside IFLA_LINKINFO, for a kind and its master's kind. */
+export function linkInfoSchema(kind?: string, memberKind?: string): Schema<LinkInfoNest> {
+  const known = linkKind(kind)?.data;
+  const member = linkKind(memberKind)?.member;
+  return schema<LinkInfoNest>("IFLA_INFO_", IFLA_INFO, {
+    kind: text(IFLA_INFO.KIND),
+    data: dataField(IFLA_INFO.DATA, known),
+    memberKind: text(IFLA_INFO.SLAVE_KIND),
+    memberData: dataField(IFLA_INFO.SLAVE_DATA, member),
+  }, [IFLA_INFO.XSTATS]);
+}
+
+function dataField(type: number, known: Schema<object> | undefined): Field<object> {
+  if (known) return nested(type, known);
+  const raw = binary(type);
+  return {
+    type,
+    schema: noSchema,
+    nested: true,
+    write: (w, value, path) => {
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError(`${path} must be bytes: this link kind has no typed options here`);
+      }
+      raw.write(w, value, path);
+    },
+    read: raw.read,
+  };
+}
+
+/** IFLA_LINKINFO: which options there are depends on the kind inside. */
+const linkInfo: Field<LinkInfoNest> = {
+  type: IFLA.LINKINFO,
+  nested: true,
+  write: (w, value) => {
+    const { kind, data, memberKind, memberData } = value;
+    const fields = linkInfoSchema(kind, memberKind).fields;
+    // Option errors name the option alone: the nest is the kernel's business.
+    if (kind !== undefined) writeAttribute(w, fields.kind, kind, "kind");
+    if (data !== undefined) writeAttribute(w, fields.data, data, "");
+    if (memberKind !== undefined) writeAttribute(w, fields.memberKind, memberKind, "memberKind");
+    if (memberData !== undefined) writeAttribute(w, fields.memberData, memberData, "");
+  },
+  read: (s, at, length) => {
+    const out: LinkInfoNest = {};
+    const { view } = s;
+    const end = at + length;
+    while (at + 4 <= end) {
+      const size = view.getUint16(at, true);
+      if (size < 4) break;
+      const type = view.getUint16(at + 2, true) & 0x3fff;
+      const from = at + 4;
+      const to = Math.min(at + size, end);
+      // The kernel writes a kind before its options.
+      if (type === IFLA_INFO.KIND) out.kind = readKind(s.bytes, from, to);
+      else if (type === IFLA_INFO.SLAVE_KIND) out.memberKind = readKind(s.bytes, from, to);
+      else if (type === IFLA_INFO.DATA) {
+        out.data = linkKind(out.kind)?.data?.read(s, from, to) ?? s.bytes.slice(from, to);
+      } else if (type === IFLA_INFO.SLAVE_DATA) {
+        out.memberData = linkKind(out.memberKind)?.member?.read(s, from, to) ??
+          s.bytes.slice(from, to);
+      }
+      at += (size + 3) & ~3;
+    }
+    return out;
+  },
+};
+
+function readKind(bytes: Uint8Array, at: number, end: number): string {
+  let kind = "";
+  for (; at < end && bytes[at] !== 0; at++) kind += String.fromCharCode(bytes[at]!);
+  return kind;
+}
+
+/** The attribute set of a link. */
+export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_", IFLA, {
+  name: linkName(IFLA.IFNAME),
+  altNames: list(IFLA.PROP_LIST, text(IFLA.ALT_IFNAME, 127)),
+  alias: text(IFLA.IFALIAS, 255),
+  mtu: u32(IFLA.MTU, { max: 0x7fffffff, unit: "bytes" }),
+  mac: mac(IFLA.ADDRESS),
+  broadcast: mac(IFLA.BROADCAST),
+  permanentMac: mac(IFLA.PERM_ADDRESS),
+  txqlen: u32(IFLA.TXQLEN, { max: 0x7fffffff, unit: "packets" }),
+  group: u32(IFLA.GROUP),
+  master: u32(IFLA.MASTER),
+  parent: u32(IFLA.LINK),
+  linkNetnsId: s32(IFLA.LINK_NETNSID),
+  targetNetnsId: s32(IFLA.TARGET_NETNSID),
+  netnsFd: u32(IFLA.NET_NS_FD),
+  netnsPid: u32(IFLA.NET_NS_PID),
+  qdisc: text(IFLA.QDISC),
+  operstate: named(u8(IFLA.OPERSTATE), OPER_STATES),
+  linkmode: u8(IFLA.LINKMODE),
+  carrier: bool(u8(IFLA.CARRIER)),
+  carrierChanges: u32(IFLA.CARRIER_CHANGES),
+  carrierUpCount: u32(IFLA.CARRIER_UP_COUNT),
+  carrierDownCount: u32(IFLA.CARRIER_DOWN_COUNT),
+  protoDown: bool(u8(IFLA.PROTO_DOWN)),
+  promiscuity: u32(IFLA.PROMISCUITY),
+  allmulti: u32(IFLA.ALLMULTI),
+  numTxQueues: u32(IFLA.NUM_TX_QUEUES, { min: 1, max: 4096 }),
+  numRxQueues: u32(IFLA.NUM_RX_QUEUES, { min: 1, max: 4096 }),
+  gsoMaxSegs: u32(IFLA.GSO_MAX_SEGS, { min: 1 }),
+  gsoMaxSize: u32(IFLA.GSO_MAX_SIZE, { unit: "bytes" }),
+  groMaxSize: u32(IFLA.GRO_MAX_SIZE, { unit: "bytes" }),
+  gsoIpv4MaxSize: u32(IFLA.GSO_IPV4_MAX_SIZE, { unit: "bytes" }),
+  groIpv4MaxSize: u32(IFLA.GRO_IPV4_MAX_SIZE, { unit: "bytes" }),
+  tsoMaxSize: u32(IFLA.TSO_MAX_SIZE),
+  tsoMaxSegs: u32(IFLA.TSO_MAX_SEGS),
+  minMtu: u32(IFLA.MIN_MTU),
+  maxMtu: u32(IFLA.MAX_MTU),
+  linkInfo,
+  afSpec: nested(IFLA.AF_SPEC, afSpec),
+  stats: stats64(IFLA.STATS64),
+  extMask: u32(IFLA.EXT_MASK),
+  newIndex: s32(IFLA.NEW_IFINDEX),
+  physPortId: mac(IFLA.PHYS_PORT_ID),
+  physPortName: text(IFLA.PHYS_PORT_NAME),
+  physSwitchId: mac(IFLA.PHYS_SWITCH_ID),
+  parentDevName: text(IFLA.PARENT_DEV_NAME),
+  parentDevBusName: text(IFLA.PARENT_DEV_BUS_NAME),
+  event: u32(IFLA.EVENT),
+  netnsImmutable: bool(u8(IFLA.NETNS_IMMUTABLE)),
+  headroom: u32(IFLA.HEADROOM),
+  tailroom: u32(IFLA.TAILROOM),
+  maxPacingOffloadHorizon: binary(IFLA.MAX_PACING_OFFLOAD_HORIZON),
+}, [
+  IFLA.STATS,
+  IFLA.COST,
+  IFLA.PRIORITY,
+  IFLA.WIRELESS,
+  IFLA.PROTINFO,
+  IFLA.MAP,
+  IFLA.WEIGHT,
+  IFLA.NUM_VF,
+  IFLA.VFINFO_LIST,
+  IFLA.VF_PORTS,
+  IFLA.PORT_SELF,
+  IFLA.PAD,
+  IFLA.XDP,
+  IFLA.NEW_NETNSID,
+  IFLA.ALT_IFNAME,
+  IFLA.PROTO_DOWN_REASON,
+  IFLA.DEVLINK_PORT,
+  IFLA.DPLL_PIN,
+]);

@@ -1,0 +1,97 @@
+/**
+ * The iproute2 command line with the effect of a link message.
+ *
+ * @module
+ */
+import { IFF } from "./constants.ts";
+import { linkKind } from "./kinds.ts";
+import type { LinkMessage } from "./link.ts";
+import type { LinkAttributes, LinkInfoNest } from "./link_attributes.ts";
+
+/** iproute2's words for attributes. Those it calls otherwise, or not at all, are handled below. */
+const WORDS: Partial<Record<keyof LinkAttributes, string>> = {
+  alias: "alias",
+  mtu: "mtu",
+  mac: "address",
+  broadcast: "broadcast",
+  txqlen: "txqueuelen",
+  group: "group",
+  numTxQueues: "numtxqueues",
+  numRxQueues: "numrxqueues",
+  gsoMaxSegs: "gso_max_segs",
+  gsoMaxSize: "gso_max_size",
+  groMaxSize: "gro_max_size",
+  gsoIpv4MaxSize: "gso_ipv4_max_size",
+  groIpv4MaxSize: "gro_ipv4_max_size",
+  linkNetnsId: "link-netnsid",
+  netnsPid: "netns",
+};
+
+/** Flags iproute2 has a word for. */
+const FLAG_WORDS: readonly [bit: number, on: string, off: string][] = [
+  [IFF.UP, "up", "down"],
+  [IFF.NOARP, "arp off", "arp on"],
+  [IFF.MULTICAST, "multicast on", "multicast off"],
+  [IFF.ALLMULTI, "allmulticast on", "allmulticast off"],
+  [IFF.PROMISC, "promisc on", "promisc off"],
+];
+
+/** `ip link add ...` */
+export function linkAddCommand(message: LinkMessage): string {
+  return `ip link add${message.parent === undefined ? "" : ` link if${message.parent}`}` +
+    ` name ${message.name}${attributes(message)}${linkInfo(message.linkInfo)}`;
+}
+
+/** `ip link set ...` */
+export function linkSetCommand(message: LinkMessage): string {
+  const { index, name, linkInfo: info } = message;
+  const which = index ? `if${index}` : name;
+  const rename = index && name !== undefined ? ` name ${name}` : "";
+  const memberType = info?.memberKind ? ` type ${info.memberKind}_slave` : "";
+  const member = memberType + options(info?.memberData, `${info?.memberKind}_slave`);
+  return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${member}`;
+}
+
+function attributes(message: LinkMessage): string {
+  const { flags = 0, change = 0, master, netnsFd, protoDown, carrier, afSpec } = message;
+  let words = "";
+  for (const [key, word] of Object.entries(WORDS)) {
+    const value = message[key as keyof LinkAttributes];
+    if (value !== undefined) words += ` ${word} ${value}`;
+  }
+  if (master !== undefined) words += master === 0 ? " nomaster" : ` master if${master}`;
+  if (netnsFd !== undefined) words += ` netns /proc/${Deno.pid}/fd/${netnsFd}`;
+  if (protoDown !== undefined) words += ` protodown ${protoDown ? "on" : "off"}`;
+  if (carrier !== undefined) words += ` carrier ${carrier ? "on" : "off"}`;
+  if (afSpec?.inet6?.addrGenMode !== undefined) {
+    words += ` addrgenmode ${afSpec.inet6.addrGenMode}`;
+  }
+  // A creation sets flags without naming the changed ones.
+  for (const [bit, on, off] of FLAG_WORDS) {
+    if ((change || flags) & bit) words += ` ${flags & bit ? on : off}`;
+  }
+  return words;
+}
+
+function linkInfo(info: LinkInfoNest | undefined): string {
+  if (info?.kind === undefined) return "";
+  return ` type ${info.kind}${options(info.data, info.kind)}`;
+}
+
+/** A kind's options: iproute2 calls most of them as the kernel does, in lower case. */
+function options(data: object | undefined, kind: string): string {
+  if (!data || data instanceof Uint8Array) return "";
+  const own = linkKind(kind)?.commandNames;
+  let words = "";
+  for (const [key, value] of Object.entries(data)) {
+    if (value === undefined) continue;
+    if (key === "peer" && typeof value === "object") {
+      words += ` peer name ${value.name}${attributes(value)}`;
+      continue;
+    }
+    const word = own?.[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    words += ` ${word} ${typeof value === "boolean" ? Number(value) : value}`;
+  }
+  return words;
+}
+

@@ -1,0 +1,73 @@
+/**
+ * A link's counters, `struct rtnl_link_stats64` (`linux/if_link.h`).
+ *
+ * @module
+ */
+import { type Field, struct } from "../netlink/attribute.ts";
+
+/** Counters since the link was made. Packets and bytes; numbers, exact to 2^53. */
+export interface LinkStats {
+  rxPackets: number;
+  txPackets: number;
+  rxBytes: number;
+  txBytes: number;
+  rxErrors: number;
+  txErrors: number;
+  rxDropped: number;
+  txDropped: number;
+  multicast: number;
+  collisions: number;
+  rxLengthErrors: number;
+  rxOverErrors: number;
+  rxCrcErrors: number;
+  rxFrameErrors: number;
+  rxFifoErrors: number;
+  rxMissedErrors: number;
+  txAbortedErrors: number;
+  txCarrierErrors: number;
+  txFifoErrors: number;
+  txHeartbeatErrors: number;
+  txWindowErrors: number;
+  rxCompressed: number;
+  txCompressed: number;
+  rxNohandler: number;
+  /** Since Linux 5.19; 0 before. */
+  rxOtherhostDropped: number;
+}
+
+function counter(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x100000000;
+}
+
+/** The codec of IFLA_STATS64. Read-only: the kernel takes no counters. */
+export function stats64(type: number): Field<LinkStats> {
+  return struct<LinkStats>(type, 200, () => {
+    throw new TypeError("Link statistics cannot be set");
+  }, (v, at) => ({
+    rxPackets: counter(v, at),
+    txPackets: counter(v, at + 8),
+    rxBytes: counter(v, at + 16),
+    txBytes: counter(v, at + 24),
+    rxErrors: counter(v, at + 32),
+    txErrors: counter(v, at + 40),
+    rxDropped: counter(v, at + 48),
+    txDropped: counter(v, at + 56),
+    multicast: counter(v, at + 64),
+    collisions: counter(v, at + 72),
+    rxLengthErrors: counter(v, at + 80),
+    rxOverErrors: counter(v, at + 88),
+    rxCrcErrors: counter(v, at + 96),
+    rxFrameErrors: counter(v, at + 104),
+    rxFifoErrors: counter(v, at + 112),
+    rxMissedErrors: counter(v, at + 120),
+    txAbortedErrors: counter(v, at + 128),
+    txCarrierErrors: counter(v, at + 136),
+    txFifoErrors: counter(v, at + 144),
+    txHeartbeatErrors: counter(v, at + 152),
+    txWindowErrors: counter(v, at + 160),
+    rxCompressed: counter(v, at + 168),
+    txCompressed: counter(v, at + 176),
+    rxNohandler: counter(v, at + 184),
+    rxOtherhostDropped: counter(v, at + 192),
+  }));
+}

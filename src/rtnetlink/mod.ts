@@ -1,0 +1,25 @@
+/**
+ * rtnetlink message families: each function makes one request, as data. A connection, or `batch()`,
+ * sends it. The typed links and namespaces of the other entry points are built on these.
+ *
+ * @example One request
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { getLink } from "@netloom/netloom/rtnetlink";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const lo = connectionTo(netns.ref).request(getLink("lo"));
+ * assertEquals(lo.index, 1);
+ * ```
+ *
+ * @module
+ */
+export * from "./address.ts";
+export * from "./constants.ts";
+export * from "./kinds.ts";
+export * from "./link.ts";
+export * from "./link_attributes.ts";
+export * from "./link_stats.ts";
+export * from "./nsid.ts";
