@@ -1,0 +1,6 @@
+/**
+ * Stand-in for `@std/cli` where JSR is not reachable.
+ *
+ * @module
+ */
+export * from "./parse_args.ts";
