@@ -1,0 +1,161 @@
+// Command golang does one job in the network namespace it is started in and prints one JSON line
+// with the time that took.
+//
+// Usage:
+//
+//	golang create PAIRS   create veth pairs with vishvananda/netlink
+//	golang dump ROUNDS    list links with vishvananda/netlink, parsed
+//	golang raw ROUNDS     receive the same dump and parse no more than message lengths
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fail(fmt.Errorf("usage: %s create|dump|raw NUMBER", os.Args[0]))
+	}
+	number, err := strconv.Atoi(os.Args[2])
+	if err == nil && number < 1 {
+		err = fmt.Errorf("not a positive number: %d", number)
+	}
+	var result map[string]any
+	if err == nil {
+		switch os.Args[1] {
+		case "create":
+			result, err = create(number)
+		case "dump":
+			result, err = dump(number)
+		case "raw":
+			result, err = raw(number)
+		default:
+			err = fmt.Errorf("unknown job %q", os.Args[1])
+		}
+	}
+	if err != nil {
+		fail(err)
+	}
+	json.NewEncoder(os.Stdout).Encode(result)
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// create uses one handle, so one socket, for all requests: the library's own shortcut opens one for
+// each.
+func create(pairs int) (map[string]any, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	cpu, start := cpuTime(), time.Now()
+	for n := 0; n < pairs; n++ {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = fmt.Sprintf("v%d", n)
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: fmt.Sprintf("p%d", n)}
+		if err := handle.LinkAdd(veth); err != nil {
+			return nil, fmt.Errorf("create %s: %w", attrs.Name, err)
+		}
+	}
+	return map[string]any{
+		"create_ms": ms(time.Since(start)),
+		"cpu_ms":    ms(cpuTime() - cpu),
+	}, nil
+}
+
+func dump(rounds int) (map[string]any, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	return repeat(rounds, func() (int, error) {
+		links, err := handle.LinkList()
+		return len(links), err
+	})
+}
+
+func raw(rounds int) (map[string]any, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	request := make([]byte, unix.NLMSG_HDRLEN+unix.SizeofIfInfomsg)
+	binary.LittleEndian.PutUint32(request, uint32(len(request)))
+	binary.LittleEndian.PutUint16(request[4:], unix.RTM_GETLINK)
+	binary.LittleEndian.PutUint16(request[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
+	buffer := make([]byte, 64*1024)
+
+	return repeat(rounds, func() (int, error) {
+		if err := unix.Sendto(fd, request, 0, kernel); err != nil {
+			return 0, err
+		}
+		for links := 0; ; {
+			size, _, err := unix.Recvfrom(fd, buffer, 0)
+			if err != nil {
+				return 0, err
+			}
+			// Only as much as it takes to notice the end.
+			for at := 0; at < size; {
+				switch kind := binary.LittleEndian.Uint16(buffer[at+4:]); kind {
+				case unix.RTM_NEWLINK:
+					links++
+				case unix.NLMSG_DONE:
+					return links, nil
+				default:
+					return 0, fmt.Errorf("message of type %d", kind)
+				}
+				at += (int(binary.LittleEndian.Uint32(buffer[at:])) + 3) &^ 3
+			}
+		}
+	})
+}
+
+// repeat times every round by itself and reports the median.
+func repeat(rounds int, round func() (int, error)) (map[string]any, error) {
+	times := make([]float64, rounds)
+	links, cpu := 0, cpuTime()
+	for n := range times {
+		start := time.Now()
+		var err error
+		if links, err = round(); err != nil {
+			return nil, err
+		}
+		times[n] = ms(time.Since(start))
+	}
+	cpu = (cpuTime() - cpu) / time.Duration(rounds)
+	sort.Float64s(times)
+	return map[string]any{
+		"links":     links,
+		"median_ms": (times[(rounds-1)/2] + times[rounds/2]) / 2,
+		"cpu_ms":    ms(cpu),
+	}, nil
+}
+
+// cpuTime is the user and system time of this process so far.
+func cpuTime() time.Duration {
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		fail(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func ms(duration time.Duration) float64 {
+	return float64(duration.Microseconds()) / 1000
+}
