@@ -1,0 +1,80 @@
+// `deno task test`: looks for what the tests need, runs them with the examples of the doc comments,
+// and closes with a plain count. Its arguments go to `deno test`.
+import { existsSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
+
+const ROOTS = ["tests", "mod.ts", "src", "ffi"].filter((path) => existsSync(path));
+
+/** Commands that tests cannot do without, and the Debian packages that bring them. */
+const PACKAGES = { ip: "iproute2", bridge: "iproute2" };
+
+/** CAP_NET_ADMIN and CAP_SYS_ADMIN. */
+const CAPABILITIES = 1n << 12n | 1n << 21n;
+
+function stop(message: string): never {
+  console.error(message);
+  Deno.exit(1);
+}
+
+function requireCommands(): void {
+  // Ordinary users of Debian have no sbin in PATH.
+  const path = `${Deno.env.get("PATH")}:/usr/sbin:/sbin`;
+  Deno.env.set("PATH", path);
+  for (const [command, name] of Object.entries(PACKAGES)) {
+    if (path.split(":").some((directory) => existsSync(`${directory}/${command}`))) continue;
+    stop(`Tests need the command ${command}. To install it: apt-get install -y ${name}`);
+  }
+}
+
+async function requireCapabilities(): Promise<void> {
+  const [, effective] = /^CapEff:\s*(\w+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
+  if ((BigInt(`0x${effective}`) & CAPABILITIES) !== CAPABILITIES) {
+    // A new network namespace reaches no registry, so whatever the tests import is fetched here.
+    await new Deno.Command(Deno.execPath(), { args: ["cache", "tests"] }).output();
+    stop(
+      "Tests make network namespaces and links. Run them as root, or else in namespaces of their own:\n" +
+        "unshare -Urmn npx -y deno task test",
+    );
+  }
+  const [, , , ids] = /(\d+)\s+(\d+)\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/uid_map"))!;
+  if (ids === "4294967295") return;
+  // Only the host's root may write its /run, where named namespaces live.
+  await new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", "/run"] }).output();
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** The counts in the summary of `deno test`; none if it died before it came to that. */
+function countsOf(output: string): Counts {
+  const summary = /^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?:.*? \| (\d+) ignored)?/gm;
+  const [, ...numbers] = [...stripVTControlCharacters(output).matchAll(summary)].at(-1) ?? [];
+  const [passed = 0, failed = 0, skipped = 0] = numbers.map((number) => Number(number ?? 0));
+  return { passed, failed, skipped };
+}
+
+async function runTests(): Promise<Counts> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "--doc", "-A", "--ignore=tests/bench,tests/kernels", ...Deno.args, ...ROOTS],
+    env: Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    stdout: "piped",
+  }).spawn();
+  let output = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += text;
+    Deno.stdout.writeSync(new TextEncoder().encode(text));
+  }
+  const counts = countsOf(output);
+  const { success } = await child.status;
+  if (!success && counts.failed === 0) counts.failed = 1; // a crash, or a module that does not load
+  return counts;
+}
+
+requireCommands();
+await requireCapabilities();
+const { passed, failed, skipped } = await runTests();
+console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ""}`);
+Deno.exit(failed === 0 && passed > 0 ? 0 : 1);
