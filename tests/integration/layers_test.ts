@@ -1,0 +1,129 @@
+import { assert, assertArrayIncludes, assertEquals } from "@std/assert";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** The folders from the bottom up; those of one layer do not know each other. */
+const LAYERS = [
+  ["ffi"],
+  ["src/packet"],
+  ["src/netlink"],
+  ["src/rtnetlink", "src/genetlink"],
+  ["src/scope"],
+  ["src/link", "src/device", "src/observe"],
+  ["src/netns"],
+  ["src/topology"],
+  ["."], // mod.ts, cli.ts
+];
+
+/** The codecs, which are tested without privileges. */
+const CODEC = /^src\/(packet\/|netlink\/(message|schema|attribute\w*)\.ts$)/;
+
+const sources = [...sourceFiles("")].sort();
+const imports = await importsOf(sources);
+
+/** The package's modules, as paths from its root. */
+function* sourceFiles(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, ROOT))) {
+    const path = `${folder}${name}`;
+    if (isDirectory && (folder || ["ffi", "src"].includes(name))) yield* sourceFiles(`${path}/`);
+    else if (path.endsWith(".ts")) yield path;
+  }
+}
+
+interface Info {
+  modules: { specifier: string; dependencies?: Dependency[] }[];
+}
+
+interface Dependency {
+  specifier: string;
+  code?: { specifier?: string };
+  type?: { specifier?: string };
+}
+
+/** What each module imports, type-only imports included. */
+async function importsOf(files: string[]): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  for (const file of files) {
+    if (found.has(file)) continue;
+    const command = new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", file],
+      cwd: ROOT,
+    });
+    const { modules }: Info = JSON.parse(new TextDecoder().decode((await command.output()).stdout));
+    for (const { specifier, dependencies = [] } of modules) {
+      const targets = dependencies.map((it) => (it.code ?? it.type)?.specifier ?? it.specifier);
+      found.set(pathOf(specifier), targets.map(pathOf));
+    }
+  }
+  return found;
+}
+
+function pathOf(specifier: string): string {
+  return specifier.replace(ROOT.href, "");
+}
+
+function folderOf(path: string): string {
+  return path.includes("/") ? path.replace(/^(src\/[^/]+|[^/]+)\/.*/, "$1") : ".";
+}
+
+function layerOf(path: string): number {
+  return LAYERS.findIndex((folders) => folders.includes(folderOf(path)));
+}
+
+/** The imports that break a rule, each as an arrow. */
+function breaking(rule: (from: string, to: string) => boolean): string[] {
+  return [...imports].flatMap(([from, targets]) =>
+    targets.filter((to) => !rule(from, to)).map((to) => `${from} -> ${to}`)
+  );
+}
+
+function text(path: string): string {
+  return Deno.readTextFileSync(new URL(path, ROOT));
+}
+
+Deno.test("Every source file has its place in the layers", () => {
+  assertEquals(sources.filter((path) => layerOf(path) < 0), []);
+});
+
+Deno.test("Imports point downward or stay in their folder", () => {
+  assertArrayIncludes(imports.get("ffi/fd.ts")!, ["ffi/libc.ts"]); // the reading of imports works
+  assertEquals(
+    breaking((from, to) => folderOf(from) === folderOf(to) || layerOf(to) < layerOf(from)),
+    [],
+  );
+});
+
+Deno.test("The package imports nothing from outside", () => {
+  assertEquals(breaking((_, to) => layerOf(to) >= 0), []);
+});
+
+Deno.test("Codecs import no ffi", () => {
+  assert(sources.some((path) => CODEC.test(path)));
+  assertEquals(breaking((from, to) => !CODEC.test(from) || folderOf(to) !== "ffi"), []);
+});
+
+Deno.test("Link kinds do not import each other", () => {
+  const kinds = sources.filter((path) =>
+    folderOf(path) === "src/link" && /^registerKind[<(]/m.test(text(path))
+  );
+  assertArrayIncludes(kinds, ["src/link/veth.ts"]);
+  assertEquals(breaking((from, to) => !kinds.includes(from) || !kinds.includes(to)), []);
+});
+
+Deno.test("Only ffi opens libraries and holds pointers", () => {
+  const users = sources.filter((path) => /\bDeno\.(dlopen|Unsafe\w+)/.test(text(path)));
+  assert(users.length > 0);
+  assertEquals(users.filter((path) => folderOf(path) !== "ffi"), []);
+});
+
+Deno.test("Importing the library needs no permission", async () => {
+  const command = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--no-config", "-"],
+    stdin: "piped",
+  });
+  const child = command.spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(`import "${new URL("mod.ts", ROOT)}";`));
+  await writer.close();
+  assertEquals((await child.status).code, 0);
+});

@@ -1,0 +1,38 @@
+// A JSR registry in a folder: what `JSR_URL=file:///folder/` needs in order to import a package.
+import { globSync } from "node:fs";
+
+interface Config {
+  name: string;
+  version: string;
+  exports: Record<string, string>;
+  publish: { include: string[] };
+}
+
+/**
+ * Publishes a package as its working tree is.
+ *
+ * @param root The folder with the package's deno.json
+ * @param registry The folder to publish to
+ */
+export async function publish(root: URL, registry: URL): Promise<void> {
+  const config: Config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+  const { name, version, exports, publish: { include } } = config;
+  const manifest: Record<string, { size: number; checksum: string }> = {};
+  for (const path of globSync(include, { cwd: root.pathname })) {
+    const bytes = Deno.readFileSync(new URL(path, root));
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    manifest[`/${path}`] = { size: bytes.length, checksum: `sha256-${hash}` };
+    write(new URL(`${name}/${version}/${path}`, registry), bytes);
+  }
+  writeJson(new URL(`${name}/${version}_meta.json`, registry), { manifest, exports });
+  writeJson(new URL(`${name}/meta.json`, registry), { versions: { [version]: {} } });
+}
+
+function write(file: URL, bytes: Uint8Array): void {
+  Deno.mkdirSync(new URL(".", file), { recursive: true });
+  Deno.writeFileSync(file, bytes);
+}
+
+function writeJson(file: URL, value: unknown): void {
+  write(file, new TextEncoder().encode(JSON.stringify(value)));
+}
