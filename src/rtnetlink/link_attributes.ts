@@ -12,11 +12,12 @@ import {
   nested,
   s32,
   text,
+  u16,
   u32,
   u8,
   writeAttribute,
 } from "../netlink/attribute.ts";
-import { schema, type Schema } from "../netlink/schema.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
 import { linkName, mac } from "./fields.ts";
 import { linkKind } from "./kinds.ts";
 import { type LinkStats, stats64 } from "./link_stats.ts";
@@ -400,8 +401,8 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   parentDevBusName: text(IFLA.PARENT_DEV_BUS_NAME),
   event: u32(IFLA.EVENT),
   netnsImmutable: bool(u8(IFLA.NETNS_IMMUTABLE)),
-  headroom: u32(IFLA.HEADROOM),
-  tailroom: u32(IFLA.TAILROOM),
+  headroom: u16(IFLA.HEADROOM),
+  tailroom: u16(IFLA.TAILROOM),
   maxPacingOffloadHorizon: binary(IFLA.MAX_PACING_OFFLOAD_HORIZON),
 }, [
   IFLA.STATS,
