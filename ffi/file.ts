@@ -5,7 +5,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { core, file, path as paths } from "./libc.ts";
 

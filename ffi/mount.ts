@@ -4,7 +4,7 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { cString } from "./file.ts";
 import { mount } from "./libc.ts";
 
@@ -36,9 +36,9 @@ export function shareMount(directory: string): void {
   }
 }
 
-/** Mounts an empty file system in memory. */
-export function mountTmpfs(directory: string): void {
-  call(`mount a tmpfs on ${directory}`, "tmpfs", directory, "tmpfs", C.MS_NOSUID | C.MS_NODEV);
+/** Mounts an empty file system in memory, shown as `source` in the list of mounts. */
+export function mountTmpfs(directory: string, source: string): void {
+  call(`mount a tmpfs on ${directory}`, source, directory, "tmpfs", C.MS_NOSUID | C.MS_NODEV);
 }
 
 /** Detaches a mount; `false` when nothing is mounted there or the path is gone. */

@@ -7,7 +7,7 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { open, readLink } from "./file.ts";
 import { namespace } from "./libc.ts";

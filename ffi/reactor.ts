@@ -8,7 +8,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";

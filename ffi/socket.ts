@@ -4,7 +4,7 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { errno, ERRNO, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { datagram, socket as symbols } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";

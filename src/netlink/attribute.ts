@@ -221,7 +221,9 @@ export function text(type: number, max = 0xfff0): Field<string> {
     type,
     write: (w, value, path) => {
       if (typeof value !== "string" || value.includes("\0")) {
-        throw new TypeError(`${path} must be text without NUL: the current value is ${show(value)}`);
+        throw new TypeError(
+          `${path} must be text without NUL: the current value is ${show(value)}`,
+        );
       }
       const written = w.text(value);
       if (written > max) {
@@ -272,7 +274,7 @@ export function nested<T extends object>(type: number, schema: Schema<T>): Field
     type,
     nested: true,
     schema: schema as unknown as Schema<object>,
-    write: (w, value, path) => schema.write(w, value, path),
+    write: (w, value, path) => schema.write(w, value, path && `${path}.`),
     read: (s, at, length) => schema.read(s, at, at + length),
   };
 }

@@ -49,7 +49,10 @@ export interface BatchOptions {
  * assert(results.every((result) => result.ok));
  * ```
  */
-export function batch(build: (batch: Batch) => void, options: BatchOptions = {}): Result<unknown>[] {
+export function batch(
+  build: (batch: Batch) => void,
+  options: BatchOptions = {},
+): Result<unknown>[] {
   const requests: Request[] = [];
   build({ add: (request) => void requests.push(request) });
   return connectionTo(options.netns?.ref ?? currentNetNs()).batch(requests);

@@ -132,9 +132,7 @@ export function explain(
     result.attribute = pathTo(ack.offset).names;
   }
   if (ack.missingType !== undefined) {
-    const nest = ack.missingNest === undefined
-      ? { names: [], schema }
-      : pathTo(ack.missingNest);
+    const nest = ack.missingNest === undefined ? { names: [], schema } : pathTo(ack.missingNest);
     const name = nest.schema?.nameOf(ack.missingType) ?? `attribute ${ack.missingType}`;
     result.missing = [...nest.names, name];
   }

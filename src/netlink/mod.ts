@@ -31,5 +31,7 @@ export * from "./constants.ts";
 export * from "./error.ts";
 export * from "./message.ts";
 export * from "./schema.ts";
+export * from "./subscription.ts";
+export * from "./target.ts";
 export { KernelSocket, type NetlinkSocket } from "./socket.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./trace.ts";

@@ -7,10 +7,10 @@ import { type Field, named, struct, text, u32, u8 } from "../netlink/attribute.t
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { schema, type Schema } from "../netlink/schema.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
 import { formatIp, parsePrefix } from "../packet/address.ts";
 import { AF, RTM } from "./constants.ts";
-import { ip } from "./fields.ts";
+import { ip, writeInHeader } from "./fields.ts";
 
 /** Attribute numbers. */
 export const IFA = {
@@ -201,10 +201,7 @@ function writeAddress(writer: Writer, message: Partial<AddressMessage>): void {
   writer.view.setUint32(at + 4, index, true);
   if (scope !== undefined || prefix) {
     const value = scope ?? (family === AF.INET && prefix!.address[0] === 127 ? "host" : "global");
-    const length = writer.length;
-    scopeField.write(writer, value, "scope");
-    writer.bytes[at + 3] = writer.bytes[length]!;
-    writer.length = length;
+    writeInHeader(writer, at + 3, scopeField, value, "scope");
   }
   const attributes: AddressAttributes = { ...rest };
   if (prefix) {
@@ -233,7 +230,8 @@ function words(message: Partial<AddressMessage>): string {
   const local = peer === undefined ? ` ${address}` : ` ${address!.split("/")[0]} peer ${peer}`;
   return local + (broadcast === undefined ? "" : ` broadcast ${broadcast}`) +
     ` dev if${index}` +
-    (label === undefined ? "" : ` label ${label}`) + (scope === undefined ? "" : ` scope ${scope}`) +
+    (label === undefined ? "" : ` label ${label}`) +
+    (scope === undefined ? "" : ` scope ${scope}`) +
     (metric === undefined ? "" : ` metric ${metric}`) +
     (lifetime?.valid === undefined ? "" : ` valid_lft ${forever(lifetime.valid)}`) +
     (lifetime?.preferred === undefined ? "" : ` preferred_lft ${forever(lifetime.preferred)}`) +
@@ -318,8 +316,7 @@ export function dumpAddresses(filter: AddressFilter = {}): DumpRequest<AddressIn
   if (!index && !family) return request;
   return {
     ...request,
-    filter: (entry) =>
-      (!index || entry.index === index) && (!family || entry.family === family),
+    filter: (entry) => (!index || entry.index === index) && (!family || entry.family === family),
     fallback: { ...request, message: { index: 0, family } },
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Field, show, text } from "../netlink/attribute.ts";
+import type { Writer } from "../netlink/bytes.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 
 /** A hardware address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
@@ -25,6 +26,20 @@ export function ip(type: number): Field<string> {
         ? formatIp(s.bytes, at, length)
         : formatMac(s.bytes, at, length),
   };
+}
+
+/** Writes a field's payload at `at`, into a fixed header that is reserved already. */
+export function writeInHeader<T>(
+  writer: Writer,
+  at: number,
+  field: Field<T>,
+  value: T,
+  path: string,
+): void {
+  const end = writer.length;
+  field.write(writer, value, path);
+  writer.bytes.copyWithin(at, end, writer.length);
+  writer.length = end;
 }
 
 /** A link's name, checked by {@link checkLinkName}. */

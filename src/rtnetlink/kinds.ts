@@ -14,6 +14,10 @@ export interface LinkKind {
   readonly data?: Schema<object>;
   /** The options of a member, in IFLA_INFO_SLAVE_DATA. */
   readonly member?: Schema<object>;
+  /** Times the kernel keeps in its own clock ticks: what is read back may differ by one. */
+  readonly rounded?: readonly string[];
+  /** Options the kernel does not report: commands, and what it ignores. */
+  readonly notReadBack?: readonly string[];
   /** iproute2's option names where they are not the kernel's in lower case. */
   readonly commandNames?: Readonly<Record<string, string>>;
 }

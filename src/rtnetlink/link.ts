@@ -117,7 +117,10 @@ export function newLink(message: LinkMessage): Request<undefined> {
  * @param message What to change.
  * @param what The link in an error: `veth "tap1"`.
  */
-export function setLink(message: LinkMessage, what: string = describeLink(message)): Request<undefined> {
+export function setLink(
+  message: LinkMessage,
+  what: string = describeLink(message),
+): Request<undefined> {
   return {
     type: RTM.NEWLINK,
     typeName: "RTM_NEWLINK",
@@ -130,11 +133,11 @@ export function setLink(message: LinkMessage, what: string = describeLink(messag
 }
 
 /**
- * Deletes a link by `index`, or all links of a `group` in one go. A group delete fails with EOPNOTSUPP,
+ * Deletes a link by `index` or `name`, or all links of a `group` in one go. A group delete fails with EOPNOTSUPP,
  * and deletes nothing, when a member cannot be deleted.
  */
 export function deleteLink(
-  message: { index: number } | { group: number },
+  message: { index: number } | { name: string } | { group: number },
   what?: string,
 ): Request<undefined> {
   const byGroup = "group" in message;
@@ -148,7 +151,9 @@ export function deleteLink(
     format: linkFormat,
     message,
     command: () =>
-      byGroup ? `ip link delete group ${message.group}` : `ip link delete dev if${message.index}`,
+      byGroup
+        ? `ip link delete group ${message.group}`
+        : `ip link delete dev ${"name" in message ? message.name : `if${message.index}`}`,
   };
 }
 
@@ -175,8 +180,7 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
     format: message.altNames ? altNameFormat : linkFormat,
     message,
     reply: readLink,
-    command: () =>
-      `ip link show dev ${typeof selector === "number" ? `if${selector}` : selector}`,
+    command: () => `ip link show dev ${typeof selector === "number" ? `if${selector}` : selector}`,
   };
 }
 
@@ -262,7 +266,8 @@ function altNamesRequest(
     format: linkFormat,
     message: { index, altNames },
     command: () =>
-      `ip link property ${verb} dev if${index}` + altNames.map((name) => ` altname ${name}`).join(""),
+      `ip link property ${verb} dev if${index}` +
+      altNames.map((name) => ` altname ${name}`).join(""),
   };
 }
 

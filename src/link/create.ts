@@ -1,0 +1,252 @@
+/**
+ * Making a link: as few messages as the kernel allows, checked, and undone when any of them fails.
+ *
+ * @module
+ */
+import { C } from "../../ffi/constants.ts";
+import { open, write } from "../../ffi/file.ts";
+import { type NetNsRef, within } from "../../ffi/namespace.ts";
+import { show } from "../netlink/attribute.ts";
+import { Writer } from "../netlink/bytes.ts";
+import type { Result } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
+import { type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import { newAddress } from "../rtnetlink/address.ts";
+import { type LinkKind, linkKind } from "../rtnetlink/kinds.ts";
+import {
+  addAltNames,
+  deleteLink,
+  getLink,
+  type LinkInfo,
+  type LinkMessage,
+  newLink,
+  setLink,
+} from "../rtnetlink/link.ts";
+import type { Scope } from "../scope/scope.ts";
+import {
+  addressMessage,
+  type End,
+  type LinkEndOptions,
+  type LinkOptions,
+  prepareEnd,
+} from "./options.ts";
+
+/** A link that was made. */
+export interface Created {
+  /** Its namespace. */
+  readonly netns: ResolvedNetNs;
+  /** As the kernel reported it last. */
+  readonly info: LinkInfo;
+}
+
+/** Makes a link without a peer. `message` adds what the kind needs beyond its options. */
+export function createLink(
+  kind: string,
+  options: LinkOptions,
+  data: object | undefined,
+  message: (ref: NetNsRef) => LinkMessage = () => ({}),
+): Created {
+  const netns = resolveEnd(options);
+  try {
+    const end = prepareEnd(options, netns.ref, options.scope);
+    checkLater(kind, end);
+    options.scope?.visit(netns.ref);
+    const info = createEnd(kind, end, data, message(netns.ref));
+    const finished = undoing(
+      end.ref,
+      kind,
+      info,
+      () => finishEnd(kind, end, info.index, info, data),
+    );
+    own(options.scope, kind, end, finished);
+    return { netns, info: finished };
+  } catch (error) {
+    if (netns.owned) netns.ref.close();
+    throw error;
+  }
+}
+
+/** Resolves where an end lives: with its master when that is a handle and nothing else is said. */
+export function resolveEnd(options: LinkEndOptions): ResolvedNetNs {
+  const { netns, master } = options;
+  if (netns === undefined && typeof master === "object" && master !== null) {
+    return { ref: master.ref, owned: false };
+  }
+  return resolveNetNs(netns);
+}
+
+/** Sends the creating message, and reads the link back in the same send. */
+export function createEnd(
+  kind: string,
+  end: End,
+  data: object | undefined,
+  extra: LinkMessage = {},
+): LinkInfo {
+  const message: LinkMessage = {
+    ...end.first,
+    ...extra,
+    linkInfo: data && Object.keys(data).length > 0 ? { kind, data } : { kind },
+  };
+  const connection = connectionTo(end.ref);
+  const [made, read] = connection.batch([
+    newLink(message),
+    getLink(end.options.name, { stats: false }),
+  ]) as [Result<undefined>, Result<LinkInfo>];
+  if (!made.ok) throw made.error;
+  if (!read.ok) {
+    // Made, and nothing known of it but the name it was given a moment ago.
+    connection.request(deleteLink({ name: end.options.name }));
+    throw read.error;
+  }
+  return read.value;
+}
+
+/** The requests for what could not be in the creating message. */
+function laterRequests(kind: string, end: End, index: number): Request[] {
+  const { options, later } = end;
+  const what = `${kind} ${show(options.name)}`;
+  const { flags = 0, change = 0, ...settings } = later;
+  const requests: Request[] = [];
+  if (Object.keys(settings).length > 0) requests.push(setLink({ index, ...settings }, what));
+  if (change) requests.push(setLink({ index, flags, change }, what));
+  if (options.altNames?.length) requests.push(addAltNames(index, [...options.altNames], what));
+  for (const address of options.addresses ?? []) {
+    const message = addressMessage(address, index, options.nodad);
+    const operation = `add address ${message.address} to ${what}`;
+    requests.push({ ...newAddress(message), operation });
+  }
+  return requests;
+}
+
+/** Finds bad input ahead of the first message: encodes everything that is to follow it. */
+export function checkLater(kind: string, end: End): void {
+  const writer = new Writer(512);
+  for (const request of laterRequests(kind, end, 1)) {
+    request.format.write(writer, request.message);
+  }
+}
+
+/**
+ * Does what could not be in the creating message, and checks that everything asked for is so.
+ *
+ * @param info The link as read back after its creation; without it, it is read here.
+ */
+export function finishEnd(
+  kind: string,
+  end: End,
+  index: number,
+  info?: LinkInfo,
+  data?: object,
+): LinkInfo {
+  const { ref, options, first, later } = end;
+  const what = `${kind} ${show(options.name)}`;
+  if (options.nodad) disableDad(ref, options.name);
+  const requests = laterRequests(kind, end, index);
+  let last = info;
+  if (requests.length > 0 || !last) {
+    const results = connectionTo(ref).batch([...requests, getLink(index, { stats: false })]);
+    for (const result of results) if (!result.ok) throw result.error;
+    last = (results.at(-1) as { value: LinkInfo }).value;
+  }
+  const asked: LinkMessage = { ...first, ...later, linkInfo: { ...later.linkInfo } };
+  if (data) asked.linkInfo!.data = data;
+  verify(asked, last, kind, what, ref);
+  return last;
+}
+
+/** Runs `step`; when it throws, the link goes. */
+export function undoing<T>(ref: NetNsRef, kind: string, info: LinkInfo, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    try {
+      connectionTo(ref).request(deleteLink({ index: info.index }, `${kind} ${show(info.name)}`));
+    } catch (undo) {
+      if (!(undo instanceof NetlinkError) || undo.code !== "ENODEV") {
+        throw new SuppressedError(undo, error);
+      }
+    }
+    throw error;
+  }
+}
+
+/** Records a finished end with its scope. */
+export function own(scope: Scope | undefined, kind: string, end: End, info: LinkInfo): void {
+  const { options, ref } = end;
+  scope?.addLink({
+    ref,
+    index: info.index,
+    what: `${kind} ${show(options.name)}`,
+    detects: !options.nodad &&
+      (options.addresses ?? []).some((address) =>
+        (typeof address === "string" ? address : address.address).includes(":")
+      ),
+  });
+}
+
+/** Duplicate address detection off, before the link comes up. */
+function disableDad(ref: NetNsRef, name: string): void {
+  within(ref, () => {
+    const path = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
+    using file = open(path, C.O_WRONLY, `switch off duplicate address detection of ${show(name)}`);
+    write(file, new TextEncoder().encode("0"));
+  });
+}
+
+/** Compares what was asked for with what the link has. */
+export function verify(
+  asked: LinkMessage,
+  got: LinkInfo,
+  kind: string,
+  what: string,
+  ref: NetNsRef,
+): void {
+  const refuse = (option: string, wanted: unknown, has: unknown): never => {
+    throw new NetlinkError({
+      operation: `set ${option} of ${what}`,
+      netns: ref.description,
+      errno: 95,
+      text: `The kernel was asked for ${show(wanted)} and has ${show(has)}`,
+    });
+  };
+  const { flags = 0, change = 0, linkInfo, afSpec: _, netnsFd: __, linkNetnsId: ___, ...plain } =
+    asked;
+  for (const [key, wanted] of Object.entries(plain)) {
+    const has = got[key as keyof LinkInfo] ?? (key === "master" || key === "alias" ? 0 : undefined);
+    if (!same(wanted, has)) refuse(key, wanted, has);
+  }
+  if ((got.flags ^ flags) & change) refuse("flags", flags, got.flags & change);
+  const known = linkKind(kind);
+  checkData(linkInfo?.data, got.linkInfo?.data, known);
+  checkData(
+    linkInfo?.memberData,
+    got.linkInfo?.memberData,
+    linkKind(linkInfo?.memberKind),
+  );
+
+  function checkData(
+    wanted: object | undefined,
+    has: object | undefined,
+    known: LinkKind | undefined,
+  ): void {
+    if (!wanted || wanted instanceof Uint8Array) return;
+    for (const [key, value] of Object.entries(wanted)) {
+      const actual = (has as Record<string, unknown> | undefined)?.[key];
+      if (value === undefined || known?.notReadBack?.includes(key)) continue;
+      const near = known?.rounded?.includes(key) && Math.abs(Number(value) - Number(actual)) <= 1;
+      if (!near && !same(value, actual)) refuse(key, value, actual);
+    }
+  }
+}
+
+function same(a: unknown, b: unknown): boolean {
+  if (typeof a === "string" && typeof b === "string") {
+    return a.toLowerCase().replaceAll("-", ":") === b.toLowerCase();
+  }
+  if (typeof a === "object" && typeof b === "object" && a && b) {
+    return Object.entries(a).every(([key, value]) => same(value, (b as typeof a)[key as never]));
+  }
+  return a === b || (a === "" && b === 0);
+}

@@ -1,0 +1,73 @@
+/**
+ * The ways to say which network namespace.
+ *
+ * @module
+ */
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { currentNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
+import { show } from "./attribute.ts";
+
+/** Where named namespaces live, as `ip netns` has them. */
+export const NETNS_DIRECTORY = "/run/netns";
+
+/** Something that has a namespace reference: a `NetNs`. */
+export interface NetNsHandle {
+  /** The reference the lower layers work with. */
+  readonly ref: NetNsRef;
+}
+
+/** A namespace: a handle, a name below /run/netns, a process in it, or a path such as /proc/42/ns/net. */
+export type NetNsTarget =
+  | NetNsHandle
+  | { readonly name: string }
+  | { readonly pid: number }
+  | { readonly path: string };
+
+/** A namespace reference, and whether the one who asked has to close it. */
+export interface ResolvedNetNs {
+  /** The reference. */
+  readonly ref: NetNsRef;
+  /** Opened for the asker, who closes it. */
+  readonly owned: boolean;
+}
+
+/** Finds or opens the namespace; default: the one calls land in now. */
+export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
+  if (target === undefined) return { ref: currentNetNs(), owned: false };
+  if ("ref" in target) return { ref: target.ref, owned: false };
+  if ("pid" in target) {
+    const { pid } = target;
+    if (!Number.isInteger(pid) || pid <= 0) {
+      throw new TypeError(`netns.pid must be a process id: the current value is ${show(pid)}`);
+    }
+    return { ref: openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`), owned: true };
+  }
+  if ("path" in target) {
+    return { ref: openNetNs(target.path, `netns ${show(target.path)}`), owned: true };
+  }
+  return { ref: openNamed(target.name), owned: true };
+}
+
+/** Opens a namespace by its name below /run/netns. */
+export function openNamed(name: string): NetNsRef {
+  const path = netnsPath(name);
+  const ref = openNetNs(path, `netns ${show(name)}`, name);
+  if (ref.inode) return ref;
+  ref.close();
+  // A crash between making the file and mounting on it leaves a plain file.
+  throw new SyscallError(`open netns ${show(name)}`, "setns", ERRNO.EINVAL, `${path} is stale`);
+}
+
+/** The path of a named namespace; the name cannot lead out of the directory. */
+export function netnsPath(name: string): string {
+  // deno-lint-ignore no-control-regex
+  const plain = typeof name === "string" && /^[^/\x00]+$/.test(name);
+  if (!plain || name === "." || name === ".." || new TextEncoder().encode(name).length > 255) {
+    throw new TypeError(
+      `A netns name has 1 to 255 bytes without "/" and is not "." or "..": the current value is ${
+        show(name)
+      }`,
+    );
+  }
+  return `${NETNS_DIRECTORY}/${name}`;
+}

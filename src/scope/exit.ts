@@ -1,0 +1,50 @@
+/**
+ * Closing scopes on the ways out of a program that run no `using`.
+ *
+ * @module
+ */
+
+/** The signals that end a program in the ordinary course, and the exit codes shells give them. */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+const EVENTS = ["unload", "error", "unhandledrejection"] as const;
+
+const closers = new Set<() => void>();
+
+/** Runs `close` once when the program ends in whatever way; returns how to take that back. */
+export function onExit(close: () => void): () => void {
+  if (closers.size === 0) listen(true);
+  closers.add(close);
+  return () => {
+    if (closers.delete(close) && closers.size === 0) listen(false);
+  };
+}
+
+const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
+  signal: signal as Deno.Signal,
+  handler: () => {
+    closeAll();
+    Deno.exit(code);
+  },
+}));
+
+function listen(on: boolean): void {
+  for (const { signal, handler } of handlers) {
+    if (on) Deno.addSignalListener(signal, handler);
+    else Deno.removeSignalListener(signal, handler);
+  }
+  for (const event of EVENTS) {
+    if (on) globalThis.addEventListener(event, closeAll);
+    else globalThis.removeEventListener(event, closeAll);
+  }
+}
+
+function closeAll(): void {
+  for (const close of [...closers].reverse()) {
+    try {
+      close();
+    } catch (error) {
+      // The program is ending, and the other scopes still have to go.
+      console.error(error);
+    }
+  }
+}

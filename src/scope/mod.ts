@@ -1,0 +1,8 @@
+/**
+ * Ownership of links and namespaces.
+ *
+ * @module
+ */
+export * from "./error.ts";
+export type { ReadyOptions } from "./ready.ts";
+export * from "./scope.ts";

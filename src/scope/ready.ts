@@ -1,0 +1,101 @@
+/**
+ * Waiting until links carry packets.
+ *
+ * @module
+ */
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { dumpAddresses, IFA_F } from "../rtnetlink/address.ts";
+import { AF, IFF } from "../rtnetlink/constants.ts";
+import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
+import { ScopeError } from "./error.ts";
+import type { ScopedLink } from "./scope.ts";
+
+/** Options of waiting for readiness. */
+export interface ReadyOptions {
+  /** Milliseconds to wait; default 10,000. */
+  readonly timeout?: number;
+  /** Ends the wait early. */
+  readonly signal?: AbortSignal;
+}
+
+/** Longest pause between two looks, in milliseconds. */
+const PAUSE = 20;
+
+/** Resolves when all links are ready. */
+export async function waitReady(
+  links: readonly ScopedLink[],
+  options: ReadyOptions = {},
+): Promise<void> {
+  const { timeout = 10_000, signal } = options;
+  const until = performance.now() + timeout;
+  let waiting = links;
+  for (let pause = 1;; pause = Math.min(pause * 2, PAUSE)) {
+    signal?.throwIfAborted();
+    const missing = look(waiting);
+    if (missing.length === 0) return;
+    if (performance.now() > until) {
+      const list = missing.map(({ link, why }) => `${link.what} ${why}`).join(", ");
+      throw new ScopeError(`Not ready after ${timeout} ms: ${list}`);
+    }
+    waiting = missing.map(({ link }) => link);
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+interface Missing {
+  readonly link: ScopedLink;
+  readonly why: string;
+}
+
+function look(links: readonly ScopedLink[]): Missing[] {
+  const missing: Missing[] = [];
+  const byNetNs = Map.groupBy(links.filter(({ ref }) => !ref.fd.closed), ({ ref }) => ref);
+  for (const [ref, own] of byNetNs) {
+    const results = connectionTo(ref).batch(
+      own.map(({ index }) => getLink(index, { stats: false })),
+    );
+    const infos = results.map((result) => result.ok ? result.value as LinkInfo : undefined);
+    own.forEach((link, i) => {
+      const info = infos[i];
+      // Deleted or moved since: nothing to wait for.
+      if (!info) return;
+      const why = notReady(info, infos) ?? (link.detects ? tentative(ref, link) : undefined);
+      if (why) missing.push({ link, why });
+    });
+  }
+  return missing;
+}
+
+/** Bridge port states that pass: `BR_STATE_DISABLED`, `LISTENING`, `LEARNING`. */
+const PASSING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
+
+function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): string | undefined {
+  if (!(link.flags & IFF.UP)) return undefined;
+  if (link.flags & IFF.LOWER_UP) {
+    if (link.operstate !== "up" && link.operstate !== "unknown") {
+      return `is operationally ${link.operstate}`;
+    }
+    const state = (link.linkInfo?.memberData as { state?: unknown } | undefined)?.state;
+    if (PASSING_STATES.has(state)) return `is a port in state ${state}`;
+    return undefined;
+  }
+  // A bridge has a carrier once a port forwards; other links may lack one for good.
+  const ports = others.some((other) =>
+    other?.master === link.index && other.flags & IFF.UP && other.flags & IFF.LOWER_UP
+  );
+  return ports ? "has no carrier" : undefined;
+}
+
+function tentative(ref: NetNsRef, link: ScopedLink): string | undefined {
+  const addresses = connectionTo(ref).dump(
+    dumpAddresses({ index: link.index, family: AF.INET6 }),
+  );
+  for (const { address, flags } of addresses) {
+    if (flags & IFA_F.DADFAILED) {
+      throw new ScopeError(`${link.what} cannot use ${address}: another host has this address`);
+    }
+    if (flags & IFA_F.TENTATIVE) return `is checking that ${address} is unused`;
+  }
+  return undefined;
+}

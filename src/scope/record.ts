@@ -1,0 +1,76 @@
+/**
+ * The record of a named scope on disk: what a later run needs to clear up after a killed one. It lives
+ * in /run, which a reboot empties like the kernel's tables.
+ *
+ * @module
+ */
+import { SyscallError } from "../../ffi/errno.ts";
+import { exists, readText, removeFile, writeText } from "../../ffi/file.ts";
+import { show } from "../netlink/attribute.ts";
+import { withRunDirectory } from "./run_directory.ts";
+
+const DIRECTORY = "/run/netloom";
+
+/** What a scope has made. */
+export interface ScopeRecord {
+  /** The process. */
+  readonly pid: number;
+  /** When it started, in clock ticks since boot: process ids get reused. */
+  readonly started: number;
+  /** The group its links are in. */
+  readonly group: number;
+  /** Named namespaces it has made. */
+  readonly created: readonly string[];
+  /** Named namespaces of others it has made links in. */
+  readonly visited: readonly string[];
+}
+
+/** Checks a scope's name: it becomes a file name. */
+export function checkScopeName(name: string): string {
+  if (typeof name !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
+    throw new TypeError(
+      `A scope name has 1 to 64 letters, digits, ".", "_" or "-": the current value is ${
+        show(name)
+      }`,
+    );
+  }
+  return name;
+}
+
+/** Reads the record of a scope, if there is one. */
+export function readRecord(name: string): ScopeRecord | undefined {
+  const path = `${DIRECTORY}/${name}.json`;
+  if (!exists(path)) return undefined;
+  try {
+    return JSON.parse(readText(path)) as ScopeRecord;
+  } catch (error) {
+    // Killed while writing: the file names nothing then.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Writes the record of a scope. */
+export function writeRecord(name: string, record: ScopeRecord): void {
+  withRunDirectory(
+    DIRECTORY,
+    () => writeText(`${DIRECTORY}/${name}.json`, JSON.stringify(record) + "\n"),
+  );
+}
+
+/** Removes the record of a scope. */
+export function removeRecord(name: string): void {
+  removeFile(`${DIRECTORY}/${name}.json`);
+}
+
+/** When a process started, in clock ticks since boot, or `undefined` when there is none. */
+export function startOf(pid: number | "self"): number | undefined {
+  try {
+    const stat = readText(`/proc/${pid}/stat`);
+    // The command in parentheses may contain anything; start time is field 22.
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  } catch (error) {
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+}
