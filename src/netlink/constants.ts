@@ -38,6 +38,7 @@ export const NLM_F = {
   DUMP: 0x300,
   REPLACE: 0x100,
   EXCL: 0x200,
+  BULK: 0x200,
   CREATE: 0x400,
   APPEND: 0x800,
   CAPPED: 0x100,

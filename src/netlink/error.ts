@@ -75,7 +75,7 @@ export class NetlinkError extends Error {
     if (ack.attribute?.length) message += ` at ${ack.attribute.join(".")}`;
     if (ack.missing?.length) message += `, ${ack.missing.join(".")} is missing`;
     if (ack.policy) message += `, accepted: ${ack.policy}`;
-    const hint = init.hint ?? (code === "EPERM" || code === "EACCES" ? PRIVILEGE_HINT : undefined);
+    const hint = init.hint ?? (code === "EPERM" ? PRIVILEGE_HINT : undefined);
     if (hint) message += `; ${hint}`;
     super(message);
     this.operation = init.operation;

@@ -18,8 +18,12 @@
  */
 export * from "./address.ts";
 export * from "./constants.ts";
+export * from "./fdb.ts";
 export * from "./kinds.ts";
 export * from "./link.ts";
 export * from "./link_attributes.ts";
 export * from "./link_stats.ts";
+export * from "./neighbor.ts";
 export * from "./nsid.ts";
+export * from "./route.ts";
+export * from "./route_attributes.ts";
