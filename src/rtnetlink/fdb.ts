@@ -23,7 +23,7 @@ import {
   NTF,
   readNeighborHeader,
   writeNeighborHeader,
-} from "./neighbor.ts";
+} from "./neighbor_attributes.ts";
 
 /**
  * How long a forwarding entry lasts, and for whom it is. `permanent`: the address is the bridge's own,

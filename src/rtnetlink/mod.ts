@@ -24,6 +24,27 @@ export * from "./link.ts";
 export * from "./link_attributes.ts";
 export * from "./link_stats.ts";
 export * from "./neighbor.ts";
+export {
+  NDA,
+  NEIGHBOR_STATES,
+  type NeighborCacheInfo,
+  type NeighborFlag,
+  type NeighborState,
+  NFEA,
+  NTF,
+  NTF_EXT,
+} from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
 export * from "./route.ts";
-export * from "./route_attributes.ts";
+export {
+  type LockableMetric,
+  type RouteCacheInfo,
+  type RouteMetrics,
+  RTA,
+  RTAX,
+  RTAX_FEATURE,
+  RTM_F,
+  RTNH_F,
+} from "./route_attributes.ts";
+export { readRoute, routeFormat } from "./route_format.ts";
+export * from "./route_names.ts";

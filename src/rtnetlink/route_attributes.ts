@@ -22,6 +22,12 @@ import { NetlinkDecodeError } from "../netlink/error.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { AF } from "./constants.ts";
 import { ip, writeInHeader } from "./fields.ts";
+import {
+  ROUTE_PREFERENCES,
+  ROUTE_TABLES,
+  type RoutePreference,
+  type RouteTable,
+} from "./route_names.ts";
 
 /** Attribute numbers. */
 export const RTA = {
@@ -105,27 +111,6 @@ export const RTM_F = {
   TRAP: 0x8000,
   OFFLOAD_FAILED: 0x20000000,
 } as const;
-
-/** How IPv6 ranks default routers (RFC 4191). */
-export type RoutePreference = "low" | "medium" | "high";
-
-/** The numbers of {@link RoutePreference}. */
-export const ROUTE_PREFERENCES: Readonly<Record<RoutePreference, number>> = {
-  medium: 0,
-  high: 1,
-  low: 3,
-};
-
-/** A routing table, by the names in /etc/iproute2/rt_tables. */
-export type RouteTable = "unspec" | "default" | "main" | "local";
-
-/** The numbers of {@link RouteTable}. */
-export const ROUTE_TABLES: Readonly<Record<RouteTable, number>> = {
-  unspec: 0,
-  default: 253,
-  main: 254,
-  local: 255,
-};
 
 /** A metric that can be locked: the kernel does not adjust it to what it measures. */
 export type LockableMetric = Exclude<keyof RouteMetrics, "lock">;
