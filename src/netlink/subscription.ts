@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
@@ -22,19 +23,22 @@ export class Subscription implements Disposable {
    */
   constructor(netns: NetNsRef, groups: readonly number[], protocol: number = NETLINK.ROUTE) {
     this.#socket = new KernelSocket(netns, protocol);
-    for (const group of groups) {
-      const bytes = new Uint8Array(new Uint32Array([group]).buffer);
-      try {
+    try {
+      // An unbound socket counts as the sender of what the kernel sends, and is left out.
+      const address = new Uint8Array(12); // struct sockaddr_nl, port id 0: the kernel chooses
+      address[0] = C.AF_NETLINK;
+      this.#socket.socket.bind(address, "bind a netlink socket");
+      for (const group of groups) {
         this.#socket.socket.setOptionBytes(
           SOL_NETLINK,
           NETLINK_OPTION.ADD_MEMBERSHIP,
-          bytes,
+          new Uint8Array(new Uint32Array([group]).buffer),
           `join netlink group ${group}`,
         );
-      } catch (error) {
-        this.#socket.close();
-        throw error;
       }
+    } catch (error) {
+      this.#socket.close();
+      throw error;
     }
   }
 
