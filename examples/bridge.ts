@@ -1,0 +1,56 @@
+/**
+ * Two network namespaces joined by a bridge and two veth pairs, and a ping across.
+ *
+ *     deno run -A examples/bridge.ts [--keep]
+ *
+ * Needs root; as an ordinary user: unshare -Urmn npx -y deno run -A examples/bridge.ts
+ */
+import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
+import { finish, options } from "./_recipe.ts";
+
+const { keep } = options("Two namespaces joined by a bridge and two veth pairs");
+
+// Owns all that follows, and removes it at the end: also on Ctrl-C, and what a killed run left.
+await using lab = Scope.open({ name: "netloom-bridge", replace: true, signals: true });
+
+// ip netns add ns1
+// ip netns add ns2
+const ns1 = NetNs.create("ns1", { scope: lab });
+const ns2 = NetNs.create("ns2", { scope: lab });
+
+// brctl addbr br-test
+// brctl stp   br-test off
+// ip link set dev br-test up
+const bridge = Bridge.create({ scope: lab, name: "br-test", stp: false, up: true });
+
+// ip link add tap1 type veth peer name br-tap1
+// brctl addif br-test br-tap1
+// ip link set tap1 netns ns1
+// ip netns exec ns1 ip link set dev tap1 up
+// ip link set dev br-tap1 up
+// ip netns exec ns1 ip a add 192.168.123.1/24 dev tap1
+Veth.create({
+  scope: lab,
+  name: "tap1",
+  netns: ns1,
+  up: true,
+  addresses: ["192.168.123.1/24"],
+  peer: { name: "br-tap1", master: bridge, up: true },
+});
+
+// The same for tap2, br-tap2, ns2 and 192.168.123.2.
+Veth.create({
+  scope: lab,
+  name: "tap2",
+  netns: ns2,
+  up: true,
+  addresses: ["192.168.123.2/24"],
+  peer: { name: "br-tap2", master: bridge, up: true },
+});
+
+await lab.ready();
+
+// ip netns exec ns1 ping -c 3 -i 0.2 192.168.123.2
+const result = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
+
+await finish({ result, keep, lab, from: "ns1", show: [undefined, ns1, ns2] });

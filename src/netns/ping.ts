@@ -1,0 +1,243 @@
+/**
+ * ICMP echo from a namespace, without the `ping` program: RFC 792 and RFC 4443 over raw sockets.
+ *
+ * @module
+ */
+import { C } from "../../ffi/constants.ts";
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { readable } from "../../ffi/reactor.ts";
+import { Socket } from "../../ffi/socket.ts";
+import { show } from "../netlink/attribute.ts";
+import { formatIp, parseIp } from "../packet/address.ts";
+import { ECHO_HEADER, ICMP, ICMPV6, readEcho, writeEcho } from "../packet/icmp.ts";
+
+/** Options of a ping. */
+export interface PingOptions {
+  /** Number of requests; default 1. */
+  readonly count?: number;
+  /** Milliseconds between two requests; default 1000. */
+  readonly interval?: number;
+  /** Milliseconds to wait for the reply to a request; default 1000. */
+  readonly timeout?: number;
+  /** Bytes of payload, 0..65,507; default 56. */
+  readonly size?: number;
+  /** Ends the ping early: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** One reply. */
+export interface PingReply {
+  /** Number of the request, from 1. */
+  readonly sequence: number;
+  /** Round trip in milliseconds. */
+  readonly time: number;
+  /** Time to live the reply arrived with; IPv4 only. */
+  readonly ttl?: number;
+}
+
+/** What came of a ping. Times in milliseconds; absent when no reply came. */
+export interface PingResult {
+  /** The address. */
+  readonly address: string;
+  /** Requests sent. */
+  readonly sent: number;
+  /** Replies received. */
+  readonly received: number;
+  /** Share of requests without a reply: 0 to 1. */
+  readonly loss: number;
+  /** Shortest round trip. */
+  readonly min?: number;
+  /** Mean round trip. */
+  readonly avg?: number;
+  /** Longest round trip. */
+  readonly max?: number;
+  /** Standard deviation of the round trips. */
+  readonly mdev?: number;
+  /** Each reply. */
+  readonly replies: readonly PingReply[];
+  /** What the network answered instead: `EHOSTUNREACH`, ..., by request number. */
+  readonly errors: readonly { readonly sequence: number; readonly code: string }[];
+}
+
+const IPPROTO_ICMP = 1;
+const IPPROTO_ICMPV6 = 58;
+/** Answers of the network to a request, rather than failures of the program. */
+const UNREACHABLE: ReadonlySet<number> = new Set([
+  ERRNO.EHOSTUNREACH,
+  ERRNO.ENETUNREACH,
+  ERRNO.EHOSTDOWN,
+  ERRNO.ECONNREFUSED,
+  ERRNO.EACCES,
+  ERRNO.EMSGSIZE,
+]);
+
+let identifiers = Deno.pid & 0xffff;
+
+/** Pings an address from a namespace. */
+export async function ping(
+  netns: NetNsRef,
+  address: string,
+  options: PingOptions = {},
+): Promise<PingResult> {
+  const { count = 1, interval = 1000, timeout = 1000, size = 56, signal } = options;
+  checkNumber("count", count, 1, 1_000_000_000, true);
+  checkNumber("interval", interval, 0, 86_400_000);
+  checkNumber("timeout", timeout, 0, 86_400_000);
+  checkNumber("size", size, 0, 65_507, true);
+  signal?.throwIfAborted();
+  using session = new Session(netns, address, size);
+  for (let sequence = 1; sequence <= count; sequence++) {
+    const started = performance.now();
+    await session.request(sequence, timeout, signal);
+    const rest = interval - (performance.now() - started);
+    if (sequence < count && rest > 0) await sleep(rest, signal);
+  }
+  return session.result();
+}
+
+/** One socket and its requests. */
+class Session implements Disposable {
+  readonly #socket: Socket;
+  readonly #address: string;
+  readonly #v6: boolean;
+  readonly #what: string;
+  readonly #identifier = identifiers = (identifiers + 1) & 0xffff;
+  readonly #packet: Uint8Array<ArrayBuffer>;
+  readonly #buffer = new Uint8Array(65_600);
+  readonly #replies: PingReply[] = [];
+  readonly #errors: { sequence: number; code: string }[] = [];
+  #sent = 0;
+
+  constructor(netns: NetNsRef, address: string, size: number) {
+    const [text, zone] = typeof address === "string" ? address.split("%") : [address];
+    const bytes = parseIp(text!);
+    this.#v6 = bytes.length === 16;
+    if (zone !== undefined && !(this.#v6 && /^\d+$/.test(zone))) {
+      throw new TypeError(
+        `${show(address)}: the zone of an IPv6 address is a link's index here, such as "fe80::1%2"`,
+      );
+    }
+    this.#address = formatIp(bytes) + (zone === undefined ? "" : `%${zone}`);
+    this.#what = `ping ${this.#address}${netns.description ? ` from ${netns.description}` : ""}`;
+    this.#packet = new Uint8Array(ECHO_HEADER + size);
+    for (let i = ECHO_HEADER; i < this.#packet.length; i++) this.#packet[i] = i;
+    this.#socket = new Socket(
+      netns,
+      this.#v6 ? C.AF_INET6 : C.AF_INET,
+      C.SOCK_RAW,
+      this.#v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+      this.#what,
+    );
+    try {
+      this.#socket.connect(socketAddress(bytes, Number(zone ?? 0)), this.#what);
+    } catch (error) {
+      this.#socket.close();
+      throw error;
+    }
+  }
+
+  /** Sends a request and waits for its reply; none in time is a loss, not an error. */
+  async request(sequence: number, timeout: number, signal?: AbortSignal): Promise<void> {
+    const type = this.#v6 ? ICMPV6.ECHO : ICMP.ECHO;
+    writeEcho(this.#packet, { type, identifier: this.#identifier, sequence });
+    const started = performance.now();
+    this.#sent++;
+    // Made only when the reply is not there at once.
+    let until: AbortSignal | undefined;
+    try {
+      this.#socket.send(this.#packet, this.#packet.length, this.#what);
+      while (!this.#receive(sequence, started)) {
+        if (!until) {
+          const late = AbortSignal.timeout(timeout);
+          until = signal ? AbortSignal.any([late, signal]) : late;
+        }
+        await readable(this.#socket.fd, until);
+      }
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      if (until?.aborted) return;
+      if (!(error instanceof SyscallError) || !UNREACHABLE.has(error.errno)) throw error;
+      this.#errors.push({ sequence, code: error.code });
+    }
+  }
+
+  /** Reads what has come; `true` when the reply was among it. */
+  #receive(sequence: number, started: number): boolean {
+    for (;;) {
+      const length = this.#socket.receive(this.#buffer, 0, this.#what);
+      if (length < 0) return false;
+      const time = performance.now() - started;
+      // A raw IPv4 socket delivers the IP header too.
+      const start = this.#v6 ? 0 : (this.#buffer[0]! & 15) * 4;
+      const echo = readEcho(this.#buffer, start, Math.min(length, this.#buffer.length));
+      const type = this.#v6 ? ICMPV6.ECHO_REPLY : ICMP.ECHO_REPLY;
+      if (
+        echo?.type === type && echo.identifier === this.#identifier &&
+        echo.sequence === (sequence & 0xffff)
+      ) {
+        this.#replies.push({ sequence, time, ...(this.#v6 ? {} : { ttl: this.#buffer[8]! }) });
+        return true;
+      }
+    }
+  }
+
+  result(): PingResult {
+    const times = this.#replies.map(({ time }) => time);
+    const received = times.length;
+    const avg = times.reduce((sum, time) => sum + time, 0) / received;
+    const square = times.reduce((sum, time) => sum + time * time, 0) / received;
+    const statistics = received === 0 ? {} : {
+      min: Math.min(...times),
+      avg,
+      max: Math.max(...times),
+      mdev: Math.sqrt(Math.max(0, square - avg * avg)),
+    };
+    return {
+      address: this.#address,
+      sent: this.#sent,
+      received,
+      loss: (this.#sent - received) / this.#sent,
+      ...statistics,
+      replies: this.#replies,
+      errors: this.#errors,
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+}
+
+/** `struct sockaddr_in` or `sockaddr_in6`. */
+function socketAddress(ip: Uint8Array, zone: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ip.length === 4 ? 16 : 28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, ip.length === 4 ? C.AF_INET : C.AF_INET6, true);
+  bytes.set(ip, ip.length === 4 ? 4 : 8);
+  if (ip.length === 16) view.setUint32(24, zone, true);
+  return bytes;
+}
+
+function checkNumber(name: string, value: number, min: number, max: number, whole = false): void {
+  if (typeof value !== "number" || Number.isNaN(value) || whole && !Number.isInteger(value)) {
+    throw new TypeError(`${name} must be a number: the current value is ${show(value)}`);
+  }
+  if (value < min || value > max) {
+    throw new RangeError(`${name} must be in ${min}..${max}: the current value is ${value}`);
+  }
+}
+
+function sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal!.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,30 @@
+/**
+ * Kernel settings of a namespace (`net.*` in sysctl(8)).
+ *
+ * @module
+ */
+import { C } from "../../ffi/constants.ts";
+import { open, read, write } from "../../ffi/file.ts";
+import { type NetNsRef, within } from "../../ffi/namespace.ts";
+import { show } from "../netlink/attribute.ts";
+
+/** Reads a setting, after writing it when a value is given. */
+export function sysctl(netns: NetNsRef, name: string, value?: string | number): string {
+  if (typeof name !== "string" || !/^net(\.[\w/-]+)+$/.test(name) || name.includes("//")) {
+    throw new TypeError(
+      `A netns setting is named as in "net.ipv4.ip_forward": the current value is ${show(name)}`,
+    );
+  }
+  const swapped: Record<string, string> = { ".": "/", "/": "." };
+  const path = `/proc/sys/${name.replace(/[./]/g, (mark) => swapped[mark]!)}`;
+  // Which namespace /proc/sys/net shows is fixed when the file is opened.
+  return within(netns, () => {
+    if (value !== undefined) {
+      using file = open(path, C.O_WRONLY, `set ${name}`);
+      write(file, new TextEncoder().encode(String(value)));
+    }
+    using file = open(path, C.O_RDONLY, `get ${name}`);
+    const buffer = new Uint8Array(4096);
+    return new TextDecoder().decode(buffer.subarray(0, read(file, buffer))).trimEnd();
+  });
+}
