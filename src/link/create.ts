@@ -6,12 +6,13 @@
 import { C } from "../../ffi/constants.ts";
 import { open, write } from "../../ffi/file.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
+import { type Field, show } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
+import type { Schema } from "../netlink/schema.ts";
 import { type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { newAddress } from "../rtnetlink/address.ts";
 import { type LinkKind, linkKind } from "../rtnetlink/kinds.ts";
@@ -109,7 +110,7 @@ function laterRequests(kind: string, end: End, index: number): Request[] {
   const what = `${kind} ${show(options.name)}`;
   const { flags = 0, change = 0, ...settings } = later;
   const requests: Request[] = [];
-  if (Object.keys(settings).length > 0) requests.push(setLink({ index, ...settings }, what));
+  if (Object.keys(settings).length > 0) requests.push(...changeRequests(index, settings, what));
   if (change) requests.push(setLink({ index, flags, change }, what));
   if (options.altNames?.length) requests.push(addAltNames(index, [...options.altNames], what));
   for (const address of options.addresses ?? []) {
@@ -118,6 +119,23 @@ function laterRequests(kind: string, end: End, index: number): Request[] {
     requests.push({ ...newAddress(message), operation });
   }
   return requests;
+}
+
+/**
+ * The requests for a change. A message's port options go to the master that the link had before the
+ * message: where both change, the port options need one of their own.
+ */
+export function changeRequests(
+  index: number,
+  message: LinkMessage,
+  what: string,
+): Request<undefined>[] {
+  const { linkInfo: { memberKind, memberData, ...info } = {}, ...rest } = message;
+  if (!message.master || memberData === undefined) return [setLink({ ...message, index }, what)];
+  const first: LinkMessage = { ...rest, index };
+  if (Object.keys(info).length > 0) first.linkInfo = info;
+  const member = memberKind === undefined ? { memberData } : { memberKind, memberData };
+  return [setLink(first, what), setLink({ index, linkInfo: member }, what)];
 }
 
 /** Finds bad input ahead of the first message: encodes everything that is to follow it. */
@@ -219,31 +237,39 @@ export function verify(
   }
   if ((got.flags ^ flags) & change) refuse("flags", flags, got.flags & change);
   const known = linkKind(kind);
-  checkData(linkInfo?.data, got.linkInfo?.data, known);
-  checkData(
-    linkInfo?.memberData,
-    got.linkInfo?.memberData,
-    linkKind(linkInfo?.memberKind),
-  );
+  checkData(linkInfo?.data, got.linkInfo?.data, known, known?.data);
+  const master = linkKind(linkInfo?.memberKind);
+  checkData(linkInfo?.memberData, got.linkInfo?.memberData, master, master?.member);
 
   function checkData(
     wanted: object | undefined,
     has: object | undefined,
     known: LinkKind | undefined,
+    schema: Schema<object> | undefined,
   ): void {
     if (!wanted || wanted instanceof Uint8Array) return;
     for (const [key, value] of Object.entries(wanted)) {
       const actual = (has as Record<string, unknown> | undefined)?.[key];
       if (value === undefined || known?.notReadBack?.includes(key)) continue;
       const near = known?.rounded?.includes(key) && Math.abs(Number(value) - Number(actual)) <= 1;
-      if (!near && !same(value, actual)) refuse(key, value, actual);
+      if (near || same(value, actual)) continue;
+      const field = (schema?.fields as Record<string, Field<unknown>> | undefined)?.[key];
+      if (!field || !same(asRead(field, value), actual)) refuse(key, value, actual);
     }
   }
 }
 
+/** A value as it is read back: where a number has a name, by its name. */
+function asRead(field: Field<unknown>, value: unknown): unknown {
+  const writer = new Writer(64);
+  field.write(writer, value, "");
+  return field.read(writer, 0, writer.length);
+}
+
 function same(a: unknown, b: unknown): boolean {
   if (typeof a === "string" && typeof b === "string") {
-    return a.toLowerCase().replaceAll("-", ":") === b.toLowerCase();
+    // An Ethernet address may have been given in capitals or with dashes.
+    return a === b || /^(..:){5}..$/.test(b) && a.toLowerCase().replaceAll("-", ":") === b;
   }
   if (typeof a === "object" && typeof b === "object" && a && b) {
     return Object.entries(a).every(([key, value]) => same(value, (b as typeof a)[key as never]));

@@ -25,12 +25,11 @@ import {
   type LinkInfo,
   type LinkMessage,
   readLink,
-  setLink,
   upFlags,
 } from "../rtnetlink/link.ts";
 import type { LinkStats } from "../rtnetlink/link_stats.ts";
 import { nsidOf } from "../scope/nsid.ts";
-import { createLink, verify } from "./create.ts";
+import { changeRequests, createLink, verify } from "./create.ts";
 import {
   addressMessage,
   type AddressOptions,
@@ -364,7 +363,9 @@ export class Link implements LinkHandle, Disposable {
   /** For link kinds: sends a change and checks that the kernel took it. */
   protected change(message: LinkMessage): this {
     const connection = connectionTo(this.ref);
-    connection.request(setLink({ ...message, index: this.#index }, this.#what));
+    for (const result of connection.batch(changeRequests(this.#index, message, this.#what))) {
+      if (!result.ok) throw result.error;
+    }
     if (message.netnsFd === undefined) {
       const info = connection.request(getLink(this.#index, { stats: false }));
       verify(message, info, this.kind ?? "link", this.#what, this.ref);
