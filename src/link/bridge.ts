@@ -6,6 +6,7 @@
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
+import { BRIDGE_COMMAND_NAMES, BRIDGE_PORT_COMMAND_NAMES } from "./bridge_command.ts";
 import { BridgePort } from "./bridge_port.ts";
 import {
   BR_BOOLOPT,
@@ -46,11 +47,8 @@ registerKind({
   member: bridgePortSchema,
   notReadBack: ["fdbFlush", "mcastHashElasticity"],
   rounded: TIMES,
-  commandNames: {
-    stp: "stp_state",
-    fastLeave: "fastleave",
-    noLinklocalLearn: "no_linklocal_learn",
-  },
+  commandNames: BRIDGE_COMMAND_NAMES,
+  memberCommandNames: BRIDGE_PORT_COMMAND_NAMES,
 });
 
 /** Options of a bridge. Times are in hundredths of a second, as in `ip link`. */

@@ -18,9 +18,14 @@ export interface LinkKind {
   readonly rounded?: readonly string[];
   /** Options the kernel does not report: commands, and what it ignores. */
   readonly notReadBack?: readonly string[];
-  /** iproute2's option names where they are not the kernel's in lower case. */
-  readonly commandNames?: Readonly<Record<string, string>>;
+  /** How iproute2 says options that it does not say as the kernel does, in lower case. */
+  readonly commandNames?: CommandNames;
+  /** The same for the options of a member. */
+  readonly memberCommandNames?: CommandNames;
 }
+
+/** By option: iproute2's name for it, or what makes all the words of it (none: it has none). */
+export type CommandNames = Readonly<Record<string, string | ((value: unknown) => string)>>;
 
 const kinds = new Map<string, LinkKind>();
 

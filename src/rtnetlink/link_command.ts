@@ -4,7 +4,7 @@
  * @module
  */
 import { IFF } from "./constants.ts";
-import { linkKind } from "./kinds.ts";
+import { type CommandNames, linkKind } from "./kinds.ts";
 import type { LinkMessage } from "./link.ts";
 import type { LinkAttributes, LinkInfoNest } from "./link_attributes.ts";
 
@@ -47,9 +47,7 @@ export function linkSetCommand(message: LinkMessage): string {
   const { index, name, linkInfo: info } = message;
   const which = index ? `if${index}` : name;
   const rename = index && name !== undefined ? ` name ${name}` : "";
-  const memberType = info?.memberKind ? ` type ${info.memberKind}_slave` : "";
-  const member = memberType + options(info?.memberData, `${info?.memberKind}_slave`);
-  return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${member}`;
+  return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${member(info)}`;
 }
 
 function attributes(message: LinkMessage): string {
@@ -75,13 +73,27 @@ function attributes(message: LinkMessage): string {
 
 function linkInfo(info: LinkInfoNest | undefined): string {
   if (info?.kind === undefined) return "";
-  return ` type ${info.kind}${options(info.data, info.kind)}`;
+  return ` type ${info.kind}${options(info.data, linkKind(info.kind)?.commandNames)}`;
 }
 
-/** A kind's options: iproute2 calls most of them as the kernel does, in lower case. */
-function options(data: object | undefined, kind: string): string {
+function member(info: LinkInfoNest | undefined): string {
+  if (info?.memberKind === undefined) return "";
+  const { memberKind, memberData } = info;
+  return ` type ${memberKind}_slave${
+    options(memberData, linkKind(memberKind)?.memberCommandNames, ["off", "on"])
+  }`;
+}
+
+/**
+ * A kind's options: iproute2 calls most of them as the kernel does, in lower case. It takes switches
+ * as numbers, those of members as `on` and `off`.
+ */
+function options(
+  data: object | undefined,
+  own: CommandNames = {},
+  [off, on]: readonly [string | number, string | number] = [0, 1],
+): string {
   if (!data || data instanceof Uint8Array) return "";
-  const own = linkKind(kind)?.commandNames;
   let words = "";
   for (const [key, value] of Object.entries(data)) {
     if (value === undefined) continue;
@@ -89,9 +101,11 @@ function options(data: object | undefined, kind: string): string {
       words += ` peer name ${value.name}${attributes(value)}`;
       continue;
     }
-    const word = own?.[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    words += ` ${word} ${typeof value === "boolean" ? Number(value) : value}`;
+    const name = own[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const text = typeof name === "function"
+      ? name(value)
+      : `${name} ${typeof value === "boolean" ? value ? on : off : value}`;
+    if (text) words += ` ${text}`;
   }
   return words;
 }
-
