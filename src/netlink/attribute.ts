@@ -68,7 +68,8 @@ export function u8(type: number, range: Range = {}): Field<number> {
     type,
     write: (w, value, path) => {
       integer(value, path, min, max, unit);
-      w.view.setUint8(w.reserve(1), value);
+      const at = w.reserve(1); // may replace the view
+      w.view.setUint8(at, value);
     },
     read: (s, at, length) => length < 1 ? short("u8", type, length) : s.bytes[at]!,
   };
@@ -241,7 +242,12 @@ export function text(type: number, max = 0xfff0): Field<string> {
 export function binary(type: number): Field<Uint8Array> {
   return {
     type,
-    write: (w, value) => w.append(value),
+    write: (w, value, path) => {
+      if (!(value instanceof Uint8Array)) {
+        throw new TypeError(`${path} must be bytes: the current value is ${show(value)}`);
+      }
+      w.append(value);
+    },
     read: (s, at, length) => s.bytes.slice(at, at + length),
   };
 }
