@@ -34,6 +34,7 @@
  * @module
  */
 export { SyscallError } from "./ffi/errno.ts";
+export { Fd } from "./ffi/fd.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
 export { type Batch, batch, type BatchOptions } from "./src/netlink/batch.ts";
 export type { Result } from "./src/netlink/connection.ts";

@@ -128,6 +128,7 @@ export function prepare(): Int32Array {
  * ```
  */
 export class SyscallError extends Error {
+  /** The class: `SyscallError`. */
   override readonly name: string = "SyscallError";
   /** The call that failed: `open`, `setns`, ... */
   readonly syscall: string;
@@ -137,6 +138,8 @@ export class SyscallError extends Error {
   readonly code: string;
 
   /**
+   * Composes the message.
+   *
    * @param what What was being done, on what: `open netns "blue"`.
    * @param syscall The call that failed.
    * @param errno The error number it left.

@@ -13,7 +13,14 @@ const LIBC = "libc.so.6";
 
 function lazy<T>(open: () => T): () => T {
   let value: T | undefined;
-  return () => value ??= open();
+  return () => value ??= (requireLinux(), open());
+}
+
+function requireLinux(): void {
+  const { os, arch } = Deno.build;
+  if (os !== "linux") {
+    throw new Error(`netloom drives the Linux kernel: this system is ${os}/${arch}`);
+  }
 }
 
 /** errno and descriptors: needed by everything. */
@@ -37,9 +44,7 @@ export const file = lazy(() =>
   Deno.dlopen(LIBC, {
     read: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     write: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-    lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
     access: { parameters: ["buffer", "i32"], result: "i32" },
-    rename: { parameters: ["buffer", "buffer"], result: "i32" },
     syscall: { parameters: ["i64", "i32", "buffer", "i32"], result: "i64" },
   }).symbols
 );
@@ -79,19 +84,11 @@ export const socket = lazy(() =>
   }).symbols
 );
 
-/** Sockets, as raw IP uses them beyond that. */
-export const datagram = lazy(() =>
+/** Sockets with an address. */
+export const socketAddress = lazy(() =>
   Deno.dlopen(LIBC, {
     connect: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     bind: { parameters: ["i32", "buffer", "i32"], result: "i32" },
-    sendto: {
-      parameters: ["i32", "buffer", "i32", "i32", "buffer", "i32"],
-      result: "i32",
-    },
-    recvfrom: {
-      parameters: ["i32", "buffer", "i32", "i32", "buffer", "buffer"],
-      result: "i32",
-    },
   }).symbols
 );
 
@@ -108,12 +105,5 @@ export const epoll = lazy(() =>
       nonblocking: true,
     },
     eventfd: { parameters: ["u32", "i32"], result: "i32" },
-  }).symbols
-);
-
-/** Replacing the process image (rootless re-execution keeps pid, arguments and exit code). */
-export const process = lazy(() =>
-  Deno.dlopen(LIBC, {
-    getuid: { parameters: [], result: "u32" },
   }).symbols
 );

@@ -24,6 +24,7 @@ const OWN = "/proc/thread-self/ns/net";
  * happens where the program expects it: end the program.
  */
 export class NetNsRestoreError extends SyscallError {
+  /** `NetNsRestoreError`. */
   override readonly name = "NetNsRestoreError";
 }
 

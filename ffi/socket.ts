@@ -6,7 +6,7 @@
 import { C } from "./constants.ts";
 import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { datagram, socket as symbols } from "./libc.ts";
+import { socket as symbols, socketAddress } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
 /** A non-blocking, close-on-exec socket. It belongs to the namespace it was opened in for good. */
@@ -76,7 +76,7 @@ export class Socket implements Disposable {
   /** Binds to a `struct sockaddr`. */
   bind(address: Uint8Array<ArrayBuffer>, what: string): void {
     prepare();
-    if (datagram().bind(this.fd.value, address, address.length) !== 0) {
+    if (socketAddress().bind(this.fd.value, address, address.length) !== 0) {
       throw new SyscallError(what, "bind", errno());
     }
   }
@@ -84,7 +84,7 @@ export class Socket implements Disposable {
   /** Connects to a `struct sockaddr`. */
   connect(address: Uint8Array<ArrayBuffer>, what: string): void {
     prepare();
-    if (datagram().connect(this.fd.value, address, address.length) !== 0) {
+    if (socketAddress().connect(this.fd.value, address, address.length) !== 0) {
       throw new SyscallError(what, "connect", errno());
     }
   }

@@ -19,7 +19,7 @@ export * from "./bridge.ts";
 export * from "./bridge_options.ts";
 export * from "./bridge_port.ts";
 export * from "./bridge_port_options.ts";
-export { Link } from "./link.ts";
+export { Link, LinkBase } from "./link.ts";
 export type {
   GenericLinkOptions,
   LinkAddresses,

@@ -35,7 +35,7 @@ export interface BatchOptions {
  * import { assert } from "@std/assert";
  *
  * using netns = NetNs.create();
- * const veth = Veth.create({ name: "v0", netns, peer: { name: "v1" }, up: true });
+ * const veth = Veth.create({ name: "v0", netns, peer: { name: "v1", netns }, up: true });
  * const results = batch((b) => {
  *   for (let i = 1; i <= 200; i++) {
  *     b.add(rtnetlink.newNeighbor({

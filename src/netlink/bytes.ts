@@ -21,12 +21,18 @@ const encoder = new TextEncoder();
 
 /** A growing buffer for messages and attributes; kept and reused, so that writing allocates nothing. */
 export class Writer implements Source {
+  /** The memory; replaced when it grows. */
   bytes: Uint8Array<ArrayBuffer>;
+  /** A view on all of it. */
   view: DataView<ArrayBuffer>;
   /** Number of bytes written. */
   length = 0;
 
-  /** @param size Initial capacity in bytes; it doubles as needed. */
+  /**
+   * Makes an empty buffer.
+   *
+   * @param size Initial capacity in bytes; it doubles as needed.
+   */
   constructor(size = 4096) {
     this.bytes = new Uint8Array(size);
     this.view = new DataView(this.bytes.buffer);

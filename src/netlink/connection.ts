@@ -51,6 +51,8 @@ export class Connection implements Disposable {
   #sequence = 0;
 
   /**
+   * Takes a socket over.
+   *
    * @param socket The socket; the connection owns it from here.
    * @param where The namespace it is in.
    */

@@ -53,6 +53,7 @@ export interface NetlinkErrorInit {
  * ```
  */
 export class NetlinkError extends Error {
+  /** The class: `NetlinkError`. */
   override readonly name: string = "NetlinkError";
   /** What was tried, on what: `create veth "tap1"`. */
   readonly operation: string;
@@ -91,6 +92,7 @@ export class NetlinkError extends Error {
  * Some entries may be missing or out of date.
  */
 export class DumpInterruptedError extends NetlinkError {
+  /** The class: `DumpInterruptedError`. */
   override readonly name = "DumpInterruptedError";
   /** What the last attempt returned. */
   readonly partial: readonly unknown[];
@@ -104,5 +106,6 @@ export class DumpInterruptedError extends NetlinkError {
 
 /** A message from the kernel could not be understood. */
 export class NetlinkDecodeError extends Error {
+  /** The class: `NetlinkDecodeError`. */
   override readonly name = "NetlinkDecodeError";
 }

@@ -3,39 +3,42 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { readable } from "../../ffi/reactor.ts";
 import type { Source } from "./bytes.ts";
-import { NETLINK, NETLINK_OPTION, SOL_NETLINK } from "./constants.ts";
+import { NETLINK } from "./constants.ts";
 import { forEachMessage, type Header } from "./message.ts";
 import { KernelSocket } from "./socket.ts";
+
+/** Options of a {@link Subscription}. */
+export interface SubscriptionOptions {
+  /** The netlink family; default: rtnetlink. */
+  readonly protocol?: number;
+  /** Bytes of notifications the kernel keeps until they are read; default 4 MiB. */
+  readonly receiveBuffer?: number;
+}
 
 /** Notifications of one namespace, from the moment of construction on. */
 export class Subscription implements Disposable {
   readonly #socket: KernelSocket;
 
   /**
+   * Joins groups.
+   *
    * @param netns The namespace.
-   * @param groups The groups to join, such as `RTNLGRP.LINK`.
-   * @param protocol The netlink family; default: rtnetlink.
+   * @param groups The groups, such as `RTNLGRP.LINK`.
+   * @param options Family and buffer.
    */
-  constructor(netns: NetNsRef, groups: readonly number[], protocol: number = NETLINK.ROUTE) {
+  constructor(
+    netns: NetNsRef,
+    groups: readonly number[],
+    options: SubscriptionOptions = {},
+  ) {
+    const { protocol = NETLINK.ROUTE, receiveBuffer } = options;
     this.#socket = new KernelSocket(netns, protocol);
     try {
-      // An unbound socket counts as the sender of what the kernel sends, and is left out.
-      const address = new Uint8Array(12); // struct sockaddr_nl, port id 0: the kernel chooses
-      address[0] = C.AF_NETLINK;
-      this.#socket.socket.bind(address, "bind a netlink socket");
-      for (const group of groups) {
-        this.#socket.socket.setOptionBytes(
-          SOL_NETLINK,
-          NETLINK_OPTION.ADD_MEMBERSHIP,
-          new Uint8Array(new Uint32Array([group]).buffer),
-          `join netlink group ${group}`,
-        );
-      }
+      if (receiveBuffer !== undefined) this.#socket.setReceiveBuffer(receiveBuffer);
+      this.#socket.join(groups);
     } catch (error) {
       this.#socket.close();
       throw error;
@@ -65,7 +68,7 @@ export class Subscription implements Disposable {
 
   /** Resolves when something is queued. */
   ready(signal?: AbortSignal): Promise<void> {
-    return readable(this.#socket.socket.fd, signal);
+    return this.#socket.readable(signal);
   }
 
   /** Leaves the groups. No wait may be pending. */

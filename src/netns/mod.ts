@@ -30,4 +30,11 @@
 export { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 export * from "./netns.ts";
 export type { PingOptions, PingReply, PingResult } from "./ping.ts";
-export type { AddressTable, LinkTable, NeighborTable, RouteTable } from "./tables.ts";
+export type {
+  AddressTable,
+  LinkTable,
+  NeighborOptions,
+  NeighborTable,
+  RouteOptions,
+  RouteTable,
+} from "./tables.ts";

@@ -53,7 +53,7 @@ export interface NetNsCreateOptions {
 }
 
 /** A result that settles later: what must not leave a synchronous bracket. */
-type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
+export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
 
 /**
  * A network namespace: a handle that owns it, or borrows it.

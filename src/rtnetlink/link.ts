@@ -29,11 +29,17 @@ export interface LinkMessage extends LinkAttributes {
 
 /** A link as the kernel reports it. */
 export interface LinkInfo extends LinkMessage {
+  /** Its index. */
   index: number;
+  /** Its name. */
   name: string;
+  /** Hardware type, ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none. */
   type: number;
+  /** `IFF_*` bits. */
   flags: number;
+  /** 0, or AF_BRIDGE in messages of the bridge. */
   family: number;
+  /** In events the flags that changed, otherwise 0. */
   change: number;
   /** Counters; absent when they were not asked for. */
   stats?: LinkStats;

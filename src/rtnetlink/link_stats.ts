@@ -7,31 +7,55 @@ import { type Field, struct } from "../netlink/attribute.ts";
 
 /** Counters since the link was made. Packets and bytes; numbers, exact to 2^53. */
 export interface LinkStats {
+  /** Packets received. */
   rxPackets: number;
+  /** Packets sent. */
   txPackets: number;
+  /** Bytes received. */
   rxBytes: number;
+  /** Bytes sent. */
   txBytes: number;
+  /** Bad packets received. */
   rxErrors: number;
+  /** Packets that could not be sent. */
   txErrors: number;
+  /** Packets received and dropped for want of memory. */
   rxDropped: number;
+  /** Packets dropped on their way out. */
   txDropped: number;
+  /** Multicast packets received. */
   multicast: number;
+  /** Collisions while sending. */
   collisions: number;
+  /** Received with a wrong length. */
   rxLengthErrors: number;
+  /** Received when the ring was full. */
   rxOverErrors: number;
+  /** Received with a wrong checksum. */
   rxCrcErrors: number;
+  /** Received misaligned. */
   rxFrameErrors: number;
+  /** Received when the FIFO was full. */
   rxFifoErrors: number;
+  /** Missed by the device. */
   rxMissedErrors: number;
+  /** Given up while sending. */
   txAbortedErrors: number;
+  /** Lost for want of a carrier. */
   txCarrierErrors: number;
+  /** Lost because the FIFO ran empty. */
   txFifoErrors: number;
+  /** Sent without a heartbeat. */
   txHeartbeatErrors: number;
+  /** Lost to a late collision. */
   txWindowErrors: number;
+  /** Compressed packets received. */
   rxCompressed: number;
+  /** Compressed packets sent. */
   txCompressed: number;
+  /** Received and wanted by nobody. */
   rxNohandler: number;
-  /** Since Linux 5.19; 0 before. */
+  /** Received for another host; Linux 5.19, 0 before. */
   rxOtherhostDropped: number;
 }
 

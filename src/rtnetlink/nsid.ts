@@ -7,7 +7,7 @@
 import { s32, u32 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat, Request } from "../netlink/message.ts";
-import { schema, type Schema } from "../netlink/schema.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
 import { RTM } from "./constants.ts";
 
 /** Attribute numbers. */

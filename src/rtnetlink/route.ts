@@ -45,6 +45,7 @@ export interface RouteNexthop {
 
 /** One of several nexthops as the kernel reports it. */
 export interface RouteNexthopInfo extends RouteNexthop {
+  /** Its share, 1..256. */
   weight: number;
   /** `RTNH_F_*` bits. */
   flags: number;
