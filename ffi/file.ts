@@ -7,7 +7,7 @@
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { core, file, path as paths } from "./libc.ts";
+import { core, directory, file, path as paths } from "./libc.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -56,10 +56,16 @@ export function readText(path: string): string {
   return text + decoder.decode();
 }
 
-/** Replaces a file's content; made with `mode` when missing. */
+/** Replaces a file's content, all of it or nothing; made with `mode` when missing. */
 export function writeText(path: string, text: string, mode = 0o600): void {
-  using fd = open(path, C.O_WRONLY | C.O_CREAT | C.O_TRUNC, `write ${path}`, mode);
-  write(fd, encoder.encode(text));
+  const draft = `${path}.new`;
+  {
+    using fd = open(draft, C.O_WRONLY | C.O_CREAT | C.O_TRUNC, `write ${path}`, mode);
+    write(fd, encoder.encode(text));
+  }
+  const [from, to] = [cString(draft), cString(path)];
+  prepare();
+  if (file().rename(from, to) !== 0) throw new SyscallError(`write ${path}`, "rename", errno());
 }
 
 /** The target of a symbolic link, or `undefined` when it cannot be read (gone, no permission). */
@@ -71,7 +77,7 @@ export function readLink(path: string): string | undefined {
 
 /** Whether a path exists. */
 export function exists(path: string): boolean {
-  return file().access(cString(path), 0) === 0;
+  return directory().access(cString(path), 0) === 0;
 }
 
 /** Makes a directory; `false` when it is there already. */
@@ -110,7 +116,7 @@ export function readDirectory(path: string): string[] {
   for (;;) {
     prepare();
     const n = Number(
-      file().syscall(BigInt(ARCH.__NR_getdents64), fd.value, buffer, buffer.length),
+      directory().syscall(BigInt(ARCH.__NR_getdents64), fd.value, buffer, buffer.length),
     );
     if (n < 0) throw new SyscallError(`list ${path}`, "getdents64", errno());
     if (n === 0) return names;

@@ -44,6 +44,13 @@ export const file = lazy(() =>
   Deno.dlopen(LIBC, {
     read: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     write: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    rename: { parameters: ["buffer", "buffer"], result: "i32" },
+  }).symbols
+);
+
+/** Directories, and whether a path exists. */
+export const directory = lazy(() =>
+  Deno.dlopen(LIBC, {
     access: { parameters: ["buffer", "i32"], result: "i32" },
     syscall: { parameters: ["i64", "i32", "buffer", "i32"], result: "i64" },
   }).symbols

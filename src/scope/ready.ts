@@ -30,7 +30,8 @@ export async function waitReady(
   const { timeout = 10_000, signal } = options;
   const until = performance.now() + timeout;
   let waiting = links;
-  for (let pause = 1;; pause = Math.min(pause * 2, PAUSE)) {
+  // The first look makes the kernel catch up with carriers: the second one follows at once.
+  for (let pause = 0;; pause = Math.min(pause * 2 + 1, PAUSE)) {
     signal?.throwIfAborted();
     const missing = look(waiting);
     if (missing.length === 0) return;
@@ -39,7 +40,7 @@ export async function waitReady(
       throw new ScopeError(`Not ready after ${timeout} ms: ${list}`);
     }
     waiting = missing.map(({ link }) => link);
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (pause > 0) await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 

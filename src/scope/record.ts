@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { SyscallError } from "../../ffi/errno.ts";
-import { exists, readText, removeFile, writeText } from "../../ffi/file.ts";
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { readText, removeFile, writeText } from "../../ffi/file.ts";
 import { show } from "../netlink/attribute.ts";
 import { withRunDirectory } from "./run_directory.ts";
 
@@ -39,13 +39,10 @@ export function checkScopeName(name: string): string {
 
 /** Reads the record of a scope, if there is one. */
 export function readRecord(name: string): ScopeRecord | undefined {
-  const path = `${DIRECTORY}/${name}.json`;
-  if (!exists(path)) return undefined;
   try {
-    return JSON.parse(readText(path)) as ScopeRecord;
+    return JSON.parse(readText(`${DIRECTORY}/${name}.json`)) as ScopeRecord;
   } catch (error) {
-    // Killed while writing: the file names nothing then.
-    if (error instanceof SyntaxError) return undefined;
+    if (error instanceof SyscallError && error.errno === ERRNO.ENOENT) return undefined;
     throw error;
   }
 }
@@ -60,6 +57,8 @@ export function writeRecord(name: string, record: ScopeRecord): void {
 
 /** Removes the record of a scope. */
 export function removeRecord(name: string): void {
+  // A kill while it was written leaves the draft.
+  removeFile(`${DIRECTORY}/${name}.json.new`);
   removeFile(`${DIRECTORY}/${name}.json`);
 }
 
