@@ -82,10 +82,19 @@ export class Connection implements Disposable {
     );
     starts.push(writer.length);
     const results: Result<unknown>[] = new Array(requests.length);
-    for (let first = 0; first < requests.length;) {
-      const last = endOfSend(requests, starts, first);
-      this.#exchange(requests, starts, first, last, base, results);
-      first = last;
+    try {
+      for (let first = 0; first < requests.length;) {
+        const last = endOfSend(requests, starts, first);
+        this.#exchange(requests, starts, first, last, base, results);
+        first = last;
+      }
+    } finally {
+      // After the last send: a handler may make requests of its own, which need the writer.
+      for (const [i, result] of results.entries()) {
+        if (!result) break;
+        const request = requests[i]!;
+        report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
+      }
     }
     return results;
   }
@@ -158,10 +167,7 @@ export class Connection implements Disposable {
       });
     }
     for (let i = first; i < last; i++) {
-      const request = requests[i]!;
-      if (!results[i]) settle(i, { ok: false, error: this.#unanswered(request, lost) });
-      const result = results[i]!;
-      report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
+      if (!results[i]) settle(i, { ok: false, error: this.#unanswered(requests[i]!, lost) });
     }
   }
 
