@@ -8,12 +8,10 @@ import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { cString } from "./file.ts";
 import { mount } from "./libc.ts";
 
-const NONE = cString("none");
-
 function call(what: string, source: string, target: string, type: string, flags: number): void {
   const args = [cString(source), cString(target), cString(type)] as const;
   prepare();
-  if (mount().mount(...args, BigInt(flags), NONE) !== 0) {
+  if (mount().mount(...args, BigInt(flags), null) !== 0) {
     throw new SyscallError(what, "mount", errno());
   }
 }

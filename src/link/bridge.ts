@@ -7,6 +7,7 @@ import { registerKind } from "../rtnetlink/kinds.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
 import { BRIDGE_COMMAND_NAMES, BRIDGE_PORT_COMMAND_NAMES } from "./bridge_command.ts";
+import { BridgeFdb } from "./bridge_fdb.ts";
 import { BridgePort } from "./bridge_port.ts";
 import {
   BR_BOOLOPT,
@@ -16,6 +17,7 @@ import {
   type BridgeStatus,
 } from "./bridge_options.ts";
 import { bridgePortSchema } from "./bridge_port_options.ts";
+import { BridgeVlans } from "./bridge_vlan.ts";
 import { createLink } from "./create.ts";
 import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
 import {
@@ -123,6 +125,16 @@ export class Bridge extends LinkBase {
       message.linkInfo = { ...message.linkInfo, kind: "bridge", data: toData(own) };
     }
     return this.change(message);
+  }
+
+  /** Its forwarding entries: which Ethernet address is behind which port. */
+  get fdb(): BridgeFdb {
+    return new BridgeFdb(this);
+  }
+
+  /** The VLANs of the bridge itself, not of its ports. */
+  get vlans(): BridgeVlans {
+    return new BridgeVlans(this, true);
   }
 
   /** Makes a link a port of this bridge (`brctl addif`). EBUSY when it is a port of another. */

@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { BridgePortFdb } from "./bridge_fdb.ts";
 import {
   type BridgePortInfo,
   type BridgePortOptions,
   bridgePortSchema,
 } from "./bridge_port_options.ts";
+import { BridgeVlans } from "./bridge_vlan.ts";
 import { LinkBase } from "./link.ts";
 import type { LinkSettings } from "./options.ts";
 
@@ -28,5 +30,15 @@ export class BridgePort extends LinkBase {
       if (key !== "port") (PORT_OPTIONS.has(key) ? port : link)[key] = value;
     }
     return super.set(Object.keys(port).length > 0 ? { ...link, port } : link);
+  }
+
+  /** Its forwarding entries: the Ethernet addresses behind it. */
+  get fdb(): BridgePortFdb {
+    return new BridgePortFdb(this);
+  }
+
+  /** The VLANs it lets in and out. */
+  get vlans(): BridgeVlans {
+    return new BridgeVlans(this, false);
   }
 }

@@ -17,6 +17,7 @@
  * @module
  */
 export * from "./address.ts";
+export * from "./bridge_vlan.ts";
 export * from "./constants.ts";
 export * from "./fdb.ts";
 export * from "./kinds.ts";
