@@ -4,7 +4,7 @@
  *
  * Calls that change the kernel are synchronous; what waits for packets or events returns a promise.
  * Needs Linux and `--allow-ffi`; making things needs root, or namespaces of your own:
- * `unshare -Urmn npx -y deno run -A script.ts`.
+ * `unshare -Urmn deno run -A script.ts`.
  *
  * @example Two namespaces on a bridge, and a ping across
  * ```ts

@@ -3,7 +3,7 @@
  *
  *     deno run -A examples/bridge.ts [--keep]
  *
- * Needs root; as an ordinary user: unshare -Urmn npx -y deno run -A examples/bridge.ts
+ * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/bridge.ts
  */
 import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
 import { finish, options } from "./_recipe.ts";

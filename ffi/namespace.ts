@@ -13,8 +13,8 @@ import { open, readLink } from "./file.ts";
 import { namespace } from "./libc.ts";
 
 /** What to do when the kernel refuses for lack of privileges. */
-export const PRIVILEGE_HINT =
-  "run as root, or as an ordinary user through: unshare -Urmn npx -y deno run -A SCRIPT";
+export const PRIVILEGE_HINT = "run as root, or as an ordinary user in namespaces of your own: " +
+  "npx -y -p deno -c 'unshare -Urmn deno run -A SCRIPT'";
 
 /** The calling thread's namespace. Threads of a process may be in different ones. */
 const OWN = "/proc/thread-self/ns/net";

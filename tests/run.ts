@@ -33,7 +33,7 @@ async function requireCapabilities(): Promise<void> {
     await new Deno.Command(Deno.execPath(), { args: ["cache", "tests"] }).output();
     stop(
       "Tests make network namespaces and links. Run them as root, or else in namespaces of their own:\n" +
-        "unshare -Urmn npx -y deno task test",
+        "npx -y -p deno -c 'unshare -Urmn deno task test'",
     );
   }
   const [, , , ids] = /(\d+)\s+(\d+)\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/uid_map"))!;
