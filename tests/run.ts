@@ -2,6 +2,7 @@
 // and closes with a plain count. Its arguments go to `deno test`.
 import { existsSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
+import { includeDirs } from "./headers/headers.ts";
 
 const ROOTS = ["tests", "mod.ts", "src", "ffi"].filter((path) => existsSync(path));
 
@@ -28,18 +29,14 @@ function requireCommands(): void {
 
 async function requireCapabilities(): Promise<void> {
   const [, effective] = /^CapEff:\s*(\w+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
-  if ((BigInt(`0x${effective}`) & CAPABILITIES) !== CAPABILITIES) {
-    // A new network namespace reaches no registry, so whatever the tests import is fetched here.
-    await new Deno.Command(Deno.execPath(), { args: ["cache", "tests"] }).output();
-    stop(
-      "Tests make network namespaces and links. Run them as root, or else in namespaces of their own:\n" +
-        "npx -y -p deno -c 'unshare -Urmn deno task test'",
-    );
-  }
-  const [, , , ids] = /(\d+)\s+(\d+)\s+(\d+)/.exec(Deno.readTextFileSync("/proc/self/uid_map"))!;
-  if (ids === "4294967295") return;
-  // Only the host's root may write its /run, where named namespaces live.
-  await new Deno.Command("mount", { args: ["-t", "tmpfs", "tmpfs", "/run"] }).output();
+  if ((BigInt(`0x${effective}`) & CAPABILITIES) === CAPABILITIES) return;
+  // A new network namespace reaches no registry: what the tests need from one is fetched before.
+  await new Deno.Command(Deno.execPath(), { args: ["cache", "-q", "tests", "examples"] }).output();
+  includeDirs();
+  const args = ["-Urmn", Deno.execPath(), "run", "-A", "tests/run.ts", ...Deno.args];
+  console.log("Not root: the tests run in namespaces of their own, by unshare -Urmn");
+  const { code } = await new Deno.Command("unshare", { args }).spawn().status;
+  Deno.exit(code);
 }
 
 interface Counts {
