@@ -1,0 +1,263 @@
+/**
+ * VLANs of bridges and their ports: RTM_SETLINK, RTM_DELLINK and RTM_GETLINK with family AF_BRIDGE
+ * (`linux/if_bridge.h`).
+ *
+ * @module
+ */
+import {
+  type Field,
+  forEachAttribute,
+  show,
+  struct,
+  u16,
+  u32,
+  writeAttribute,
+} from "../netlink/attribute.ts";
+import type { Source, Writer } from "../netlink/bytes.ts";
+import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
+import { AF, RTEXT_FILTER, RTM } from "./constants.ts";
+import { IFLA } from "./link_attributes.ts";
+
+/** Attribute numbers inside IFLA_AF_SPEC of family AF_BRIDGE. */
+export const IFLA_BRIDGE = {
+  FLAGS: 0,
+  MODE: 1,
+  VLAN_INFO: 2,
+  VLAN_TUNNEL_INFO: 3,
+  MRP: 4,
+  CFM: 5,
+  MST: 6,
+} as const;
+
+/** Whom a bridge message is for: the bridge a link is a port of, or the link itself. */
+export const BRIDGE_FLAGS = { MASTER: 1, SELF: 2 } as const;
+
+/** Flags of a VLAN. */
+export const BRIDGE_VLAN_INFO = {
+  MASTER: 1 << 0,
+  PVID: 1 << 1,
+  UNTAGGED: 1 << 2,
+  RANGE_BEGIN: 1 << 3,
+  RANGE_END: 1 << 4,
+  BRENTRY: 1 << 5,
+  ONLY_OPTS: 1 << 6,
+} as const;
+
+/** One VLAN, or all from `vid` to `end`. */
+export interface BridgeVlanRange {
+  /** VLAN id, 1..4094. */
+  readonly vid: number;
+  /** The last VLAN id of a range, 1..4094. */
+  readonly end?: number;
+}
+
+/** VLANs a bridge or a port is in. */
+export interface BridgeVlan extends BridgeVlanRange {
+  /** Frames that come in without a tag are in this VLAN. */
+  readonly pvid: boolean;
+  /** Frames of it go out without a tag. */
+  readonly untagged: boolean;
+}
+
+/** VLANs to be added to a port or a bridge, or to be removed from it. */
+export interface BridgeVlanMessage extends BridgeVlanRange {
+  /** Index of the port, or of the bridge. */
+  readonly index: number;
+  /** The bridge itself, not a port of it. Default: false. */
+  readonly self?: boolean;
+  /** Frames that come in without a tag are in this VLAN: one VLAN only. Default: false. */
+  readonly pvid?: boolean;
+  /** Frames of it go out without a tag. Default: false. */
+  readonly untagged?: boolean;
+}
+
+/** The VLANs of a port or a bridge as the kernel reports them. */
+export interface BridgeVlanInfo {
+  /** Index of the port, or of the bridge. */
+  readonly index: number;
+  /** Its VLANs, ascending. */
+  readonly vlans: BridgeVlan[];
+}
+
+/** `struct bridge_vlan_info`. */
+interface VlanEntry {
+  readonly flags: number;
+  readonly vid: number;
+}
+
+const vlanEntry: Field<VlanEntry> = struct(IFLA_BRIDGE.VLAN_INFO, 4, (view, at, value) => {
+  view.setUint16(at, value.flags, true);
+  view.setUint16(at + 2, value.vid, true);
+}, (view, at) => ({ flags: view.getUint16(at, true), vid: view.getUint16(at + 2, true) }));
+
+const vlanSchema: Schema<{ flags?: number; vlan?: VlanEntry }> = schema(
+  "IFLA_BRIDGE_",
+  IFLA_BRIDGE,
+  {
+    flags: u16(IFLA_BRIDGE.FLAGS),
+    vlan: vlanEntry,
+  },
+);
+
+/** The attributes a VLAN message has, for naming them in errors. */
+const attributes: Schema<{ vlans?: object; extMask?: number }> = schema("IFLA_", IFLA, {
+  vlans: { ...vlanEntry, type: IFLA.AF_SPEC, schema: vlanSchema as unknown as Schema<object> },
+  extMask: u32(IFLA.EXT_MASK),
+});
+
+/** Reads the VLANs in a bridge message. */
+export function readBridgeVlans(source: Source, start: number, end: number): BridgeVlanInfo {
+  const vlans: BridgeVlan[] = [];
+  let begin = 0;
+  forEachAttribute(source, start + 16, end, (type, at, length) => {
+    if (type !== IFLA.AF_SPEC) return;
+    forEachAttribute(source, at, at + length, (type, at, length) => {
+      if (type !== IFLA_BRIDGE.VLAN_INFO) return;
+      const { flags, vid } = vlanEntry.read(source, at, length);
+      if (flags & BRIDGE_VLAN_INFO.RANGE_BEGIN) {
+        begin = vid;
+        return;
+      }
+      vlans.push({
+        ...(flags & BRIDGE_VLAN_INFO.RANGE_END ? { vid: begin, end: vid } : { vid }),
+        pvid: (flags & BRIDGE_VLAN_INFO.PVID) !== 0,
+        untagged: (flags & BRIDGE_VLAN_INFO.UNTAGGED) !== 0,
+      });
+    });
+  });
+  return { index: source.view.getInt32(start + 4, true), vlans };
+}
+
+/** Appends `struct ifinfomsg` of family AF_BRIDGE. */
+function writeHeader(writer: Writer, index: number): void {
+  const at = writer.reserve(16);
+  writer.view.setUint8(at, AF.BRIDGE);
+  writer.view.setInt32(at + 4, index, true);
+}
+
+function checkVid(option: string, vid: number): number {
+  if (!Number.isInteger(vid) || vid < 1 || vid > 4094) {
+    throw new RangeError(
+      `${option} must be a VLAN id in 1..4094: the current value is ${show(vid)}`,
+    );
+  }
+  return vid;
+}
+
+function writeVlans(writer: Writer, message: BridgeVlanMessage): void {
+  const { index, vid, end, self = false, pvid = false, untagged = false } = message;
+  checkVid("vid", vid);
+  if (end !== undefined && checkVid("end", end) < vid) {
+    throw new RangeError(`end must not be below vid ${vid}: the current value is ${end}`);
+  }
+  const isRange = end !== undefined && end > vid;
+  if (pvid && isRange) {
+    throw new TypeError(`pvid is for one VLAN: the current range is ${vid}-${end}`);
+  }
+  const flags = (pvid ? BRIDGE_VLAN_INFO.PVID : 0) | (untagged ? BRIDGE_VLAN_INFO.UNTAGGED : 0);
+  writeHeader(writer, index);
+  const at = writer.begin(IFLA.AF_SPEC);
+  writeAttribute(
+    writer,
+    vlanSchema.fields.flags,
+    self ? BRIDGE_FLAGS.SELF : BRIDGE_FLAGS.MASTER,
+    "self",
+  );
+  const entry = (flags: number, vid: number) =>
+    writeAttribute(writer, vlanEntry, { flags, vid }, "");
+  if (isRange) {
+    entry(flags | BRIDGE_VLAN_INFO.RANGE_BEGIN, vid);
+    entry(flags | BRIDGE_VLAN_INFO.RANGE_END, end);
+  } else entry(flags, vid);
+  writer.end(at);
+}
+
+/** The framing of VLAN messages. */
+export const bridgeVlanFormat: MessageFormat<BridgeVlanMessage> = {
+  headerLength: 16,
+  schemaOf: () => attributes as unknown as Schema<object>,
+  write: writeVlans,
+  read: () => {
+    throw new TypeError("VLAN messages are read with readBridgeVlans()");
+  },
+};
+
+function words({ index, vid, end, self, pvid, untagged }: BridgeVlanMessage): string {
+  return ` dev if${index} vid ${vid}${end === undefined || end === vid ? "" : `-${end}`}` +
+    (pvid ? " pvid" : "") + (untagged ? " untagged" : "") + (self ? " self" : " master");
+}
+
+function request(
+  type: number,
+  typeName: string,
+  verb: string,
+  message: BridgeVlanMessage,
+  what: string,
+): Request<undefined> {
+  const { vid, end } = message;
+  return {
+    type,
+    typeName,
+    flags: 0,
+    operation: `${verb} vlan ${vid}${end === undefined ? "" : `-${end}`} of ${what}`,
+    format: bridgeVlanFormat,
+    message,
+    command: () => `bridge vlan ${verb}${words(message)}`,
+  };
+}
+
+/**
+ * Adds VLANs to a port, or with `self` to a bridge. Where they are there already, they get the `pvid`
+ * and `untagged` of this message.
+ *
+ * @param message The VLANs.
+ * @param what The port or bridge in an error: `port "tap1"`.
+ */
+export function addBridgeVlan(
+  message: BridgeVlanMessage,
+  what = `link ${message.index}`,
+): Request<undefined> {
+  return request(RTM.SETLINK, "RTM_SETLINK", "add", message, what);
+}
+
+/**
+ * Removes VLANs from a port, or with `self` from a bridge. Those that are not there are no error.
+ *
+ * @param message The VLANs.
+ * @param what The port or bridge in an error: `port "tap1"`.
+ */
+export function deleteBridgeVlan(
+  message: Omit<BridgeVlanMessage, "pvid" | "untagged">,
+  what = `link ${message.index}`,
+): Request<undefined> {
+  return request(RTM.DELLINK, "RTM_DELLINK", "delete", message, what);
+}
+
+/** What a dump of VLANs is limited to. */
+export interface BridgeVlanFilter {
+  /** Only those of this port or bridge. */
+  readonly index?: number;
+}
+
+/** Reads the VLANs of all bridges and their ports. The kernel sends all; the filter is applied here. */
+export function dumpBridgeVlans(filter: BridgeVlanFilter = {}): DumpRequest<BridgeVlanInfo> {
+  const { index } = filter;
+  return {
+    type: RTM.GETLINK,
+    typeName: "RTM_GETLINK",
+    flags: 0,
+    operation: "list vlans",
+    format: {
+      ...bridgeVlanFormat,
+      write: (writer: Writer) => {
+        writeHeader(writer, 0);
+        attributes.write(writer, { extMask: RTEXT_FILTER.BRVLAN_COMPRESSED });
+      },
+    },
+    message: filter,
+    reply: readBridgeVlans,
+    filter: (entry) => index === undefined || entry.index === index,
+    command: () => `bridge -compressvlans vlan show${index === undefined ? "" : ` dev if${index}`}`,
+  };
+}
