@@ -54,16 +54,32 @@ export class Subscription implements Disposable {
   drain(visit: (header: Header, source: Source) => void): boolean {
     let overrun = false;
     for (;;) {
-      try {
-        const length = this.#socket.receive();
-        if (length < 0) return overrun;
-        const source = this.#socket.received;
-        forEachMessage(source, length, (header) => visit(header, source));
-      } catch (error) {
-        if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
-        overrun = true;
-      }
+      const outcome = this.receive(visit);
+      if (outcome === "empty") return overrun;
+      if (outcome === "overrun") overrun = true;
     }
+  }
+
+  /**
+   * Reads one datagram, which mostly is one message, without waiting: what is not read stays with the
+   * kernel.
+   *
+   * @param visit Called for each message; header and memory are valid during the call only.
+   * @returns `"overrun"` when the queue was full and the kernel dropped messages: it drops all until
+   * the queue has been read empty, and says so once.
+   */
+  receive(visit: (header: Header, source: Source) => void): "message" | "empty" | "overrun" {
+    let length: number;
+    try {
+      length = this.#socket.receive();
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
+      return "overrun";
+    }
+    if (length < 0) return "empty";
+    const source = this.#socket.received;
+    forEachMessage(source, length, (header) => visit(header, source));
+    return "message";
   }
 
   /** Resolves when something is queued. */
