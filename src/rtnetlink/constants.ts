@@ -26,6 +26,9 @@ export const RTM = {
   NEWNSID: 88,
   DELNSID: 89,
   GETNSID: 90,
+  NEWNEXTHOP: 104,
+  DELNEXTHOP: 105,
+  GETNEXTHOP: 106,
   NEWLINKPROP: 108,
   DELLINKPROP: 109,
   GETLINKPROP: 110,
@@ -49,6 +52,7 @@ export const RTNLGRP = {
   IPV6_IFADDR: 9,
   IPV6_ROUTE: 11,
   NSID: 28,
+  NEXTHOP: 32,
 } as const;
 
 /** Address families. */
