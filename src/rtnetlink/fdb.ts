@@ -195,6 +195,8 @@ export type FdbSelector = Omit<FdbMessage, "state" | "activityNotify" | "dontRef
 export function deleteFdb(message: FdbSelector): Request<undefined> {
   const { flags = ["master"] } = message;
   const full: FdbMessage = { ...message, flags: ownership(flags) };
+  // A link's own entries are all permanent, and the kernel wants to be told so.
+  if (flags.includes("self")) full.state = "permanent";
   return {
     type: RTM.DELNEIGH,
     typeName: "RTM_DELNEIGH",
