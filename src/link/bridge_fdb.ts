@@ -40,7 +40,7 @@ export interface BridgePortFdbEntry extends BridgePortFdbSelector {
   /**
    * `permanent`: an address of the bridge's own (iproute2 also says `local`). `static`: on the port
    * until it is deleted. `dynamic`: until it is seen elsewhere, or not seen for the ageing time.
-   * Default: `static`; on the bridge itself `permanent`.
+   * Default: `static`; on the bridge itself `permanent`, with `ext_learned` `dynamic`.
    */
   readonly state?: Exclude<FdbState, "stale">;
   /** Tells listeners when the entry becomes inactive, and active again. Default: false. Linux 5.14. */
@@ -127,12 +127,16 @@ export class BridgePortFdb {
    * @throws {TypeError} For a malformed address.
    */
   add(entry: BridgePortFdbEntry): void {
-    this.#request("add", newFdb(this.#message(entry)), entry);
+    this.#request("add", newFdb(this.#message(this.#withState(entry))), entry);
   }
 
   /** Adds an entry, or changes it: an address that was behind another port is behind this one then. */
   replace(entry: BridgePortFdbEntry): void {
-    this.#request("replace", newFdb(this.#message(entry), { replace: true }), entry);
+    this.#request(
+      "replace",
+      newFdb(this.#message(this.#withState(entry)), { replace: true }),
+      entry,
+    );
   }
 
   /** Removes an entry. ENOENT when there is none on this port. */
@@ -157,6 +161,16 @@ export class BridgePortFdb {
     const said = flags.includes("self") || flags.includes("master");
     const owner = this.#self ? "self" : "master";
     return { ...entry, index: this.#link.index, flags: said ? flags : [...flags, owner] };
+  }
+
+  /** The kernel does not ask for the state of what a program has learned for a port. */
+  #withState(entry: BridgePortFdbEntry): BridgePortFdbEntry {
+    const { state = "dynamic", flags = [] } = entry;
+    if (this.#self || !flags.includes("ext_learned")) return entry;
+    if (state === "dynamic") return { ...entry, state };
+    throw new TypeError(
+      `An ext_learned entry of a port is dynamic: the current state is ${show(state)}`,
+    );
   }
 
   #request(verb: string, request: Request, { mac, vlan }: BridgePortFdbSelector): void {
