@@ -1,0 +1,165 @@
+// `test` in place of `Deno.test`: after each test nothing may be left of what it made.
+//
+//     import { test } from "../leaks.ts";
+//
+// Compared before and after, once things have settled: the process's descriptors by what they refer
+// to, its threads' namespaces, its children, names in /run/netns, records in /run/netloom, the links
+// and namespace ids of the process's own namespace, and the namespaces any process is in.
+import { connectionTo } from "../src/netlink/connections.ts";
+import type { DumpRequest } from "../src/netlink/message.ts";
+import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
+import { homeNetNs } from "../ffi/namespace.ts";
+import { readable } from "../ffi/reactor.ts";
+import { Socket } from "../ffi/socket.ts";
+import { C } from "../ffi/constants.ts";
+
+/** What a test may have left, each thing as a line of text. */
+export type Traces = string[];
+
+/** Namespaces disappear up to 0.4 s after they are dropped, and the peers of their links with them. */
+const SETTLES_WITHIN = 5000;
+
+/** Lists everything a test could leave behind. */
+export function traces(): Traces {
+  return [
+    ...descriptors().map((target) => `descriptor of ${target}`),
+    ...list("/run/netns").map((name) => `/run/netns/${name}`),
+    ...list("/run/netloom").map((name) => `/run/netloom/${name}`),
+    ...links().map((name) => `link ${name}`),
+    ...nsids().map((id) => `namespace id ${id}`),
+    ...namespaces().map((netns) => `namespace ${netns}`),
+    ...children().map((pid) => `child process ${pid}`),
+    ...threads().map((netns) => `thread in ${netns}`),
+  ];
+}
+
+/** What is in `after` and not in `before`; something there twice counts twice. */
+export function added(before: Traces, after: Traces): Traces {
+  const counts = Map.groupBy(before, (line) => line);
+  return after.filter((line) => !counts.get(line)?.pop());
+}
+
+/** Waits until nothing is there that was not there before. Throws with what stays. */
+export async function settle(before: Traces, within = SETTLES_WITHIN): Promise<void> {
+  const until = performance.now() + within;
+  for (;;) {
+    const left = added(before, traces());
+    if (left.length === 0) return;
+    if (performance.now() > until) throw new Error(`Left behind: ${left.join(", ")}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+type TestFunction = (t: Deno.TestContext) => void | Promise<void>;
+
+/** Registers a test that fails when it leaves anything behind. */
+export function test(name: string, fn: TestFunction): void;
+/** Registers a test with options. */
+export function test(name: string, options: { ignore?: boolean }, fn: TestFunction): void;
+export function test(
+  name: string,
+  options: { ignore?: boolean } | TestFunction,
+  fn?: TestFunction,
+): void {
+  const body = typeof options === "function" ? options : fn!;
+  Deno.test(name, typeof options === "function" ? {} : options, async (t) => {
+    await warmUp();
+    const before = traces();
+    // A failure speaks for itself: what it leaves is not another one.
+    await body(t);
+    await settle(before);
+  });
+}
+
+let warm: Promise<void> | undefined;
+
+/** Opens what a process opens once, at first use, and keeps. */
+function warmUp(): Promise<void> {
+  return warm ??= (async () => {
+    connectionTo(homeNetNs());
+    // The reactor.
+    using socket = new Socket(homeNetNs(), C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");
+    const soon = AbortSignal.timeout(1);
+    await readable(socket.fd, soon).catch(() => {});
+    // Deno's signal handling, and its pool of idle threads.
+    const ignored = () => {};
+    Deno.addSignalListener("SIGUSR2", ignored);
+    Deno.removeSignalListener("SIGUSR2", ignored);
+    await Deno.readTextFile("/proc/self/stat");
+    await new Deno.Command("true").output();
+    // Deno keeps an epoll of the last worker that ended.
+    const worker = new Worker("data:text/javascript,postMessage(0)", { type: "module" });
+    await new Promise((resolve) => worker.onmessage = resolve);
+    worker.terminate();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  })();
+}
+
+function list(directory: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
+  } catch (error) {
+    // Gone, or of another user.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return [];
+    }
+    throw error;
+  }
+}
+
+function target(link: string): string | undefined {
+  try {
+    return Deno.readLinkSync(link);
+  } catch {
+    return undefined;
+  }
+}
+
+function descriptors(): string[] {
+  const all = list("/proc/self/fd").map((fd) => target(`/proc/self/fd/${fd}`));
+  // The one that lists them is gone by then.
+  return all.filter((path) => path !== undefined && !/^\/proc\/\d+\/fd$/.test(path)) as string[];
+}
+
+function links(): string[] {
+  const lines = Deno.readTextFileSync("/proc/thread-self/net/dev").split("\n").slice(2);
+  return lines.filter((line) => line.includes(":")).map((line) => line.trim().split(":")[0]!);
+}
+
+/** The ids under which the process's namespace knows others: also those that only a socket holds. */
+function nsids(): number[] {
+  const request: DumpRequest<NsidMessage> = { ...getNsid({}), reply: readNsid };
+  return connectionTo(homeNetNs()).dump(request).map(({ nsid }) => nsid!);
+}
+
+function namespaces(): string[] {
+  const found = new Set<string>();
+  for (const pid of list("/proc")) {
+    const netns = /^\d+$/.test(pid) ? target(`/proc/${pid}/ns/net`) : undefined;
+    if (netns) found.add(netns);
+  }
+  const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
+  for (const [netns] of mounts.matchAll(/net:\[\d+\]/g)) found.add(netns);
+  return [...found];
+}
+
+function tasks(): string[] {
+  return list("/proc/self/task").map((task) => `/proc/self/task/${task}`);
+}
+
+function children(): string[] {
+  return tasks().flatMap((task) => {
+    try {
+      return Deno.readTextFileSync(`${task}/children`).split(" ").filter(Boolean);
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** The namespaces of threads that are elsewhere than the one asking. */
+function threads(): string[] {
+  const own = target("/proc/thread-self/ns/net");
+  return tasks().map((task) => target(`${task}/ns/net`)).filter((netns) => netns && netns !== own)
+    .map(String);
+}
