@@ -268,15 +268,19 @@ export function newAddress(
   };
 }
 
-/** Removes an IP address from a link. EADDRNOTAVAIL when it has no such address. */
+/**
+ * Removes an IP address from a link. An {@link AddressInfo} will do. EADDRNOTAVAIL when the link has no
+ * such address.
+ */
 export function deleteAddress(
-  message: Pick<AddressMessage, "index" | "address" | "peer">,
+  { index, address, peer }: Pick<AddressMessage, "index" | "address" | "peer">,
 ): Request<undefined> {
+  const message = { index, address, ...(peer === undefined ? {} : { peer }) };
   return {
     type: RTM.DELADDR,
     typeName: "RTM_DELADDR",
     flags: 0,
-    operation: `delete address ${message.address} from link ${message.index}`,
+    operation: `delete address ${address} from link ${index}`,
     format: addressFormat,
     message,
     command: () => `ip address delete${words(message)}`,
