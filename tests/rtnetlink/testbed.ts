@@ -1,0 +1,48 @@
+// Namespaces that are all alike, so that the effects of two ways to do a thing can be compared.
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { type Connection } from "../../src/netlink/connection.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import { run } from "../helpers.ts";
+
+/** Indexes of the links in a {@link Testbed}: both ends of a veth. */
+export const V0 = 10;
+export const V1 = 11;
+
+/** A namespace with a veth whose both ends are up, `v0` and `v1`, and nothing that the kernel adds later. */
+export class Testbed implements Disposable {
+  readonly netns: NetNsRef = newNetNs("test netns");
+  readonly connection: Connection = connectionTo(this.netns);
+
+  /** @param setup Command lines to run in it. */
+  constructor(...setup: string[]) {
+    const lines = [
+      "ip link set lo up",
+      "ip link add v0 index 10 address 02:00:00:00:00:10 type veth" +
+      " peer name v1 index 11 address 02:00:00:00:00:11",
+      // No address of its own, whose detection would go on in the background.
+      "ip link set v0 addrgenmode none up",
+      "ip link set v1 addrgenmode none up",
+      ...setup,
+    ];
+    try {
+      for (const line of lines) run(this.netns, line);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.netns.close();
+  }
+}
+
+/** Whether `ip` and the kernel know how to do all of this. */
+export function able(...lines: string[]): boolean {
+  try {
+    using _testbed = new Testbed(...lines);
+    return true;
+  } catch {
+    return false;
+  }
+}
