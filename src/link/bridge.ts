@@ -6,17 +6,13 @@
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
+import { BR_BOOLOPT } from "./bridge_attributes.ts";
 import { BRIDGE_COMMAND_NAMES, BRIDGE_PORT_COMMAND_NAMES } from "./bridge_command.ts";
 import { BridgeFdb } from "./bridge_fdb.ts";
 import { BridgePort } from "./bridge_port.ts";
-import {
-  BR_BOOLOPT,
-  type BridgeBooleans,
-  type BridgeData,
-  bridgeSchema,
-  type BridgeStatus,
-} from "./bridge_options.ts";
+import { type BridgeBooleans, type BridgeData, bridgeSchema } from "./bridge_options.ts";
 import { bridgePortSchema } from "./bridge_port_options.ts";
+import type { BridgeStatus } from "./bridge_status.ts";
 import { BridgeVlans } from "./bridge_vlan.ts";
 import { createLink } from "./create.ts";
 import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
@@ -47,13 +43,19 @@ registerKind({
   kind: "bridge",
   data: bridgeSchema,
   member: bridgePortSchema,
-  notReadBack: ["fdbFlush", "mcastHashElasticity"],
+  notReadBack: ["fdbFlush"],
   rounded: TIMES,
+  inherits: (option, { rootId, bridgeId }: BridgeStatus) =>
+    ["forwardDelay", "helloTime", "maxAge"].includes(option) && rootId !== bridgeId,
   commandNames: BRIDGE_COMMAND_NAMES,
   memberCommandNames: BRIDGE_PORT_COMMAND_NAMES,
 });
 
-/** Options of a bridge. Times are in hundredths of a second, as in `ip link`. */
+/**
+ * Options of a bridge. Times are in hundredths of a second, as in `ip link`. With spanning tree, a
+ * bridge reports `forwardDelay`, `helloTime` and `maxAge` of the root, and has its own when it becomes
+ * root itself.
+ */
 export interface BridgeOptions extends Omit<BridgeData, "boolopts">, BridgeBooleans {}
 
 /** A bridge as the kernel reports it: its options and its state. */
@@ -175,6 +177,13 @@ export class Bridge extends LinkBase {
 
 /** Options as the kernel groups them: some switches share an attribute. */
 function toData(options: BridgeOptions): BridgeData {
+  const { stp, forwardDelay } = options;
+  // Changed one after the other, the kernel would refuse it; at once, it takes 200 in silence.
+  if (stp && forwardDelay !== undefined && forwardDelay < 200) {
+    throw new RangeError(
+      `forwardDelay must be in 200..3000 with stp: the current value is ${forwardDelay}`,
+    );
+  }
   const data: Record<string, unknown> = {};
   const boolopts: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options)) {

@@ -4,14 +4,13 @@
  * @module
  */
 import { type Field, struct } from "../netlink/attribute.ts";
+import { readOnly } from "../rtnetlink/fields.ts";
 import { formatMac } from "../packet/address.ts";
 
 /** `struct ifla_bridge_id` as `8000.02:00:00:00:00:01`; read only. */
 export function bridgeId(type: number): Field<string> {
-  return struct<string>(type, 8, (_view, _at, _value, path) => {
-    throw new TypeError(`${path} is read only`);
-  }, (view, at) => {
+  return readOnly(struct<string>(type, 8, () => {}, (view, at) => {
     const priority = view.getUint16(at, false).toString(16).padStart(4, "0");
     return `${priority}.${formatMac(new Uint8Array(view.buffer, view.byteOffset + at + 2, 6))}`;
-  });
+  }));
 }

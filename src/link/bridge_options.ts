@@ -8,8 +8,9 @@ import {
   bool,
   type Field,
   flag,
+  mapped,
   named,
-  nested,
+  show,
   struct,
   u16,
   u32,
@@ -17,80 +18,10 @@ import {
   u8,
 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
-import { ip, mac } from "../rtnetlink/fields.ts";
-import { bridgeId } from "./bridge_id.ts";
-import { MULTICAST_ROUTERS, type MulticastRouter } from "./bridge_port_options.ts";
-
-/** Attribute numbers. */
-export const IFLA_BR = {
-  FORWARD_DELAY: 1,
-  HELLO_TIME: 2,
-  MAX_AGE: 3,
-  AGEING_TIME: 4,
-  STP_STATE: 5,
-  PRIORITY: 6,
-  VLAN_FILTERING: 7,
-  VLAN_PROTOCOL: 8,
-  GROUP_FWD_MASK: 9,
-  ROOT_ID: 10,
-  BRIDGE_ID: 11,
-  ROOT_PORT: 12,
-  ROOT_PATH_COST: 13,
-  TOPOLOGY_CHANGE: 14,
-  TOPOLOGY_CHANGE_DETECTED: 15,
-  HELLO_TIMER: 16,
-  TCN_TIMER: 17,
-  TOPOLOGY_CHANGE_TIMER: 18,
-  GC_TIMER: 19,
-  GROUP_ADDR: 20,
-  FDB_FLUSH: 21,
-  MCAST_ROUTER: 22,
-  MCAST_SNOOPING: 23,
-  MCAST_QUERY_USE_IFADDR: 24,
-  MCAST_QUERIER: 25,
-  MCAST_HASH_ELASTICITY: 26,
-  MCAST_HASH_MAX: 27,
-  MCAST_LAST_MEMBER_CNT: 28,
-  MCAST_STARTUP_QUERY_CNT: 29,
-  MCAST_LAST_MEMBER_INTVL: 30,
-  MCAST_MEMBERSHIP_INTVL: 31,
-  MCAST_QUERIER_INTVL: 32,
-  MCAST_QUERY_INTVL: 33,
-  MCAST_QUERY_RESPONSE_INTVL: 34,
-  MCAST_STARTUP_QUERY_INTVL: 35,
-  NF_CALL_IPTABLES: 36,
-  NF_CALL_IP6TABLES: 37,
-  NF_CALL_ARPTABLES: 38,
-  VLAN_DEFAULT_PVID: 39,
-  PAD: 40,
-  VLAN_STATS_ENABLED: 41,
-  MCAST_STATS_ENABLED: 42,
-  MCAST_IGMP_VERSION: 43,
-  MCAST_MLD_VERSION: 44,
-  VLAN_STATS_PER_PORT: 45,
-  MULTI_BOOLOPT: 46,
-  MCAST_QUERIER_STATE: 47,
-  FDB_N_LEARNED: 48,
-  FDB_MAX_LEARNED: 49,
-} as const;
-
-/** Attribute numbers inside IFLA_BR_MCAST_QUERIER_STATE. */
-export const BRIDGE_QUERIER = {
-  IP_ADDRESS: 1,
-  IP_PORT: 2,
-  IP_OTHER_TIMER: 3,
-  PAD: 4,
-  IPV6_ADDRESS: 5,
-  IPV6_PORT: 6,
-  IPV6_OTHER_TIMER: 7,
-} as const;
-
-/** Switches the kernel keeps in one attribute, and their bits (`enum br_boolopt_id`). */
-export const BR_BOOLOPT = {
-  noLinklocalLearn: 0,
-  mcastVlanSnooping: 1,
-  mstEnabled: 2,
-} as const;
+import { mac } from "../rtnetlink/fields.ts";
+import { BR_BOOLOPT, IFLA_BR } from "./bridge_attributes.ts";
+import { groupMask, MULTICAST_ROUTERS, type MulticastRouter } from "./bridge_port_options.ts";
+import { type BridgeStatus, bridgeStatusFields } from "./bridge_status.ts";
 
 /** The switches in IFLA_BR_MULTI_BOOLOPT. */
 export interface BridgeBooleans {
@@ -128,18 +59,16 @@ export interface BridgeData {
   vlanStatsPerPort?: boolean;
   /** Link-local groups (01:80:c2:00:00:0X) to forward, as a mask of X; bits 0, 1 and 2 are refused. Default: 0. */
   groupFwdMask?: number;
-  /** Spanning tree group address: 01:80:c2:00:00:0X. Default: X = 0. */
+  /** Spanning tree group address: 01:80:c2:00:00:0X, X being 0 or 4..f. Default: X = 0. */
   groupAddress?: string;
   /** Whether the bridge itself counts as a multicast router. Default: `automatic`. */
-  mcastRouter?: MulticastRouter | number;
+  mcastRouter?: Exclude<MulticastRouter, "temporary"> | number;
   /** Multicast snooping (IGMP, MLD). Default: true. */
   mcastSnooping?: boolean;
   /** Queries from the bridge's own address instead of 0.0.0.0. Default: false. */
   mcastQueryUseIfaddr?: boolean;
   /** Sends queries. Default: false. */
   mcastQuerier?: boolean;
-  /** Of no effect since Linux 4.20, which always reports 16. */
-  mcastHashElasticity?: number;
   /** Most multicast groups. Default 4096. */
   mcastHashMax?: number;
   /** Queries before a group without members is forgotten. Default 2. */
@@ -178,50 +107,6 @@ export interface BridgeData {
   boolopts?: BridgeBooleans;
 }
 
-/** Who asks for multicast members, as the bridge sees it. */
-export interface BridgeQuerierState {
-  /** IPv4 querier. */
-  ip?: string;
-  /** Its port's index; absent when it is the bridge. */
-  ipPort?: number;
-  /** Time until it counts as gone. */
-  ipOtherTimer?: number;
-  /** IPv6 querier. */
-  ipv6?: string;
-  /** Its port's index; absent when it is the bridge. */
-  ipv6Port?: number;
-  /** Time until it counts as gone. */
-  ipv6OtherTimer?: number;
-}
-
-/** What the kernel reports of a bridge beyond its options. */
-export interface BridgeStatus {
-  /** The spanning tree's root: `8000.02:00:00:00:00:01`. */
-  rootId?: string;
-  /** This bridge. */
-  bridgeId?: string;
-  /** Number of the port towards the root; 0 on the root itself. */
-  rootPort?: number;
-  /** Cost of the path to the root. */
-  rootPathCost?: number;
-  /** Whether the topology is changing. */
-  topologyChange?: boolean;
-  /** Whether this bridge has seen it change. */
-  topologyChangeDetected?: boolean;
-  /** Time until the next spanning tree message. */
-  helloTimer?: number;
-  /** Time until the next topology change notification. */
-  tcnTimer?: number;
-  /** Time until the change counts as over. */
-  topologyChangeTimer?: number;
-  /** Time until old addresses are looked for. */
-  gcTimer?: number;
-  /** Learned addresses. Linux 6.7. */
-  fdbNLearned?: number;
-  /** Who asks for multicast members. Linux 5.16. */
-  mcastQuerierState?: BridgeQuerierState;
-}
-
 /** `struct br_boolopt_multi`: values, and a mask of those that are meant. */
 const boolopts: Field<BridgeBooleans> = struct<BridgeBooleans>(
   IFLA_BR.MULTI_BOOLOPT,
@@ -248,15 +133,6 @@ const boolopts: Field<BridgeBooleans> = struct<BridgeBooleans>(
   },
 );
 
-const querierSchema = schema<BridgeQuerierState>("BRIDGE_QUERIER_", BRIDGE_QUERIER, {
-  ip: ip(BRIDGE_QUERIER.IP_ADDRESS),
-  ipPort: u32(BRIDGE_QUERIER.IP_PORT),
-  ipOtherTimer: u64(BRIDGE_QUERIER.IP_OTHER_TIMER),
-  ipv6: ip(BRIDGE_QUERIER.IPV6_ADDRESS),
-  ipv6Port: u32(BRIDGE_QUERIER.IPV6_PORT),
-  ipv6OtherTimer: u64(BRIDGE_QUERIER.IPV6_OTHER_TIMER),
-}, [BRIDGE_QUERIER.PAD]);
-
 const B = IFLA_BR;
 const CENTISECONDS = "hundredths of a second";
 const interval = (type: number): Field<number> =>
@@ -264,6 +140,16 @@ const interval = (type: number): Field<number> =>
 // The kernel raises shorter ones, and cuts longer ones, in silence.
 const queryInterval = (type: number): Field<number> =>
   u64(type, { min: 100, max: 8_640_000, unit: CENTISECONDS });
+
+const { temporary: _, ...routers } = MULTICAST_ROUTERS;
+
+/** One of the link-local groups that no other protocol has. */
+const groupAddress: Field<string> = mapped(mac(B.GROUP_ADDR), (value, path) => {
+  if (/^01[:-]80[:-]c2[:-]00[:-]00[:-]0[04-9a-f]$/i.test(value)) return value;
+  throw new RangeError(
+    `${path} must be 01:80:c2:00:00:0X with X 0 or 4..f: the current value is ${show(value)}`,
+  );
+}, (value) => value);
 
 /** The attribute set of a bridge. The kernel does not check every range that is checked here. */
 export const bridgeSchema: Schema<BridgeData & BridgeStatus> = schema<BridgeData & BridgeStatus>(
@@ -281,13 +167,12 @@ export const bridgeSchema: Schema<BridgeData & BridgeStatus> = schema<BridgeData
     vlanDefaultPvid: u16(B.VLAN_DEFAULT_PVID, { max: 4094 }),
     vlanStatsEnabled: bool(u8(B.VLAN_STATS_ENABLED)),
     vlanStatsPerPort: bool(u8(B.VLAN_STATS_PER_PORT)),
-    groupFwdMask: u16(B.GROUP_FWD_MASK),
-    groupAddress: mac(B.GROUP_ADDR),
-    mcastRouter: named(u8(B.MCAST_ROUTER, { max: 2 }), MULTICAST_ROUTERS),
+    groupFwdMask: groupMask(u16(B.GROUP_FWD_MASK), [0, 1, 2]),
+    groupAddress,
+    mcastRouter: named(u8(B.MCAST_ROUTER, { max: 2 }), routers),
     mcastSnooping: bool(u8(B.MCAST_SNOOPING)),
     mcastQueryUseIfaddr: bool(u8(B.MCAST_QUERY_USE_IFADDR)),
     mcastQuerier: bool(u8(B.MCAST_QUERIER)),
-    mcastHashElasticity: u32(B.MCAST_HASH_ELASTICITY),
     mcastHashMax: u32(B.MCAST_HASH_MAX, { min: 1 }),
     mcastLastMemberCount: u32(B.MCAST_LAST_MEMBER_CNT),
     mcastStartupQueryCount: u32(B.MCAST_STARTUP_QUERY_CNT),
@@ -306,18 +191,7 @@ export const bridgeSchema: Schema<BridgeData & BridgeStatus> = schema<BridgeData
     fdbMaxLearned: u32(B.FDB_MAX_LEARNED),
     fdbFlush: flag(B.FDB_FLUSH),
     boolopts,
-    rootId: bridgeId(B.ROOT_ID),
-    bridgeId: bridgeId(B.BRIDGE_ID),
-    rootPort: u16(B.ROOT_PORT),
-    rootPathCost: u32(B.ROOT_PATH_COST),
-    topologyChange: bool(u8(B.TOPOLOGY_CHANGE)),
-    topologyChangeDetected: bool(u8(B.TOPOLOGY_CHANGE_DETECTED)),
-    helloTimer: u64(B.HELLO_TIMER),
-    tcnTimer: u64(B.TCN_TIMER),
-    topologyChangeTimer: u64(B.TOPOLOGY_CHANGE_TIMER),
-    gcTimer: u64(B.GC_TIMER),
-    fdbNLearned: u32(B.FDB_N_LEARNED),
-    mcastQuerierState: nested(B.MCAST_QUERIER_STATE, querierSchema),
+    ...bridgeStatusFields,
   },
   [B.PAD],
 );

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { bool, flag, named, u16, u32, u64, u8 } from "../netlink/attribute.ts";
+import { bool, type Field, flag, mapped, named, u16, u32, u64, u8 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
+import { readOnly } from "../rtnetlink/fields.ts";
 import { bridgeId } from "./bridge_id.ts";
 
 /** Attribute numbers. */
@@ -124,7 +125,7 @@ export interface BridgePortOptions {
   mab?: boolean;
   /** Maps VLANs to tunnel ids. Default: false. */
   vlanTunnel?: boolean;
-  /** Link-local groups (01:80:c2:00:00:0X) to forward, as a mask of X. Default: 0. */
+  /** Link-local groups (01:80:c2:00:00:0X) to forward, as a mask of X; bit 1 is refused. Default: 0. */
   groupFwdMask?: number;
   /** Index of the port that takes over when this one loses its carrier; 0: none. */
   backupPort?: number;
@@ -174,6 +175,15 @@ export interface BridgePortInfo extends BridgePortOptions {
 
 const B = IFLA_BRPORT;
 
+/** A mask of link-local groups. Some are never forwarded: bit 1 is Ethernet's flow control. */
+export function groupMask(field: Field<number>, never: readonly number[]): Field<number> {
+  return mapped(field, (value, path) => {
+    const bit = never.find((bit) => value & 1 << bit);
+    if (bit === undefined) return value;
+    throw new RangeError(`${path} must not have bit ${bit}: the current value is ${value}`);
+  }, (value) => value);
+}
+
 /** The attribute set of a port. */
 export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
   "IFLA_BRPORT_",
@@ -201,7 +211,7 @@ export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
     locked: bool(u8(B.LOCKED)),
     mab: bool(u8(B.MAB)),
     vlanTunnel: bool(u8(B.VLAN_TUNNEL)),
-    groupFwdMask: u16(B.GROUP_FWD_MASK),
+    groupFwdMask: groupMask(u16(B.GROUP_FWD_MASK), [1]),
     backupPort: u32(B.BACKUP_PORT, { max: 0x7fffffff }),
     backupNhid: u32(B.BACKUP_NHID),
     mcastMaxGroups: u32(B.MCAST_MAX_GROUPS),
@@ -209,19 +219,19 @@ export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
     fdbFlush: flag(B.FLUSH),
     rootId: bridgeId(B.ROOT_ID),
     bridgeId: bridgeId(B.BRIDGE_ID),
-    designatedPort: u16(B.DESIGNATED_PORT),
-    designatedCost: u16(B.DESIGNATED_COST),
-    id: u16(B.ID),
-    no: u16(B.NO),
-    topologyChangeAck: bool(u8(B.TOPOLOGY_CHANGE_ACK)),
-    configPending: bool(u8(B.CONFIG_PENDING)),
-    messageAgeTimer: u64(B.MESSAGE_AGE_TIMER),
-    forwardDelayTimer: u64(B.FORWARD_DELAY_TIMER),
-    holdTimer: u64(B.HOLD_TIMER),
-    mrpRingOpen: bool(u8(B.MRP_RING_OPEN)),
-    mrpInOpen: bool(u8(B.MRP_IN_OPEN)),
-    mcastEhtHostsCnt: u32(B.MCAST_EHT_HOSTS_CNT),
-    mcastNGroups: u32(B.MCAST_N_GROUPS),
+    designatedPort: readOnly(u16(B.DESIGNATED_PORT)),
+    designatedCost: readOnly(u16(B.DESIGNATED_COST)),
+    id: readOnly(u16(B.ID)),
+    no: readOnly(u16(B.NO)),
+    topologyChangeAck: readOnly(bool(u8(B.TOPOLOGY_CHANGE_ACK))),
+    configPending: readOnly(bool(u8(B.CONFIG_PENDING))),
+    messageAgeTimer: readOnly(u64(B.MESSAGE_AGE_TIMER)),
+    forwardDelayTimer: readOnly(u64(B.FORWARD_DELAY_TIMER)),
+    holdTimer: readOnly(u64(B.HOLD_TIMER)),
+    mrpRingOpen: readOnly(bool(u8(B.MRP_RING_OPEN))),
+    mrpInOpen: readOnly(bool(u8(B.MRP_IN_OPEN))),
+    mcastEhtHostsCnt: readOnly(u32(B.MCAST_EHT_HOSTS_CNT)),
+    mcastNGroups: readOnly(u32(B.MCAST_N_GROUPS)),
   },
   [B.PAD],
 );

@@ -16,10 +16,12 @@
  * @module
  */
 export * from "./bridge.ts";
+export * from "./bridge_attributes.ts";
 export * from "./bridge_fdb.ts";
 export * from "./bridge_options.ts";
 export * from "./bridge_port.ts";
 export * from "./bridge_port_options.ts";
+export type { BridgeQuerierState, BridgeStatus } from "./bridge_status.ts";
 export * from "./bridge_vlan.ts";
 export { Link, LinkBase } from "./link.ts";
 export type {

@@ -28,6 +28,16 @@ export function ip(type: number): Field<string> {
   };
 }
 
+/** A field the kernel reports and nobody sets: writing it is a `TypeError`. */
+export function readOnly<T>(field: Field<T>): Field<T> {
+  return {
+    ...field,
+    write: (_writer, _value, path) => {
+      throw new TypeError(`${path} is read only`);
+    },
+  };
+}
+
 /** Writes a field's payload at `at`, into a fixed header that is reserved already. */
 export function writeInHeader<T>(
   writer: Writer,

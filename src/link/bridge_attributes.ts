@@ -1,0 +1,76 @@
+/**
+ * Attribute numbers of a bridge (`linux/if_link.h`).
+ *
+ * @module
+ */
+
+/** Attribute numbers. */
+export const IFLA_BR = {
+  FORWARD_DELAY: 1,
+  HELLO_TIME: 2,
+  MAX_AGE: 3,
+  AGEING_TIME: 4,
+  STP_STATE: 5,
+  PRIORITY: 6,
+  VLAN_FILTERING: 7,
+  VLAN_PROTOCOL: 8,
+  GROUP_FWD_MASK: 9,
+  ROOT_ID: 10,
+  BRIDGE_ID: 11,
+  ROOT_PORT: 12,
+  ROOT_PATH_COST: 13,
+  TOPOLOGY_CHANGE: 14,
+  TOPOLOGY_CHANGE_DETECTED: 15,
+  HELLO_TIMER: 16,
+  TCN_TIMER: 17,
+  TOPOLOGY_CHANGE_TIMER: 18,
+  GC_TIMER: 19,
+  GROUP_ADDR: 20,
+  FDB_FLUSH: 21,
+  MCAST_ROUTER: 22,
+  MCAST_SNOOPING: 23,
+  MCAST_QUERY_USE_IFADDR: 24,
+  MCAST_QUERIER: 25,
+  MCAST_HASH_ELASTICITY: 26,
+  MCAST_HASH_MAX: 27,
+  MCAST_LAST_MEMBER_CNT: 28,
+  MCAST_STARTUP_QUERY_CNT: 29,
+  MCAST_LAST_MEMBER_INTVL: 30,
+  MCAST_MEMBERSHIP_INTVL: 31,
+  MCAST_QUERIER_INTVL: 32,
+  MCAST_QUERY_INTVL: 33,
+  MCAST_QUERY_RESPONSE_INTVL: 34,
+  MCAST_STARTUP_QUERY_INTVL: 35,
+  NF_CALL_IPTABLES: 36,
+  NF_CALL_IP6TABLES: 37,
+  NF_CALL_ARPTABLES: 38,
+  VLAN_DEFAULT_PVID: 39,
+  PAD: 40,
+  VLAN_STATS_ENABLED: 41,
+  MCAST_STATS_ENABLED: 42,
+  MCAST_IGMP_VERSION: 43,
+  MCAST_MLD_VERSION: 44,
+  VLAN_STATS_PER_PORT: 45,
+  MULTI_BOOLOPT: 46,
+  MCAST_QUERIER_STATE: 47,
+  FDB_N_LEARNED: 48,
+  FDB_MAX_LEARNED: 49,
+} as const;
+
+/** Attribute numbers inside IFLA_BR_MCAST_QUERIER_STATE. */
+export const BRIDGE_QUERIER = {
+  IP_ADDRESS: 1,
+  IP_PORT: 2,
+  IP_OTHER_TIMER: 3,
+  PAD: 4,
+  IPV6_ADDRESS: 5,
+  IPV6_PORT: 6,
+  IPV6_OTHER_TIMER: 7,
+} as const;
+
+/** Switches the kernel keeps in one attribute, and their bits (`enum br_boolopt_id`). */
+export const BR_BOOLOPT = {
+  noLinklocalLearn: 0,
+  mcastVlanSnooping: 1,
+  mstEnabled: 2,
+} as const;
