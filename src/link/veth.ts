@@ -5,7 +5,7 @@
  */
 import type { Field } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
-import { resolveNetNs } from "../netlink/target.ts";
+import type { resolveNetNs } from "../netlink/target.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { type LinkMessage, readLink, writeLink } from "../rtnetlink/link.ts";
 import { linkSchema } from "../rtnetlink/link_attributes.ts";
