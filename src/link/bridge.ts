@@ -139,14 +139,14 @@ export class Bridge extends LinkBase {
     return new BridgeVlans(this, true);
   }
 
-  /** Makes a link a port of this bridge (`brctl addif`). EBUSY when it is a port of another. */
+  /** Makes a link a port of this bridge. A port of another bridge is released there. */
   addPort(link: LinkTarget): BridgePort {
     const port = new BridgePort(findLink(indexOf(link, this.ref, "port"), { netns: this }));
     port.set({ master: this });
     return port;
   }
 
-  /** Releases a port (`brctl delif`). */
+  /** Releases a port. */
   deletePort(link: LinkTarget): void {
     this.port(link).set({ master: null });
   }

@@ -15,6 +15,7 @@
  *
  * @module
  */
+export * as brctl from "./brctl.ts";
 export * from "./bridge.ts";
 export * from "./bridge_attributes.ts";
 export * from "./bridge_fdb.ts";

@@ -1,0 +1,177 @@
+/**
+ * The commands of `brctl`, for those who know them: same names, same order of arguments, times in
+ * seconds. Everything is in {@link Bridge} too.
+ *
+ * @example As with brctl
+ * ```ts
+ * import { brctl, NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * Veth.create({ name: "v0", netns, peer: { name: "v1" } });
+ * brctl.addbr("br0", { netns });
+ * brctl.addif("br0", "v1", { netns });
+ * brctl.stp("br0", true, { netns });
+ * brctl.setfd("br0", 4, { netns });
+ * const [bridge] = brctl.show({ netns });
+ * assertEquals(bridge?.interfaces, ["v1"]);
+ * ```
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { show as quote } from "../netlink/attribute.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { NetNsTarget } from "../netlink/target.ts";
+import { IFF } from "../rtnetlink/constants.ts";
+import { getLink } from "../rtnetlink/link.ts";
+import { Bridge, type BridgeOptions } from "./bridge.ts";
+import type { BridgePortOptions } from "./bridge_port_options.ts";
+import { indexOf, type LinkTarget } from "./options.ts";
+
+export {
+  type BrctlBridge,
+  type BrctlMac,
+  type BrctlPortStp,
+  type BrctlShowOptions,
+  type BrctlStp,
+  formatShow,
+  formatShowmacs,
+  formatShowstp,
+  show,
+  showmacs,
+  showstp,
+} from "./brctl_show.ts";
+
+/** Where a command acts. */
+export interface BrctlOptions {
+  /** The namespace. Default: the one calls land in now. */
+  readonly netns?: NetNsTarget;
+}
+
+/** Options of a command about a port. */
+export interface BrctlPortOptions extends BrctlOptions {
+  /** The port. */
+  readonly port: LinkTarget;
+}
+
+/**
+ * Makes a bridge. It stays when the handle is disposed.
+ *
+ * @throws {NetlinkError} EEXIST when the name is taken.
+ */
+export function addbr(name: string, options: BrctlOptions = {}): Bridge {
+  return Bridge.create({ ...options, name }).persist();
+}
+
+/**
+ * Deletes a bridge; its ports are released.
+ *
+ * @throws {NetlinkError} EBUSY while the bridge is up, as with `brctl`; {@link Bridge.delete} does not mind.
+ */
+export function delbr(bridge: string, options: BrctlOptions = {}): void {
+  using found = Bridge.get(bridge, options);
+  if (found.read().flags & IFF.UP) throw busy(found, `delete bridge ${quote(bridge)}`, "It is up");
+  found.delete();
+}
+
+/**
+ * Makes a link a port of a bridge.
+ *
+ * @throws {NetlinkError} EBUSY when it has a master, as with `brctl`; {@link Bridge.addPort} moves it.
+ */
+export function addif(bridge: string, port: LinkTarget, options: BrctlOptions = {}): void {
+  using found = Bridge.get(bridge, options);
+  const { ref } = found;
+  const link = connectionTo(ref).request(getLink(indexOf(port, ref, "port"), { stats: false }));
+  if (link.master) {
+    const operation = `add port ${quote(link.name)} to bridge ${quote(bridge)}`;
+    throw busy(found, operation, `Its master is link ${link.master}`);
+  }
+  found.addPort(link.index);
+}
+
+/** Releases a port. Throws `TypeError` when the link is not a port of this bridge. */
+export function delif(bridge: string, port: LinkTarget, options: BrctlOptions = {}): void {
+  using found = Bridge.get(bridge, options);
+  found.deletePort(port);
+}
+
+/** Switches spanning tree on or off. */
+export function stp(bridge: string, on: boolean, options: BrctlOptions = {}): void {
+  set(bridge, { stp: on }, options);
+}
+
+/** Sets the bridge priority, 0..65535; the lowest becomes root. */
+export function setbridgeprio(bridge: string, priority: number, options: BrctlOptions = {}): void {
+  set(bridge, { priority }, options);
+}
+
+/** Sets the seconds in the listening and in the learning state: 2..30, without spanning tree 0..30. */
+export function setfd(bridge: string, seconds: number, options: BrctlOptions = {}): void {
+  set(bridge, { forwardDelay: hundredths(seconds, "setfd") }, options);
+}
+
+/** Sets the seconds between spanning tree messages: 1..10. */
+export function sethello(bridge: string, seconds: number, options: BrctlOptions = {}): void {
+  set(bridge, { helloTime: hundredths(seconds, "sethello") }, options);
+}
+
+/** Sets the seconds after which a spanning tree message expires: 6..40. */
+export function setmaxage(bridge: string, seconds: number, options: BrctlOptions = {}): void {
+  set(bridge, { maxAge: hundredths(seconds, "setmaxage") }, options);
+}
+
+/** Sets the seconds until a learned address is forgotten: 0..1,000,000; 0: at once. */
+export function setageing(bridge: string, seconds: number, options: BrctlOptions = {}): void {
+  set(bridge, { ageingTime: hundredths(seconds, "setageing") }, options);
+}
+
+/** Sets a port's spanning tree path cost, 1..65535. */
+export function setpathcost(
+  bridge: string,
+  options: BrctlPortOptions & { readonly cost: number },
+): void {
+  setPort(bridge, { cost: options.cost }, options);
+}
+
+/** Sets a port's spanning tree priority, 0..63. */
+export function setportprio(
+  bridge: string,
+  options: BrctlPortOptions & { readonly priority: number },
+): void {
+  setPort(bridge, { priority: options.priority }, options);
+}
+
+/** Lets a port send frames back out of where they came in, or not. */
+export function hairpin(
+  bridge: string,
+  options: BrctlPortOptions & { readonly on: boolean },
+): void {
+  setPort(bridge, { hairpin: options.on }, options);
+}
+
+function set(bridge: string, settings: BridgeOptions, options: BrctlOptions): void {
+  using found = Bridge.get(bridge, options);
+  found.set(settings);
+}
+
+function setPort(bridge: string, settings: BridgePortOptions, options: BrctlPortOptions): void {
+  using found = Bridge.get(bridge, options);
+  found.port(options.port).set(settings);
+}
+
+/** The kernel's hundredths of a second; `brctl` takes fractions as well. */
+function hundredths(seconds: number, command: string): number {
+  if (typeof seconds === "number" && seconds >= 0 && seconds < Infinity) {
+    return Math.round(seconds * 100);
+  }
+  throw new RangeError(
+    `${command} takes seconds, 0 or more: the current value is ${quote(seconds)}`,
+  );
+}
+
+function busy({ ref }: Bridge, operation: string, text: string): NetlinkError {
+  return new NetlinkError({ operation, netns: ref.description, errno: ERRNO.EBUSY, text });
+}
