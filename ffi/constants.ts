@@ -16,6 +16,8 @@ export const C = {
   O_APPEND: 0o2000,
   O_NONBLOCK: 0o4000,
   O_CLOEXEC: 0o2000000,
+  AT_FDCWD: -100,
+  STATX_INO: 0x100,
 
   AF_INET: 2,
   AF_INET6: 10,
@@ -58,6 +60,8 @@ export interface Architecture {
   readonly O_DIRECTORY: number;
   /** Number of `getdents64(2)`. */
   readonly __NR_getdents64: number;
+  /** Number of `statx(2)`. */
+  readonly __NR_statx: number;
   /** Size of `struct epoll_event`: the kernel packs it on x86-64 only. */
   readonly epollEventSize: number;
   /** Offset of `epoll_data_t` in it. */
@@ -66,8 +70,20 @@ export interface Architecture {
 
 /** The per-architecture table, by the names `Deno.build.arch` uses. */
 export const ARCHITECTURES: Readonly<Record<"x86_64" | "aarch64", Architecture>> = {
-  x86_64: { O_DIRECTORY: 0o200000, __NR_getdents64: 217, epollEventSize: 12, epollDataOffset: 4 },
-  aarch64: { O_DIRECTORY: 0o40000, __NR_getdents64: 61, epollEventSize: 16, epollDataOffset: 8 },
+  x86_64: {
+    O_DIRECTORY: 0o200000,
+    __NR_getdents64: 217,
+    __NR_statx: 332,
+    epollEventSize: 12,
+    epollDataOffset: 4,
+  },
+  aarch64: {
+    O_DIRECTORY: 0o40000,
+    __NR_getdents64: 61,
+    __NR_statx: 291,
+    epollEventSize: 16,
+    epollDataOffset: 8,
+  },
 };
 
 /** The running architecture's constants. */

@@ -7,7 +7,7 @@
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { core, directory, file, path as paths } from "./libc.ts";
+import { core, directory, file, path as paths, status } from "./libc.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -68,11 +68,17 @@ export function writeText(path: string, text: string, mode = 0o600): void {
   if (file().rename(from, to) !== 0) throw new SyscallError(`write ${path}`, "rename", errno());
 }
 
-/** The target of a symbolic link, or `undefined` when it cannot be read (gone, no permission). */
-export function readLink(path: string): string | undefined {
-  const buffer = new Uint8Array(4096);
-  const n = paths().readlink(cString(path), buffer, buffer.length);
-  return n < 0 ? undefined : decoder.decode(buffer.subarray(0, n));
+/** Which file a path leads to, or `undefined` when it cannot be reached (gone, no permission). */
+export function identify(path: string): { device: string; inode: number } | undefined {
+  const buffer = new Uint8Array(256); // struct statx
+  const { syscall } = status();
+  const { AT_FDCWD, STATX_INO } = C;
+  if (syscall(BigInt(ARCH.__NR_statx), AT_FDCWD, cString(path), 0, STATX_INO, buffer) !== 0n) {
+    return undefined;
+  }
+  const view = new DataView(buffer.buffer);
+  const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
+  return { device, inode: Number(view.getBigUint64(32, true)) };
 }
 
 /** Whether a path exists. */

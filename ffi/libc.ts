@@ -61,7 +61,13 @@ export const path = lazy(() =>
   Deno.dlopen(LIBC, {
     mkdir: { parameters: ["buffer", "i32"], result: "i32" },
     unlink: { parameters: ["buffer"], result: "i32" },
-    readlink: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
+  }).symbols
+);
+
+/** `statx(2)`: its layout is the same everywhere, and not every libc has a function for it. */
+export const status = lazy(() =>
+  Deno.dlopen(LIBC, {
+    syscall: { parameters: ["i64", "i32", "buffer", "i32", "u32", "buffer"], result: "i64" },
   }).symbols
 );
 

@@ -9,7 +9,7 @@
 import { C } from "./constants.ts";
 import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
-import { open, readLink } from "./file.ts";
+import { identify, open } from "./file.ts";
 import { namespace } from "./libc.ts";
 
 /** What to do when the kernel refuses for lack of privileges. */
@@ -68,10 +68,17 @@ export class NetNsRef implements Disposable {
   }
 }
 
-/** The inode behind a namespace link such as /proc/42/ns/net, or `undefined` when it is not one. */
+let nsfs: string | undefined;
+
+/**
+ * The inode of the namespace behind a path such as /proc/42/ns/net or /run/netns/blue, or `undefined`
+ * when there is no namespace.
+ */
 export function inodeOf(path: string): number | undefined {
-  const match = /^net:\[(\d+)\]$/.exec(readLink(path) ?? "");
-  return match ? Number(match[1]) : undefined;
+  // Where a namespace is mounted, a link's text is the path instead of net:[...]: the device tells.
+  nsfs ??= identify(OWN)?.device;
+  const file = identify(path);
+  return file?.device === nsfs ? file?.inode : undefined;
 }
 
 let home: NetNsRef | undefined;
