@@ -16,6 +16,7 @@ import {
   routeDeletionFormat,
   routeDumpFormat,
   routeFormat,
+  withoutReported,
 } from "./route_format.ts";
 import {
   ROUTE_PROTOCOLS,
@@ -170,14 +171,15 @@ export function newRoute(
   const { replace = false, append = false } = options;
   if (replace && append) throw new TypeError("replace and append exclude each other");
   const verb = replace ? "replace" : append ? "append" : "add";
+  const settable = withoutReported(message);
   return {
     type: RTM.NEWROUTE,
     typeName: "RTM_NEWROUTE",
     flags: NLM_F.CREATE | (replace ? NLM_F.REPLACE : append ? NLM_F.APPEND : NLM_F.EXCL),
     operation: `${verb} ${describeRoute(message)}`,
     format: routeFormat,
-    message,
-    command: () => routeCommand(verb, message, familyOf(message)),
+    message: settable,
+    command: () => routeCommand(verb, settable, familyOf(settable)),
   };
 }
 
@@ -186,14 +188,15 @@ export function newRoute(
  * ESRCH when there is none.
  */
 export function deleteRoute(message: RouteMessage): Request<undefined> {
+  const settable = withoutReported(message);
   return {
     type: RTM.DELROUTE,
     typeName: "RTM_DELROUTE",
     flags: 0,
     operation: `delete ${describeRoute(message)}`,
     format: routeDeletionFormat,
-    message,
-    command: () => routeCommand("delete", message, familyOf(message)),
+    message: settable,
+    command: () => routeCommand("delete", settable, familyOf(settable)),
   };
 }
 

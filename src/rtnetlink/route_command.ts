@@ -14,15 +14,15 @@ const METRIC_WORDS: Partial<Record<keyof RouteMetrics, string>> = {
   fastopenNoCookie: "fastopen_no_cookie",
 };
 
-/** The metrics that iproute2 reads as times. */
-const TIMES: readonly string[] = ["rtt", "rttvar", "rtoMin"];
+/** The metrics that iproute2 reads as times, with the parts of a millisecond the kernel counts in. */
+const TIMES: Partial<Record<keyof RouteMetrics, number>> = { rtt: 8, rttvar: 4, rtoMin: 1 };
 
 /** `ip route add ...`, or another verb. */
 export function routeCommand(verb: string, message: RouteMessage, family: number): string {
   const { destination, source, type, onlink, metrics, nexthops } = message;
   return `ip${family === AF.INET6 ? " -6" : ""} route ${verb}` +
     (type === undefined || type === "unicast" ? "" : ` ${type}`) + ` ${destination}` +
-    word("from", source) + word("tos", message.tos || undefined) +
+    word("from", source) + tosWord(message.tos) +
     word("table", message.table) + word("proto", message.protocol) +
     (family === AF.INET6 ? "" : word("scope", message.scope)) + word("metric", message.metric) +
     router(message, family) +
@@ -39,7 +39,7 @@ export function routeCommand(verb: string, message: RouteMessage, family: number
 export function routeGetCommand(destination: string, options: GetRouteOptions): string {
   const { from, iif, oif, mark, uid, tos, ipProtocol, sport, dport, fibMatch } = options;
   return `ip route get${fibMatch ? " fibmatch" : ""} ${destination}` + word("from", from) +
-    word("tos", tos) + device("iif", iif) + device("oif", oif) + word("mark", mark) +
+    tosWord(tos) + device("iif", iif) + device("oif", oif) + word("mark", mark) +
     word("uid", uid) + word("ipproto", ipProtocol) + word("sport", sport) + word("dport", dport);
 }
 
@@ -53,6 +53,11 @@ export function routeShowCommand(filter: RouteFilter): string {
 
 function word(name: string, value: string | number | undefined): string {
   return value === undefined ? "" : ` ${name} ${value}`;
+}
+
+/** iproute2 reads it as hexadecimal, with or without the prefix. */
+function tosWord(tos = 0): string {
+  return tos === 0 ? "" : ` tos 0x${tos.toString(16)}`;
 }
 
 function device(name: string, index: number | undefined): string {
@@ -71,8 +76,16 @@ function metricWords({ lock = [], ...metrics }: RouteMetrics): string {
     const name = key as keyof typeof metrics;
     // iproute2 always locks rto_min, and has no word for it.
     const locked = lock.includes(name) && name !== "rtoMin" ? "lock " : "";
-    const text = name === "features" ? "ecn" : typeof value === "boolean" ? Number(value) : value;
-    words += ` ${METRIC_WORDS[name] ?? name} ${locked}${text}${TIMES.includes(name) ? "ms" : ""}`;
+    words += ` ${METRIC_WORDS[name] ?? name} ${locked}${metricValue(name, value)}`;
   }
   return words;
+}
+
+function metricValue(name: keyof RouteMetrics, value: unknown): unknown {
+  if (name === "features") return "ecn";
+  if (typeof value !== "number") return typeof value === "boolean" ? Number(value) : value;
+  const parts = TIMES[name];
+  if (parts === undefined) return value;
+  // It rounds times with a unit up; without one they are in the kernel's parts.
+  return Number.isInteger(value) ? `${value}ms` : value * parts;
 }

@@ -80,9 +80,13 @@ function nexthopInfo({ flow: _, gateway, via, oif, ...rest }: NexthopMessage): R
 /** What a {@link RouteInfo} has beyond what can be set. */
 type Reported = Partial<Pick<RouteInfo, "iif" | "flags" | "flow" | "mark" | "uid" | "cacheInfo">>;
 
-function withoutReported(message: RouteMessage & Reported): RouteMessage {
-  const { iif: _1, flags: _2, flow: _3, mark: _4, uid: _5, cacheInfo: _6, ...settable } = message;
-  return settable;
+/** What of a message can be set: all of a plain one, less of a {@link RouteInfo}. */
+export function withoutReported(message: RouteMessage & Reported): RouteMessage {
+  const { iif: _1, flags, flow: _3, mark: _4, uid: _5, cacheInfo: _6, ...settable } = message;
+  if (flags === undefined || message.nexthopId === undefined) return settable;
+  // The kernel reports what its nexthop object consists of, and takes the id alone.
+  const { gateway: _7, oif: _8, nexthops: _9, onlink: _10, ...rest } = settable;
+  return rest;
 }
 
 /** The family a message is for, by its addresses. */
@@ -159,7 +163,7 @@ function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): v
     nexthops,
     onlink = false,
     ...attributes
-  } = withoutReported(message) as RouteMessage;
+  } = message;
   const family = familyOf(message);
   checkFamily(message, family);
   const destination = prefixOf(to, family, "destination");
