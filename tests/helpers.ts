@@ -34,6 +34,11 @@ export function bridge(netns: NetNsRef, words: string): Json[] {
   return /(^| )-j /.test(words) && text.trim() !== "" ? JSON.parse(text) : [];
 }
 
+/** Sets a variable below /proc/sys in a namespace. */
+export function sysctl(netns: NetNsRef, name: string, value: string): void {
+  within(netns, () => Deno.writeTextFileSync(`/proc/sys/${name}`, value));
+}
+
 /** The bytes of a hexadecimal text; white space in it does not count. */
 export function fromHex(text: string): Uint8Array<ArrayBuffer> {
   const digits = text.replace(/\s+/g, "");

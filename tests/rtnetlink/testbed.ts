@@ -1,6 +1,6 @@
 // Namespaces that are all alike, so that the effects of two ways to do a thing can be compared.
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { type Connection } from "../../src/netlink/connection.ts";
+import type { Connection } from "../../src/netlink/connection.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { run } from "../helpers.ts";
 
