@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { exists, readDirectory } from "../../ffi/file.ts";
+import { readDirectory } from "../../ffi/file.ts";
 import {
   currentNetNs,
   homeNetNs,
@@ -16,17 +16,11 @@ import { show } from "../netlink/attribute.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import {
-  NETNS_DIRECTORY,
-  netnsPath,
-  type NetNsTarget,
-  openNamed,
-  resolveNetNs,
-} from "../netlink/target.ts";
+import { NETNS_DIRECTORY, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { monitor, type MonitorEvent, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { holders } from "../scope/holders.ts";
-import { mountName, removeName, reserveName } from "../scope/named_netns.ts";
+import { isNamed, mountName, removeName, reserveName } from "../scope/named_netns.ts";
 import { nsidOf } from "../scope/nsid.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
@@ -100,9 +94,7 @@ export class NetNs implements Disposable, AsyncDisposable {
   static create(name?: string, options: NetNsCreateOptions = {}): NetNs {
     const { scope, loopback = true } = options;
     if (name !== undefined) {
-      netnsPath(name);
-      scope?.expectNetNs(name);
-      reserveName(name);
+      reserveName(name, () => scope?.expectNetNs(name));
     }
     let ref: NetNsRef | undefined;
     try {
@@ -142,14 +134,7 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /** Whether a namespace of this name exists. */
   static exists(name: string): boolean {
-    if (!exists(netnsPath(name))) return false;
-    try {
-      openNamed(name).close();
-      return true;
-    } catch {
-      // The stale file of a crash is no namespace.
-      return false;
-    }
+    return isNamed(name);
   }
 
   /**
@@ -348,8 +333,8 @@ export class NetNs implements Disposable, AsyncDisposable {
     this.#client?.close();
     this.#client = undefined;
     if (this.ref.fd.closed) return;
+    if (this.#owned && this.name !== undefined) removeName(this.name, this.inode);
     this.ref.close();
-    if (this.#owned && this.name !== undefined) removeName(this.name);
   }
 
   /** As `using`, and waits until an owned namespace is gone, which the kernel does up to 0.4 s later. */

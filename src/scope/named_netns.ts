@@ -14,20 +14,26 @@ import { show } from "../netlink/attribute.ts";
 import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
 import { withRunDirectory } from "./run_directory.ts";
 
-/** Takes a name for a namespace to come. EEXIST when a namespace has it. */
-export function reserveName(name: string): void {
+/** Whether a namespace has this name. The stale file of a crash is none. */
+export function isNamed(name: string): boolean {
+  return inodeOf(netnsPath(name)) !== undefined;
+}
+
+/** Takes a name for a namespace to come, after calling `claim`. EEXIST when a namespace has it. */
+export function reserveName(name: string, claim: () => void): void {
+  if (isNamed(name)) throw taken(name);
+  claim();
   const path = netnsPath(name);
   withRunDirectory(NETNS_DIRECTORY, () => {
-    if (!makeFile(path, name)) {
-      // A plain file is what a crash between here and the mount left behind.
-      using file = open(path, C.O_RDONLY, `open netns ${show(name)}`);
-      if (inodeOf(`/proc/self/fd/${file.value}`)) {
-        throw new SyscallError(`create netns ${show(name)}`, "open", ERRNO.EEXIST);
-      }
-      removeFile(path);
-      makeFile(path, name);
-    }
+    if (makeFile(path, name)) return;
+    // A plain file is what a crash between here and the mount left behind.
+    removeFile(path);
+    if (!makeFile(path, name)) throw taken(name);
   });
+}
+
+function taken(name: string): SyscallError {
+  return new SyscallError(`create netns ${show(name)}`, "open", ERRNO.EEXIST);
 }
 
 function makeFile(path: string, name: string): boolean {
@@ -48,9 +54,16 @@ export function mountName(name: string, ref: NetNsRef): void {
   bindMount(`/proc/self/fd/${ref.fd.value}`, netnsPath(name), `create netns ${show(name)}`);
 }
 
-/** Removes a name; the namespace itself lives on while something holds it. `false` when there is none. */
-export function removeName(name: string): boolean {
+/**
+ * Removes a name; the namespace itself lives on while something holds it.
+ *
+ * @param name The name.
+ * @param inode Only if this is the namespace that has the name; default: whichever has it.
+ * @returns `false` when there is none.
+ */
+export function removeName(name: string, inode?: number): boolean {
   const path = netnsPath(name);
+  if (inode !== undefined && inodeOf(path) !== inode) return false;
   unmount(path);
   return removeFile(path);
 }
