@@ -61,7 +61,7 @@ export function createLink(
       info,
       () => finishEnd(kind, end, info.index, info, data),
     );
-    own(options.scope, kind, end, finished);
+    own(options.scope, kind, end, finished, netns);
     return { netns, info: finished };
   } catch (error) {
     if (netns.owned) netns.ref.close();
@@ -190,9 +190,15 @@ export function undoing<T>(ref: NetNsRef, kind: string, info: LinkInfo, step: ()
   }
 }
 
-/** Records a finished end with its scope. */
-export function own(scope: Scope | undefined, kind: string, end: End, info: LinkInfo): void {
-  const { options, ref } = end;
+/** Hands a finished end to its scope, and a reference that was opened for it. */
+export function own(
+  scope: Scope | undefined,
+  kind: string,
+  { options, ref }: End,
+  info: LinkInfo,
+  netns: ResolvedNetNs,
+): void {
+  if (netns.owned) scope?.use(ref);
   scope?.addLink({
     ref,
     index: info.index,

@@ -29,6 +29,7 @@ import {
 } from "../rtnetlink/link.ts";
 import type { LinkStats } from "../rtnetlink/link_stats.ts";
 import { nsidOf } from "../scope/nsid.ts";
+import { scopeOf } from "../scope/scope.ts";
 import { changeRequests, createLink, verify } from "./create.ts";
 import {
   addressMessage,
@@ -249,8 +250,13 @@ export class Link implements LinkHandle, Disposable {
     const to = resolveNetNs(target);
     try {
       if (to.ref.inode !== this.ref.inode) {
+        const scope = scopeOf(this.read().group);
+        scope?.visit(to.ref);
         this.change({ netnsFd: to.ref.fd.value });
+        scope?.dropLink(this.ref, this.#index);
         this.#index = connectionTo(to.ref).request(getLink(this.#name, { stats: false })).index;
+        scope?.addLink({ ref: to.ref, index: this.#index, what: this.#what, detects: false });
+        if (to.owned) scope?.use(to.ref);
       }
     } catch (error) {
       if (to.owned) to.ref.close();

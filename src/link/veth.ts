@@ -109,9 +109,9 @@ export class Veth extends LinkBase {
         const done = finishEnd("veth", outer, made.index, made);
         return [done, finishEnd("veth", { ...inner, first: data, later: rest }, made.parent!)];
       });
-      own(scope, "veth", outer, outerInfo);
-      own(scope, "veth", inner, innerInfo);
       const [nearInfo, farInfo] = swap ? [innerInfo, outerInfo] : [outerInfo, innerInfo];
+      own(scope, "veth", near, nearInfo, nearNetNs);
+      own(scope, "veth", far, farInfo, farNetNs);
       const other = new Link({ netns: farNetNs, info: farInfo, kind: "veth", owned: false });
       return new Veth({ netns: nearNetNs, info: nearInfo, kind: "veth", owned: true }, other);
     } catch (error) {

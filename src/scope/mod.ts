@@ -5,4 +5,4 @@
  */
 export * from "./error.ts";
 export type { ReadyOptions } from "./ready.ts";
-export * from "./scope.ts";
+export { Scope, type ScopedLink, type ScopeOptions } from "./scope.ts";

@@ -47,6 +47,13 @@ export interface ScopedLink {
 /** Bits of a group number that netloom's are recognized by; the rest is random. */
 const GROUP_MARK = 0x4e000000;
 
+const open = new Map<number, Scope>();
+
+/** The open scope of this thread whose links are in `group`. */
+export function scopeOf(group: number | undefined): Scope | undefined {
+  return group === undefined ? undefined : open.get(group);
+}
+
 /**
  * Owns what is made in it and removes it in bulk: the links of a namespace with one message, and
  * namespaces with all that is in them.
@@ -87,6 +94,7 @@ export class Scope implements AsyncDisposable {
     this.group = GROUP_MARK | crypto.getRandomValues(new Uint32Array(1))[0]! & 0xffffff;
     this.#trace = options.trace && trace(options.trace);
     this.#stopExit = options.signals ? onExit(() => this.close()) : undefined;
+    open.set(this.group, this);
   }
 
   /**
@@ -144,9 +152,16 @@ export class Scope implements AsyncDisposable {
     if (ref.netnsName !== undefined) this.#record();
   }
 
-  /** For link kinds: a link was made. */
+  /** For link kinds: a link was made, in a namespace that was announced with {@link Scope.visit}. */
   addLink(link: ScopedLink): void {
-    this.#links.push(link);
+    // The caller may close its reference before the scope does.
+    this.#links.push({ ...link, ref: this.#visited.get(link.ref.inode) ?? link.ref });
+  }
+
+  /** For links: one that the scope may have made is gone from there. */
+  dropLink(ref: NetNsRef, index: number): void {
+    const at = this.#links.findIndex((it) => it.index === index && it.ref.inode === ref.inode);
+    if (at >= 0) this.#links.splice(at, 1);
   }
 
   /** For namespaces: about to take a name. */
@@ -195,6 +210,7 @@ export class Scope implements AsyncDisposable {
   #teardown(watch?: RemovalWatch): void {
     if (this.#closed) return;
     this.#closed = true;
+    open.delete(this.group);
     this.#stopExit?.();
     const errors: unknown[] = [];
     const attempt = (step: () => void) => {
@@ -212,8 +228,8 @@ export class Scope implements AsyncDisposable {
     for (const [ref, name] of this.#namespaces) {
       if (ref.fd.closed) continue;
       attempt(() => watch?.add(ref));
+      if (name !== undefined) attempt(() => void removeName(name, ref.inode));
       ref.close();
-      if (name !== undefined) attempt(() => void removeName(name));
     }
     if (this.name !== undefined) attempt(() => removeRecord(this.name!));
     this.#trace?.[Symbol.dispose]();
