@@ -1,0 +1,251 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { homeNetNs } from "../../ffi/namespace.ts";
+import { Bridge, Link, NetNs, Scope, ScopeError, type TraceMessage, Veth } from "../../mod.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import { deleteGroup } from "../../src/scope/teardown.ts";
+import { ip } from "../helpers.ts";
+import { test } from "../leaks.ts";
+import { machine } from "../machine.ts";
+
+const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
+
+/** Pairs with both ends in one namespace. */
+function pairs(scope: Scope, count: number, netns?: NetNs): void {
+  const where = netns ? { netns } : {};
+  for (let i = 0; i < count; i++) {
+    Veth.create({ scope, name: `a${i}`, ...where, peer: { name: `b${i}`, ...where } });
+  }
+}
+
+test("Scope removes hundreds of links of another's namespace with one message", async () => {
+  using netns = NetNs.create();
+  const before = machine(netns.ref);
+  const messages: TraceMessage[] = [];
+  {
+    await using scope = Scope.open({ trace: (message) => messages.push(message) });
+    pairs(scope, 150, netns);
+    assertEquals(netns.links.list({ group: scope.group }).length, 300);
+    messages.length = 0;
+  }
+  assertEquals(messages.map(({ type }) => type), ["RTM_DELLINK"]);
+  assertEquals(machine(netns.ref), before);
+});
+
+test("Scope removes links of the process's own namespace with one message", async () => {
+  const before = machine();
+  const messages: TraceMessage[] = [];
+  {
+    await using scope = Scope.open({ trace: (message) => messages.push(message) });
+    const bridge = Bridge.create({ scope, name: "leakbr" });
+    pairs(scope, 20);
+    bridge.addPort("a0");
+    assertEquals(bridge.ports().length, 1);
+    messages.length = 0;
+  }
+  assertEquals(messages.map(({ type }) => type), ["RTM_DELLINK"]);
+  assertEquals(machine(), before);
+});
+
+test("Scope drops its own namespaces with all their links, without a message for them", async () => {
+  const before = machine();
+  const messages: TraceMessage[] = [];
+  {
+    await using scope = Scope.open({ trace: (message) => messages.push(message) });
+    pairs(scope, 20, NetNs.create(undefined, { scope }));
+    pairs(scope, 20, NetNs.create("scope-own", { scope }));
+    messages.length = 0;
+  }
+  assertEquals(messages.filter(({ type }) => type === "RTM_DELLINK"), []);
+  assertEquals(machine(), before);
+});
+
+test("Scope removes its links in foreign namespaces, found by name, process and path, and leaves those", async () => {
+  ip(homeNetNs(), "netns add scope-foreign");
+  try {
+    const sleep = (netns: NetNs) => netns.command("sleep", { args: ["60"], mounts: false }).spawn();
+    using foreign = NetNs.open("scope-foreign");
+    Bridge.create({ name: "theirs", netns: foreign });
+    using other = NetNs.create();
+    const child = sleep(other);
+    const before = machine(other.ref);
+    {
+      await using scope = Scope.open();
+      const netns = NetNs.create(undefined, { scope });
+      Veth.create({
+        scope,
+        name: "a",
+        netns: { name: "scope-foreign" },
+        peer: { name: "b", netns: { pid: child.pid } },
+      });
+      Veth.create({
+        scope,
+        name: "c",
+        netns: { path: "/run/netns/scope-foreign" },
+        peer: { name: "d", netns },
+      });
+      assertEquals(names(foreign), ["lo", "theirs", "a", "c"]);
+      assertEquals(names(other), ["lo", "b"]);
+    }
+    assertEquals(machine(other.ref), before);
+    child.kill();
+    await child.status;
+  } finally {
+    ip(homeNetNs(), "netns del scope-foreign");
+  }
+});
+
+test("Scope removes its links when the caller closed the namespace's handle before", async () => {
+  using netns = NetNs.create();
+  {
+    await using scope = Scope.open();
+    {
+      using handle = NetNs.open(netns);
+      pairs(scope, 2, handle);
+    }
+    assertEquals(names(netns).length, 5);
+  }
+  assertEquals(names(netns), ["lo"]);
+});
+
+test("Scope tolerates what is gone already: namespaces, links, handles", async () => {
+  await using scope = Scope.open();
+  const closed = NetNs.create("scope-closed", { scope });
+  pairs(scope, 1, closed);
+  closed[Symbol.dispose]();
+  assertEquals(NetNs.exists("scope-closed"), false);
+  NetNs.create("scope-deleted", { scope });
+  ip(homeNetNs(), "netns del scope-deleted");
+  Bridge.create({ scope, name: "leakbr0" });
+  ip(homeNetNs(), "link del leakbr0");
+  {
+    using bridge = Bridge.create({ scope, name: "leakbr1" });
+    assert(bridge.owned);
+  }
+  Bridge.create({ scope, name: "leakbr2" });
+  ip(homeNetNs(), "link set leakbr2 name leakbr3");
+});
+
+test("Scope leaves a name alone that another namespace has got since", async () => {
+  try {
+    {
+      await using scope = Scope.open();
+      NetNs.create("scope-taken", { scope });
+      using handle = NetNs.create("scope-taken2");
+      assert(handle.owned);
+      for (const name of ["scope-taken", "scope-taken2"]) {
+        ip(homeNetNs(), `netns del ${name}`);
+        ip(homeNetNs(), `netns add ${name}`);
+      }
+    }
+    assertEquals(NetNs.list(), ["scope-taken", "scope-taken2"]);
+  } finally {
+    NetNs.delete("scope-taken");
+    NetNs.delete("scope-taken2");
+  }
+});
+
+test("Scope removes a link that was moved to a namespace it had nothing in", async () => {
+  using target = NetNs.create("scope-target");
+  {
+    await using scope = Scope.open();
+    const netns = NetNs.create(undefined, { scope });
+    const veth = Veth.create({ scope, name: "a", netns, peer: { name: "b" } });
+    Link.get("b").move(target);
+    veth.move({ name: "scope-target" });
+    assertEquals(scope.links.map(({ ref, what }) => [ref.inode === target.inode, what]), [
+      [true, 'veth "b"'],
+      [true, 'veth "a"'],
+    ]);
+    assertEquals(names(target).sort(), ["a", "b", "lo"]);
+  }
+  assertEquals(names(target), ["lo"]);
+});
+
+test("Scope removes the rest when a link of its group cannot be deleted, and says so", async () => {
+  using netns = NetNs.create();
+  const scope = Scope.open();
+  pairs(scope, 3, netns);
+  Link.get("lo", { netns }).set({ group: scope.group });
+  const error = await assertRejects(() => scope[Symbol.asyncDispose](), Error);
+  assertEquals(error.message.includes("EOPNOTSUPP"), true, error.message);
+  assertEquals(names(netns), ["lo"]);
+});
+
+test("Scope disposes what it was handed first, the last one first", async () => {
+  const order: number[] = [];
+  {
+    await using scope = Scope.open();
+    for (const n of [1, 2]) scope.use({ [Symbol.dispose]: () => void order.push(n) });
+  }
+  assertEquals(order, [2, 1]);
+});
+
+test("Scope closes everything and throws all errors when several things fail", () => {
+  const scope = Scope.open();
+  Bridge.create({ scope, name: "leakbr" });
+  for (const n of [1, 2]) {
+    scope.use({
+      [Symbol.dispose]() {
+        throw new Error(`number ${n}`);
+      },
+    });
+  }
+  const error = assertThrows(() => scope.close(), AggregateError);
+  assertEquals(error.errors.map(({ message }) => message), ["number 2", "number 1"]);
+  scope.close();
+});
+
+test("A closed scope takes nothing more, and nothing is made", () => {
+  const scope = Scope.open();
+  scope.close();
+  const before = machine();
+  const closed = "The scope is closed";
+  assertThrows(() => NetNs.create("scope-late", { scope }), TypeError, closed);
+  assertThrows(() => NetNs.create(undefined, { scope }), TypeError, closed);
+  assertThrows(() => Bridge.create({ scope, name: "late" }), TypeError, closed);
+  const veth = { scope, name: "late", peer: { name: "late2" } };
+  assertThrows(() => Veth.create(veth), TypeError, closed);
+  assertThrows(() => scope.use({ [Symbol.dispose]() {} }), TypeError, closed);
+  assertThrows(() => void scope.ready(), TypeError, closed);
+  assertEquals(machine(), before);
+});
+
+test("Scope names the process that holds a namespace, having removed its name and links", async () => {
+  const before = machine();
+  const scope = Scope.open();
+  const netns = NetNs.create("scope-held", { scope });
+  Veth.create({ scope, name: "a", netns, peer: { name: "leak-b" } });
+  const child = netns.command("sleep", { args: ["60"] }).spawn();
+  const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
+  assertEquals(
+    error.message,
+    `Cannot remove netns "scope-held": held by process ${child.pid}`,
+  );
+  assertEquals(machine(), before);
+  child.kill();
+  await child.status;
+});
+
+test("Scope says when this process itself holds a namespace", async () => {
+  const scope = Scope.open();
+  using _handle = NetNs.open(NetNs.create(undefined, { scope }));
+  const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
+  assertEquals(error.message, "Cannot remove new netns: held by a descriptor of this process");
+});
+
+test("A group is refused inside a scope", async () => {
+  await using scope = Scope.open();
+  assertThrows(
+    () => Bridge.create({ scope, name: "leakbr", group: 7 }),
+    TypeError,
+    'group 7 of link "leakbr": in a scope links are in the scope\'s group',
+  );
+  const options = { scope, name: "a", peer: { name: "b", group: 0 } };
+  assertThrows(() => Veth.create(options), TypeError, 'group 0 of link "b"');
+});
+
+test("The links of group 0 are never deleted as a group", () => {
+  const before = machine();
+  assertThrows(() => deleteGroup(connectionTo(homeNetNs()), 0), RangeError);
+  assertEquals(machine(), before);
+});
