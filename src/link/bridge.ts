@@ -11,7 +11,7 @@ import { BRIDGE_COMMAND_NAMES, BRIDGE_PORT_COMMAND_NAMES } from "./bridge_comman
 import { BridgeFdb } from "./bridge_fdb.ts";
 import { BridgePort } from "./bridge_port.ts";
 import { type BridgeBooleans, type BridgeData, bridgeSchema } from "./bridge_options.ts";
-import { bridgePortSchema } from "./bridge_port_options.ts";
+import { type BridgePortInfo, bridgePortSchema } from "./bridge_port_options.ts";
 import type { BridgeStatus } from "./bridge_status.ts";
 import { BridgeVlans } from "./bridge_vlan.ts";
 import { createLink } from "./create.ts";
@@ -45,8 +45,10 @@ registerKind({
   member: bridgePortSchema,
   notReadBack: ["fdbFlush"],
   rounded: TIMES,
-  inherits: (option, { rootId, bridgeId }: BridgeStatus) =>
-    ["forwardDelay", "helloTime", "maxAge"].includes(option) && rootId !== bridgeId,
+  tolerates: (option, asked, read: BridgeStatus & BridgePortInfo) =>
+    // A bridge that is not the root of the spanning tree reports the root's times.
+    ["forwardDelay", "helloTime", "maxAge"].includes(option) && read.rootId !== read.bridgeId ||
+    option === "backupPort" && asked === 0 && read.backupPort === undefined,
   commandNames: BRIDGE_COMMAND_NAMES,
   memberCommandNames: BRIDGE_PORT_COMMAND_NAMES,
 });

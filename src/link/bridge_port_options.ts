@@ -81,8 +81,6 @@ export const MULTICAST_ROUTERS: Readonly<Record<MulticastRouter, number>> = {
 
 /** Options of a port, to be set. */
 export interface BridgePortOptions {
-  /** State; the kernel lets it be set while spanning tree is off. */
-  state?: BridgePortState | number;
   /** Spanning tree priority, 0..63; default 32. */
   priority?: number;
   /** Spanning tree path cost, 1..65535; default by link speed, 2 for veth. */
@@ -111,8 +109,6 @@ export interface BridgePortOptions {
   proxyArp?: boolean;
   /** As `proxyArp`, for wireless access points. Default: false. */
   proxyArpWifi?: boolean;
-  /** Tells the driver what it learns. Default: true; of no effect for software links. */
-  learningSync?: boolean;
   /** Answers ARP and neighbor discovery instead of flooding them. Default: false. */
   neighSuppress?: boolean;
   /** As `neighSuppress`, switched per VLAN. Default: false. Linux 6.4. */
@@ -127,7 +123,7 @@ export interface BridgePortOptions {
   vlanTunnel?: boolean;
   /** Link-local groups (01:80:c2:00:00:0X) to forward, as a mask of X; bit 1 is refused. Default: 0. */
   groupFwdMask?: number;
-  /** Index of the port that takes over when this one loses its carrier; 0: none. */
+  /** Index of the port that takes over when this one loses its carrier; 0: none. Default: 0. */
   backupPort?: number;
   /** Next hop id for packets to the backup port. Linux 6.6. */
   backupNhid?: number;
@@ -141,6 +137,8 @@ export interface BridgePortOptions {
 
 /** A port as the kernel reports it: its options and its state. Timers in hundredths of a second. */
 export interface BridgePortInfo extends BridgePortOptions {
+  /** What it does with frames. */
+  state?: BridgePortState | number;
   /** The root bridge: `8000.02:00:00:00:00:01`. */
   rootId?: string;
   /** The bridge that leads towards the root from here. */
@@ -184,12 +182,18 @@ export function groupMask(field: Field<number>, never: readonly number[]): Field
   }, (value) => value);
 }
 
+/** What a port does with frames. */
+export const portState: Field<BridgePortState | number> = named(
+  u8(B.STATE, { max: 4 }),
+  BRIDGE_PORT_STATES,
+);
+
 /** The attribute set of a port. */
 export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
   "IFLA_BRPORT_",
   IFLA_BRPORT,
   {
-    state: named(u8(B.STATE, { max: 4 }), BRIDGE_PORT_STATES),
+    state: readOnly(portState, "is for BridgePort.set(), and a port that is up"),
     priority: u16(B.PRIORITY, { max: 63 }),
     cost: u32(B.COST, { min: 1, max: 65535 }),
     hairpin: bool(u8(B.MODE)),
@@ -204,7 +208,6 @@ export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
     mcastRouter: named(u8(B.MULTICAST_ROUTER, { max: 3 }), MULTICAST_ROUTERS),
     proxyArp: bool(u8(B.PROXYARP)),
     proxyArpWifi: bool(u8(B.PROXYARP_WIFI)),
-    learningSync: bool(u8(B.LEARNING_SYNC)),
     neighSuppress: bool(u8(B.NEIGH_SUPPRESS)),
     neighVlanSuppress: bool(u8(B.NEIGH_VLAN_SUPPRESS)),
     isolated: bool(u8(B.ISOLATED)),
@@ -233,5 +236,6 @@ export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
     mcastEhtHostsCnt: readOnly(u32(B.MCAST_EHT_HOSTS_CNT)),
     mcastNGroups: readOnly(u32(B.MCAST_N_GROUPS)),
   },
-  [B.PAD],
+  // Learning sync is a switch chip's.
+  [B.PAD, B.LEARNING_SYNC],
 );

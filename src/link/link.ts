@@ -30,7 +30,7 @@ import {
 import type { LinkStats } from "../rtnetlink/link_stats.ts";
 import { nsidOf } from "../scope/nsid.ts";
 import { scopeOf } from "../scope/scope.ts";
-import { changeRequests, createLink, verify } from "./create.ts";
+import { changeRequests, createLink } from "./create.ts";
 import {
   addressMessage,
   type AddressOptions,
@@ -42,6 +42,7 @@ import {
   settingsMessage,
   splitOptions,
 } from "./options.ts";
+import { verify } from "./verify.ts";
 
 /** Options of {@link Link.create}. */
 export interface GenericLinkOptions extends LinkOptions {
