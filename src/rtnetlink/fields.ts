@@ -28,12 +28,12 @@ export function ip(type: number): Field<string> {
   };
 }
 
-/** A field the kernel reports and nobody sets: writing it is a `TypeError`. */
-export function readOnly<T>(field: Field<T>): Field<T> {
+/** A field the kernel reports and nobody sets in this set: writing it is a `TypeError` with `why`. */
+export function readOnly<T>(field: Field<T>, why = "is read only"): Field<T> {
   return {
     ...field,
     write: (_writer, _value, path) => {
-      throw new TypeError(`${path} is read only`);
+      throw new TypeError(`${path} ${why}`);
     },
   };
 }

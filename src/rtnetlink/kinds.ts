@@ -18,8 +18,8 @@ export interface LinkKind {
   readonly rounded?: readonly string[];
   /** Options the kernel does not report: commands, and what it ignores. */
   readonly notReadBack?: readonly string[];
-  /** Whether the kernel reports another link's value of an option for the time being. */
-  readonly inherits?: (option: string, read: object) => boolean;
+  /** Whether an option was taken though it reads other than asked for. */
+  readonly tolerates?: (option: string, asked: unknown, read: object) => boolean;
   /** How iproute2 says options that it does not say as the kernel does, in lower case. */
   readonly commandNames?: CommandNames;
   /** The same for the options of a member. */
