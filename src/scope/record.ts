@@ -7,6 +7,7 @@
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { readText, removeFile, writeText } from "../../ffi/file.ts";
 import { show } from "../netlink/attribute.ts";
+import { ScopeError } from "./error.ts";
 import { withRunDirectory } from "./run_directory.ts";
 
 const DIRECTORY = "/run/netloom";
@@ -39,10 +40,14 @@ export function checkScopeName(name: string): string {
 
 /** Reads the record of a scope, if there is one. */
 export function readRecord(name: string): ScopeRecord | undefined {
+  const path = `${DIRECTORY}/${name}.json`;
   try {
-    return JSON.parse(readText(`${DIRECTORY}/${name}.json`)) as ScopeRecord;
+    return JSON.parse(readText(path)) as ScopeRecord;
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ERRNO.ENOENT) return undefined;
+    if (error instanceof SyntaxError) {
+      throw new ScopeError(`Scope "${name}" has a record that is not JSON: look at ${path}`);
+    }
     throw error;
   }
 }
@@ -62,12 +67,14 @@ export function removeRecord(name: string): void {
   removeFile(`${DIRECTORY}/${name}.json`);
 }
 
-/** When a process started, in clock ticks since boot, or `undefined` when there is none. */
+/** When a process started, in clock ticks since boot, or `undefined` when there is none or it ended. */
 export function startOf(pid: number | "self"): number | undefined {
   try {
     const stat = readText(`/proc/${pid}/stat`);
-    // The command in parentheses may contain anything; start time is field 22.
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+    // The command in parentheses may contain anything; state is field 3, start time 22.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // A zombie has ended, whether its parent has asked for it or not.
+    return fields[0] === "Z" ? undefined : Number(fields[19]);
   } catch (error) {
     if (error instanceof SyscallError) return undefined;
     throw error;
