@@ -161,7 +161,7 @@ test("Scope takes a process for gone when its parent has not noticed yet", async
   // `sleep` waits for no children: this one stays a zombie.
   await using parent = Object.assign(
     new Deno.Command("sh", {
-      args: ["-c", "true & echo $!; exec sleep 60"],
+      args: ["-c", "sleep 0.1 & echo $!; exec sleep 60"],
       stdout: "piped",
     }).spawn(),
     {
