@@ -134,24 +134,35 @@ const FLAGS = [
   ["promiscuous", IFF.PROMISC, true],
 ] as const;
 
-/** The options every link has; a kind's own come on top. */
-const KNOWN: ReadonlySet<string> = new Set([
+/** What can be changed on a living link. */
+const SETTINGS: ReadonlySet<string> = new Set([
   ...SETTINGS_AT_ONCE,
   ...FLAGS.map(([key]) => key),
+  "group",
+  "alias",
+  "master",
+  "addrGenMode",
+  "port",
+]);
+
+/** The options every link has; a kind's own come on top. */
+const KNOWN: ReadonlySet<string> = new Set([
+  ...SETTINGS,
   "name",
   "netns",
   "scope",
-  "group",
-  "alias",
   "altNames",
-  "master",
-  "addrGenMode",
   "addresses",
   "nodad",
   "numTxQueues",
   "numRxQueues",
-  "port",
 ]);
+
+function checkKnown(options: object, known: ReadonlySet<string>): void {
+  for (const [key, value] of Object.entries(options)) {
+    if (value !== undefined && !known.has(key)) throw new TypeError(`Unknown option ${show(key)}`);
+  }
+}
 
 /** Splits a creation's options into those of every link and the kind's own. */
 export function splitOptions<T extends object>(
@@ -165,8 +176,13 @@ export function splitOptions<T extends object>(
   return { common: common as unknown as LinkOptions, own: own as T };
 }
 
-/** What settings become in a message to the link's namespace. */
+/** What a living link's settings become in a message to its namespace. */
 export function settingsMessage(settings: LinkSettings, ref: NetNsRef): LinkMessage {
+  checkKnown(settings, SETTINGS);
+  return messageOf(settings, ref);
+}
+
+function messageOf(settings: LinkSettings, ref: NetNsRef): LinkMessage {
   const message: LinkMessage = {};
   for (const key of SETTINGS_AT_ONCE) {
     if (settings[key] !== undefined) Object.assign(message, { [key]: settings[key] });
@@ -205,10 +221,8 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
       }: in a scope links are in the scope's group`,
     );
   }
-  const { alias, afSpec, linkInfo, flags = 0, change = 0, ...first } = settingsMessage(
-    options,
-    ref,
-  );
+  checkKnown(options, KNOWN);
+  const { alias, afSpec, linkInfo, flags = 0, change = 0, ...first } = messageOf(options, ref);
   first.name = options.name;
   if (scope) first.group = scope.group;
   if (options.numTxQueues !== undefined) first.numTxQueues = options.numTxQueues;
