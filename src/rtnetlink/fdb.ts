@@ -29,7 +29,8 @@ import {
  * How long a forwarding entry lasts, and for whom it is. `permanent`: the address is the bridge's own,
  * frames to it go no further. `static`: on the port until it is deleted. `dynamic`: on the port until it
  * is seen on another or not seen for the bridge's ageing time. `stale`, to read only: dynamic, and not
- * seen for that long.
+ * seen for that long. An entry with the flag `ext_learned` lasts until it is deleted, and is said to be
+ * `dynamic`.
  */
 export type FdbState = "permanent" | "static" | "dynamic" | "stale";
 

@@ -8,6 +8,16 @@ import { run } from "../helpers.ts";
 export const V0 = 10;
 export const V1 = 11;
 
+/** Index of the bridge that {@link BRIDGE} makes. */
+export const BR0 = 12;
+
+/** Makes a bridge that `v1` is a port of. */
+export const BRIDGE = [
+  "ip link add br0 index 12 address 02:00:00:00:00:12 type bridge",
+  "ip link set v1 master br0",
+  "ip link set br0 addrgenmode none up",
+];
+
 /** A namespace with a veth whose both ends are up, `v0` and `v1`, and nothing that the kernel adds later. */
 export class Testbed implements Disposable {
   readonly netns: NetNsRef = newNetNs("test netns");
