@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { homeNetNs, within } from "../../ffi/namespace.ts";
 
 /** The signals that end a program in the ordinary course, and the exit codes shells give them. */
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
@@ -28,10 +29,13 @@ const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
 }));
 
 function listen(on: boolean): void {
-  for (const { signal, handler } of handlers) {
-    if (on) Deno.addSignalListener(signal, handler);
-    else Deno.removeSignalListener(signal, handler);
-  }
+  // The first listener starts a thread, which is to be born outside whatever bracket this is in.
+  within(homeNetNs(), () => {
+    for (const { signal, handler } of handlers) {
+      if (on) Deno.addSignalListener(signal, handler);
+      else Deno.removeSignalListener(signal, handler);
+    }
+  });
   for (const event of EVENTS) {
     if (on) globalThis.addEventListener(event, closeAll);
     else globalThis.removeEventListener(event, closeAll);
