@@ -149,6 +149,16 @@ export function u64(type: number, range: Range = {}): Field<number> {
   };
 }
 
+/** A number that comes in 4 or 8 bytes, whichever it fits (`nla_put_uint`). */
+export function uint(type: number): Field<number> {
+  const [narrow, wide] = [u32(type), u64(type)];
+  return {
+    type,
+    write: (w, value, path) => (value > 0xffffffff ? wide : narrow).write(w, value, path),
+    read: (s, at, length) => (length < 8 ? narrow : wide).read(s, at, length),
+  };
+}
+
 /** A boolean the kernel carries as a number in `field`. */
 export function bool(field: Field<number>): Field<boolean> {
   return mapped(field, (value, path) => {

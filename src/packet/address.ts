@@ -17,12 +17,13 @@ const HEX: readonly string[] = Array.from(
   { length: 256 },
   (_, i) => i.toString(16).padStart(2, "0"),
 );
+const COLON_HEX: readonly string[] = HEX.map((hex) => `:${hex}`);
 
 /** Formats bytes as `02:00:00:00:00:01`. */
 export function formatMac(bytes: Uint8Array, at = 0, length: number = bytes.length - at): string {
   if (length === 0) return "";
   let text = HEX[bytes[at]!]!;
-  for (let i = at + 1; i < at + length; i++) text += ":" + HEX[bytes[i]!]!;
+  for (let i = at + 1; i < at + length; i++) text += COLON_HEX[bytes[i]!]!;
   return text;
 }
 

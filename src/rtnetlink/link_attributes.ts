@@ -15,6 +15,7 @@ import {
   u16,
   u32,
   u8,
+  uint,
   writeAttribute,
 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
@@ -262,7 +263,7 @@ export interface LinkAttributes {
   /** Bytes the device wants free behind a packet. */
   tailroom?: number;
   /** Furthest time ahead the device can send at, in nanoseconds. */
-  maxPacingOffloadHorizon?: Uint8Array;
+  maxPacingOffloadHorizon?: number;
 }
 
 const inet6 = schema<Inet6Attributes>("IFLA_INET6_", IFLA_INET6, {
@@ -403,7 +404,7 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   netnsImmutable: bool(u8(IFLA.NETNS_IMMUTABLE)),
   headroom: u16(IFLA.HEADROOM),
   tailroom: u16(IFLA.TAILROOM),
-  maxPacingOffloadHorizon: binary(IFLA.MAX_PACING_OFFLOAD_HORIZON),
+  maxPacingOffloadHorizon: uint(IFLA.MAX_PACING_OFFLOAD_HORIZON),
 }, [
   IFLA.STATS,
   IFLA.COST,

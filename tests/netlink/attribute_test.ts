@@ -18,6 +18,7 @@ import {
   u32,
   u64,
   u8,
+  uint,
   writeAttribute,
 } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
@@ -92,6 +93,14 @@ for (const [name, field, min, max] of LIMITS) {
     }
   });
 }
+
+Deno.test("uint() takes 4 bytes, or 8 where the number needs them", () => {
+  assertEquals(written(uint(7), 0xfedcba98), "08000700 98badcfe");
+  assertEquals(written(uint(7), 0x1f_fedc_ba98_7654), "0c000700 547698ba dcfe1f00");
+  assertEquals(readFrom(uint(7), "98badcfe"), 0xfedcba98);
+  assertEquals(readFrom(uint(7), "547698badcfe1f00"), 0x1f_fedc_ba98_7654);
+  assertThrows(() => readFrom(uint(7), "98badc"), NetlinkDecodeError, "3 bytes are too short");
+});
 
 Deno.test("A number out of range or not integral is named with its path, value and unit", () => {
   const mtu = u32(1, { min: 68, max: 9000, unit: "bytes" });
