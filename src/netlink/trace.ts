@@ -53,6 +53,17 @@ export function trace(handler: TraceHandler): Disposable {
   return { [Symbol.dispose]: () => void handlers.delete(handler) };
 }
 
+/** A value as a shell takes it: names may have any character, and an alias none. */
+export function shellWord(value: unknown): string {
+  const text = String(value);
+  return /^[\w.:/@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Puts `-n NAME` after the program's name. */
+function inNetNs(command: string, name: string): string {
+  return command.replace(/^\w+/, (program) => `${program} -n ${shellWord(name)}`);
+}
+
 /** Tells the handlers about a request. */
 export function report(
   request: Request,
@@ -68,7 +79,7 @@ export function report(
     netns: where.description,
     flags,
     message: request.message,
-    command: where.netnsName ? command.replace(/^(\w+)/, `$1 -n ${where.netnsName}`) : command,
+    command: where.netnsName === undefined ? command : inNetNs(command, where.netnsName),
     ...(error ? { error } : {}),
   };
   for (const handler of handlers) handler(message);

@@ -7,6 +7,7 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import type { Schema } from "../netlink/schema.ts";
+import { shellWord } from "../netlink/trace.ts";
 import { AF, IFF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { checkLinkName } from "./fields.ts";
 import { IFLA, type LinkAttributes, linkInfoSchema, linkSchema } from "./link_attributes.ts";
@@ -159,7 +160,9 @@ export function deleteLink(
     command: () =>
       byGroup
         ? `ip link delete group ${message.group}`
-        : `ip link delete dev ${"name" in message ? message.name : `if${message.index}`}`,
+        : `ip link delete dev ${
+          "name" in message ? shellWord(message.name) : `if${message.index}`
+        }`,
   };
 }
 
@@ -186,7 +189,8 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
     format: message.altNames ? altNameFormat : linkFormat,
     message,
     reply: readLink,
-    command: () => `ip link show dev ${typeof selector === "number" ? `if${selector}` : selector}`,
+    command: () =>
+      `ip link show dev ${typeof selector === "number" ? `if${selector}` : shellWord(selector)}`,
   };
 }
 
@@ -273,7 +277,7 @@ function altNamesRequest(
     message: { index, altNames },
     command: () =>
       `ip link property ${verb} dev if${index}` +
-      altNames.map((name) => ` altname ${name}`).join(""),
+      altNames.map((name) => ` altname ${shellWord(name)}`).join(""),
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shellWord } from "../netlink/trace.ts";
 import { IFF } from "./constants.ts";
 import { type CommandNames, linkKind } from "./kinds.ts";
 import type { LinkMessage } from "./link.ts";
@@ -39,14 +40,15 @@ const FLAG_WORDS: readonly [bit: number, on: string, off: string][] = [
 /** `ip link add ...` */
 export function linkAddCommand(message: LinkMessage): string {
   return `ip link add${message.parent === undefined ? "" : ` link if${message.parent}`}` +
-    ` name ${message.name}${attributes(message)}${linkInfo(message.linkInfo)}`;
+    ` name ${shellWord(message.name)}${message.index ? ` index ${message.index}` : ""}` +
+    `${attributes(message)}${linkInfo(message.linkInfo)}`;
 }
 
 /** `ip link set ...` */
 export function linkSetCommand(message: LinkMessage): string {
   const { index, name, linkInfo: info } = message;
-  const which = index ? `if${index}` : name;
-  const rename = index && name !== undefined ? ` name ${name}` : "";
+  const which = index ? `if${index}` : shellWord(name);
+  const rename = index && name !== undefined ? ` name ${shellWord(name)}` : "";
   return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${member(info)}`;
 }
 
@@ -55,7 +57,7 @@ function attributes(message: LinkMessage): string {
   let words = "";
   for (const [key, word] of Object.entries(WORDS)) {
     const value = message[key as keyof LinkAttributes];
-    if (value !== undefined) words += ` ${word} ${value}`;
+    if (value !== undefined) words += ` ${word} ${shellWord(value)}`;
   }
   if (master !== undefined) words += master === 0 ? " nomaster" : ` master if${master}`;
   if (netnsFd !== undefined) words += ` netns /proc/${Deno.pid}/fd/${netnsFd}`;
@@ -98,7 +100,7 @@ function options(
   for (const [key, value] of Object.entries(data)) {
     if (value === undefined) continue;
     if (key === "peer" && typeof value === "object") {
-      words += ` peer name ${value.name}${attributes(value)}`;
+      words += ` peer name ${shellWord(value.name)}${attributes(value)}`;
       continue;
     }
     const name = own[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

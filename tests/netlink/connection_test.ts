@@ -411,6 +411,16 @@ Deno.test("trace() sees every request with its outcome, in the order of sending"
   });
 });
 
+Deno.test("trace() quotes names for a shell", () => {
+  const { connection, socket } = connect(agree);
+  using odd = new Connection(socket, { description: "", netnsName: "it's $& here" });
+  const seen: string[] = [];
+  using _trace = trace(({ command }) => seen.push(command));
+  connection.request(newToy({ name: "a" }));
+  odd.request(newToy({ name: "a" }));
+  assertEquals(seen, ["toy -n blue add a", `toy -n 'it'\\''s $& here' add a`]);
+});
+
 Deno.test("trace() sees dumps, refused ones with the error and each attempt", () => {
   const { connection } = connect(interrupting(1, "end"));
   const seen: TraceMessage[] = [];
