@@ -34,6 +34,11 @@ export interface ResolvedNetNs {
 /** Finds or opens the namespace; default: the one calls land in now. */
 export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   if (target === undefined) return { ref: currentNetNs(), owned: false };
+  if (typeof target !== "object" || target === null) {
+    throw new TypeError(
+      `netns must be a NetNs, { name }, { pid } or { path }: the current value is ${show(target)}`,
+    );
+  }
   if ("ref" in target) return { ref: target.ref, owned: false };
   if ("pid" in target) {
     const { pid } = target;
@@ -43,19 +48,26 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
     return { ref: openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`), owned: true };
   }
   if ("path" in target) {
-    return { ref: openNetNs(target.path, `netns ${show(target.path)}`), owned: true };
+    const { path } = target;
+    if (typeof path !== "string" || path === "") {
+      throw new TypeError(`netns.path must be a path: the current value is ${show(path)}`);
+    }
+    return { ref: openChecked(path, `netns ${show(path)}`, "is no namespace"), owned: true };
   }
   return { ref: openNamed(target.name), owned: true };
 }
 
 /** Opens a namespace by its name below /run/netns. */
 export function openNamed(name: string): NetNsRef {
-  const path = netnsPath(name);
-  const ref = openNetNs(path, `netns ${show(name)}`, name);
+  // A crash between making the file and mounting on it leaves a plain file.
+  return openChecked(netnsPath(name), `netns ${show(name)}`, "is stale", name);
+}
+
+function openChecked(path: string, description: string, flaw: string, name?: string): NetNsRef {
+  const ref = openNetNs(path, description, name);
   if (ref.inode) return ref;
   ref.close();
-  // A crash between making the file and mounting on it leaves a plain file.
-  throw new SyscallError(`open netns ${show(name)}`, "setns", ERRNO.EINVAL, `${path} is stale`);
+  throw new SyscallError(`open ${description}`, "setns", ERRNO.EINVAL, `${path} ${flaw}`);
 }
 
 /** The path of a named namespace; the name cannot lead out of the directory. */

@@ -118,7 +118,9 @@ export class NetNs implements Disposable, AsyncDisposable {
    * @throws {SyscallError} ENOENT when there is none, EACCES when it is another user's.
    */
   static open(target: string | NetNsTarget): NetNs {
-    const { ref, owned } = resolveNetNs(typeof target === "string" ? { name: target } : target);
+    // Without a target this is not NetNs.current().
+    const named = typeof target === "string" ? { name: target } : target ?? null;
+    const { ref, owned } = resolveNetNs(named);
     return new NetNs(owned ? ref : duplicate(ref), false);
   }
 
