@@ -8,7 +8,7 @@
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();
- * Veth.create({ name: "v0", netns, peer: { name: "v1" } });
+ * Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
  * brctl.addbr("br0", { netns });
  * brctl.addif("br0", "v1", { netns });
  * brctl.stp("br0", true, { netns });
