@@ -41,6 +41,11 @@ export function registerKind<T extends object, M extends object = object>(
   kinds.set(kind.kind, kind as unknown as LinkKind);
 }
 
+/** The names of the registered kinds, sorted. */
+export function linkKindNames(): string[] {
+  return [...kinds.keys()].sort();
+}
+
 /** A kind's registration. */
 export function linkKind(kind: string | undefined): LinkKind | undefined {
   return kind === undefined ? undefined : kinds.get(kind);
