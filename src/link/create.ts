@@ -31,6 +31,7 @@ import {
   type LinkOptions,
   prepareEnd,
 } from "./options.ts";
+import { UnsupportedError } from "./unsupported.ts";
 import { verify } from "./verify.ts";
 
 /** A link that was made. */
@@ -94,7 +95,7 @@ export function createEnd(
     newLink(message),
     getLink(end.options.name, { stats: false }),
   ]) as [Result<undefined>, Result<LinkInfo>];
-  if (!made.ok) throw made.error;
+  if (!made.ok) throw UnsupportedError.of(kind, made.error) ?? made.error;
   if (!read.ok) {
     // Made, and nothing known of it but the name it was given a moment ago.
     connection.request(deleteLink({ name: end.options.name }));
