@@ -24,6 +24,21 @@ export * from "./bridge_port.ts";
 export * from "./bridge_port_options.ts";
 export type { BridgeQuerierState, BridgeStatus } from "./bridge_status.ts";
 export * from "./bridge_vlan.ts";
+export type { ChildOptions } from "./child.ts";
+export * from "./dummy.ts";
+export * from "./ifb.ts";
+export * from "./ipvlan.ts";
+export * from "./ipvlan_base.ts";
+export {
+  IFLA_IPVLAN,
+  IPVLAN_F,
+  IPVLAN_MODE,
+  type IpvlanFlag,
+  type IpvlanInfo,
+  type IpvlanMode,
+  type IpvlanOptions,
+} from "./ipvlan_options.ts";
+export * from "./ipvtap.ts";
 export { Link, LinkBase } from "./link.ts";
 export type {
   GenericLinkOptions,
@@ -32,6 +47,20 @@ export type {
   LinkState,
   WaitForOptions,
 } from "./link.ts";
+export * from "./macvlan.ts";
+export * from "./macvlan_base.ts";
+export {
+  IFLA_MACVLAN,
+  MACVLAN_FLAG,
+  MACVLAN_MACADDR,
+  MACVLAN_MODE,
+  type MacvlanInfo,
+  type MacvlanMode,
+  type MacvlanModeOptions,
+  type MacvlanOptions,
+  type MacvlanQueueOptions,
+} from "./macvlan_options.ts";
+export * from "./macvtap.ts";
 export type {
   AddressOptions,
   LinkEndOptions,
@@ -40,4 +69,19 @@ export type {
   LinkSettings,
   LinkTarget,
 } from "./options.ts";
+export * from "./supports.ts";
+export * from "./unsupported.ts";
 export * from "./veth.ts";
+export * from "./vlan.ts";
+export {
+  IFLA_VLAN,
+  IFLA_VLAN_QOS,
+  type QosMap,
+  VLAN_FLAG,
+  VLAN_PROTOCOL,
+  type VlanFlags,
+  type VlanInfo,
+  type VlanMaps,
+  type VlanOptions,
+  type VlanProtocol,
+} from "./vlan_options.ts";

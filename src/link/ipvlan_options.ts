@@ -1,0 +1,64 @@
+/**
+ * Options of ipvlan and ipvtap links, `IFLA_IPVLAN_*` (`linux/if_link.h`).
+ *
+ * @module
+ */
+import { named, u16 } from "../netlink/attribute.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
+import type { LinkKind } from "../rtnetlink/kinds.ts";
+
+/** Attribute numbers. */
+export const IFLA_IPVLAN = { MODE: 1, FLAGS: 2 } as const;
+
+/** Modes (`enum ipvlan_mode`). */
+export const IPVLAN_MODE = { l2: 0, l3: 1, l3s: 2 } as const;
+
+/** Bits of IFLA_IPVLAN_FLAGS; `bridge` is none of them. */
+export const IPVLAN_F = { bridge: 0, private: 1, vepa: 2 } as const;
+
+/**
+ * Where packets leave the ipvlan for the parent:
+ *
+ * - `l2`: as frames. ARP, neighbor discovery, broadcast and multicast work;
+ * - `l3`: as packets, which the parent's namespace routes. No ARP, broadcast or multicast;
+ * - `l3s`: as `l3`, and what comes in passes the netfilter hooks and the connection tracking of the
+ *   parent's namespace, too.
+ */
+export type IpvlanMode = keyof typeof IPVLAN_MODE;
+
+/**
+ * How the ipvlans of a parent reach each other:
+ *
+ * - `bridge`: directly;
+ * - `private`: never;
+ * - `vepa`: by way of a switch outside, which has to send their packets back.
+ */
+export type IpvlanFlag = keyof typeof IPVLAN_F;
+
+/** Options of an ipvlan or ipvtap. All those on a parent have the same: what was said last. */
+export interface IpvlanOptions {
+  /** Where packets leave it for the parent. Default: `l3`, also for all others on the parent. */
+  mode?: IpvlanMode;
+  /** How those on a parent reach each other. Default: as those that are there; `bridge` for the first. */
+  flag?: IpvlanFlag;
+}
+
+/** An ipvlan or ipvtap as the kernel reports it: names, and numbers for what netloom does not know. */
+export interface IpvlanInfo {
+  /** Where packets leave it for the parent. */
+  mode?: IpvlanMode | number;
+  /** How those on a parent reach each other. */
+  flag?: IpvlanFlag | number;
+}
+
+/** The attribute set of ipvlan and ipvtap. */
+export const ipvlanSchema: Schema<IpvlanInfo> = schema<IpvlanInfo>("IFLA_IPVLAN_", IFLA_IPVLAN, {
+  mode: named(u16(IFLA_IPVLAN.MODE, { max: 2 }), IPVLAN_MODE),
+  flag: named(u16(IFLA_IPVLAN.FLAGS, { max: 2 }), IPVLAN_F),
+});
+
+/** What is common to the registrations of ipvlan and ipvtap. */
+export const ipvlanKind: Omit<LinkKind, "kind" | "data"> & { data: Schema<IpvlanInfo> } = {
+  data: ipvlanSchema,
+  commandNames: { flag: (value) => String(value) },
+};

@@ -1,0 +1,64 @@
+/**
+ * ipvtap: an ipvlan whose packets go to a program instead of the network stack.
+ *
+ * @module
+ */
+import { registerKind } from "../rtnetlink/kinds.ts";
+import { createChild } from "./child.ts";
+import { type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
+import { ipvlanKind, type IpvlanOptions } from "./ipvlan_options.ts";
+import { findLink, type LinkGetOptions } from "./link.ts";
+
+registerKind({ kind: "ipvtap", ...ipvlanKind });
+
+/**
+ * An ipvlan whose traffic is that of a character device: a program, such as a virtual machine, reads
+ * and writes Ethernet frames there. They all have the parent's MAC.
+ *
+ * The device is `/dev/tapN`, N being the link's index, where udev or devtmpfs makes it: two namespaces
+ * may have links of the same index, and only one of them gets the name. What is certain are its
+ * numbers: `/sys/class/net/NAME/tapN/dev` in the link's namespace has `MAJOR:MINOR` for `mknod`. A
+ * frame has a `struct virtio_net_hdr` of 10 bytes in front of it, until TUNSETIFF says otherwise.
+ *
+ * @example One, where the kernel can
+ * ```ts
+ * import { Ipvtap, NetNs, supports, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * if (supports("ipvtap")) {
+ *   using netns = NetNs.create();
+ *   const parent = Veth.create({ name: "eth0", netns, peer: { name: "eth1", netns } });
+ *   const tap = Ipvtap.create({ name: "ipvtap0", netns, parent, mode: "l2", flag: "private" });
+ *   assertEquals(tap.options(), { mode: "l2", flag: "private" });
+ * }
+ * ```
+ */
+export class Ipvtap extends IpvlanLink {
+  /**
+   * Makes an ipvtap.
+   *
+   * @param options What every link has, the `parent`, the `mode` and the `flag`.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent,
+   * EOPNOTSUPP for a `mac`: it is always the parent's.
+   * @throws {UnsupportedError} When the kernel has no ipvtaps.
+   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {TypeError} For a malformed option; nothing is made then.
+   */
+  static create(options: IpvlanCreateOptions): Ipvtap {
+    return new Ipvtap(createChild<IpvlanOptions>("ipvtap", options, (own) => own));
+  }
+
+  /**
+   * Finds an ipvtap.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not an ipvtap.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Ipvtap {
+    return new Ipvtap(findLink(selector, options, "ipvtap"));
+  }
+}

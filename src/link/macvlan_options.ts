@@ -1,0 +1,249 @@
+/**
+ * Options of macvlan and macvtap links, `IFLA_MACVLAN_*` (`linux/if_link.h`).
+ *
+ * @module
+ */
+import { type Field, list, mapped, named, s32, show, u16, u32 } from "../netlink/attribute.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
+import { formatMac, parseMac } from "../packet/address.ts";
+import { mac, readOnly } from "../rtnetlink/fields.ts";
+import type { CommandNames, LinkKind } from "../rtnetlink/kinds.ts";
+
+/** Attribute numbers. */
+export const IFLA_MACVLAN = {
+  MODE: 1,
+  FLAGS: 2,
+  MACADDR_MODE: 3,
+  MACADDR: 4,
+  MACADDR_DATA: 5,
+  MACADDR_COUNT: 6,
+  BC_QUEUE_LEN: 7,
+  BC_QUEUE_LEN_USED: 8,
+  BC_CUTOFF: 9,
+} as const;
+
+/** Modes (`enum macvlan_mode`). */
+export const MACVLAN_MODE = {
+  private: 1,
+  vepa: 2,
+  bridge: 4,
+  passthru: 8,
+  source: 16,
+} as const;
+
+/** What a message does to the list of source addresses (`enum macvlan_macaddr_mode`). */
+export const MACVLAN_MACADDR = { add: 0, del: 1, flush: 2, set: 3 } as const;
+
+/** Bits of IFLA_MACVLAN_FLAGS. */
+export const MACVLAN_FLAG = { nopromisc: 1, nodst: 2 } as const;
+
+/**
+ * How the macvlans of a parent reach each other and the outside:
+ *
+ * - `bridge`: each other directly, and the outside;
+ * - `vepa`: all traffic leaves by the parent; a switch there has to send back what is for a sibling
+ *   (a hairpin port);
+ * - `private`: never each other, also not when a switch sends it back;
+ * - `passthru`: one macvlan takes all of the parent's traffic, and has its MAC;
+ * - `source`: each gets what listed senders send, in addition to the link it is addressed to.
+ *
+ * In no mode do they reach the parent itself.
+ */
+export type MacvlanMode = keyof typeof MACVLAN_MODE;
+
+/** What macvlans of every mode have. */
+export interface MacvlanQueueOptions {
+  /**
+   * Length of the queue of broadcast and multicast packets that wait for being copied to each macvlan;
+   * 0..4,294,967,295 packets, default 1000. The parent has one queue: the longest asked for counts.
+   * Linux 5.11.
+   */
+  bcQueueLen?: number;
+  /**
+   * A multicast group with more macvlans in it than this goes through that queue, others do not; -1:
+   * nothing does. One value for all macvlans of a parent, the last one set; -2^31..2^31-1, default 1.
+   * Linux 6.4.
+   */
+  bcCutoff?: number;
+}
+
+/** The mode of a macvlan, and what belongs to it. */
+export type MacvlanModeOptions =
+  | {
+    /** How the macvlans of a parent reach each other. Default: `vepa`. */
+    mode?: "bridge" | "vepa" | "private";
+  }
+  | {
+    /** One macvlan has all of the parent's traffic and its MAC. Cannot be changed later. */
+    mode: "passthru";
+    /** Leaves the parent's promiscuous mode off: it lets other MACs pass. Default: false. */
+    nopromisc?: boolean;
+  }
+  | {
+    /** Packets of listed senders only. */
+    mode: "source";
+    /** The senders, in place of those that were listed; unicast. Default: none. */
+    macs?: readonly string[];
+    /** Packets of listed senders do not go where they are addressed to as well. Default: false. Linux 5.13. */
+    nodst?: boolean;
+  };
+
+/** Options of a macvlan or macvtap. */
+export type MacvlanOptions = MacvlanModeOptions & MacvlanQueueOptions;
+
+/** A macvlan or macvtap as the kernel reports it. */
+export interface MacvlanInfo extends MacvlanQueueOptions {
+  /** Its mode; a number when a newer kernel has one that netloom does not know. */
+  mode: MacvlanMode | number;
+  /** Mode `passthru`: whether the parent's promiscuous mode is left off. */
+  nopromisc: boolean;
+  /** Mode `source`: whether packets of listed senders do not go where they are addressed to as well. */
+  nodst: boolean;
+  /** Mode `source`: the listed senders, ascending. */
+  macs: string[];
+  /** Length of the parent's queue: the longest any of its macvlans asked for. Linux 5.11. */
+  bcQueueLenUsed?: number;
+}
+
+/** Options as the kernel groups them. */
+export interface MacvlanData extends MacvlanQueueOptions {
+  /** How the macvlans of a parent reach each other. */
+  mode?: MacvlanMode | number;
+  /** All flags: one that is not named is off. */
+  flags?: MacvlanFlags;
+  /** A command: what `mac` or `macs` do to the list. */
+  macaddrMode?: keyof typeof MACVLAN_MACADDR | number;
+  /** The address that is added or deleted. */
+  mac?: string;
+  /** The addresses in the list. */
+  macs?: readonly string[];
+  /** Their number. */
+  macCount?: number;
+  /** Length of the parent's queue. */
+  bcQueueLenUsed?: number;
+}
+
+/** The flags of a macvlan. */
+export type MacvlanFlags = { [K in keyof typeof MACVLAN_FLAG]?: boolean };
+
+const M = IFLA_MACVLAN;
+
+/** The address of a sender. The kernel does not check those of a list. */
+function sender(type: number): Field<string> {
+  const any = mac(type);
+  return {
+    ...any,
+    write: (writer, value, path) => {
+      const at = writer.length;
+      any.write(writer, value, path);
+      const bytes = writer.bytes.subarray(at, writer.length);
+      if (!(bytes[0]! & 1) && bytes.some((byte) => byte !== 0)) return;
+      throw new RangeError(
+        `${path} must be a unicast address: the current value is ${show(value)}`,
+      );
+    },
+  };
+}
+
+const addresses = list(M.MACADDR_DATA, sender(M.MACADDR));
+
+/** The list, each address once and ascending: the kernel's order is that of its hash table. */
+const macs: Field<readonly string[]> = {
+  ...addresses,
+  write: (writer, value, path) => {
+    if (!Array.isArray(value)) {
+      throw new TypeError(
+        `${path} must be a list of addresses: the current value is ${show(value)}`,
+      );
+    }
+    addresses.write(writer, value, path);
+  },
+  read: (source, at, length) => addresses.read(source, at, length).sort(),
+};
+
+const flags: Field<MacvlanFlags> = mapped(u16(M.FLAGS), (value, path) => {
+  let bits = 0;
+  for (const [key, bit] of Object.entries(MACVLAN_FLAG)) {
+    const on = value[key as keyof MacvlanFlags];
+    if (on !== undefined && typeof on !== "boolean") {
+      throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+    }
+    if (on) bits |= bit;
+  }
+  for (const key in value) {
+    if (!Object.hasOwn(MACVLAN_FLAG, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
+  }
+  return bits;
+}, (bits) => ({
+  nopromisc: (bits & MACVLAN_FLAG.nopromisc) !== 0,
+  nodst: (bits & MACVLAN_FLAG.nodst) !== 0,
+}));
+
+/** The attribute set of macvlan and macvtap. */
+export const macvlanSchema: Schema<MacvlanData> = schema<MacvlanData>("IFLA_MACVLAN_", M, {
+  mode: named(u32(M.MODE), MACVLAN_MODE),
+  flags,
+  macaddrMode: named(u32(M.MACADDR_MODE, { max: 3 }), MACVLAN_MACADDR),
+  mac: sender(M.MACADDR),
+  macs,
+  macCount: readOnly(u32(M.MACADDR_COUNT)),
+  bcQueueLen: u32(M.BC_QUEUE_LEN, { unit: "packets" }),
+  bcQueueLenUsed: readOnly(u32(M.BC_QUEUE_LEN_USED)),
+  bcCutoff: s32(M.BC_CUTOFF),
+});
+
+/** What is common to the registrations of macvlan and macvtap. */
+export const macvlanKind: Omit<LinkKind, "kind" | "data"> & { data: Schema<MacvlanData> } = {
+  data: macvlanSchema,
+  notReadBack: ["macaddrMode", "mac"],
+  tolerates: (option, asked, read) => {
+    const { macs = [], bcCutoff } = read as MacvlanData;
+    if (option === "macs") return String(canonical(asked as string[])) === String(macs);
+    // The kernel says nothing of the default.
+    return option === "bcCutoff" && asked === 1 && bcCutoff === undefined;
+  },
+  commandNames: {
+    flags: (value) => {
+      const names = Object.entries(value as MacvlanFlags).filter(([, on]) => on);
+      return names.map(([name]) => `flag ${name}`).join(" ") || "flag null";
+    },
+    macaddrMode: "macaddr",
+    mac: (value) => String(value),
+    macs: (value) => (value as string[]).join(" "),
+    bcQueueLen: "bcqueuelen",
+    bcCutoff: "bclim",
+  } satisfies CommandNames,
+};
+
+/** Addresses as a list reads back: each once, in the kernel's spelling, ascending. */
+export function canonical(macs: readonly string[]): string[] {
+  return [...new Set(macs.map((mac) => formatMac(parseMac(mac))))].sort();
+}
+
+/** Options as the kernel groups them. */
+export function toMacvlanData(options: MacvlanOptions): MacvlanData {
+  const { mode, nopromisc, nodst, macs, ...queue } = options as MacvlanOptions & {
+    nopromisc?: boolean;
+    nodst?: boolean;
+    macs?: readonly string[];
+  };
+  // The kernel takes them in any mode, where they do nothing.
+  for (
+    const [key, value, home] of [
+      ["nopromisc", nopromisc, "passthru"],
+      ["nodst", nodst, "source"],
+      ["macs", macs, "source"],
+    ]
+  ) {
+    if (value === undefined || mode === home) continue;
+    throw new TypeError(`${key} needs mode: "${home}": the current mode is ${show(mode)}`);
+  }
+  const data: MacvlanData = mode === undefined ? {} : { mode };
+  if (nopromisc !== undefined) data.flags = { nopromisc };
+  if (nodst !== undefined) data.flags = { nodst };
+  Object.assign(data, queue);
+  // Last: in a command line, what follows `macaddr set` is addresses.
+  if (macs?.length === 0) data.macaddrMode = "flush";
+  else if (macs !== undefined) Object.assign(data, { macaddrMode: "set", macs });
+  return data;
+}

@@ -1,0 +1,89 @@
+/**
+ * What the running kernel can do.
+ *
+ * @module
+ */
+import { readText } from "../../ffi/file.ts";
+import { newNetNs } from "../../ffi/namespace.ts";
+import { show } from "../netlink/attribute.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { linkKindNames } from "../rtnetlink/kinds.ts";
+import { newLink } from "../rtnetlink/link.ts";
+import { UnsupportedError } from "./unsupported.ts";
+
+/** What the running kernel can do. */
+export interface Capabilities {
+  /** Its release, as `uname -r` prints it: `6.12.48+deb13-amd64`. */
+  readonly kernel: string;
+  /** By the name of each link kind that netloom has a class for: whether the kernel has it. */
+  readonly links: Readonly<Record<string, boolean>>;
+}
+
+const known = new Map<string, boolean>();
+
+/**
+ * Whether the running kernel has a link kind. Asked of the kernel once, in a throw-away namespace, and
+ * remembered; as making such a link would, asking loads the kind's module.
+ *
+ * @param kind The kernel's name of the kind: `ipvlan`.
+ * @returns `false` when the kernel has neither the kind nor a module with it.
+ * @throws {SyscallError} EPERM without the privilege to make a namespace.
+ * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes.
+ *
+ * @example A link of the best kind there is
+ * ```ts
+ * import { Ipvlan, Macvlan, NetNs, supports, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const parent = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * const link = supports("ipvlan")
+ *   ? Ipvlan.create({ name: "host0", netns, parent, mode: "l2" })
+ *   : Macvlan.create({ name: "host0", netns, parent, mode: "bridge" });
+ * assertEquals(link.read().parent, parent.index);
+ * ```
+ */
+export function supports(kind: string): boolean {
+  if (typeof kind !== "string" || !/^[\x21-\x7e]{1,55}$/.test(kind)) {
+    throw new TypeError(`kind must name a link kind: the current value is ${show(kind)}`);
+  }
+  return known.get(kind) ?? probe([kind])[kind]!;
+}
+
+/**
+ * What the running kernel can do, of what netloom knows: see {@link supports}.
+ *
+ * @returns The kernel's release, and the link kinds.
+ * @throws {SyscallError} EPERM without the privilege to make a namespace.
+ *
+ * @example What this machine lacks
+ * ```ts
+ * import { capabilities } from "@netloom/netloom";
+ *
+ * const { kernel, links } = capabilities();
+ * const lacking = Object.keys(links).filter((kind) => !links[kind]);
+ * console.log(`Linux ${kernel} lacks ${lacking.join(", ") || "nothing"}`);
+ * ```
+ */
+export function capabilities(): Capabilities {
+  return {
+    kernel: readText("/proc/sys/kernel/osrelease").trim(),
+    links: probe(linkKindNames()),
+  };
+}
+
+/** Tries to make a link of each kind: any other answer than that there is no such kind will do. */
+function probe(kinds: string[]): Record<string, boolean> {
+  const asked = kinds.filter((kind) => !known.has(kind));
+  if (asked.length > 0) {
+    using netns = newNetNs("netns for trying link kinds");
+    const results = connectionTo(netns).batch(
+      asked.map((kind, i) => newLink({ name: `probe${i}`, linkInfo: { kind } })),
+    );
+    for (const [i, kind] of asked.entries()) {
+      const result = results[i]!;
+      known.set(kind, result.ok || !UnsupportedError.of(kind, result.error));
+    }
+  }
+  return Object.fromEntries(kinds.map((kind) => [kind, known.get(kind)!]));
+}

@@ -1,0 +1,124 @@
+/**
+ * vlan: one VLAN of a parent, as a link of its own (IEEE 802.1Q, 802.1ad).
+ *
+ * @module
+ */
+import { show } from "../netlink/attribute.ts";
+import { registerKind } from "../rtnetlink/kinds.ts";
+import { changeMessage, type ChildOptions, createChild } from "./child.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
+import type { LinkOptions, LinkSettings } from "./options.ts";
+import {
+  toleratesMap,
+  toVlanData,
+  VLAN_COMMAND_NAMES,
+  type VlanData,
+  type VlanFlags,
+  type VlanInfo,
+  type VlanMaps,
+  type VlanOptions,
+  vlanSchema,
+} from "./vlan_options.ts";
+
+registerKind({
+  kind: "vlan",
+  data: vlanSchema,
+  tolerates: toleratesMap,
+  commandNames: VLAN_COMMAND_NAMES,
+});
+
+/** Options of {@link Vlan.create}. */
+export interface VlanCreateOptions extends LinkOptions, ChildOptions, VlanOptions {}
+
+/** Settings of {@link Vlan.set}. */
+export interface VlanSettings extends LinkSettings, VlanFlags, VlanMaps {}
+
+/**
+ * A link whose packets have a VLAN's tag on the parent's wire. A VLAN over a VLAN of protocol 802.1ad
+ * is QinQ.
+ *
+ * It cannot be up while its parent is down (ENETDOWN), unless `looseBinding` is set. Its MAC and MTU
+ * follow the parent's.
+ *
+ * @example One VLAN of a cable, where the kernel can
+ * ```ts
+ * import { NetNs, supports, Veth, Vlan } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * if (supports("vlan")) {
+ *   using ns1 = NetNs.create();
+ *   using ns2 = NetNs.create();
+ *   Veth.create({ name: "eth0", netns: ns1, up: true, peer: { name: "eth0", netns: ns2, up: true } });
+ *   for (const [netns, n] of [[ns1, 1], [ns2, 2]] as const) {
+ *     Vlan.create({
+ *       name: "eth0.5",
+ *       netns,
+ *       parent: "eth0",
+ *       id: 5,
+ *       egressQosMap: { 0: 3 },
+ *       up: true,
+ *       addresses: [`192.168.5.${n}/24`],
+ *     });
+ *   }
+ *   const { received } = await ns1.ping("192.168.5.2");
+ *   assertEquals(received, 1);
+ * }
+ * ```
+ */
+export class Vlan extends LinkBase {
+  /**
+   * Makes a VLAN link.
+   *
+   * @param options What every link has, the `parent`, the `id`, and what else a VLAN link has.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken, or the parent has a link for this VLAN;
+   * ENETDOWN for `up` when the parent is down.
+   * @throws {UnsupportedError} When the kernel has no VLAN links.
+   * @throws {RangeError} For an option out of range, also where the kernel would take it.
+   * @throws {TypeError} For a malformed option; nothing is made then.
+   */
+  static create(options: VlanCreateOptions): Vlan {
+    return new Vlan(createChild<VlanOptions>("vlan", options, (own) => {
+      if (own.id !== undefined) return toVlanData(own);
+      throw new TypeError("id must be the number of a VLAN: the current value is undefined");
+    }));
+  }
+
+  /**
+   * Finds a VLAN link.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not a VLAN link.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Vlan {
+    return new Vlan(findLink(selector, options, "vlan"));
+  }
+
+  /** Reads the options. ENODEV when the link is gone. */
+  options(): VlanInfo {
+    const data = this.read().linkInfo?.data as VlanData;
+    const { id = 0, protocol = "802.1Q", flags, ingressQosMap = {}, egressQosMap = {} } = data;
+    return { id, protocol, ...flags as Required<VlanFlags>, ingressQosMap, egressQosMap };
+  }
+
+  /**
+   * Changes link settings, switches and maps, and checks that the kernel took them. A map changes what
+   * it names; the rest stays.
+   *
+   * @throws {NetlinkError} When the kernel refuses a change, or ignores it.
+   * @throws {RangeError} For an option out of range; nothing is changed then.
+   * @throws {TypeError} For `id` and `protocol`, which the kernel does not change, or a malformed option.
+   */
+  override set(settings: VlanSettings): this {
+    return this.change(changeMessage<Partial<VlanOptions>>("vlan", settings, this.ref, (own) => {
+      for (const key of ["id", "protocol"] as const) {
+        if (own[key] === undefined) continue;
+        throw new TypeError(`${key} of a vlan cannot be changed: asked for ${show(own[key])}`);
+      }
+      return toVlanData(own);
+    }));
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Options of VLAN links, `IFLA_VLAN_*` (`linux/if_link.h`, `linux/if_vlan.h`).
+ *
+ * @module
+ */
+import { be16, type Field, list, named, show, struct, u16 } from "../netlink/attribute.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
+import type { CommandNames } from "../rtnetlink/kinds.ts";
+
+/** Attribute numbers. */
+export const IFLA_VLAN = {
+  ID: 1,
+  FLAGS: 2,
+  EGRESS_QOS: 3,
+  INGRESS_QOS: 4,
+  PROTOCOL: 5,
+} as const;
+
+/** Attribute numbers inside the QoS maps. */
+export const IFLA_VLAN_QOS = { MAPPING: 1 } as const;
+
+/** Bits of `struct ifla_vlan_flags`. */
+export const VLAN_FLAG = {
+  reorderHdr: 1,
+  gvrp: 2,
+  looseBinding: 4,
+  mvrp: 8,
+  bridgeBinding: 16,
+} as const;
+
+/** Tag protocols (`ETH_P_8021Q`, `ETH_P_8021AD`). */
+export const VLAN_PROTOCOL = { "802.1Q": 0x8100, "802.1ad": 0x88a8 } as const;
+
+/** A tag protocol: of customers, or of the providers around them (QinQ). */
+export type VlanProtocol = keyof typeof VLAN_PROTOCOL;
+
+/** Switches of a VLAN link. */
+export interface VlanFlags {
+  /** Packets are handed on without the tag. Default: true. */
+  reorderHdr?: boolean;
+  /** Registers the VLAN with the switch by GVRP. Default: false. */
+  gvrp?: boolean;
+  /** Registers the VLAN with the switch by MVRP. Default: false. */
+  mvrp?: boolean;
+  /** Does not follow the parent when that goes up or down. Default: false. */
+  looseBinding?: boolean;
+  /** On a bridge: carries when a port that is in the VLAN does. Default: false. Linux 5.2. */
+  bridgeBinding?: boolean;
+}
+
+/** A map of priorities: `{ 3: 5 }` makes 5 of 3. */
+export type QosMap = Readonly<Record<number, number>>;
+
+/** Maps of priorities. What is not mapped becomes 0. */
+export interface VlanMaps {
+  /** The tag's priority, 0..7, of a packet that comes in to its priority in the kernel, 0..2^32-1. */
+  ingressQosMap?: QosMap;
+  /** A packet's priority in the kernel, 0..2^32-1, to the priority in the tag it leaves with, 0..7. */
+  egressQosMap?: QosMap;
+}
+
+/** Options of a VLAN link. */
+export interface VlanOptions extends VlanFlags, VlanMaps {
+  /** The VLAN's number, 0..4094; 0 is for tags that have a priority only. */
+  id: number;
+  /** The tag's protocol. Default: `802.1Q`. */
+  protocol?: VlanProtocol;
+}
+
+/** A VLAN link as the kernel reports it. */
+export interface VlanInfo extends Required<VlanFlags>, Required<VlanMaps> {
+  /** The VLAN's number. */
+  id: number;
+  /** The tag's protocol; a number when a newer kernel has one that netloom does not know. */
+  protocol: VlanProtocol | number;
+}
+
+/** Options as the kernel groups them. */
+export interface VlanData extends VlanMaps {
+  /** The VLAN's number. */
+  id?: number;
+  /** The tag's protocol. */
+  protocol?: VlanProtocol | number;
+  /** Switches: those that are named. */
+  flags?: VlanFlags;
+}
+
+/** `struct ifla_vlan_flags`: values, and a mask of those that are meant. */
+const flags: Field<VlanFlags> = struct<VlanFlags>(
+  IFLA_VLAN.FLAGS,
+  8,
+  (view, at, value, path) => {
+    let [bits, mask] = [0, 0];
+    for (const [key, on] of Object.entries(value)) {
+      if (!Object.hasOwn(VLAN_FLAG, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
+      if (typeof on !== "boolean") {
+        throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+      }
+      mask |= VLAN_FLAG[key as keyof VlanFlags];
+      if (on) bits |= VLAN_FLAG[key as keyof VlanFlags];
+    }
+    view.setUint32(at, bits, true);
+    view.setUint32(at + 4, mask, true);
+  },
+  (view, at) => {
+    const bits = view.getUint32(at, true);
+    const on = (bit: number) => (bits & bit) !== 0;
+    return {
+      reorderHdr: on(VLAN_FLAG.reorderHdr),
+      gvrp: on(VLAN_FLAG.gvrp),
+      mvrp: on(VLAN_FLAG.mvrp),
+      looseBinding: on(VLAN_FLAG.looseBinding),
+      bridgeBinding: on(VLAN_FLAG.bridgeBinding),
+    };
+  },
+);
+
+/** `struct ifla_vlan_qos_mapping` */
+const mapping = struct<[from: number, to: number]>(
+  IFLA_VLAN_QOS.MAPPING,
+  8,
+  (view, at, [from, to]) => {
+    view.setUint32(at, from, true);
+    view.setUint32(at + 4, to, true);
+  },
+  (view, at) => [view.getUint32(at, true), view.getUint32(at + 4, true)],
+);
+
+/** A map from 0..`from` to 0..`to`; of what is out of range, the kernel takes the low bits in silence. */
+function map(type: number, from: number, to: number): Field<QosMap> {
+  const mappings = list(type, mapping);
+  const within = (value: unknown, max: number) =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= max;
+  return {
+    ...mappings,
+    write: (writer, value, path) => {
+      if (typeof value !== "object" || value === null) {
+        throw new TypeError(`${path} must map numbers: the current value is ${show(value)}`);
+      }
+      const pairs = Object.entries(value).map(([key, to]) => [Number(key), to] as [number, number]);
+      for (const pair of pairs) {
+        if (within(pair[0], from) && within(pair[1], to)) continue;
+        throw new RangeError(
+          `${path} must map 0..${from} to 0..${to}: the current value maps ${pair[0]} to ${
+            pair[1]
+          }`,
+        );
+      }
+      mappings.write(writer, pairs, path);
+    },
+    read: (source, at, length) => Object.fromEntries(mappings.read(source, at, length)),
+  };
+}
+
+/** The attribute set of a VLAN link. */
+export const vlanSchema: Schema<VlanData> = schema<VlanData>("IFLA_VLAN_", IFLA_VLAN, {
+  id: u16(IFLA_VLAN.ID, { max: 4094 }),
+  protocol: named(be16(IFLA_VLAN.PROTOCOL), VLAN_PROTOCOL),
+  flags,
+  ingressQosMap: map(IFLA_VLAN.INGRESS_QOS, 7, 0xffffffff),
+  egressQosMap: map(IFLA_VLAN.EGRESS_QOS, 0xffffffff, 7),
+});
+
+/** Whether the kernel has a map as asked for: it does not report what becomes 0. */
+export function toleratesMap(option: string, asked: unknown, read: object): boolean {
+  if (!option.endsWith("QosMap")) return false;
+  const map = (read as Record<string, QosMap | undefined>)[option] ?? {};
+  return Object.entries(asked as QosMap).every(([from, to]) => (map[Number(from)] ?? 0) === to);
+}
+
+const words = (name: string) => (value: unknown): string => {
+  const pairs = Object.entries(value as QosMap).map(([from, to]) => `${from}:${to}`);
+  return pairs.length > 0 ? `${name} ${pairs.join(" ")}` : "";
+};
+
+/** `ip link add ... type vlan ...` */
+export const VLAN_COMMAND_NAMES: CommandNames = {
+  flags: (value) =>
+    Object.entries(value as VlanFlags).map(([key, on]) =>
+      `${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)} ${on ? "on" : "off"}`
+    ).join(" "),
+  ingressQosMap: words("ingress-qos-map"),
+  egressQosMap: words("egress-qos-map"),
+};
+
+/** Options as the kernel groups them. */
+export function toVlanData(options: Partial<VlanOptions>): VlanData {
+  const data: Record<string, unknown> = {};
+  const flags: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (value !== undefined) (Object.hasOwn(VLAN_FLAG, key) ? flags : data)[key] = value;
+  }
+  if (Object.keys(flags).length > 0) data.flags = flags;
+  return data as VlanData;
+}
