@@ -4,9 +4,13 @@
  * @module
  */
 import { homeNetNs, type NetNsRef } from "../../ffi/namespace.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import type { Request } from "../netlink/message.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
-import { readNsid } from "../rtnetlink/nsid.ts";
+import { dumpLinks, getLink, type LinkInfo, readLink } from "../rtnetlink/link.ts";
+import { getNsid, readNsid } from "../rtnetlink/nsid.ts";
 import { ScopeError } from "./error.ts";
 import { holders, openHere } from "./holders.ts";
 import { nsidOf } from "./nsid.ts";
@@ -21,16 +25,27 @@ interface Expected {
   readonly description: string;
 }
 
-/** Sees namespaces go. The kernel reports that for those that have an id in the watching namespace. */
+/**
+ * Sees namespaces go. The kernel reports that for those that have an id in the watching namespace, but
+ * before their links go: the peers these have here are watched too.
+ */
 export class RemovalWatch implements Disposable {
-  readonly #expected = new Map<number, Expected>();
+  readonly #namespaces = new Map<number, Expected>();
+  /** Links of the watching namespace that will go with a watched one. */
+  readonly #peers = new Set<number>();
   #subscription: Subscription | undefined;
+  #links: LinkInfo[] = [];
 
   /** Watches a namespace that is about to be dropped. */
   add(ref: NetNsRef): void {
     const home = homeNetNs();
-    this.#subscription ??= new Subscription(home, [RTNLGRP.NSID]);
-    this.#expected.set(nsidOf(home, ref), { inode: ref.inode, description: ref.description });
+    const id = nsidOf(home, ref);
+    if (!this.#subscription) {
+      this.#subscription = new Subscription(home, [RTNLGRP.NSID, RTNLGRP.LINK]);
+      this.#links = connectionTo(home).dump(dumpLinks({ stats: false }));
+    }
+    this.#namespaces.set(id, { inode: ref.inode, description: ref.description });
+    for (const link of this.#links) if (link.linkNetnsId === id) this.#peers.add(link.index);
   }
 
   /** Resolves when all of them are gone. Throws {@link ScopeError} naming who holds one. */
@@ -51,18 +66,34 @@ export class RemovalWatch implements Disposable {
     this.#subscription?.close();
   }
 
-  /** Reads notifications and returns how many namespaces are still there. */
+  /** Reads notifications and returns how many namespaces and links are still there. */
   #drain(): number {
-    this.#subscription?.drain((header, source) => {
-      if (header.type !== RTM.DELNSID) return;
-      const { nsid } = readNsid(source, header.start, header.end);
-      if (nsid !== undefined) this.#expected.delete(nsid);
+    const overrun = this.#subscription?.drain(({ type, start, end }, source) => {
+      if (type === RTM.DELNSID) {
+        this.#namespaces.delete(readNsid(source, start, end).nsid!);
+      } else if (type === RTM.DELLINK) {
+        const { family, index } = readLink(source, start, end);
+        // A bridge reports the end of a port in the same way.
+        if (family === 0) this.#peers.delete(index);
+      }
     });
-    return this.#expected.size;
+    if (overrun) this.#look();
+    return this.#namespaces.size + this.#peers.size;
+  }
+
+  /** Asks for each whether it is there, after notifications were lost. */
+  #look(): void {
+    const connection = connectionTo(homeNetNs());
+    for (const nsid of this.#namespaces.keys()) {
+      if (!there(connection, getNsid({ nsid }))) this.#namespaces.delete(nsid);
+    }
+    for (const index of this.#peers) {
+      if (!there(connection, getLink(index, { stats: false }))) this.#peers.delete(index);
+    }
   }
 
   #complain(late: boolean): void {
-    for (const { inode, description } of this.#expected.values()) {
+    for (const { inode, description } of this.#namespaces.values()) {
       const who = holders(inode).map((pid) => `process ${pid}`);
       if (openHere(inode)) who.push("a descriptor of this process");
       if (who.length > 0) {
@@ -70,5 +101,13 @@ export class RemovalWatch implements Disposable {
       }
       if (late) throw new ScopeError(`${description} is still there after ${GIVE_UP} ms`);
     }
+    if (late) {
+      const links = [...this.#peers].join(", ");
+      throw new ScopeError(`Links ${links} are still there after ${GIVE_UP} ms`);
+    }
   }
+}
+
+function there(connection: Connection, request: Request): boolean {
+  return connection.batch([request])[0]!.ok;
 }
