@@ -1,0 +1,68 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { homeNetNs, newNetNs } from "../../ffi/namespace.ts";
+import { Bridge, NetNs, ScopeError, Veth } from "../../mod.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import { setLink } from "../../src/rtnetlink/link.ts";
+import { RemovalWatch } from "../../src/scope/removal.ts";
+import { ip } from "../helpers.ts";
+import { test } from "../leaks.ts";
+
+function links(): string[] {
+  return ip(homeNetNs(), "-j link").map(({ ifname }) => String(ifname)).filter((it) =>
+    it.startsWith("removal")
+  );
+}
+
+test("RemovalWatch waits for many namespaces and for the peers of their links", async () => {
+  using watch = new RemovalWatch();
+  for (let i = 0; i < 20; i++) {
+    const netns = NetNs.create();
+    Veth.create({ name: "inside", netns, peer: { name: `removal${i}` } });
+    watch.add(netns.ref);
+    netns[Symbol.dispose]();
+  }
+  await watch.wait();
+  assertEquals(links(), []);
+});
+
+test("RemovalWatch without a namespace has nothing to wait for", async () => {
+  using watch = new RemovalWatch();
+  await watch.wait();
+});
+
+test("RemovalWatch looks again when notifications were lost", async () => {
+  using bridge = Bridge.create({ name: "removal-br" });
+  const netns = NetNs.create();
+  Veth.create({ name: "inside", netns, peer: { name: "removal0", master: bridge } });
+  const gone = netns[Symbol.asyncDispose]();
+  // Nobody reads meanwhile: more notifications than a socket holds.
+  const { index } = bridge;
+  const connection = connectionTo(homeNetNs());
+  for (let i = 0; i < 60; i++) {
+    const requests = Array.from(
+      { length: 100 },
+      (_, n) => setLink({ index, mtu: 1000 + n + i % 2 }),
+    );
+    connection.batch(requests);
+  }
+  await gone;
+  assertEquals(links(), ["removal-br"]);
+});
+
+test("A port that leaves its bridge is not taken for a link that is gone", async () => {
+  using bridge = Bridge.create({ name: "removal-br" });
+  const held = newNetNs("the held netns");
+  const netns = NetNs.open({ path: `/proc/self/fd/${held.fd.value}` });
+  const veth = Veth.create({ name: "inside", netns, peer: { name: "removal0", master: bridge } });
+  using watch = new RemovalWatch();
+  watch.add(held);
+  netns[Symbol.dispose]();
+  const left = watch.wait();
+  veth.peer.set({ master: null });
+  const error = await assertRejects(() => left, ScopeError);
+  assertEquals(error.message, "Cannot remove the held netns: held by a descriptor of this process");
+  held.close();
+  await watch.wait();
+  assertEquals(links(), ["removal-br"]);
+  assertThrows(() => veth.peer.read(), Error, "ENODEV");
+});
