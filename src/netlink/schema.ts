@@ -8,6 +8,7 @@ import { type Field, writeAttribute } from "./attribute.ts";
 import type { Source, Writer } from "./bytes.ts";
 import { NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
+import { type Entry, shapedReader } from "./shapes.ts";
 
 /** One {@link Field} for every property of `T`. */
 export type Fields<T extends object> = {
@@ -37,8 +38,8 @@ export interface Schema<T extends object> {
   fieldOf(type: number): Field<unknown> | undefined;
   /** Appends the attributes that `values` has. An unknown property is a `TypeError`. */
   write(writer: Writer, values: T, path?: string): void;
-  /** Reads the attributes between two offsets into a new object. */
-  read(source: Source, start: number, end: number): T;
+  /** Reads the attributes between two offsets into a new object, behind what `first` has. */
+  read(source: Source, start: number, end: number, first?: Partial<T>): T;
   /** Reads the attributes between two offsets into `target`. */
   readInto(target: T, source: Source, start: number, end: number): void;
 }
@@ -57,8 +58,7 @@ export function schema<T extends object>(
   fields: Fields<T>,
   skip: readonly number[] = [],
 ): Schema<T> {
-  type Entry = { key: string; field: Field<unknown> };
-  const byType: (Entry | null | undefined)[] = [];
+  const byType: Entry[] = [];
   for (const key in fields) {
     const field = fields[key] as Field<unknown>;
     byType[field.type] = { key, field };
@@ -85,9 +85,7 @@ export function schema<T extends object>(
       if (entry) {
         out[entry.key] = entry.field.read(source, at + 4, length - 4);
       } else if (entry === undefined) {
-        const unknown = { type, bytes: source.bytes.slice(at + 4, at + length) };
-        const holder = target as { [unknownAttributes]?: UnknownAttribute[] };
-        (holder[unknownAttributes] ??= []).push(unknown);
+        keepUnknown(target, type, source, at + 4, length - 4);
       }
       at += (length + 3) & ~3;
     }
@@ -110,11 +108,16 @@ export function schema<T extends object>(
         writeAttribute(writer, field, value, path + key);
       }
     },
-    read: (source, start, end) => {
-      const target = {} as T;
+    read: shapedReader<T>(byType, (source, start, end, first) => {
+      const target = { ...first } as T;
       readInto(target, source, start, end);
       return target;
-    },
+    }, keepUnknown),
     readInto,
   };
+}
+
+function keepUnknown(set: object, type: number, source: Source, at: number, length: number): void {
+  const holder = set as { [unknownAttributes]?: UnknownAttribute[] };
+  (holder[unknownAttributes] ??= []).push({ type, bytes: source.bytes.slice(at, at + length) });
 }

@@ -8,9 +8,15 @@ import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
-import { AF, IFF, RTEXT_FILTER, RTM } from "./constants.ts";
+import { AF, IFF, RTM } from "./constants.ts";
 import { checkLinkName } from "./fields.ts";
-import { IFLA, type LinkAttributes, linkInfoSchema, linkSchema } from "./link_attributes.ts";
+import {
+  IFLA,
+  type LinkAttributes,
+  linkInfoSchema,
+  linkSchema,
+  linkSchemaWithoutStats,
+} from "./link_attributes.ts";
 import { linkAddCommand, linkSetCommand } from "./link_command.ts";
 import type { LinkStats } from "./link_stats.ts";
 
@@ -49,18 +55,31 @@ export interface LinkInfo extends LinkMessage {
 /** Which link: its index, or its name or an alternative name. */
 export type LinkSelector = number | string;
 
+/** What every link has ahead of its attributes. */
+const HEADER: Partial<LinkInfo> = { family: 0, type: 0, index: 0, flags: 0, change: 0, name: "" };
+
 /** Reads `struct ifinfomsg` and the attributes after it. */
 export function readLink(source: Source, start: number, end: number): LinkInfo {
+  return readWith(linkSchema, source, start, end);
+}
+
+function readLinkWithoutStats(source: Source, start: number, end: number): LinkInfo {
+  return readWith(linkSchemaWithoutStats, source, start, end);
+}
+
+function readWith(
+  schema: Pick<Schema<Omit<LinkAttributes, "stats">>, "read" | "readInto">,
+  source: Source,
+  start: number,
+  end: number,
+): LinkInfo {
   const { view, bytes } = source;
-  const link = {
-    family: bytes[start]!,
-    type: view.getUint16(start + 2, true),
-    index: view.getInt32(start + 4, true),
-    flags: view.getUint32(start + 8, true),
-    change: view.getUint32(start + 12, true),
-    name: "",
-  } as LinkInfo;
-  linkSchema.readInto(link, source, start + 16, end);
+  const link = schema.read(source, start + 16, end, HEADER) as LinkInfo;
+  link.family = bytes[start]!;
+  link.type = view.getUint16(start + 2, true);
+  link.index = view.getInt32(start + 4, true);
+  link.flags = view.getUint32(start + 8, true);
+  link.change = view.getUint32(start + 12, true);
   return link;
 }
 
@@ -180,7 +199,6 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
     : new TextEncoder().encode(selector).length <= 15
     ? { name: checkLinkName(selector) }
     : { altNames: [selector] };
-  if (options.stats === false) message.extMask = RTEXT_FILTER.SKIP_STATS;
   return {
     type: RTM.GETLINK,
     typeName: "RTM_GETLINK",
@@ -188,9 +206,12 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
     operation: `get link ${typeof selector === "number" ? selector : JSON.stringify(selector)}`,
     format: message.altNames ? altNameFormat : linkFormat,
     message,
-    reply: readLink,
+    reply: options.stats === false ? readLinkWithoutStats : readLink,
+    // By index `ip link` finds nothing.
     command: () =>
-      `ip link show dev ${typeof selector === "number" ? `if${selector}` : shellWord(selector)}`,
+      typeof selector === "number"
+        ? `ip address show dev if${selector}`
+        : `ip link show dev ${shellWord(selector)}`,
   };
 }
 
@@ -222,7 +243,6 @@ export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
   const message: LinkMessage = {};
   if (master !== undefined) message.master = master;
   if (kind !== undefined) message.linkInfo = { kind };
-  if (stats === false) message.extMask = RTEXT_FILTER.SKIP_STATS;
   const request: DumpRequest<LinkInfo> = {
     type: RTM.GETLINK,
     typeName: "RTM_GETLINK",
@@ -230,7 +250,7 @@ export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
     operation: "list links",
     format: linkFormat,
     message,
-    reply: readLink,
+    reply: stats === false ? readLinkWithoutStats : readLink,
     command: () =>
       "ip link show" + (master === undefined ? "" : ` master if${master}`) +
       (kind === undefined ? "" : ` type ${kind}`) + (group === undefined ? "" : ` group ${group}`),

@@ -59,8 +59,11 @@ export interface LinkStats {
   rxOtherhostDropped: number;
 }
 
+/** Small counters stay small integers in V8: others take 16 bytes more each. */
 function counter(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * 0x100000000;
+  const low = view.getUint32(at, true);
+  const high = view.getUint32(at + 4, true);
+  return high === 0 ? low : low + high * 0x100000000;
 }
 
 /** The codec of IFLA_STATS64. Read-only: the kernel takes no counters. */
