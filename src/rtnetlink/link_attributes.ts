@@ -352,6 +352,28 @@ function readKind(bytes: Uint8Array, at: number, end: number): string {
   return kind;
 }
 
+/** Attributes that links have and nobody here reads. */
+const SKIPPED: readonly number[] = [
+  IFLA.STATS,
+  IFLA.COST,
+  IFLA.PRIORITY,
+  IFLA.WIRELESS,
+  IFLA.PROTINFO,
+  IFLA.MAP,
+  IFLA.WEIGHT,
+  IFLA.NUM_VF,
+  IFLA.VFINFO_LIST,
+  IFLA.VF_PORTS,
+  IFLA.PORT_SELF,
+  IFLA.PAD,
+  IFLA.XDP,
+  IFLA.NEW_NETNSID,
+  IFLA.ALT_IFNAME,
+  IFLA.PROTO_DOWN_REASON,
+  IFLA.DEVLINK_PORT,
+  IFLA.DPLL_PIN,
+];
+
 /** The attribute set of a link. */
 export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_", IFLA, {
   name: linkName(IFLA.IFNAME),
@@ -405,23 +427,16 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   headroom: u16(IFLA.HEADROOM),
   tailroom: u16(IFLA.TAILROOM),
   maxPacingOffloadHorizon: uint(IFLA.MAX_PACING_OFFLOAD_HORIZON),
-}, [
-  IFLA.STATS,
-  IFLA.COST,
-  IFLA.PRIORITY,
-  IFLA.WIRELESS,
-  IFLA.PROTINFO,
-  IFLA.MAP,
-  IFLA.WEIGHT,
-  IFLA.NUM_VF,
-  IFLA.VFINFO_LIST,
-  IFLA.VF_PORTS,
-  IFLA.PORT_SELF,
-  IFLA.PAD,
-  IFLA.XDP,
-  IFLA.NEW_NETNSID,
-  IFLA.ALT_IFNAME,
-  IFLA.PROTO_DOWN_REASON,
-  IFLA.DEVLINK_PORT,
-  IFLA.DPLL_PIN,
-]);
+}, SKIPPED);
+
+const { stats: _, ...fieldsWithoutStats } = linkSchema.fields;
+
+/** The same without counters: the kernel sends them to those too who have no use for them. */
+export const linkSchemaWithoutStats: Schema<Omit<LinkAttributes, "stats">> = schema<
+  Omit<LinkAttributes, "stats">
+>(
+  "IFLA_",
+  IFLA,
+  fieldsWithoutStats,
+  [...SKIPPED, IFLA.STATS64],
+);
