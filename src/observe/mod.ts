@@ -1,0 +1,25 @@
+/**
+ * Observing a network namespace: its tables at one moment, then each change.
+ *
+ * @example The carrier of a link
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { monitor } from "@netloom/netloom/observe";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const veth = Veth.create({ name: "a", netns, up: true, peer: { name: "b", netns } });
+ * await using events = monitor({ netns, links: true });
+ * veth.peer.up();
+ * for await (const event of events) {
+ *   if (event.type !== "link" || event.action !== "change") continue;
+ *   if (event.link.name !== "a" || !event.changed.includes("carrier")) continue;
+ *   assertEquals(event.link.carrier, true);
+ *   break;
+ * }
+ * ```
+ *
+ * @module
+ */
+export * from "./event.ts";
+export { type Monitor, monitor, type MonitorOptions } from "./monitor.ts";

@@ -1,0 +1,157 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ip } from "../helpers.ts";
+import { test } from "../leaks.ts";
+import type { Connection } from "../../src/netlink/connection.ts";
+import { DumpInterruptedError } from "../../src/netlink/error.ts";
+import { tryDump } from "../../src/observe/dump.ts";
+import { monitor } from "../../src/observe/monitor.ts";
+import { dumpLinks } from "../../src/rtnetlink/link.ts";
+import {
+  atRest,
+  collect,
+  inNetNs,
+  line,
+  Replica,
+  snapshotOf,
+  told,
+  viewOfSnapshot,
+  Watch,
+} from "./lab.ts";
+import { changeLink, changeRoutes, startChurn } from "./load.ts";
+
+const ALL = { links: true, addresses: true, routes: true, neighbors: true, fdb: true };
+
+test("A snapshot taken amid changes, and the events after it, lead to the tables as they are", () =>
+  inNetNs(async (ref) => {
+    const churn = startChurn(ref, 150);
+    let running = true;
+    const status = churn.status.finally(() => running = false);
+    // At many moments a monitor of its own, and all of them are read.
+    const watches: Watch[] = [];
+    while (running && watches.length < 10) {
+      watches.push(await Watch.start(monitor({ netns: { ref }, ...ALL })));
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    assert((await status).success);
+    const view = await atRest(ref);
+    await Watch.finish(watches, ref);
+    for (const { replica, overruns } of watches) {
+      assertEquals(told(viewOfSnapshot(replica.tables)), view);
+      assertEquals(overruns, 0);
+    }
+    assert(watches.length > 3 && watches[0]!.count > 100);
+  }));
+
+test("After an overrun events lead to the tables as they are, and further changes are reported", () =>
+  inNetNs(async (ref) => {
+    ip(ref, "link add br0 up type bridge");
+    ip(ref, "link add old type veth peer name older");
+    ip(ref, "address add 10.0.0.1/24 dev br0");
+    await using events = monitor({ netns: { ref }, ...ALL, receiveBuffer: 4096 });
+    const replica = new Replica(await snapshotOf(events));
+    ip(ref, "link set br0 mtu 1400");
+    changeLink(ref, 2, 200);
+    ip(ref, "link delete old");
+    ip(ref, "link add new type veth peer name newer");
+    ip(ref, "route add 10.9.0.0/16 via 10.0.0.2");
+    const seen = await collect(events, ref);
+    for (const event of seen) replica.apply(event);
+    const lines = seen.map(line);
+    const at = lines.indexOf("overrun");
+    assert(at >= 0);
+    assertEquals(lines.filter((text) => text === "overrun").length, 1);
+    const after = lines.slice(at + 1);
+    for (const name of ["new", "newer"]) assert(after.includes(`link add ${name}`));
+    for (const name of ["old", "older"]) assert(after.includes(`link remove ${name}`));
+    assert(after.includes("route add 10.9.0.0/16"));
+    // What happened between is not reported, but what came of it.
+    assertEquals(after.filter((text) => text.startsWith("link change br0")).length, 1);
+    assertEquals(told(viewOfSnapshot(replica.tables)), await atRest(ref));
+    ip(ref, "link set br0 mtu 1300");
+    assertEquals((await collect(events, ref)).map(line), ["link change br0 mtu"]);
+  }));
+
+test("A link that has another's index after an overrun is reported as another link", () =>
+  inNetNs(async (ref) => {
+    ip(ref, "link add name br0 index 77 up type bridge");
+    await using events = monitor({ netns: { ref }, links: true, receiveBuffer: 4096 });
+    await snapshotOf(events);
+    changeLink(ref, 77, 50);
+    ip(ref, "link delete br0");
+    ip(ref, "link add name br1 index 77 type bridge");
+    const lines = (await collect(events, ref)).map(line);
+    assertEquals(lines.slice(lines.indexOf("overrun")), [
+      "overrun",
+      "link remove br0",
+      "link add br1",
+    ]);
+  }));
+
+test("5,000 events in a burst are reported each, or an overrun is", () =>
+  inNetNs(async (ref) => {
+    await using events = monitor({ netns: { ref }, links: true, routes: true });
+    const replica = new Replica(await snapshotOf(events));
+    changeRoutes(ref, 2500);
+    const seen = await collect(events, ref);
+    for (const event of seen) replica.apply(event);
+    if (!seen.some((event) => event.type === "overrun")) {
+      const actions = seen.map((event) => event.type === "route" ? event.action : event.type);
+      assertEquals(
+        Object.entries(Object.groupBy(actions, (it) => it)).map(([k, all]) => [k, all!.length]),
+        [
+          ["add", 2500],
+          ["remove", 2500],
+        ],
+      );
+    }
+    assertEquals(viewOfSnapshot(replica.tables).routes, (await atRest(ref)).routes);
+  }));
+
+test("A monitor that is read while 5,000 events come loses none", () =>
+  inNetNs(async (ref) => {
+    await using events = monitor({ netns: { ref }, routes: true });
+    await snapshotOf(events);
+    let seen = 0;
+    for (let round = 0; round < 10; round++) {
+      changeRoutes(ref, 250);
+      for (let i = 0; i < 500; i++) {
+        const { value } = await events.next();
+        if (value?.type === "route") seen++;
+      }
+    }
+    assertEquals(seen, 5000);
+  }));
+
+test("Events that are read in a row leave timers their turn", () =>
+  inNetNs(async (ref) => {
+    await using events = monitor({ netns: { ref }, routes: true });
+    await snapshotOf(events);
+    changeRoutes(ref, 2000);
+    let fired = false;
+    setTimeout(() => fired = true, 0);
+    let before = 0;
+    for (let i = 0; i < 4000; i++) {
+      await events.next();
+      if (!fired) before++;
+    }
+    assert(fired && before < 4000);
+  }));
+
+test("An interrupted dump is tried again, and not for ever", () => {
+  const interrupted = new DumpInterruptedError(
+    { operation: "list links", netns: "", errno: 11 },
+    [],
+  );
+  let calls = 0;
+  const connection = (interruptions: number) =>
+    ({
+      dump: () => {
+        if (++calls <= interruptions) throw interrupted;
+        return [];
+      },
+    }) as unknown as Connection;
+  assertEquals(tryDump(connection(3), dumpLinks()), []);
+  assertEquals(calls, 4);
+  assertThrows(() => tryDump(connection(99), dumpLinks()), DumpInterruptedError);
+  assertEquals(calls, 8);
+});

@@ -1,0 +1,282 @@
+// A namespace with monitors, iproute2's view of it, and events as short lines.
+import { type NetNsRef, newNetNs, within } from "../../ffi/namespace.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import type { Monitor } from "../../src/observe/monitor.ts";
+import type { MonitorEvent, SnapshotEvent } from "../../src/observe/event.ts";
+import { setLink, upFlags } from "../../src/rtnetlink/link.ts";
+import { linkFlagNames } from "../../src/rtnetlink/constants.ts";
+import { bridge, ip, type Json } from "../helpers.ts";
+import "../../src/link/mod.ts"; // links have their options by name
+
+/** Calls `use` with new namespaces, in which IPv6 makes nothing by itself unless asked to. */
+export async function inNetNs(
+  use: (ref: NetNsRef, other: NetNsRef) => Promise<void>,
+  options: { ipv6?: boolean } = {},
+): Promise<void> {
+  using ref = newNetNs("the test's netns");
+  using other = newNetNs("the test's other netns");
+  for (const netns of [ref, other]) {
+    const off = (path: string, value: string) =>
+      within(netns, () => Deno.writeTextFileSync(`/proc/sys/net/ipv6/conf/${path}`, value));
+    if (options.ipv6) off("default/addr_gen_mode", "1");
+    else for (const which of ["all", "default"]) off(`${which}/disable_ipv6`, "1");
+  }
+  // The kernel tells of a change of an alias, as of much else, only while the link is up.
+  connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }));
+  connectionTo(other).request(setLink({ index: 1, ...upFlags(true) }));
+  await use(ref, other);
+}
+
+let marks = 0;
+
+/** Reads what has happened so far: up to a change of its own, which is not among the events. */
+export async function collect(events: Monitor, ref: NetNsRef): Promise<MonitorEvent[]> {
+  const seen: MonitorEvent[] = [];
+  let pending = events.next();
+  const idle = Symbol();
+  // What is read again is read when the queue is empty: not before the mark, but once all is read.
+  for (;;) {
+    const first = await Promise.race([
+      pending,
+      new Promise<typeof idle>((resolve) => setTimeout(() => resolve(idle), 5)),
+    ]);
+    if (first === idle) break;
+    if (first.done) return seen;
+    seen.push(first.value);
+    pending = events.next();
+  }
+  const alias = `mark ${++marks}`;
+  connectionTo(ref).request(setLink({ index: 1, alias }));
+  for (;; pending = events.next()) {
+    const { value, done } = await pending;
+    if (done || value.type === "link" && value.link.alias === alias) return seen;
+    seen.push(value);
+  }
+}
+
+/** The first event, which is the snapshot. */
+export async function snapshotOf(events: Monitor): Promise<SnapshotEvent> {
+  const { value } = await events.next();
+  if (value?.type !== "snapshot") throw new Error(`The first event is ${value?.type}`);
+  return value;
+}
+
+/** An event in a line: `link change br0 mtu`. */
+export function line(event: MonitorEvent): string {
+  if (event.type === "snapshot" || event.type === "overrun") return event.type;
+  const what = event.type === "link"
+    ? event.link.name
+    : event.type === "address"
+    ? event.address.address
+    : event.type === "route"
+    ? event.route.destination
+    : event.type === "neighbor"
+    ? event.neighbor.address
+    : event.fdb.mac;
+  const changed = event.action === "change" ? ` ${[...event.changed].sort().join(",")}` : "";
+  return `${event.type} ${event.action} ${what}${changed}`;
+}
+
+/** All of it that iproute2 can show too, as sorted lines. */
+export type View = Record<Exclude<keyof SnapshotEvent, "type">, string[]>;
+
+const text = (...values: unknown[]) => values.map((value) => value ?? "-").join(" ");
+const sorted = (lines: Iterable<string>) => [...lines].sort();
+
+/** An alias, unless it is one that tests mark with. */
+const unmarked = (alias: unknown) => /^(mark|end) \d+$/.test(String(alias)) ? undefined : alias;
+
+/** What iproute2 shows of a namespace. */
+export function viewOf(ref: NetNsRef): View {
+  const routes = ["-4", "-6"].flatMap((family) => ip(ref, `${family} -j route show table all`));
+  const flags = (all: string[]) =>
+    all.filter((flag) => flag !== "NO-CARRIER" && flag !== "M-DOWN").sort().join();
+  const nexthop = (it: Json) => text(it.gateway ?? (it.via as Json | undefined)?.host, it.dev);
+  return {
+    links: sorted(
+      ip(ref, "-j link show").map((it) =>
+        text(it.ifindex, it.ifname, it.mtu, it.address, it.operstate, flags(it.flags as string[])) +
+        ` ${text(it.master, unmarked(it.ifalias))}`
+      ),
+    ),
+    addresses: sorted(
+      ip(ref, "-j address show").flatMap((it) =>
+        (it.addr_info as Json[]).filter((a) => a.local !== undefined).map((a) =>
+          text(it.ifname, `${a.local}/${a.prefixlen}`, a.scope, a.label)
+        )
+      ),
+    ),
+    routes: sorted(
+      routes.map((it) =>
+        text(it.type ?? "unicast", it.dst, it.table ?? "main", it.metric, it.protocol ?? "boot") +
+        " " +
+        ((it.nexthops as Json[] | undefined) ?? [it]).map(nexthop).sort().join()
+      ),
+    ),
+    neighbors: sorted(
+      ip(ref, "-j neigh show nud all").map((it) =>
+        text(it.dst, it.dev, it.lladdr, (it.state as string[]).join().toLowerCase())
+      ),
+    ),
+    fdb: sorted(
+      bridge(ref, "-j fdb show").map((it) =>
+        text(it.mac, it.ifname, it.master, it.vlan, it.state || "dynamic")
+      ),
+    ),
+  };
+}
+
+/** The same of a snapshot. */
+export function viewOfSnapshot(tables: Omit<SnapshotEvent, "type">): View {
+  const names = new Map(tables.links.map((link) => [link.index, link.name]));
+  const name = (index: number | undefined) => index === undefined ? undefined : names.get(index);
+  const host = (prefix: string) => prefix.replace(/(?<=\..*)\/32$|(?<=:.*)\/128$/, "");
+  return {
+    links: sorted(tables.links.map((it) => {
+      const flags = linkFlagNames(it.flags).filter((flag) => flag !== "RUNNING").sort().join();
+      return text(it.index, it.name, it.mtu, it.mac, String(it.operstate).toUpperCase(), flags) +
+        ` ${text(name(it.master), unmarked(it.alias))}`;
+    })),
+    addresses: sorted(
+      tables.addresses.map((it) => text(name(it.index), it.address, it.scope, it.label)),
+    ),
+    routes: sorted(
+      tables.routes.map((it) =>
+        text(it.type, host(it.destination), it.table, it.metric, it.protocol) + " " +
+        (it.nexthops ?? [it]).map(({ gateway, oif }) => text(gateway, name(oif))).sort().join()
+      ),
+    ),
+    neighbors: sorted(
+      tables.neighbors.map((it) => text(it.address, name(it.index), it.lladdr, it.state)),
+    ),
+    fdb: sorted(
+      tables.fdb.map((it) => text(it.mac, name(it.index), name(it.master), it.vlan, it.state)),
+    ),
+  };
+}
+
+/** Without what links listen to, of which the kernel does not tell. */
+export function told(view: View): View {
+  return { ...view, fdb: view.fdb.filter((entry) => !/^\S+ \S+ - /.test(entry)) };
+}
+
+/** Waits until nothing moves by itself any more, and returns what iproute2 shows then. */
+export async function atRest(ref: NetNsRef): Promise<View> {
+  for (let view = told(viewOf(ref));;) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const next = told(viewOf(ref));
+    if (JSON.stringify(view) === JSON.stringify(next)) return view;
+    view = next;
+  }
+}
+
+/** A snapshot, and what events make of it. */
+export class Replica {
+  readonly #things = new Map<unknown, MonitorEvent["type"]>();
+
+  constructor(snapshot: SnapshotEvent) {
+    const { links, addresses, routes, neighbors, fdb } = snapshot;
+    const lists = { link: links, address: addresses, route: routes, neighbor: neighbors, fdb };
+    for (const [type, list] of Object.entries(lists)) {
+      for (const thing of list) this.#things.set(thing, type as MonitorEvent["type"]);
+    }
+  }
+
+  /** Follows an event: what it removes or changes must be there, what it adds must not. */
+  apply(event: MonitorEvent): void {
+    if (event.type === "snapshot") throw new Error("A second snapshot");
+    if (event.type === "overrun") return;
+    const thing = (event as unknown as Record<string, unknown>)[event.type];
+    if (event.action === "add") {
+      if (this.#things.has(thing)) throw new Error(`${line(event)}: it was there`);
+      this.#things.set(thing, event.type);
+      return;
+    }
+    const before = event.action === "change" ? event.previous : thing;
+    const same = this.#find(event.type, before);
+    if (same === undefined) throw new Error(`${line(event)}: it was not there`);
+    this.#things.delete(same);
+    if (event.action === "change") this.#things.set(thing, event.type);
+  }
+
+  /** What is there now. */
+  get tables(): Omit<SnapshotEvent, "type"> {
+    const all = <T>(type: MonitorEvent["type"]) =>
+      [...this.#things].filter(([, own]) => own === type).map(([thing]) => thing as T);
+    return {
+      links: all("link"),
+      addresses: all("address"),
+      routes: all("route"),
+      neighbors: all("neighbor"),
+      fdb: all("fdb"),
+    };
+  }
+
+  /** By identity; what differs in counters only was not told, and is found by what names it. */
+  #find(type: MonitorEvent["type"], thing: unknown): unknown {
+    if (this.#things.has(thing)) return thing;
+    const key = nameOf(type, thing);
+    for (const [other, own] of this.#things) {
+      if (own === type && nameOf(type, other) === key) return other;
+    }
+    return undefined;
+  }
+}
+
+function nameOf(type: MonitorEvent["type"], thing: unknown): string {
+  const it = thing as Json;
+  const { index, address, peer, family, destination, table, oif, gateway, metric, mac, vlan } = it;
+  return JSON.stringify(
+    type === "link"
+      ? [index]
+      : type === "address" || type === "neighbor"
+      ? [index, address, peer]
+      : type === "route"
+      ? [family, destination, table, oif, gateway, metric, it.nexthops]
+      : [mac, vlan, it.master ?? index],
+  );
+}
+
+/** A monitor that is read from, and what comes of it. */
+export class Watch {
+  readonly replica: Replica;
+  /** How many events there were. */
+  count = 0;
+  /** How many of them were overruns. */
+  overruns = 0;
+  readonly #marks = [1, 2].map(() => Promise.withResolvers<void>());
+
+  private constructor(snapshot: SnapshotEvent) {
+    this.replica = new Replica(snapshot);
+  }
+
+  /** Reads from a monitor that watches links, until {@link Watch.finish}. */
+  static async start(events: Monitor): Promise<Watch> {
+    const watch = new Watch(await snapshotOf(events));
+    watch.#read(events).catch((error) => watch.#marks.forEach(({ reject }) => reject(error)));
+    return watch;
+  }
+
+  /** Ends watches when they have read all that has happened in their namespace. */
+  static async finish(watches: readonly Watch[], ref: NetNsRef): Promise<void> {
+    // What a monitor reads again it reads when the queue is empty: after the first mark.
+    for (const i of [0, 1]) {
+      connectionTo(ref).request(setLink({ index: 1, alias: `end ${i}` }));
+      await Promise.all(watches.map((watch) => watch.#marks[i]!.promise));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  async #read(events: Monitor): Promise<void> {
+    for await (const event of events) {
+      this.count++;
+      if (event.type === "overrun") this.overruns++;
+      this.replica.apply(event);
+      const alias = event.type === "link" ? event.link.alias : undefined;
+      if (alias === "end 0") this.#marks[0]!.resolve();
+      if (alias !== "end 1") continue;
+      this.#marks[1]!.resolve();
+      break;
+    }
+  }
+}
