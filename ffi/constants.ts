@@ -1,5 +1,5 @@
 /**
- * libc and kernel constants the `ffi/` layer passes down. `tests/ffi/constants_test.ts` checks every
+ * libc and kernel constants the `ffi/` layer passes down. `tests/headers/constants_test.ts` checks every
  * one against the x86-64 and the arm64 kernel headers, under the names the headers use.
  *
  * @module

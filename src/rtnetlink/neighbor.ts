@@ -189,6 +189,7 @@ const FLAG_WORDS: readonly [flag: NeighborFlag, word: string][] = [
   ["router", "router"],
   ["ext_learned", "extern_learn"],
   ["managed", "managed"],
+  ["ext_validated", "extern_valid"],
 ];
 
 function words(message: NeighborMessage): string {

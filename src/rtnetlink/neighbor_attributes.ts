@@ -106,7 +106,7 @@ export type NeighborFlag =
   | "managed"
   /** Forwarding entries: seen on a locked port, which does not forward it yet. Linux 6.2. */
   | "locked"
-  /** A program says that it is valid: not removed, not probed. Linux 6.18. */
+  /** A program says that it is valid: not removed, not probed. Linux 6.17. */
   | "ext_validated";
 
 /** Their bits: below 0x100 in the header, above it those of NDA_FLAGS_EXT. */

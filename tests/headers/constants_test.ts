@@ -1,0 +1,404 @@
+// Holds every table of constants in ffi/ and src/ against the kernel headers of both architectures.
+import { assert, assertEquals } from "@std/assert";
+import { ARCHITECTURES, C } from "../../ffi/constants.ts";
+import { ERRNO } from "../../ffi/errno.ts";
+import * as bridge from "../../src/link/bridge_attributes.ts";
+import * as port from "../../src/link/bridge_port_options.ts";
+import * as ipvlan from "../../src/link/ipvlan_options.ts";
+import * as macvlan from "../../src/link/macvlan_options.ts";
+import { VETH_INFO } from "../../src/link/veth.ts";
+import * as vlan from "../../src/link/vlan_options.ts";
+import { Writer } from "../../src/netlink/bytes.ts";
+import * as netlink from "../../src/netlink/constants.ts";
+import { ICMP, ICMPV6 } from "../../src/packet/icmp.ts";
+import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
+import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
+import * as rtnetlink from "../../src/rtnetlink/constants.ts";
+import * as link from "../../src/rtnetlink/link_attributes.ts";
+import { stats64 } from "../../src/rtnetlink/link_stats.ts";
+import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
+import { NETNSA } from "../../src/rtnetlink/nsid.ts";
+import * as route from "../../src/rtnetlink/route_attributes.ts";
+import * as routeNames from "../../src/rtnetlink/route_names.ts";
+import { type Arch, includeDirs, readConstants } from "./headers.ts";
+import { readStruct } from "./structs.ts";
+
+type Table = Readonly<Record<string, number>>;
+
+/** Our tables, the prefix of the kernel's names, and the names that are not prefix and key. */
+const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, string>>][] = [
+  [C, ""],
+  [ERRNO, ""],
+  [netlink.NETLINK, "NETLINK_"],
+  [netlink.NETLINK_OPTION, "NETLINK_"],
+  [netlink.NLMSG, "NLMSG_"],
+  [netlink.NLM_F, "NLM_F_"],
+  [netlink.NLA_F, "NLA_F_"],
+  [netlink.NLMSGERR_ATTR, "NLMSGERR_ATTR_"],
+  [netlink.NL_POLICY_TYPE_ATTR, "NL_POLICY_TYPE_ATTR_"],
+  [rtnetlink.RTM, "RTM_"],
+  [rtnetlink.RTNLGRP, "RTNLGRP_"],
+  [rtnetlink.AF, "AF_"],
+  [rtnetlink.IFF, "IFF_"],
+  [rtnetlink.RTEXT_FILTER, "RTEXT_FILTER_"],
+  [link.IFLA, "IFLA_"],
+  [link.IFLA_INFO, "IFLA_INFO_"],
+  [link.IFLA_INET6, "IFLA_INET6_"],
+  [link.OPER_STATES, "IF_OPER_"],
+  [IFA, "IFA_"],
+  [IFA_F, "IFA_F_"],
+  [SCOPES, "RT_SCOPE_", { global: "RT_SCOPE_UNIVERSE" }],
+  [NETNSA, "NETNSA_"],
+  [route.RTA, "RTA_"],
+  [route.RTAX, "RTAX_"],
+  [route.RTAX_FEATURE, "RTAX_FEATURE_"],
+  [route.RTNH_F, "RTNH_F_"],
+  [route.RTM_F, "RTM_F_"],
+  [routeNames.ROUTE_TYPES, "RTN_"],
+  [routeNames.ROUTE_PROTOCOLS, "RTPROT_"],
+  [routeNames.ROUTE_TABLES, "RT_TABLE_"],
+  [routeNames.ROUTE_PREFERENCES, "ICMPV6_ROUTER_PREF_"],
+  [neighbor.NDA, "NDA_"],
+  [neighbor.NFEA, "NFEA_"],
+  [neighbor.NTF, "NTF_"],
+  [neighbor.NTF_EXT, "NTF_EXT_"],
+  [neighbor.NEIGHBOR_STATES, "NUD_"],
+  [bridgeVlan.IFLA_BRIDGE, "IFLA_BRIDGE_"],
+  [bridgeVlan.BRIDGE_FLAGS, "BRIDGE_FLAGS_"],
+  [bridgeVlan.BRIDGE_VLAN_INFO, "BRIDGE_VLAN_INFO_"],
+  [bridge.IFLA_BR, "IFLA_BR_"],
+  [bridge.BRIDGE_QUERIER, "BRIDGE_QUERIER_"],
+  [bridge.BR_BOOLOPT, "BR_BOOLOPT_", {
+    noLinklocalLearn: "BR_BOOLOPT_NO_LL_LEARN",
+    mstEnabled: "BR_BOOLOPT_MST_ENABLE",
+  }],
+  [port.IFLA_BRPORT, "IFLA_BRPORT_"],
+  [port.BRIDGE_PORT_STATES, "BR_STATE_"],
+  [port.MULTICAST_ROUTERS, "MDB_RTR_TYPE_", {
+    automatic: "MDB_RTR_TYPE_TEMP_QUERY",
+    permanent: "MDB_RTR_TYPE_PERM",
+    temporary: "MDB_RTR_TYPE_TEMP",
+  }],
+  [VETH_INFO, "VETH_INFO_"],
+  [macvlan.IFLA_MACVLAN, "IFLA_MACVLAN_"],
+  [macvlan.MACVLAN_MODE, "MACVLAN_MODE_"],
+  [macvlan.MACVLAN_MACADDR, "MACVLAN_MACADDR_"],
+  [macvlan.MACVLAN_FLAG, "MACVLAN_FLAG_"],
+  [ipvlan.IFLA_IPVLAN, "IFLA_IPVLAN_"],
+  [ipvlan.IPVLAN_MODE, "IPVLAN_MODE_"],
+  [ipvlan.IPVLAN_F, "IPVLAN_F_"],
+  [vlan.IFLA_VLAN, "IFLA_VLAN_"],
+  [vlan.IFLA_VLAN_QOS, "IFLA_VLAN_QOS_"],
+  [vlan.VLAN_FLAG, "VLAN_FLAG_"],
+  [vlan.VLAN_PROTOCOL, "", { "802.1Q": "ETH_P_8021Q", "802.1ad": "ETH_P_8021AD" }],
+  [ICMP, "ICMP_", { ECHO_REPLY: "ICMP_ECHOREPLY" }],
+  [ICMPV6, "ICMPV6_", { ECHO: "ICMPV6_ECHO_REQUEST" }],
+];
+
+const HEADERS = [
+  "asm/errno.h",
+  "asm/fcntl.h",
+  "asm/socket.h",
+  "asm/unistd.h",
+  "linux/eventpoll.h",
+  "linux/fcntl.h",
+  "linux/icmp.h",
+  "linux/icmpv6.h",
+  "linux/if.h",
+  "linux/if_addr.h",
+  "linux/if_bridge.h",
+  "linux/if_ether.h",
+  "linux/if_link.h",
+  "linux/if_vlan.h",
+  "linux/mount.h",
+  "linux/neighbour.h",
+  "linux/net_namespace.h",
+  "linux/netlink.h",
+  "linux/rtnetlink.h",
+  "linux/sched.h",
+  "linux/stat.h",
+  "linux/veth.h",
+];
+
+/** Names that came after Linux 6.1, the oldest headers these tests are run with, and what brought them. */
+const NEWER: Readonly<Record<string, string>> = {
+  IFLA_DEVLINK_PORT: "6.2",
+  IFLA_BRPORT_MAB: "6.2",
+  NTF_EXT_LOCKED: "6.2",
+  IFLA_BRPORT_MCAST_N_GROUPS: "6.3",
+  IFLA_BRPORT_MCAST_MAX_GROUPS: "6.3",
+  IFLA_GSO_IPV4_MAX_SIZE: "6.3",
+  IFLA_GRO_IPV4_MAX_SIZE: "6.3",
+  IFLA_BRPORT_NEIGH_VLAN_SUPPRESS: "6.4",
+  IFLA_MACVLAN_BC_CUTOFF: "6.4",
+  IFLA_BRPORT_BACKUP_NHID: "6.6",
+  IFLA_BR_FDB_N_LEARNED: "6.7",
+  IFLA_BR_FDB_MAX_LEARNED: "6.7",
+  IFLA_DPLL_PIN: "6.7",
+  RTAX_FEATURE_TCP_USEC_TS: "6.7",
+  IFLA_MAX_PACING_OFFLOAD_HORIZON: "6.13",
+  RTA_FLOWLABEL: "6.14",
+  IFLA_NETNS_IMMUTABLE: "6.15",
+  NTF_EXT_EXT_VALIDATED: "6.17",
+  IFLA_HEADROOM: "6.18",
+  IFLA_TAILROOM: "6.18",
+};
+
+/** Names that the C library has, and the kernel's headers for programs do not. */
+const C_LIBRARY = [
+  "AF_UNSPEC",
+  "AF_INET",
+  "AF_BRIDGE",
+  "AF_INET6",
+  "AF_NETLINK",
+  "SOCK_DGRAM",
+  "SOCK_RAW",
+  "SOCK_NONBLOCK",
+  "SOCK_CLOEXEC",
+  "MSG_PEEK",
+  "MSG_TRUNC",
+  "MSG_DONTWAIT",
+  "MNT_DETACH",
+  "EFD_CLOEXEC",
+  "EFD_NONBLOCK",
+];
+
+/** Names that are ours: the absence of a flag. */
+const OURS = ["IPVLAN_F_BRIDGE"];
+
+/** `reorderHdr` as the kernel has it: `REORDER_HDR`. */
+function upper(key: string): string {
+  return /[a-z]/.test(key) ? key.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase() : key;
+}
+
+function constantsOf(dir: string[]): Map<string, number> {
+  return readConstants(dir, HEADERS);
+}
+
+/** All constants for an architecture, by the kernel's names. */
+function constantsFor(arch: Arch): [name: string, value: number][] {
+  const { epollEventSize: _1, epollDataOffset: _2, ...numbers } = ARCHITECTURES[arch];
+  return [...TABLES, [numbers, ""] as typeof TABLES[number]].flatMap((
+    [table, prefix, names = {}],
+  ) =>
+    Object.entries(table).map(([key, value]): [string, number] => [
+      names[key] ?? prefix + (prefix ? upper(key) : key),
+      value,
+    ])
+  );
+}
+
+for (const { arch, dir } of includeDirs()) {
+  Deno.test(`Every constant has the value of the kernel headers for ${arch}`, () => {
+    const constants = constantsOf(dir);
+    const wrong: string[] = [];
+    for (const [name, value] of constantsFor(arch)) {
+      const expected = constants.get(name);
+      if (expected === undefined) {
+        const known = name in NEWER || C_LIBRARY.includes(name) || OURS.includes(name);
+        if (!known) wrong.push(`${name}: not in the headers`);
+      } else if (expected !== value) wrong.push(`${name}: ${value}, in the headers ${expected}`);
+    }
+    assertEquals(wrong, []);
+  });
+
+  Deno.test(`No attribute of the sets read here is left out, by the headers for ${arch}`, () => {
+    const constants = constantsOf(dir);
+    // Sets whose prefix no other set shares.
+    for (
+      const [table, prefix] of [
+        [IFA, "IFA_"],
+        [NETNSA, "NETNSA_"],
+        [route.RTA, "RTA_"],
+        [route.RTAX, "RTAX_"],
+        [neighbor.NDA, "NDA_"],
+        [link.IFLA_INFO, "IFLA_INFO_"],
+        [link.IFLA_INET6, "IFLA_INET6_"],
+        [bridge.IFLA_BR, "IFLA_BR_"],
+        [port.IFLA_BRPORT, "IFLA_BRPORT_"],
+        [macvlan.IFLA_MACVLAN, "IFLA_MACVLAN_"],
+        [vlan.IFLA_VLAN, "IFLA_VLAN_"],
+        [netlink.NLMSGERR_ATTR, "NLMSGERR_ATTR_"],
+        [netlink.NL_POLICY_TYPE_ATTR, "NL_POLICY_TYPE_ATTR_"],
+      ] as [Table, string][]
+    ) {
+      const most = constants.get(`${prefix}MAX`) ?? constants.get(`__${prefix}MAX`)! - 1;
+      const least = Math.max(...Object.values(table));
+      assert(most <= least, `${prefix}*: the headers have ${most}, the table ends with ${least}`);
+      const missing = Array.from({ length: most }, (_, i) => i + 1)
+        .filter((number) => !Object.values(table).includes(number));
+      assertEquals(missing, [], prefix);
+    }
+  });
+
+  Deno.test(`Single constants have the values of the kernel headers for ${arch}`, () => {
+    const constants = constantsOf(dir);
+    assertEquals(netlink.NLA_TYPE_MASK, constants.get("NLA_TYPE_MASK")! & 0xffff);
+    assertEquals(netlink.NLMSG_HDRLEN, readStruct(dir, "linux/netlink.h", "nlmsghdr").size);
+    // linux/socket.h has no socket option levels; SOL_NETLINK is as old as netlink(7).
+    assertEquals(netlink.SOL_NETLINK, 270);
+  });
+
+  /** The structs that are read and written by offsets: size, and where members are. */
+  const STRUCTS: [
+    file: string,
+    name: string,
+    size: number,
+    offsets: Readonly<Record<string, number>>,
+  ][] = [
+    ["linux/netlink.h", "nlmsghdr", 16, { nlmsg_type: 4, nlmsg_flags: 6, nlmsg_seq: 8 }],
+    ["linux/netlink.h", "nlattr", 4, { nla_len: 0, nla_type: 2 }],
+    ["linux/netlink.h", "nlmsgerr", 20, { error: 0, msg: 4 }],
+    ["linux/netlink.h", "sockaddr_nl", 12, { nl_family: 0, nl_pid: 4, nl_groups: 8 }],
+    ["linux/rtnetlink.h", "ifinfomsg", 16, {
+      ifi_family: 0,
+      ifi_type: 2,
+      ifi_index: 4,
+      ifi_flags: 8,
+      ifi_change: 12,
+    }],
+    ["linux/rtnetlink.h", "rtgenmsg", 1, { rtgen_family: 0 }],
+    ["linux/rtnetlink.h", "rtmsg", 12, {
+      rtm_family: 0,
+      rtm_dst_len: 1,
+      rtm_src_len: 2,
+      rtm_tos: 3,
+      rtm_table: 4,
+      rtm_protocol: 5,
+      rtm_scope: 6,
+      rtm_type: 7,
+      rtm_flags: 8,
+    }],
+    ["linux/rtnetlink.h", "rtnexthop", 8, {
+      rtnh_len: 0,
+      rtnh_flags: 2,
+      rtnh_hops: 3,
+      rtnh_ifindex: 4,
+    }],
+    ["linux/rtnetlink.h", "rtvia", 2, { rtvia_family: 0, rtvia_addr: 2 }],
+    ["linux/rtnetlink.h", "rta_cacheinfo", 32, {
+      rta_clntref: 0,
+      rta_lastuse: 4,
+      rta_expires: 8,
+      rta_error: 12,
+      rta_used: 16,
+    }],
+    ["linux/if_addr.h", "ifaddrmsg", 8, {
+      ifa_family: 0,
+      ifa_prefixlen: 1,
+      ifa_flags: 2,
+      ifa_scope: 3,
+      ifa_index: 4,
+    }],
+    ["linux/if_addr.h", "ifa_cacheinfo", 16, {
+      ifa_prefered: 0,
+      ifa_valid: 4,
+      cstamp: 8,
+      tstamp: 12,
+    }],
+    ["linux/neighbour.h", "ndmsg", 12, {
+      ndm_family: 0,
+      ndm_ifindex: 4,
+      ndm_state: 8,
+      ndm_flags: 10,
+      ndm_type: 11,
+    }],
+    ["linux/neighbour.h", "nda_cacheinfo", 16, {
+      ndm_confirmed: 0,
+      ndm_used: 4,
+      ndm_updated: 8,
+      ndm_refcnt: 12,
+    }],
+    ["linux/if_link.h", "ifla_vlan_flags", 8, { flags: 0, mask: 4 }],
+    ["linux/if_link.h", "ifla_vlan_qos_mapping", 8, { from: 0, to: 4 }],
+    ["linux/if_link.h", "ifla_bridge_id", 8, { prio: 0, addr: 2 }],
+    ["linux/if_bridge.h", "bridge_vlan_info", 4, { flags: 0, vid: 2 }],
+    ["linux/if_bridge.h", "br_boolopt_multi", 8, { optval: 0, optmask: 4 }],
+  ];
+
+  Deno.test(`Structs are laid out as the kernel headers for ${arch} say`, () => {
+    for (const [file, name, size, offsets] of STRUCTS) {
+      const layout = readStruct(dir, file, name);
+      assertEquals(layout.size, size, name);
+      for (const [member, offset] of Object.entries(offsets)) {
+        assertEquals(layout.offsets.get(member), offset, `${name}.${member}`);
+      }
+    }
+    const { epollEventSize, epollDataOffset } = ARCHITECTURES[arch];
+    const event = readStruct(dir, "linux/eventpoll.h", "epoll_event", arch === "x86_64");
+    assertEquals([epollEventSize, epollDataOffset], [event.size, event.offsets.get("data")]);
+  });
+
+  Deno.test(`Link counters are read in the order that the kernel headers for ${arch} have`, () => {
+    const { size, offsets } = readStruct(dir, "linux/if_link.h", "rtnl_link_stats64");
+    assert(size >= 200, `${size}`); // newer kernels append
+    const writer = new Writer();
+    for (let i = 0; i < 25; i++) writer.view.setUint32(writer.reserve(8), i, true);
+    const read = Object.entries(stats64(0).read(writer, 0, writer.length));
+    const expected = [...offsets].slice(0, 25).map(([member, offset]) => [
+      member.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()),
+      offset / 8,
+    ]);
+    assertEquals<unknown>(read, expected);
+  });
+}
+
+Deno.test("C library names have its values where its headers are installed", () => {
+  const files = [
+    "bits/socket.h",
+    "bits/socket_type.h",
+    "sys/mount.h",
+    "bits/eventfd.h",
+  ];
+  const dir = includeDirs().find(({ arch }) => arch === Deno.build.arch)!.dir;
+  const text = files.flatMap((file) => dir.map((dir) => `${dir}/${file}`)).map((path) => {
+    try {
+      return Deno.readTextFileSync(path);
+    } catch {
+      return "";
+    }
+  }).join("\n");
+  const values = new Map(
+    TABLES.flatMap(([table, prefix]) =>
+      Object.entries(table).map(([key, value]): [string, number] => [prefix + key, value])
+    ),
+  );
+  for (const name of text ? C_LIBRARY : []) {
+    const from = name.replace(/^AF_/, "PF_");
+    const found = new RegExp(`\\b${from}\\s*(?:=\\s*)?(0x[0-9a-f]+|\\d+)`).exec(text)?.[1];
+    assert(found, `${name} is in none of ${files}`);
+    const number = /^0\d/.test(found) ? parseInt(found, 8) : Number(found);
+    assertEquals(values.get(name), number, name);
+  }
+});
+
+Deno.test("Every table of constants in ffi/ and src/ is in this test", async () => {
+  const architectures = Object.values(ARCHITECTURES);
+  const known = new Set<unknown>([...TABLES.map(([table]) => table), ...architectures]);
+  const missing: string[] = [];
+  for (const directory of ["ffi", "src/netlink", "src/rtnetlink", "src/link", "src/packet"]) {
+    for (
+      const { name, isFile } of Deno.readDirSync(new URL(`../../${directory}`, import.meta.url))
+    ) {
+      if (!isFile || !name.endsWith(".ts") || name === "mod.ts") continue;
+      const module = await import(`../../${directory}/${name}`);
+      for (const [key, value] of Object.entries<unknown>(module)) {
+        if (isTable(value) && !known.has(value)) missing.push(`${directory}/${name}: ${key}`);
+      }
+    }
+  }
+  assertEquals(missing, []);
+});
+
+function isTable(value: unknown): boolean {
+  if (Object.prototype.toString.call(value) !== "[object Object]") return false;
+  const values = Object.values(value as object);
+  return values.length > 0 && values.every((it) => typeof it === "number");
+}
+
+Deno.test("Names newer than the headers are newer than Linux 6.1", () => {
+  for (const version of Object.values(NEWER)) {
+    const [major = 0, minor = 0] = version.split(".").map(Number);
+    assert(major > 6 || major === 6 && minor > 1, version);
+  }
+});
