@@ -170,7 +170,26 @@ export interface NewFdbOptions {
   readonly append?: boolean;
 }
 
-/** Adds a forwarding entry. */
+/**
+ * Adds a forwarding entry.
+ *
+ * @example An address that a bridge takes to be on a port, and what the bridge knows then
+ * ```ts
+ * import { Bridge, NetNs, Veth } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { dumpFdb, newFdb } from "@netloom/netloom/rtnetlink";
+ * import { assert } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const bridge = Bridge.create({ name: "br0", netns });
+ * const peer = { name: "v1", netns };
+ * const port = Veth.create({ name: "v0", netns, master: bridge, peer });
+ * const connection = connectionTo(netns.ref);
+ * connection.request(newFdb({ index: port.index, mac: "02:00:00:00:00:09" }));
+ * const entries = connection.dump(dumpFdb({ bridge: bridge.index }));
+ * assert(entries.some(({ mac, state }) => mac === "02:00:00:00:00:09" && state === "static"));
+ * ```
+ */
 export function newFdb(message: FdbMessage, options: NewFdbOptions = {}): Request<undefined> {
   const { replace = false, append = false } = options;
   if (replace && append) throw new TypeError("replace and append exclude each other");

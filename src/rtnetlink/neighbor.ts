@@ -122,7 +122,24 @@ export interface NewNeighborOptions {
   readonly replace?: boolean;
 }
 
-/** Adds a neighbor, or an address to answer for, to a link. */
+/**
+ * Adds a neighbor, or an address to answer for, to a link.
+ *
+ * @example A neighbor that need not be asked for
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { getNeighbor, newNeighbor } from "@netloom/netloom/rtnetlink";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const { index } = Veth.create({ name: "v0", netns, up: true, peer: { name: "v1", netns } });
+ * const connection = connectionTo(netns.ref);
+ * const lladdr = "02:00:00:00:00:09";
+ * connection.request(newNeighbor({ index, address: "192.0.2.9", lladdr }));
+ * assertEquals(connection.request(getNeighbor({ index, address: "192.0.2.9" })).state, "permanent");
+ * ```
+ */
 export function newNeighbor(
   message: NeighborMessage,
   options: NewNeighborOptions = {},

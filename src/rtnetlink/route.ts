@@ -163,6 +163,26 @@ export interface NewRouteOptions {
 /**
  * Adds a route; with EEXIST refused where the table has one with its destination, metric and type of
  * service, unless the options say otherwise.
+ *
+ * @example A default route that is used when no other is, and the way through it
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { getRoute, newRoute } from "@netloom/netloom/rtnetlink";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * Veth.create({
+ *   name: "v0",
+ *   netns,
+ *   up: true,
+ *   addresses: ["192.0.2.1/24"],
+ *   peer: { name: "v1", netns, up: true },
+ * });
+ * const connection = connectionTo(netns.ref);
+ * connection.request(newRoute({ destination: "default", gateway: "192.0.2.254", metric: 1000 }));
+ * assertEquals(connection.request(getRoute("203.0.113.7")).gateway, "192.0.2.254");
+ * ```
  */
 export function newRoute(
   message: RouteMessage,
