@@ -38,6 +38,7 @@ export class NetNsRef implements Disposable {
   readonly netnsName: string | undefined;
   #inode: number | undefined;
   #closers: (() => void)[] = [];
+  #closing = false;
 
   /** Takes ownership of `fd`. */
   constructor(fd: Fd, description: string, netnsName?: string) {
@@ -56,10 +57,20 @@ export class NetNsRef implements Disposable {
     this.#closers.push(closer);
   }
 
-  /** Closes the descriptor and what was registered with it; a second call does nothing. */
+  /**
+   * Closes the descriptor and what was registered with it; a second call does nothing. In a bracket of
+   * this namespace that waits until the bracket ends: there is no other way back into it.
+   */
   close(): void {
+    this.#closing = brackets.includes(this);
+    if (this.#closing) return;
     for (const closer of this.#closers.splice(0)) closer();
     this.fd.close();
+  }
+
+  /** For brackets: one of this namespace has ended. */
+  left(): void {
+    if (this.#closing) this.close();
   }
 
   /** Same as {@link NetNsRef.close}. */
@@ -111,6 +122,7 @@ export function within<T>(target: NetNsRef, fn: () => T): T {
   } finally {
     brackets.pop();
     restore(back);
+    target.left();
   }
 }
 
