@@ -72,6 +72,9 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.EMSGSIZE,
 ]);
 
+/** Others get their turn at least this often, in milliseconds. */
+const TURN = 4;
+
 let identifiers = Deno.pid & 0xffff;
 
 /** Pings an address from a namespace. */
@@ -87,11 +90,16 @@ export async function ping(
   checkNumber("size", size, 0, 65_507, true);
   signal?.throwIfAborted();
   using session = new Session(netns, address, size);
+  let turn = performance.now();
   for (let sequence = 1; sequence <= count; sequence++) {
     const started = performance.now();
     await session.request(sequence, timeout, signal);
-    const rest = interval - (performance.now() - started);
-    if (sequence < count && rest > 0) await sleep(rest, signal);
+    const now = performance.now();
+    const rest = interval - (now - started);
+    if (sequence === count || rest <= 0 && now - turn < TURN) continue;
+    // Also without a pause: replies that are there at once would keep everybody else waiting.
+    await sleep(Math.max(rest, 0), signal);
+    turn = performance.now();
   }
   return session.result();
 }
