@@ -8,7 +8,6 @@ import {
   bool,
   type Field,
   flag,
-  mapped,
   named,
   show,
   struct,
@@ -18,6 +17,7 @@ import {
   u8,
 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
+import { formatMac } from "../packet/address.ts";
 import { mac } from "../rtnetlink/fields.ts";
 import { BR_BOOLOPT, IFLA_BR } from "./bridge_attributes.ts";
 import { groupMask, MULTICAST_ROUTERS, type MulticastRouter } from "./bridge_port_options.ts";
@@ -115,7 +115,9 @@ const boolopts: Field<BridgeBooleans> = struct<BridgeBooleans>(
     let [bits, mask] = [0, 0];
     for (const [key, on] of Object.entries(value)) {
       if (!Object.hasOwn(BR_BOOLOPT, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
-      if (typeof on !== "boolean") throw new TypeError(`${key} must be a boolean`);
+      if (typeof on !== "boolean") {
+        throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+      }
       const bit = 1 << BR_BOOLOPT[key as keyof typeof BR_BOOLOPT];
       mask |= bit;
       if (on) bits |= bit;
@@ -143,13 +145,21 @@ const queryInterval = (type: number): Field<number> =>
 
 const { temporary: _, ...routers } = MULTICAST_ROUTERS;
 
+const address = mac(B.GROUP_ADDR);
+
 /** One of the link-local groups that no other protocol has. */
-const groupAddress: Field<string> = mapped(mac(B.GROUP_ADDR), (value, path) => {
-  if (/^01[:-]80[:-]c2[:-]00[:-]00[:-]0[04-9a-f]$/i.test(value)) return value;
-  throw new RangeError(
-    `${path} must be 01:80:c2:00:00:0X with X 0 or 4..f: the current value is ${show(value)}`,
-  );
-}, (value) => value);
+const groupAddress: Field<string> = {
+  ...address,
+  write: (writer, value, path) => {
+    const at = writer.length;
+    address.write(writer, value, path);
+    if (!/^01:80:c2:00:00:0[04-9a-f]$/.test(formatMac(writer.bytes, at, 6))) {
+      throw new RangeError(
+        `${path} must be 01:80:c2:00:00:0X with X 0 or 4..f: the current value is ${show(value)}`,
+      );
+    }
+  },
+};
 
 /** The attribute set of a bridge. The kernel does not check every range that is checked here. */
 export const bridgeSchema: Schema<BridgeData & BridgeStatus> = schema<BridgeData & BridgeStatus>(

@@ -176,7 +176,7 @@ const B = IFLA_BRPORT;
 /** A mask of link-local groups. Some are never forwarded: bit 1 is Ethernet's flow control. */
 export function groupMask(field: Field<number>, never: readonly number[]): Field<number> {
   return mapped(field, (value, path) => {
-    const bit = never.find((bit) => value & 1 << bit);
+    const bit = Number.isInteger(value) ? never.find((bit) => value & 1 << bit) : undefined;
     if (bit === undefined) return value;
     throw new RangeError(`${path} must not have bit ${bit}: the current value is ${value}`);
   }, (value) => value);

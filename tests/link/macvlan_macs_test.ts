@@ -1,0 +1,110 @@
+import { assert, assertEquals } from "@std/assert";
+import { Macvlan, NetlinkError } from "../../mod.ts";
+import { ip, run } from "../helpers.ts";
+import { Testbed } from "../rtnetlink/testbed.ts";
+import { caught, commandOf, kernelTest, shown } from "./oracle.ts";
+
+const A = "02:00:00:00:00:0a";
+const B = "02:00:00:00:00:0b";
+const C = "02:00:00:00:00:0c";
+
+function make(bed: Testbed, macs: string[]): Macvlan {
+  return Macvlan.create({
+    name: "t0",
+    netns: { ref: bed.netns },
+    parent: "v0",
+    mode: "source",
+    macs,
+  });
+}
+
+/** The list as `ip` shows it. */
+function listed(bed: Testbed): string[] {
+  const { macaddr_data = [] } = shown(bed.netns).data as { macaddr_data?: string[] };
+  return macaddr_data.sort();
+}
+
+const STEPS: [name: string, step: (link: Macvlan) => unknown, words: string, left: string[]][] = [
+  ["add()", (link) => link.macs.add(C), `macaddr add ${C}`, [A, B, C]],
+  ["add() of one that is there", (link) => link.macs.add("02-00-00-00-00-0A"), `macaddr add ${A}`, [
+    A,
+    B,
+  ]],
+  ["delete()", (link) => link.macs.delete(A), `macaddr del ${A}`, [B]],
+  ["delete() of one that is not there", (link) => link.macs.delete(C), `macaddr del ${C}`, [A, B]],
+  ["set()", (link) => link.macs.set([C, B]), `macaddr set ${C} ${B}`, [B, C]],
+  ["set() to none", (link) => link.macs.set([]), "macaddr flush", []],
+  ["flush()", (link) => link.macs.flush(), "macaddr flush", []],
+];
+
+for (const [name, step, words, left] of STEPS) {
+  kernelTest("macvlan", `Macvlan.macs.${name} does what ip does`, () => {
+    using ours = new Testbed();
+    const link = make(ours, [A, B]);
+    const command = commandOf(() => step(link));
+    assertEquals(listed(ours), left);
+    assertEquals(link.macs.list(), left);
+    assertEquals(link.options().mode, "source");
+    for (const line of [`ip link set dev t0 type macvlan ${words}`, command]) {
+      link.macs.set([A, B]);
+      run(ours.netns, line);
+      assertEquals(listed(ours), left, line);
+    }
+  });
+}
+
+kernelTest("macvlan", "Macvlan.macs.delete() tells whether it was there", () => {
+  using bed = new Testbed();
+  const { macs } = make(bed, [A]);
+  assertEquals([macs.delete(A.toUpperCase()), macs.delete(A), macs.list()], [true, false, []]);
+});
+
+kernelTest("macvlan", "Macvlan.macs refuses what is no sender, and changes nothing then", () => {
+  using bed = new Testbed();
+  const { macs } = make(bed, [A]);
+  const refusals: [() => unknown, string, string][] = [
+    [() => macs.add("01:00:5e:00:00:01"), "RangeError", "mac must be a unicast address"],
+    [() => macs.delete("00:00:00:00:00:00"), "RangeError", "mac must be a unicast address"],
+    [() => macs.add("abc"), "TypeError", 'mac: "abc" is not an Ethernet address'],
+    [() => macs.set([B, "abc"]), "TypeError", 'macs[1]: "abc" is not an Ethernet address'],
+    [() => macs.set([B, "ff:ff:ff:ff:ff:ff"]), "RangeError", "macs[1] must be a unicast address"],
+  ];
+  for (const [step, name, message] of refusals) {
+    const error = caught(step);
+    assertEquals([error.name, error.message.slice(0, message.length)], [name, message]);
+    assertEquals(macs.list(), [A]);
+  }
+});
+
+kernelTest("macvlan", "Macvlan.macs is refused in other modes", () => {
+  using bed = new Testbed();
+  const link = make(bed, []);
+  link.set({ mode: "bridge" });
+  for (
+    const step of [
+      () => link.macs.add(A),
+      () => link.macs.delete(A),
+      () => link.macs.set([A]),
+      () => link.macs.flush(),
+    ]
+  ) {
+    const error = caught(step);
+    assert(error instanceof NetlinkError && error.code === "EINVAL", `${error}`);
+  }
+  assertEquals([link.macs.list(), link.options().mode], [[], "bridge"]);
+});
+
+kernelTest("macvlan", "A list of thousands of senders comes back whole", () => {
+  using bed = new Testbed();
+  const all = Array.from(
+    { length: 4000 },
+    (_, i) => `02:00:00:00:${hex(i >> 8)}:${hex(i & 0xff)}`,
+  );
+  const link = make(bed, all);
+  assertEquals(link.macs.list(), all);
+  assertEquals(ip(bed.netns, "-d -j link show dev t0").length, 1);
+});
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}

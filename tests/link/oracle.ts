@@ -1,0 +1,202 @@
+// A link made by netloom, by iproute2, and by the command line in netloom's trace: all the same link.
+import { assert, assertEquals, assertObjectMatch, assertStringIncludes } from "@std/assert";
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { NetNs, supports, trace, UnsupportedError } from "../../mod.ts";
+import { includeDirs, readConstants } from "../headers/headers.ts";
+import { ip, type Json, run } from "../helpers.ts";
+import { test } from "../leaks.ts";
+import { Testbed, V0 } from "../rtnetlink/testbed.ts";
+
+/** A class of links that sit on a parent. */
+export interface Kind {
+  /** The kernel's name. */
+  readonly kind: string;
+  create(options: never): object;
+  get(name: string, options: never): object;
+}
+
+interface Handle {
+  options(): object;
+  set(settings: object): object;
+  delete(): void;
+}
+
+/** Options, and how iproute2 sets and shows them. */
+export interface Case {
+  readonly name: string;
+  /** The kind's own options. */
+  readonly options: object;
+  /** iproute2's words after `type KIND`; absent where it has none. */
+  readonly words?: string;
+  /** What `ip -d -j link` has in `info_data` then, at least. */
+  readonly shown: Json;
+  /** What `options()` has then, at least. Default: `options`. */
+  readonly read?: object;
+  /** The options before, where they are a change of a living link. */
+  readonly before?: object;
+  /** Further setup of the namespace. */
+  readonly setup?: string[];
+}
+
+/** A test that needs the kernel to have a link kind. */
+export function kernelTest(kind: string, name: string, fn: () => void | Promise<void>): void {
+  const ignore = !supports(kind);
+  test(ignore ? `${name} (ignored: this kernel has no ${kind})` : name, { ignore }, fn);
+}
+
+/** A class, with options as data. */
+function untyped(kind: Kind) {
+  return {
+    create: (netns: NetNsRef, options: object) =>
+      kind.create({ name: "t0", netns: { ref: netns }, parent: V0, ...options } as never) as Handle,
+    get: (netns: NetNsRef) => kind.get("t0", { netns: { ref: netns } } as never) as Handle,
+  };
+}
+
+/** What `ip` shows of the link. */
+export function shown(netns: NetNsRef): Json {
+  const [link] = ip(netns, "-d -j link show dev t0") as [Json];
+  const { info_kind, info_data = {} } = link.linkinfo as Json;
+  return { kind: info_kind, mtu: link.mtu, link: link.link, data: info_data };
+}
+
+/** The last `ip` line that `fn` is equivalent to. */
+export function commandOf(fn: () => unknown): string {
+  const lines: string[] = [];
+  using _trace = trace(({ command }) => lines.push(command));
+  fn();
+  return lines.findLast((line) => /^ip link (add|set)/.test(line))!;
+}
+
+/** One test for each case, both ways. */
+export function testCases(kind: Kind, cases: readonly Case[]): void {
+  const { create, get } = untyped(kind);
+  for (
+    const { name, options, words, shown: expected, read = options, before, setup = [] } of cases
+  ) {
+    const what = before ? "changed" : "made";
+    kernelTest(kind.kind, `A ${kind.kind} ${what} here or by ip is the same: ${name}`, () => {
+      using bed = new Testbed(...setup);
+      const { netns } = bed;
+      const results: [Json, object][] = [];
+      const look = () => {
+        results.push([shown(netns), get(netns).options()]);
+        get(netns).delete();
+      };
+      const command = commandOf(() => {
+        create(netns, before ?? options);
+        if (before) get(netns).set(options);
+      });
+      look();
+      if (words !== undefined) {
+        const line = before ? "set dev t0" : "add link v0 name t0";
+        for (const it of [`ip link ${line} type ${kind.kind} ${words}`, command]) {
+          if (before) create(netns, before);
+          // The link has another index each time.
+          run(netns, it.replace(/\bdev if\d+/, "dev t0"));
+          look();
+        }
+      }
+      const [ours, ...others] = results;
+      assertObjectMatch(ours![0].data as Json, expected);
+      assertObjectMatch(ours![1] as Json, read as Json);
+      for (const other of others) assertEquals(other, ours);
+    });
+  }
+}
+
+/** Options that must be refused: what they are, the error's class, and what it says. */
+export type Refusal = readonly [
+  options: object,
+  error: "RangeError" | "TypeError" | "NetlinkError",
+  message: string,
+];
+
+/** Each is refused by name, when a link is made and, with `before`, when one is changed; nothing stays. */
+export function testRefusals(kind: Kind, refusals: readonly Refusal[], before?: object): void {
+  const { create, get } = untyped(kind);
+  const what = before ? "set() changes nothing of" : "create() makes nothing of";
+  kernelTest(kind.kind, `${kind.kind}: ${what} options it refuses, and names them`, () => {
+    using bed = new Testbed();
+    const { netns } = bed;
+    if (before) create(netns, before);
+    const all = () => ip(netns, "-d -j link");
+    const state = all();
+    for (const [options, error, message] of refusals) {
+      const thrown = caught(() => before ? get(netns).set(options) : create(netns, options));
+      assertEquals(thrown.name, error, `${Deno.inspect(options)}: ${thrown}`);
+      assertStringIncludes(thrown.message, message);
+      assertEquals(all(), state, `${Deno.inspect(options)} left something`);
+    }
+  });
+}
+
+/** Runs what must throw. */
+export function caught(fn: () => unknown): Error {
+  try {
+    fn();
+  } catch (error) {
+    assert(error instanceof Error);
+    return error;
+  }
+  throw new Error("Nothing was thrown");
+}
+
+/** Where the kernel lacks the kind, an error says what brings it. */
+export function testLacking(
+  kind: Kind,
+  config: string,
+  module: string,
+  options: object = {},
+): void {
+  const ignore = supports(kind.kind);
+  const name = `Without ${kind.kind} in the kernel, an UnsupportedError names ${config}`;
+  test(ignore ? `${name} (ignored: this kernel has it)` : name, { ignore }, () => {
+    using netns = NetNs.create();
+    using bed = new Testbed();
+    const error = caught(() => untyped(kind).create(bed.netns, options));
+    assert(error instanceof UnsupportedError);
+    assertEquals([error.kind, error.config, error.module], [kind.kind, config, module]);
+    assertEquals(error.code, "EOPNOTSUPP");
+    assertEquals(
+      error.message,
+      `create ${kind.kind} "t0" in test netns: Operation not supported (EOPNOTSUPP): ` +
+        `Unknown device type; the running kernel lacks this kind of link: ${config}, ` +
+        `module ${module}, brings it`,
+    );
+    assertEquals(netns.links.list().map((link) => link.name), ["lo"]);
+    assertEquals(ip(bed.netns, "-j link").length, 3);
+  });
+}
+
+/** Holds a table against the headers of both architectures. `newer` are names that those may lack. */
+export function testHeaders(
+  prefix: string,
+  table: Readonly<Record<string, number>>,
+  newer: readonly string[] = [],
+): void {
+  Deno.test(`${prefix}* has the numbers of the kernel's headers`, () => {
+    for (const { arch, dir } of includeDirs()) {
+      const headers = readConstants(dir, [
+        "linux/if_link.h",
+        "linux/if_vlan.h",
+        "linux/if_ether.h",
+      ]);
+      for (const [name, value] of Object.entries(table)) {
+        const known = headers.get(prefix + name);
+        if (known === undefined && newer.includes(name)) continue;
+        assertEquals(value, known, `${prefix}${name} on ${arch}`);
+      }
+    }
+  });
+}
+
+/** A table's names as the headers write them: `reorderHdr` is `REORDER_HDR`. */
+export function headerNames(table: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, value]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
+      value,
+    ]),
+  );
+}
