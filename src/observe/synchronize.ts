@@ -10,8 +10,11 @@ import { State, type Watched } from "./state.ts";
 
 /** How often the tables are read in the hope that nothing happens meanwhile. */
 const ATTEMPTS = 4;
-/** More messages than the queue can have held while the tables were read. */
-const MOST_MESSAGES = 1 << 16;
+/**
+ * How long messages are taken in at a stretch, in milliseconds. Where they come as fast as they are read
+ * the rest stays in the queue, and is reported although the tables may have it.
+ */
+const STRETCH = 50;
 
 /** A state, and whether messages are missing in it. */
 export interface Synchronized {
@@ -35,26 +38,26 @@ export function synchronize(
   connection: Connection,
   subscription: Subscription,
 ): Synchronized {
-  readAll(subscription, () => {});
+  // To its end: until then the kernel throws away what comes after an overrun, and does not say so.
+  subscription.drain(() => {});
   for (let attempt = 1;; attempt++) {
     settle(connection);
     const state = new State(watched, connection);
-    const { messages, lost } = readAll(subscription, (header, source) => {
-      state.apply(header, source);
-      state.events.length = 0;
-    });
+    const { messages, lost } = applyAll(subscription, state);
     if (messages === 0 && !lost || attempt === ATTEMPTS) return { state, lost };
+    if (lost) subscription.drain(() => {});
   }
 }
 
-function readAll(
-  subscription: Subscription,
-  visit: Parameters<Subscription["receive"]>[0],
-): { messages: number; lost: boolean } {
+function applyAll(subscription: Subscription, state: State): { messages: number; lost: boolean } {
+  const until = performance.now() + STRETCH;
   let lost = false;
   for (let messages = 0;; messages++) {
-    const outcome = subscription.receive(visit);
+    const outcome = subscription.receive((header, source) => {
+      state.apply(header, source);
+      state.events.length = 0;
+    });
     if (outcome === "overrun") lost = true;
-    if (outcome === "empty" || messages === MOST_MESSAGES) return { messages, lost };
+    if (outcome === "empty" || lost || performance.now() > until) return { messages, lost };
   }
 }
