@@ -142,7 +142,10 @@ export class State {
     if (family !== AF.UNSPEC) return;
     if (type === RTM.NEWLINK) {
       this.#routes?.linkChanged(index, source.view.getUint32(start + 8, true));
-      if (this.#links) this.#report("link", this.#links.put(readLink(source, start, end)));
+      if (!this.#links) return;
+      const link = readLink(source, start, end);
+      // Wireless drivers send messages of their own, with a name and little else.
+      if (link.mtu !== undefined) this.#report("link", this.#links.put(link));
       return;
     }
     // The kernel tells of most of these itself, and before it tells of the link.
