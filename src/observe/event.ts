@@ -11,6 +11,7 @@ import type { RouteInfo } from "../rtnetlink/route.ts";
 
 /** The first event: the tables as they were at one moment. A table that is not watched is empty. */
 export interface SnapshotEvent {
+  /** The kind of event. */
   readonly type: "snapshot";
   /** The links, counters included. */
   readonly links: readonly LinkInfo[];
@@ -29,6 +30,7 @@ export interface SnapshotEvent {
  * known to what is: what came and went in between is not among them.
  */
 export interface OverrunEvent {
+  /** The kind of event. */
   readonly type: "overrun";
 }
 
@@ -42,7 +44,9 @@ export interface LinkMove {
 
 /** A link came or went. */
 export interface LinkAddRemoveEvent {
+  /** The table: links. */
   readonly type: "link";
+  /** Whether it came or went. */
   readonly action: "add" | "remove";
   /** The link; one that went as it was known last. */
   readonly link: LinkInfo;
@@ -52,7 +56,9 @@ export interface LinkAddRemoveEvent {
 
 /** A link changed, or its options, or its options and state as a member of another link. */
 export interface LinkChangeEvent {
+  /** The table: links. */
   readonly type: "link";
+  /** It was there and is. */
   readonly action: "change";
   /** The link now. */
   readonly link: LinkInfo;
@@ -67,7 +73,9 @@ export type LinkEvent = LinkAddRemoveEvent | LinkChangeEvent;
 
 /** A link got or lost an IP address. */
 export interface AddressAddRemoveEvent {
+  /** The table: addresses. */
   readonly type: "address";
+  /** Whether it came or went. */
   readonly action: "add" | "remove";
   /** The address; one that went as it was known last. */
   readonly address: AddressInfo;
@@ -75,7 +83,9 @@ export interface AddressAddRemoveEvent {
 
 /** An IP address changed: its flags, its lifetime was renewed. */
 export interface AddressChangeEvent {
+  /** The table: addresses. */
   readonly type: "address";
+  /** It was there and is. */
   readonly action: "change";
   /** The address now. */
   readonly address: AddressInfo;
@@ -90,7 +100,9 @@ export type AddressEvent = AddressAddRemoveEvent | AddressChangeEvent;
 
 /** A route came or went. */
 export interface RouteAddRemoveEvent {
+  /** The table: routes. */
   readonly type: "route";
+  /** Whether it came or went. */
   readonly action: "add" | "remove";
   /** The route; one that went as it was known last. */
   readonly route: RouteInfo;
@@ -98,7 +110,9 @@ export interface RouteAddRemoveEvent {
 
 /** A route was replaced by another to the same destination, or got or lost a nexthop. */
 export interface RouteChangeEvent {
+  /** The table: routes. */
   readonly type: "route";
+  /** It was there and is. */
   readonly action: "change";
   /** The route now. */
   readonly route: RouteInfo;
@@ -113,7 +127,9 @@ export type RouteEvent = RouteAddRemoveEvent | RouteChangeEvent;
 
 /** A neighbor came or went. */
 export interface NeighborAddRemoveEvent {
+  /** The table: neighbors. */
   readonly type: "neighbor";
+  /** Whether it came or went. */
   readonly action: "add" | "remove";
   /** The neighbor; one that went as it was known last. */
   readonly neighbor: NeighborInfo;
@@ -121,7 +137,9 @@ export interface NeighborAddRemoveEvent {
 
 /** A neighbor changed its address or its state. */
 export interface NeighborChangeEvent {
+  /** The table: neighbors. */
   readonly type: "neighbor";
+  /** It was there and is. */
   readonly action: "change";
   /** The neighbor now. */
   readonly neighbor: NeighborInfo;
@@ -136,7 +154,9 @@ export type NeighborEvent = NeighborAddRemoveEvent | NeighborChangeEvent;
 
 /** A forwarding entry came or went. */
 export interface FdbAddRemoveEvent {
+  /** The table: forwarding entries. */
   readonly type: "fdb";
+  /** Whether it came or went. */
   readonly action: "add" | "remove";
   /** The entry; one that went as it was known last. */
   readonly fdb: FdbInfo;
@@ -144,7 +164,9 @@ export interface FdbAddRemoveEvent {
 
 /** A forwarding entry changed: its address is behind another port now. */
 export interface FdbChangeEvent {
+  /** The table: forwarding entries. */
   readonly type: "fdb";
+  /** It was there and is. */
   readonly action: "change";
   /** The entry now. */
   readonly fdb: FdbInfo;

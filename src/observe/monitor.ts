@@ -37,10 +37,11 @@ export interface Monitor
  *
  * The kernel queues what is not asked for. When its queue is full there is an `overrun` event, the tables
  * are read again, and the difference follows as ordinary events: applied to the snapshot, events always
- * lead to the tables as they are. Not all that moves is told by the kernel, and then it is seen with the
- * next event of the same thing: a neighbor's steps from `stale` over `delay` to `probe`, a link's queueing
- * discipline, an IPv6 address not yet found to be unused, forwarding entries for the multicast groups a
- * link listens to.
+ * lead to the tables as they are. What the kernel does in silence with routes, when a link goes down or an
+ * address or a nexthop object is removed, is reported too. Some things it does not tell until the same
+ * thing changes otherwise: an alias, a group and the like of a link that is down, a queueing discipline;
+ * a neighbor's steps between `stale`, `delay` and `probe`; an IPv6 address that is being checked for
+ * duplicates; neighbors and forwarding entries of the multicast groups a link listens to.
  *
  * An open monitor keeps its namespace alive, unless `netns` is a handle: then it ends with the handle.
  * A process can exit while nobody waits for an event.
