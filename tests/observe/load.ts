@@ -26,22 +26,22 @@ export function changeLink(ref: NetNsRef, index: number, count: number): void {
 export function startChurn(ref: NetNsRef, rounds: number): Deno.ChildProcess {
   const lines = ["link add br0 up type bridge"];
   for (let i = 0; i < rounds; i++) {
-    const n = i % 7;
-    if (i >= 7) lines.push(`link delete c${n}`);
+    const n = i % 7; // names are never used again: ip remembers which index they had
+    if (i >= 7) lines.push(`link delete c${i - 7}`);
     lines.push(
-      `link add c${n} type veth peer name d${n}`,
-      `link set c${n} up`,
-      `link set d${n} up master br0`,
-      `address add 10.${n}.0.1/24 dev c${n}`,
-      `address add 10.${n}.1.1/24 dev c${n}`,
+      `link add c${i} type veth peer name d${i}`,
+      `link set c${i} up`,
+      `link set d${i} up master br0`,
+      `address add 10.${n}.0.1/24 dev c${i}`,
+      `address add 10.${n}.1.1/24 dev c${i}`,
       `route add 10.${100 + n}.0.0/16 via 10.${n}.0.2`,
       `route add 10.${110 + n}.0.0/16 via 10.${n}.0.2 src 10.${n}.1.1`,
-      `neigh add 10.${n}.0.2 lladdr 02:00:00:00:00:02 dev c${n}`,
+      `neigh add 10.${n}.0.2 lladdr 02:00:00:00:00:02 dev c${i}`,
       `route replace 10.${100 + n}.0.0/16 via 10.${n}.0.3`,
-      `link set c${n} mtu ${1300 + i % 100}`,
-      `address delete 10.${n}.1.1/24 dev c${n}`,
+      `link set c${i} mtu ${1300 + i % 100}`,
+      `address delete 10.${n}.1.1/24 dev c${i}`,
     );
-    if (i % 3 === 0) lines.push(`link set c${n} down`);
+    if (i % 3 === 0) lines.push(`link set c${i} down`);
   }
   const child = within(
     ref,
