@@ -48,7 +48,7 @@ export class NetNsCommand {
           PRELUDE,
           "netns",
           ref.netnsName ?? "",
-          command instanceof URL ? command.pathname : command,
+          command instanceof URL ? decodeURIComponent(command.pathname) : command,
           ...args,
         ],
       })
