@@ -273,6 +273,9 @@ export class NetNs implements Disposable, AsyncDisposable {
   /**
    * Starts a worker that is born in the namespace with all its threads: everything in it lands there,
    * `node:net` and asynchronous file operations included. Takes `--allow-read` for a local module.
+   *
+   * Deno closes nothing that FFI has opened when a worker ends: when its module calls netloom, the
+   * namespace lives until the process ends.
    */
   worker(specifier: string | URL, options: Omit<WorkerOptions, "type"> = {}): Worker {
     return within(this.ref, () => new Worker(specifier, { ...options, type: "module" }));
