@@ -4,7 +4,7 @@
  * @module
  */
 import { type Field, show, text } from "../netlink/attribute.ts";
-import type { Writer } from "../netlink/bytes.ts";
+import { byteLength, type Writer } from "../netlink/bytes.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 
 /** A hardware address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
@@ -73,7 +73,7 @@ export function checkLinkName(name: string, path = "name"): string {
       }`,
     );
   }
-  const bytes = new TextEncoder().encode(name).length;
+  const bytes = byteLength(name);
   if (bytes > 15) {
     throw new RangeError(
       `${path} must have at most 15 bytes: ${show(name)} has ${bytes}`,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Source, Writer } from "../netlink/bytes.ts";
+import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import type { Schema } from "../netlink/schema.ts";
@@ -196,7 +196,7 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
   const message: LinkMessage = typeof selector === "number"
     ? { index: selector }
     // The kernel finds alternative names by either attribute; only the second takes long ones.
-    : new TextEncoder().encode(selector).length <= 15
+    : byteLength(selector) <= 15
     ? { name: checkLinkName(selector) }
     : { altNames: [selector] };
   return {

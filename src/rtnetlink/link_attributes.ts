@@ -18,7 +18,7 @@ import {
   uint,
   writeAttribute,
 } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { type Fields, type Schema, schema } from "../netlink/schema.ts";
 import { linkName, mac } from "./fields.ts";
 import { linkKind } from "./kinds.ts";
 import { type LinkStats, stats64 } from "./link_stats.ts";
@@ -281,14 +281,20 @@ const noSchema: Schema<object> = schema<object>("attribute ", {}, {});
 
 /** The set inside IFLA_LINKINFO, for a kind and its master's kind. */
 export function linkInfoSchema(kind?: string, memberKind?: string): Schema<LinkInfoNest> {
-  const known = linkKind(kind)?.data;
-  const member = linkKind(memberKind)?.member;
-  return schema<LinkInfoNest>("IFLA_INFO_", IFLA_INFO, {
-    kind: text(IFLA_INFO.KIND),
-    data: dataField(IFLA_INFO.DATA, known),
-    memberKind: text(IFLA_INFO.SLAVE_KIND),
-    memberData: dataField(IFLA_INFO.SLAVE_DATA, member),
-  }, [IFLA_INFO.XSTATS]);
+  const fields = linkInfoFields(kind, memberKind);
+  return schema<LinkInfoNest>("IFLA_INFO_", IFLA_INFO, fields, [IFLA_INFO.XSTATS]);
+}
+
+const kindField = text(IFLA_INFO.KIND);
+const memberKindField = text(IFLA_INFO.SLAVE_KIND);
+
+function linkInfoFields(kind?: string, memberKind?: string): Fields<LinkInfoNest> {
+  return {
+    kind: kindField,
+    data: dataField(IFLA_INFO.DATA, linkKind(kind)?.data),
+    memberKind: memberKindField,
+    memberData: dataField(IFLA_INFO.SLAVE_DATA, linkKind(memberKind)?.member),
+  };
 }
 
 function dataField(type: number, known: Schema<object> | undefined): Field<object> {
@@ -314,7 +320,7 @@ const linkInfo: Field<LinkInfoNest> = {
   nested: true,
   write: (w, value) => {
     const { kind, data, memberKind, memberData } = value;
-    const fields = linkInfoSchema(kind, memberKind).fields;
+    const fields = linkInfoFields(kind, memberKind);
     // Option errors name the option alone: the nest is the kernel's business.
     if (kind !== undefined) writeAttribute(w, fields.kind, kind, "kind");
     if (data !== undefined) writeAttribute(w, fields.data, data, "");
