@@ -48,7 +48,9 @@ registerKind({
   tolerates: (option, asked, read: BridgeStatus & BridgePortInfo) =>
     // A bridge that is not the root of the spanning tree reports the root's times.
     ["forwardDelay", "helloTime", "maxAge"].includes(option) && read.rootId !== read.bridgeId ||
-    option === "backupPort" && asked === 0 && read.backupPort === undefined,
+    // Not reported where there is none.
+    (option === "backupPort" || option === "backupNhid") && asked === 0 &&
+      read[option] === undefined,
   commandNames: BRIDGE_COMMAND_NAMES,
   memberCommandNames: BRIDGE_PORT_COMMAND_NAMES,
 });
