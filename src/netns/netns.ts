@@ -25,6 +25,7 @@ import { nsidOf } from "../scope/nsid.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
+import { fetchWithin, requireIp } from "./fetch.ts";
 import { ping, type PingOptions, type PingResult } from "./ping.ts";
 import { sysctl } from "./sysctl.ts";
 import {
@@ -65,7 +66,6 @@ export class NetNs implements Disposable, AsyncDisposable {
   /** What lower layers work with. */
   readonly ref: NetNsRef;
   #owned: boolean;
-  #client: Deno.HttpClient | undefined;
 
   private constructor(ref: NetNsRef, owned: boolean) {
     this.ref = ref;
@@ -287,9 +287,9 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /** `Deno.connect` in the namespace; `hostname` is an IP address. Takes `--allow-net`. */
-  connect(options: Deno.ConnectOptions): Promise<Deno.TcpConn> {
+  async connect(options: Deno.ConnectOptions): Promise<Deno.TcpConn> {
     requireIp(options.hostname ?? "127.0.0.1");
-    return within(this.ref, () => Deno.connect({ ...options, transport: "tcp" }));
+    return await within(this.ref, () => Deno.connect({ ...options, transport: "tcp" }));
   }
 
   /** `Deno.serve` in the namespace. Takes `--allow-net`. */
@@ -301,16 +301,11 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /**
-   * `fetch` from the namespace; the URL's host is an IP address. Takes `--allow-net`. Connections are
-   * kept for reuse within the namespace until the handle closes.
+   * `fetch` from the namespace; the host in the URL, and in those it redirects to, is an IP address.
+   * Every request has a connection of its own. Takes `--allow-net`.
    */
   fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-    const url = new URL(input instanceof Request ? input.url : input);
-    requireIp(url.hostname.replace(/^\[|\]$/g, ""));
-    return within(this.ref, () => {
-      const client = this.#client ??= this.#newClient();
-      return fetch(input, { ...init, client } as RequestInit);
-    });
+    return fetchWithin(this.ref, input, init);
   }
 
   /**
@@ -335,8 +330,6 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /** Removes the namespace if the handle owns it, and closes the handle. A second call does nothing. */
   [Symbol.dispose](): void {
-    this.#client?.close();
-    this.#client = undefined;
     if (this.ref.fd.closed) return;
     if (this.#owned && this.name !== undefined) removeName(this.name, this.inode);
     this.ref.close();
@@ -350,15 +343,6 @@ export class NetNs implements Disposable, AsyncDisposable {
     await watch.wait();
   }
 
-  #newClient(): Deno.HttpClient {
-    const client = Deno.createHttpClient({});
-    this.ref.onClose(() => {
-      this.#client?.close();
-      this.#client = undefined;
-    });
-    return client;
-  }
-
   /** Prints the handle as `netns "blue"`. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.ref.description || `netns ${this.inode}`;
@@ -369,10 +353,4 @@ export class NetNs implements Disposable, AsyncDisposable {
 function duplicate(ref: NetNsRef): NetNsRef {
   const description = ref === homeNetNs() ? "" : ref.description;
   return openNetNs(`/proc/self/fd/${ref.fd.value}`, description, ref.netnsName);
-}
-
-/** Names are resolved by threads that are not in the namespace. */
-function requireIp(host: string): void {
-  if (/^[\d.]+$/.test(host) || host.includes(":")) return;
-  throw new TypeError(`${show(host)} is not an IP address: names are not resolved inside a netns`);
 }
