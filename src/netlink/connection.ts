@@ -76,6 +76,7 @@ export class Connection implements Disposable {
     const writer = this.#writer;
     writer.length = 0;
     // All is encoded before anything is sent: bad input throws with nothing done.
+    if (this.#sequence + requests.length > 0xffffffff) this.#sequence = 0;
     const base = this.#sequence + 1;
     const starts = requests.map((request) =>
       writeMessage(writer, request, flagsOf(request), ++this.#sequence)
