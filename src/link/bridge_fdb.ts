@@ -123,7 +123,8 @@ export class BridgePortFdb {
   /**
    * Adds an entry.
    *
-   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port of the bridge.
+   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port of the bridge; EPERM
+   * for a `dynamic` one while the port neither learns nor forwards.
    * @throws {TypeError} For a malformed address.
    */
   add(entry: BridgePortFdbEntry): void {
@@ -220,7 +221,8 @@ export class BridgeFdb {
   /**
    * Adds an entry.
    *
-   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port.
+   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port; EPERM for a `dynamic`
+   * one while the port neither learns nor forwards.
    * @throws {TypeError} For a malformed address, and for a link that is not a port of this bridge.
    */
   add(entry: BridgeFdbEntry): void {
