@@ -3,7 +3,17 @@ import { bridge, ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import type { MonitorEvent } from "../../src/observe/event.ts";
 import { monitor } from "../../src/observe/monitor.ts";
-import { collect, inNetNs, line, Replica, snapshotOf, viewOf, viewOfSnapshot } from "./lab.ts";
+import {
+  atRest,
+  collect,
+  inNetNs,
+  inUse,
+  line,
+  Replica,
+  snapshotOf,
+  viewOf,
+  viewOfSnapshot,
+} from "./lab.ts";
 
 const ALL = { links: true, addresses: true, routes: true, neighbors: true, fdb: true };
 
@@ -23,11 +33,10 @@ test("monitor() starts with the tables as iproute2 shows them", () =>
     ip(ref, "-6 route add fd09::/64 nexthop via fd00::2 nexthop via fd00::3");
     ip(ref, "neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev v0");
     bridge(ref, "fdb add 02:00:00:00:00:99 dev v1 master static");
+    await inUse(ref, "fd00::1");
+    await atRest(ref);
     await using events = monitor({ netns: { ref }, ...ALL });
-    await collect(events, ref);
-    // What comes up by itself has come up: only now it stands still.
-    await using later = monitor({ netns: { ref }, ...ALL });
-    const snapshot = await snapshotOf(later);
+    const snapshot = await snapshotOf(events);
     assertEquals(viewOfSnapshot(snapshot), viewOf(ref));
     assert(snapshot.links.every((link) => link.stats));
     assertEquals(snapshot.links.length, 4);
@@ -165,6 +174,7 @@ test("monitor() reports each change of an address once", () =>
     ];
     for (const [command, lines] of steps) {
       ip(ref, command);
+      if (command.startsWith("address add fd00::1")) await inUse(ref, "fd00::1");
       assertEquals((await collect(events, ref)).map(line), lines, command);
     }
   }, { ipv6: true }));

@@ -170,6 +170,13 @@ export async function atRest(ref: NetNsRef): Promise<View> {
   }
 }
 
+/** Waits until an IPv6 address is in use: even without a check for duplicates that takes a moment. */
+export async function inUse(ref: NetNsRef, address: string): Promise<void> {
+  while (!ip(ref, "-6 -j route show table local").some(({ dst }) => dst === address)) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
 /** A snapshot, and what events make of it. */
 export class Replica {
   readonly #things = new Map<unknown, MonitorEvent["type"]>();

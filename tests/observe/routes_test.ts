@@ -3,7 +3,16 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { type Monitor, monitor } from "../../src/observe/monitor.ts";
-import { collect, inNetNs, line, Replica, snapshotOf, viewOf, viewOfSnapshot } from "./lab.ts";
+import {
+  collect,
+  inNetNs,
+  inUse,
+  line,
+  Replica,
+  snapshotOf,
+  viewOf,
+  viewOfSnapshot,
+} from "./lab.ts";
 
 /** Runs commands and compares, after each, the lines about routes and then the tables with iproute2's. */
 async function follow(
@@ -106,6 +115,7 @@ test("monitor() reports what becomes of the nexthops of an IPv6 route", () =>
     addLinks(ref);
     ip(ref, "address add fd00::1/64 dev v0 nodad");
     ip(ref, "address add fd01::1/64 dev w0 nodad");
+    for (const address of ["fd00::1", "fd01::1"]) await inUse(ref, address);
     await using events = monitor({ netns: { ref }, routes: true, links: true });
     await follow(ref, events, [
       ["-6 route add fd09::/64 via fd00::2", ["route add fd09::/64"]],
