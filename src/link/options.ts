@@ -6,6 +6,7 @@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { checkOptions } from "../netlink/options.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
 import { type AddressMessage, IFA_F } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
@@ -158,12 +159,6 @@ const KNOWN: ReadonlySet<string> = new Set([
   "numRxQueues",
 ]);
 
-function checkKnown(options: object, known: ReadonlySet<string>): void {
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined && !known.has(key)) throw new TypeError(`Unknown option ${show(key)}`);
-  }
-}
-
 /** Splits a creation's options into those of every link and the kind's own. */
 export function splitOptions<T extends object>(
   options: LinkOptions & T,
@@ -178,7 +173,7 @@ export function splitOptions<T extends object>(
 
 /** What a living link's settings become in a message to its namespace. */
 export function settingsMessage(settings: LinkSettings, ref: NetNsRef): LinkMessage {
-  checkKnown(settings, SETTINGS);
+  checkOptions(settings, SETTINGS);
   return messageOf(settings, ref);
 }
 
@@ -221,7 +216,7 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
       }: in a scope links are in the scope's group`,
     );
   }
-  checkKnown(options, KNOWN);
+  checkOptions(options, KNOWN);
   const { alias, afSpec, linkInfo, flags = 0, change = 0, ...first } = messageOf(options, ref);
   first.name = options.name;
   if (scope) first.group = scope.group;

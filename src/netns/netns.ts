@@ -16,6 +16,7 @@ import { show } from "../netlink/attribute.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { NETNS_DIRECTORY, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { monitor, type MonitorEvent, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
@@ -46,6 +47,8 @@ export interface NetNsCreateOptions {
   /** Brings the loopback link up. Default: true. */
   readonly loopback?: boolean;
 }
+
+const CREATE_OPTIONS: ReadonlySet<string> = new Set(["scope", "loopback"]);
 
 /** A result that settles later: what must not leave a synchronous bracket. */
 export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
@@ -92,6 +95,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * ```
    */
   static create(name?: string, options: NetNsCreateOptions = {}): NetNs {
+    checkOptions(options, CREATE_OPTIONS);
     const { scope, loopback = true } = options;
     if (name !== undefined) {
       reserveName(name, () => scope?.expectNetNs(name));
