@@ -203,10 +203,9 @@ export function own(
     ref,
     index: info.index,
     what: `${kind} ${show(options.name)}`,
-    detects: !options.nodad &&
-      (options.addresses ?? []).some((address) =>
-        (typeof address === "string" ? address : address.address).includes(":")
-      ),
+    ipv6: (options.addresses ?? []).some((address) =>
+      (typeof address === "string" ? address : address.address).includes(":")
+    ),
   });
 }
 

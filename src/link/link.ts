@@ -256,7 +256,7 @@ export class Link implements LinkHandle, Disposable {
         this.change({ netnsFd: to.ref.fd.value });
         scope?.dropLink(this.ref, this.#index);
         this.#index = connectionTo(to.ref).request(getLink(this.#name, { stats: false })).index;
-        scope?.addLink({ ref: to.ref, index: this.#index, what: this.#what, detects: false });
+        scope?.addLink({ ref: to.ref, index: this.#index, what: this.#what, ipv6: false });
         if (to.owned) scope?.use(to.ref);
       }
     } catch (error) {

@@ -8,6 +8,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { dumpAddresses, IFA_F } from "../rtnetlink/address.ts";
 import { AF, IFF } from "../rtnetlink/constants.ts";
 import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
+import { dumpRoutes } from "../rtnetlink/route.ts";
 import { ScopeError } from "./error.ts";
 import type { ScopedLink } from "./scope.ts";
 
@@ -51,6 +52,8 @@ interface Missing {
 
 function look(links: readonly ScopedLink[]): Missing[] {
   const missing: Missing[] = [];
+  /** The IPv6 addresses that a namespace delivers to itself. */
+  const delivered = new Map<NetNsRef, Set<string>>();
   const byNetNs = Map.groupBy(links.filter(({ ref }) => !ref.fd.closed), ({ ref }) => ref);
   for (const [ref, own] of byNetNs) {
     const results = connectionTo(ref).batch(
@@ -61,11 +64,22 @@ function look(links: readonly ScopedLink[]): Missing[] {
       const info = infos[i];
       // Deleted or moved since: nothing to wait for.
       if (!info) return;
-      const why = notReady(info, infos) ?? (link.detects ? tentative(ref, link) : undefined);
+      const carries = info.flags & IFF.UP && info.flags & IFF.LOWER_UP;
+      const why = notReady(info, infos) ??
+        (link.ipv6 && carries ? unusable(link, localAddresses(ref)) : undefined);
       if (why) missing.push({ link, why });
     });
   }
   return missing;
+
+  function localAddresses(ref: NetNsRef): Set<string> {
+    let known = delivered.get(ref);
+    if (!known) {
+      const routes = connectionTo(ref).dump(dumpRoutes({ family: AF.INET6, type: "local" }));
+      delivered.set(ref, known = new Set(routes.map(({ destination }) => destination)));
+    }
+    return known;
+  }
 }
 
 /** Bridge port states that pass: `BR_STATE_DISABLED`, `LISTENING`, `LEARNING`. */
@@ -88,15 +102,16 @@ function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): st
   return ports ? "has no carrier" : undefined;
 }
 
-function tentative(ref: NetNsRef, link: ScopedLink): string | undefined {
-  const addresses = connectionTo(ref).dump(
-    dumpAddresses({ index: link.index, family: AF.INET6 }),
-  );
-  for (const { address, flags } of addresses) {
+function unusable({ ref, index, what }: ScopedLink, local: Set<string>): string | undefined {
+  for (
+    const { address, flags } of connectionTo(ref).dump(dumpAddresses({ index, family: AF.INET6 }))
+  ) {
     if (flags & IFA_F.DADFAILED) {
-      throw new ScopeError(`${link.what} cannot use ${address}: another host has this address`);
+      throw new ScopeError(`${what} cannot use ${address}: another host has this address`);
     }
     if (flags & IFA_F.TENTATIVE) return `is checking that ${address} is unused`;
+    // Also where nothing is checked, the kernel takes an address into service some time later.
+    if (!local.has(address.replace(/\/.*/, "/128"))) return `does not answer for ${address} yet`;
   }
   return undefined;
 }

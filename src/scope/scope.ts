@@ -5,6 +5,7 @@
  */
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { onExit } from "./exit.ts";
 import { clearLeftovers } from "./leftovers.ts";
@@ -40,12 +41,14 @@ export interface ScopedLink {
   readonly index: number;
   /** For messages: `veth "tap1"`. */
   readonly what: string;
-  /** Has IPv6 addresses whose duplicate address detection is to be waited for. */
-  readonly detects: boolean;
+  /** Was given IPv6 addresses, which are usable only some time later. */
+  readonly ipv6: boolean;
 }
 
 /** Bits of a group number that netloom's are recognized by; the rest is random. */
 const GROUP_MARK = 0x4e000000;
+
+const OPTIONS: ReadonlySet<string> = new Set(["name", "replace", "signals", "trace"]);
 
 const open = new Map<number, Scope>();
 
@@ -101,11 +104,13 @@ export class Scope implements AsyncDisposable {
    * Opens a scope.
    *
    * @param options What it does beyond owning.
-   * @throws {TypeError} When `replace` is set without a `name`, or the name is malformed.
+   * @throws {TypeError} When `replace` is set without a `name`, or the name is malformed, or for an
+   * unknown option.
    * @throws {ScopeError} When a living process has a scope of that name open, or a killed one has left
    * things behind and `replace` is not set.
    */
   static open(options: ScopeOptions = {}): Scope {
+    checkOptions(options, OPTIONS);
     const { name, replace } = options;
     if (replace && name === undefined) {
       throw new TypeError("Scope.open({ replace: true }) needs a name: whose leftovers to remove");
@@ -178,8 +183,8 @@ export class Scope implements AsyncDisposable {
 
   /**
    * Waits until what the scope has made carries packets: links that are up have a carrier and are
-   * operational, bridge ports forward, and IPv6 addresses given at creation have passed duplicate
-   * address detection. A link whose other end is down is not waited for.
+   * operational, bridge ports forward, and IPv6 addresses given at creation are in use: they have passed
+   * duplicate address detection. A link whose other end is down is not waited for.
    *
    * @throws {ScopeError} When that takes longer than `timeout` (default 10,000 ms), naming what is missing.
    */
