@@ -9,6 +9,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { show } from "../netlink/attribute.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { formatIp, parseIp } from "../packet/address.ts";
 import { ECHO_HEADER, ICMP, ICMPV6, readEcho, writeEcho } from "../packet/icmp.ts";
 
@@ -60,6 +61,8 @@ export interface PingResult {
   readonly errors: readonly { readonly sequence: number; readonly code: string }[];
 }
 
+const OPTIONS: ReadonlySet<string> = new Set(["count", "interval", "timeout", "size", "signal"]);
+
 const IPPROTO_ICMP = 1;
 const IPPROTO_ICMPV6 = 58;
 /** Answers of the network to a request, rather than failures of the program. */
@@ -70,6 +73,7 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.ECONNREFUSED,
   ERRNO.EACCES,
   ERRNO.EMSGSIZE,
+  ERRNO.EPROTO,
 ]);
 
 /** Others get their turn at least this often, in milliseconds. */
@@ -83,6 +87,7 @@ export async function ping(
   address: string,
   options: PingOptions = {},
 ): Promise<PingResult> {
+  checkOptions(options, OPTIONS);
   const { count = 1, interval = 1000, timeout = 1000, size = 56, signal } = options;
   checkNumber("count", count, 1, 1_000_000_000, true);
   checkNumber("interval", interval, 0, 86_400_000);
@@ -137,6 +142,9 @@ class Session implements Disposable {
       this.#v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
       this.#what,
     );
+    // With it the kernel passes on what routers answer, and what a neighbor does not.
+    if (this.#v6) this.#socket.setOption(C.SOL_IPV6, C.IPV6_RECVERR, 1);
+    else this.#socket.setOption(C.SOL_IP, C.IP_RECVERR, 1);
     try {
       this.#socket.connect(socketAddress(bytes, Number(zone ?? 0)), this.#what);
     } catch (error) {
@@ -148,13 +156,22 @@ class Session implements Disposable {
   /** Sends a request and waits for its reply; none in time is a loss, not an error. */
   async request(sequence: number, timeout: number, signal?: AbortSignal): Promise<void> {
     const type = this.#v6 ? ICMPV6.ECHO : ICMP.ECHO;
+    // What has come late belongs to earlier requests; an error would keep this one from being sent.
+    this.#receive(sequence, 0);
     writeEcho(this.#packet, { type, identifier: this.#identifier, sequence });
     const started = performance.now();
     this.#sent++;
+    try {
+      this.#socket.send(this.#packet, this.#packet.length, this.#what);
+    } catch (error) {
+      this.#errors.push({ sequence, code: unreachable(error).code });
+      // There may be word of it beside the error.
+      this.#socket.receive(this.#buffer, C.MSG_ERRQUEUE, this.#what);
+      return;
+    }
     // Made only when the reply is not there at once.
     let until: AbortSignal | undefined;
     try {
-      this.#socket.send(this.#packet, this.#packet.length, this.#what);
       while (!this.#receive(sequence, started)) {
         if (!until) {
           const late = AbortSignal.timeout(timeout);
@@ -164,30 +181,47 @@ class Session implements Disposable {
       }
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      if (until?.aborted) return;
-      if (!(error instanceof SyscallError) || !UNREACHABLE.has(error.errno)) throw error;
-      this.#errors.push({ sequence, code: error.code });
+      if (!until?.aborted) throw error;
     }
   }
 
-  /** Reads what has come; `true` when the reply was among it. */
+  /** Reads what has come; `true` when it settles the request. */
   #receive(sequence: number, started: number): boolean {
     for (;;) {
-      const length = this.#socket.receive(this.#buffer, 0, this.#what);
+      let length: number;
+      try {
+        length = this.#socket.receive(this.#buffer, 0, this.#what);
+      } catch (error) {
+        if (this.#refused(unreachable(error).code) === sequence) return true;
+        continue;
+      }
       if (length < 0) return false;
       const time = performance.now() - started;
       // A raw IPv4 socket delivers the IP header too.
       const start = this.#v6 ? 0 : (this.#buffer[0]! & 15) * 4;
-      const echo = readEcho(this.#buffer, start, Math.min(length, this.#buffer.length));
       const type = this.#v6 ? ICMPV6.ECHO_REPLY : ICMP.ECHO_REPLY;
-      if (
-        echo?.type === type && echo.identifier === this.#identifier &&
-        echo.sequence === (sequence & 0xffff)
-      ) {
+      if (this.#ours(type, start, length) === (sequence & 0xffff)) {
         this.#replies.push({ sequence, time, ...(this.#v6 ? {} : { ttl: this.#buffer[8]! }) });
         return true;
       }
     }
+  }
+
+  /** Notes what the network answered, and returns the number of the request it answered. */
+  #refused(code: string): number | undefined {
+    // The request comes back with the error, which may be a late one, or another's.
+    const length = this.#socket.receive(this.#buffer, C.MSG_ERRQUEUE, this.#what);
+    const low = this.#ours(this.#v6 ? ICMPV6.ECHO : ICMP.ECHO, 0, length);
+    if (low === undefined) return undefined;
+    const sequence = this.#sent - ((this.#sent - low) & 0xffff);
+    this.#errors.push({ sequence, code });
+    return sequence;
+  }
+
+  /** The low 16 bits of the sequence number of an echo message, when it is one of this session. */
+  #ours(type: number, start: number, length: number): number | undefined {
+    const echo = readEcho(this.#buffer, start, Math.min(length, this.#buffer.length));
+    return echo?.type === type && echo.identifier === this.#identifier ? echo.sequence : undefined;
   }
 
   result(): PingResult {
@@ -225,6 +259,12 @@ function socketAddress(ip: Uint8Array, zone: number): Uint8Array<ArrayBuffer> {
   bytes.set(ip, ip.length === 4 ? 4 : 8);
   if (ip.length === 16) view.setUint32(24, zone, true);
   return bytes;
+}
+
+/** An error that is the network's answer; any other one is thrown. */
+function unreachable(error: unknown): SyscallError {
+  if (error instanceof SyscallError && UNREACHABLE.has(error.errno)) return error;
+  throw error;
 }
 
 function checkNumber(name: string, value: number, min: number, max: number, whole = false): void {
