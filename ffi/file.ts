@@ -28,29 +28,30 @@ export function open(path: string, flags: number, what: string, mode = 0): Fd {
 }
 
 /** Reads from a descriptor at its position; the number of bytes, 0 at the end. */
-export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>): number {
+export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>, what = "read"): number {
   prepare();
   const n = file().read(fd.value, buffer, buffer.length);
-  if (n < 0) throw new SyscallError("read", "read", errno());
+  if (n < 0) throw new SyscallError(what, "read", errno());
   return n;
 }
 
 /** Writes all of `bytes`. */
-export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>): void {
+export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>, what = "write"): void {
   for (let offset = 0; offset < bytes.length;) {
     prepare();
     const n = file().write(fd.value, bytes.subarray(offset), bytes.length - offset);
-    if (n < 0) throw new SyscallError("write", "write", errno());
+    if (n < 0) throw new SyscallError(what, "write", errno());
     offset += n;
   }
 }
 
 /** A whole small file as text. */
 export function readText(path: string): string {
-  using fd = open(path, C.O_RDONLY, `read ${path}`);
+  const what = `read ${path}`;
+  using fd = open(path, C.O_RDONLY, what);
   const buffer = new Uint8Array(65536);
   let text = "";
-  for (let n = read(fd, buffer); n > 0; n = read(fd, buffer)) {
+  for (let n = read(fd, buffer, what); n > 0; n = read(fd, buffer, what)) {
     text += decoder.decode(buffer.subarray(0, n), { stream: true });
   }
   return text + decoder.decode();

@@ -20,11 +20,14 @@ export function sysctl(netns: NetNsRef, name: string, value?: string | number): 
   // Which namespace /proc/sys/net shows is fixed when the file is opened.
   return within(netns, () => {
     if (value !== undefined) {
-      using file = open(path, C.O_WRONLY, `set ${name}`);
-      write(file, new TextEncoder().encode(String(value)));
+      const what = `set ${name} to ${show(value)}`;
+      using file = open(path, C.O_WRONLY, what);
+      // Of an empty text alone nothing would be written.
+      write(file, new TextEncoder().encode(`${value}\n`), what);
     }
-    using file = open(path, C.O_RDONLY, `get ${name}`);
+    const what = `get ${name}`;
+    using file = open(path, C.O_RDONLY, what);
     const buffer = new Uint8Array(4096);
-    return new TextDecoder().decode(buffer.subarray(0, read(file, buffer))).trimEnd();
+    return new TextDecoder().decode(buffer.subarray(0, read(file, buffer, what))).trimEnd();
   });
 }
