@@ -197,3 +197,29 @@ test("ready() waits for links in a namespace whose handle the caller has closed"
   }
   await assertRejects(() => scope.ready({ timeout: 0 }), ScopeError, 'veth "a" is checking');
 });
+
+test("ready() does not wait for IPv6 addresses of links that are down or have no carrier", async () => {
+  await using scope = Scope.open();
+  const netns = NetNs.create(undefined, { scope });
+  const end = { netns, addresses: ["fd00::1/64"] };
+  Veth.create({ ...end, scope, name: "a", peer: { name: "b", netns } });
+  Veth.create({ ...end, scope, name: "c", up: true, peer: { name: "d", netns } });
+  await scope.ready({ timeout: 0 });
+});
+
+test("After ready() the first IPv6 ping is answered at once, with nodad too", async () => {
+  for (let i = 0; i < 10; i++) {
+    await using scope = Scope.open();
+    const [a, b] = [NetNs.create(undefined, { scope }), NetNs.create(undefined, { scope })];
+    const end = { name: "eth0", up: true, nodad: true };
+    Veth.create({
+      ...end,
+      scope,
+      netns: a,
+      addresses: ["fd00::1/64"],
+      peer: { ...end, netns: b, addresses: ["fd00::2/64"] },
+    });
+    await scope.ready();
+    assertEquals((await a.ping("fd00::2", { timeout: 900 })).received, 1);
+  }
+});
