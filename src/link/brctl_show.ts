@@ -206,13 +206,14 @@ function seconds(hundredths = 0): number {
   return hundredths / 100;
 }
 
-/** The text of `brctl show`. */
+/** The text of `brctl show`: none where there is no bridge. */
 export function formatShow(bridges: readonly BrctlBridge[]): string {
   const lines = bridges.flatMap(({ name, bridgeId, stp, interfaces }) => {
     const [first = "", ...more] = interfaces;
     const line = `${name}\t\t${plainId(bridgeId)}\t${stp ? "yes" : "no"}\t\t${first}`;
     return [line, ...more.map((name) => `\t\t\t\t\t\t\t${name}`)];
   });
+  if (lines.length === 0) return "";
   return text(["bridge name\tbridge id\t\tSTP enabled\tinterfaces", ...lines]);
 }
 
