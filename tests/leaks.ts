@@ -4,7 +4,7 @@
 //
 // Compared before and after, once things have settled: the process's descriptors by what they refer
 // to, its threads' namespaces, its children, names in /run/netns, records in /run/netloom, the links
-// and namespace ids of the process's own namespace, and the namespaces any process is in.
+// and namespace ids of the process's own namespace, and the namespaces processes of its session are in.
 import { connectionTo } from "../src/netlink/connections.ts";
 import type { DumpRequest } from "../src/netlink/message.ts";
 import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
@@ -132,15 +132,26 @@ function nsids(): number[] {
   return connectionTo(homeNetNs()).dump(request).map(({ nsid }) => nsid!);
 }
 
+/** The namespaces of processes of this session: others may come and go on the machine meanwhile. */
 function namespaces(): string[] {
+  const own = session("self");
   const found = new Set<string>();
   for (const pid of list("/proc")) {
-    const netns = /^\d+$/.test(pid) ? target(`/proc/${pid}/ns/net`) : undefined;
+    if (!/^\d+$/.test(pid) || session(pid) !== own) continue;
+    const netns = target(`/proc/${pid}/ns/net`);
     if (netns) found.add(netns);
   }
-  const mounts = Deno.readTextFileSync("/proc/self/mountinfo");
-  for (const [netns] of mounts.matchAll(/net:\[\d+\]/g)) found.add(netns);
   return [...found];
+}
+
+function session(pid: string): string | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3];
+  } catch {
+    // The process has ended.
+    return undefined;
+  }
 }
 
 function tasks(): string[] {
