@@ -51,10 +51,13 @@ export function createLink(
 ): Created {
   const netns = resolveEnd(options);
   try {
-    const end = prepareEnd(options, netns.ref, options.scope);
-    checkLater(kind, end);
+    const prepared = prepareEnd(options, netns.ref, options.scope);
+    checkLater(kind, prepared);
     options.scope?.visit(netns.ref);
-    const info = createEnd(kind, end, data, message(netns.ref));
+    const extra = message(netns.ref);
+    const { end, info } = extra.linkNetnsId === undefined
+      ? { end: prepared, info: createEnd(kind, prepared, data, extra) }
+      : createElsewhere(kind, prepared, data, extra);
     const finished = undoing(
       end.ref,
       kind,
@@ -102,6 +105,38 @@ export function createEnd(
     throw read.error;
   }
   return read.value;
+}
+
+/**
+ * Makes a link whose parent is in another namespace. Before Linux 6.15 the kernel makes it there and
+ * moves it: it goes down on the way, and its name must not be taken there either.
+ */
+function createElsewhere(
+  kind: string,
+  prepared: End,
+  data: object | undefined,
+  extra: LinkMessage,
+): { end: End; info: LinkInfo } {
+  const { flags = 0, change = 0, ...first } = prepared.first;
+  const later = change ? { ...prepared.later, flags, change } : prepared.later;
+  const end: End = { ...prepared, first, later };
+  try {
+    return { end, info: createEnd(kind, end, data, extra) };
+  } catch (error) {
+    const { options, ref } = end;
+    if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
+    const [here] = connectionTo(ref).batch([getLink(options.name, { stats: false })]);
+    if (here!.ok) throw error;
+    const name = `nl${crypto.randomUUID().slice(-12)}`;
+    const draft: End = { ...end, first: { ...first, name }, options: { ...options, name } };
+    try {
+      const info = createEnd(kind, draft, data, extra);
+      return { end: { ...end, later: { name: options.name, ...later } }, info };
+    } catch {
+      // It was not the name.
+      throw error;
+    }
+  }
 }
 
 /** The requests for what could not be in the creating message. */
@@ -160,7 +195,7 @@ export function finishEnd(
 ): LinkInfo {
   const { ref, options, first, later } = end;
   const what = `${kind} ${show(options.name)}`;
-  if (options.nodad) disableDad(ref, options.name);
+  if (options.nodad) disableDad(ref, info?.name ?? options.name);
   const requests = laterRequests(kind, end, index);
   let last = info;
   if (requests.length > 0 || !last) {
