@@ -4,9 +4,8 @@
  * @module
  */
 import { registerKind } from "../rtnetlink/kinds.ts";
-import { createChild } from "./child.ts";
-import { type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
-import { ipvlanKind, type IpvlanOptions } from "./ipvlan_options.ts";
+import { createIpvlan, type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
+import { ipvlanKind } from "./ipvlan_options.ts";
 import { findLink, type LinkGetOptions } from "./link.ts";
 
 registerKind({ kind: "ipvlan", ...ipvlanKind });
@@ -16,8 +15,8 @@ registerKind({ kind: "ipvlan", ...ipvlanKind });
  * {@link IpvlanMode} says how much of Ethernet there is, its {@link IpvlanFlag} whether those on one
  * parent reach each other. They never reach the parent itself.
  *
- * All on a parent have the same mode and flag. Making one sets the mode of all, to `l3` when it is not
- * given. On a parent that is an ipvlan itself, the kernel makes a sibling of that. A parent that has a
+ * All on a parent have the same mode and flag: making one sets those of all, to `l3` and `bridge` when
+ * they are not given. On a parent that is an ipvlan itself, the kernel makes a sibling of that. A parent that has a
  * macvlan or is a bridge port takes none (EBUSY).
  *
  * @example Two namespaces behind one MAC, where the kernel can
@@ -56,14 +55,13 @@ export class Ipvlan extends IpvlanLink {
    *
    * @param options What every link has, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.
-   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent,
-   * EOPNOTSUPP for a `mac`: it is always the parent's.
+   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no ipvlans.
    * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed option; nothing is made then.
+   * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
    */
   static create(options: IpvlanCreateOptions): Ipvlan {
-    return new Ipvlan(createChild<IpvlanOptions>("ipvlan", options, (own) => own));
+    return new Ipvlan(createIpvlan("ipvlan", options));
   }
 
   /**

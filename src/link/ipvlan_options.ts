@@ -37,9 +37,9 @@ export type IpvlanFlag = keyof typeof IPVLAN_F;
 
 /** Options of an ipvlan or ipvtap. All those on a parent have the same: what was said last. */
 export interface IpvlanOptions {
-  /** Where packets leave it for the parent. Default: `l3`, also for all others on the parent. */
+  /** Where packets leave it for the parent. Default: `l3`. */
   mode?: IpvlanMode;
-  /** How those on a parent reach each other. Default: as those that are there; `bridge` for the first. */
+  /** How those on a parent reach each other. Default: `bridge`. */
   flag?: IpvlanFlag;
 }
 

@@ -4,9 +4,8 @@
  * @module
  */
 import { registerKind } from "../rtnetlink/kinds.ts";
-import { createChild } from "./child.ts";
-import { type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
-import { ipvlanKind, type IpvlanOptions } from "./ipvlan_options.ts";
+import { createIpvlan, type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
+import { ipvlanKind } from "./ipvlan_options.ts";
 import { findLink, type LinkGetOptions } from "./link.ts";
 
 registerKind({ kind: "ipvtap", ...ipvlanKind });
@@ -39,14 +38,13 @@ export class Ipvtap extends IpvlanLink {
    *
    * @param options What every link has, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.
-   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent,
-   * EOPNOTSUPP for a `mac`: it is always the parent's.
+   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no ipvtaps.
    * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed option; nothing is made then.
+   * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
    */
   static create(options: IpvlanCreateOptions): Ipvtap {
-    return new Ipvtap(createChild<IpvlanOptions>("ipvtap", options, (own) => own));
+    return new Ipvtap(createIpvlan("ipvtap", options));
   }
 
   /**

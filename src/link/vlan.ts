@@ -9,9 +9,10 @@ import { changeMessage, type ChildOptions, createChild } from "./child.ts";
 import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
 import type { LinkOptions, LinkSettings } from "./options.ts";
 import {
-  toleratesMap,
+  toleratesVlan,
   toVlanData,
   VLAN_COMMAND_NAMES,
+  VLAN_FLAGS_OFF,
   type VlanData,
   type VlanFlags,
   type VlanInfo,
@@ -23,7 +24,7 @@ import {
 registerKind({
   kind: "vlan",
   data: vlanSchema,
-  tolerates: toleratesMap,
+  tolerates: toleratesVlan,
   commandNames: VLAN_COMMAND_NAMES,
 });
 
@@ -99,9 +100,9 @@ export class Vlan extends LinkBase {
 
   /** Reads the options. ENODEV when the link is gone. */
   options(): VlanInfo {
-    const data = this.read().linkInfo?.data as VlanData;
+    const data = (this.read().linkInfo?.data ?? {}) as VlanData;
     const { id = 0, protocol = "802.1Q", flags, ingressQosMap = {}, egressQosMap = {} } = data;
-    return { id, protocol, ...flags as Required<VlanFlags>, ingressQosMap, egressQosMap };
+    return { id, protocol, ...VLAN_FLAGS_OFF, ...flags, ingressQosMap, egressQosMap };
   }
 
   /**

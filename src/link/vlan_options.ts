@@ -48,6 +48,15 @@ export interface VlanFlags {
   bridgeBinding?: boolean;
 }
 
+/** What the kernel means when it reports no flags. */
+export const VLAN_FLAGS_OFF: Readonly<Required<VlanFlags>> = {
+  reorderHdr: false,
+  gvrp: false,
+  mvrp: false,
+  looseBinding: false,
+  bridgeBinding: false,
+};
+
 /** A map of priorities: `{ 3: 5 }` makes 5 of 3. */
 export type QosMap = Readonly<Record<number, number>>;
 
@@ -161,11 +170,16 @@ export const vlanSchema: Schema<VlanData> = schema<VlanData>("IFLA_VLAN_", IFLA_
   egressQosMap: map(IFLA_VLAN.EGRESS_QOS, 0xffffffff, 7),
 });
 
-/** Whether the kernel has a map as asked for: it does not report what becomes 0. */
-export function toleratesMap(option: string, asked: unknown, read: object): boolean {
-  if (!option.endsWith("QosMap")) return false;
-  const map = (read as Record<string, QosMap | undefined>)[option] ?? {};
-  return Object.entries(asked as QosMap).every(([from, to]) => (map[Number(from)] ?? 0) === to);
+/** What the kernel does not report is off, or becomes 0. */
+export function toleratesVlan(option: string, asked: unknown, read: object): boolean {
+  const { flags = {}, ...maps } = read as VlanData;
+  if (option === "flags") {
+    return Object.entries(asked as VlanFlags)
+      .every(([key, on]) => (flags[key as keyof VlanFlags] ?? false) === on);
+  }
+  if (option !== "ingressQosMap" && option !== "egressQosMap") return false;
+  return Object.entries(asked as QosMap)
+    .every(([from, to]) => (maps[option]?.[Number(from)] ?? 0) === to);
 }
 
 const words = (name: string) => (value: unknown): string => {
