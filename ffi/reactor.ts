@@ -105,7 +105,7 @@ class Reactor {
       const now = performance.now();
       this.#recent += (Math.min(now - started, 1) - this.#recent) / 4;
       if (now - turn > TURN) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await giveTurn();
         turn = performance.now();
       } else {
         // Those just resumed come back to wait, or go, before the loop looks again.
@@ -158,6 +158,16 @@ class Reactor {
 }
 
 let reactor: Reactor | undefined;
+
+/** Not a timer of 0 ms, which takes one or more: this takes microseconds. */
+const { setImmediate } = globalThis as unknown as {
+  setImmediate(callback: () => void): void;
+};
+
+/** Resolves when timers, I/O and signal handlers have had their turn, for work that never waits. */
+export function giveTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 /**
  * Resolves when `fd` has something to read (or an error to report). One waiter a descriptor.
