@@ -27,8 +27,9 @@ export interface MonitorOptions {
   /** Ends the monitor: a pending or the next `next()` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
-   * Bytes of messages the kernel keeps until they are read; more is an overrun. Default: 4 MiB, room for
-   * some thousand messages. Without CAP_NET_ADMIN at most `net.core.rmem_max`.
+   * Bytes of messages the kernel keeps until they are read; more is an overrun. Default: 16 MiB, room for
+   * 7,000 messages about links or 40,000 about routes. Without CAP_NET_ADMIN in the first user namespace
+   * at most `net.core.rmem_max`.
    */
   readonly receiveBuffer?: number;
 }
