@@ -89,22 +89,38 @@ test("A link that has another's index after an overrun is reported as another li
 
 test("5,000 events in a burst are reported each, or an overrun is", () =>
   inNetNs(async (ref) => {
+    ip(ref, "link add br0 up type bridge");
     await using events = monitor({ netns: { ref }, links: true, routes: true });
     const replica = new Replica(await snapshotOf(events));
+    const check = async (expected: Record<string, number>) => {
+      const seen = await collect(events, ref);
+      for (const event of seen) replica.apply(event);
+      const lines = seen.map((event) => line(event).replace(/ [^ ]*$/, ""));
+      // Without CAP_NET_ADMIN in the first user namespace the queue may be small.
+      if (lines.includes("overrun")) return;
+      const counts = Map.groupBy(lines, (text) => text).entries();
+      assertEquals(Object.fromEntries(counts.map(([text, all]) => [text, all.length])), expected);
+    };
     changeRoutes(ref, 2500);
-    const seen = await collect(events, ref);
-    for (const event of seen) replica.apply(event);
-    if (!seen.some((event) => event.type === "overrun")) {
-      const actions = seen.map((event) => event.type === "route" ? event.action : event.type);
-      assertEquals(
-        Object.entries(Object.groupBy(actions, (it) => it)).map(([k, all]) => [k, all!.length]),
-        [
-          ["add", 2500],
-          ["remove", 2500],
-        ],
-      );
-    }
-    assertEquals(viewOfSnapshot(replica.tables).routes, (await atRest(ref)).routes);
+    await check({ "route add": 2500, "route remove": 2500 });
+    changeLink(ref, 2, 5000);
+    await check({ "link change br0": 5000 });
+    const { links, routes } = await atRest(ref);
+    const view = viewOfSnapshot(replica.tables);
+    assertEquals([view.links, view.routes], [links, routes]);
+  }));
+
+test("More events than the queue holds are reported as an overrun, after those it holds", () =>
+  inNetNs(async (ref) => {
+    ip(ref, "link add br0 up type bridge");
+    await using events = monitor({ netns: { ref }, links: true, receiveBuffer: 1 << 20 });
+    await snapshotOf(events);
+    changeLink(ref, 2, 2000);
+    const lines = (await collect(events, ref)).map(line);
+    const change = "link change br0 alias";
+    assertEquals(lines.slice(-2), ["overrun", change]);
+    assert(lines.length > 50 && lines.length < 2000);
+    assertEquals(new Set(lines.slice(0, -2)), new Set([change]));
   }));
 
 test("A monitor that is read while 5,000 events come loses none", () =>
@@ -112,9 +128,9 @@ test("A monitor that is read while 5,000 events come loses none", () =>
     await using events = monitor({ netns: { ref }, routes: true });
     await snapshotOf(events);
     let seen = 0;
-    for (let round = 0; round < 10; round++) {
-      changeRoutes(ref, 250);
-      for (let i = 0; i < 500; i++) {
+    for (let round = 0; round < 25; round++) {
+      changeRoutes(ref, 100);
+      for (let i = 0; i < 200; i++) {
         const { value } = await events.next();
         if (value?.type === "route") seen++;
       }
@@ -126,15 +142,14 @@ test("Events that are read in a row leave timers their turn", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, routes: true });
     await snapshotOf(events);
-    changeRoutes(ref, 2000);
+    changeRoutes(ref, 75);
     let fired = false;
     setTimeout(() => fired = true, 0);
-    let before = 0;
-    for (let i = 0; i < 4000; i++) {
+    for (let i = 0; i < 150; i++) {
       await events.next();
-      if (!fired) before++;
+      for (const started = performance.now(); performance.now() - started < 0.1;);
     }
-    assert(fired && before < 4000);
+    assert(fired);
   }));
 
 test("An interrupted dump is tried again, and not for ever", () => {

@@ -169,7 +169,7 @@ test("monitor() refuses options that it does not know or that make no sense", ()
   );
   assertEquals(
     refused({ receiveBuffer: 0 }),
-    "receiveBuffer must be a number of bytes: the current value is 0",
+    "receiveBuffer must be in 1..1073741823 bytes: the current value is 0",
   );
   assertThrows(() => monitor({ netns: { name: "no-such-netns" } }), Error, "ENOENT");
 });
