@@ -3,14 +3,14 @@
  *
  * @module
  */
-import type { NetNsRef } from "../../ffi/namespace.ts";
+import { NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
 import { type AddressMessage, IFA_F } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
-import { checkLinkName } from "../rtnetlink/fields.ts";
+import { checkIndex, checkLinkName } from "../rtnetlink/fields.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { Scope } from "../scope/scope.ts";
@@ -248,9 +248,14 @@ export function addressMessage(
 
 /** The index of a link in a namespace. */
 export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): number {
-  if (typeof target === "number") return target;
+  if (typeof target === "number") return checkIndex(target, option);
   if (typeof target === "string") {
     return connectionTo(ref).request(getLink(target, { stats: false })).index;
+  }
+  if (!(target?.ref instanceof NetNsRef)) {
+    throw new TypeError(
+      `${option} must be a link, its name or its index: the current value is ${show(target)}`,
+    );
   }
   if (target.ref !== ref && target.ref.inode !== ref.inode) {
     throw new TypeError(

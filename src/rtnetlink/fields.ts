@@ -82,6 +82,43 @@ export function checkLinkName(name: string, path = "name"): string {
   return name;
 }
 
+/** An alternative name, checked by {@link checkAltName}. */
+export function altName(type: number): Field<string> {
+  const field = text(type);
+  return { ...field, write: (w, value, path) => field.write(w, checkAltName(value, path), path) };
+}
+
+/**
+ * Checks an alternative name as iproute2 does: 1 to 127 bytes, no slash or white space. The kernel
+ * takes any text, also none, by which nobody could find the link.
+ *
+ * @throws {TypeError} When it is not a name.
+ * @throws {RangeError} When it is too long.
+ */
+export function checkAltName(name: string, path = "name"): string {
+  if (typeof name !== "string" || !/^[^/\s\0]+$/.test(name)) {
+    throw new TypeError(
+      `${path} must be a name without "/" and white space: the current value is ${show(name)}`,
+    );
+  }
+  const bytes = byteLength(name);
+  if (bytes > 127) {
+    throw new RangeError(`${path} must have at most 127 bytes: ${show(name)} has ${bytes}`);
+  }
+  return name;
+}
+
+/** Checks a link's index. */
+export function checkIndex(index: number, path = "index"): number {
+  if (!Number.isInteger(index)) {
+    throw new TypeError(`${path} must be an integer: the current value is ${show(index)}`);
+  }
+  if (index < 1 || index > 0x7fffffff) {
+    throw new RangeError(`${path} must be in 1..2147483647: the current value is ${index}`);
+  }
+  return index;
+}
+
 /** Names the option in the error of a parser. */
 function inPath<T>(path: string, parse: () => T): T {
   try {

@@ -9,7 +9,7 @@ import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts"
 import type { Schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { AF, IFF, RTM } from "./constants.ts";
-import { checkLinkName } from "./fields.ts";
+import { checkAltName, checkIndex } from "./fields.ts";
 import {
   IFLA,
   type LinkAttributes,
@@ -194,10 +194,10 @@ export interface GetLinkOptions {
 /** Reads one link. The kernel looks it up: no table is dumped. ENODEV when there is none. */
 export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): Request<LinkInfo> {
   const message: LinkMessage = typeof selector === "number"
-    ? { index: selector }
+    ? { index: checkIndex(selector) }
     // The kernel finds alternative names by either attribute; only the second takes long ones.
-    : byteLength(selector) <= 15
-    ? { name: checkLinkName(selector) }
+    : byteLength(checkAltName(selector)) <= 15
+    ? { name: selector }
     : { altNames: [selector] };
   return {
     type: RTM.GETLINK,

@@ -19,7 +19,7 @@ import {
   writeAttribute,
 } from "../netlink/attribute.ts";
 import { type Fields, type Schema, schema } from "../netlink/schema.ts";
-import { linkName, mac } from "./fields.ts";
+import { altName, linkName, mac } from "./fields.ts";
 import { linkKind } from "./kinds.ts";
 import { type LinkStats, stats64 } from "./link_stats.ts";
 
@@ -383,7 +383,7 @@ const SKIPPED: readonly number[] = [
 /** The attribute set of a link. */
 export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_", IFLA, {
   name: linkName(IFLA.IFNAME),
-  altNames: list(IFLA.PROP_LIST, text(IFLA.ALT_IFNAME, 127)),
+  altNames: list(IFLA.PROP_LIST, altName(IFLA.ALT_IFNAME)),
   alias: text(IFLA.IFALIAS, 255),
   mtu: u32(IFLA.MTU, { max: 0x7fffffff, unit: "bytes" }),
   mac: mac(IFLA.ADDRESS),
