@@ -19,7 +19,7 @@ test("test() finds a descriptor that stays open", () =>
   finds(/^Left behind: descriptor of \/etc\/passwd$/, () => Deno.openSync("/etc/passwd")));
 
 test("test() finds a named namespace", () =>
-  finds(/\/run\/netns\/leak, namespace net:\[\d+\]/, () => NetNs.create("leak")));
+  finds(/\/run\/netns\/leak/, () => NetNs.create("leak")));
 
 test("test() finds a namespace that only a descriptor holds, by its id", () =>
   finds(/descriptor of net:\[\d+\], namespace id \d+$/, () => {

@@ -17,11 +17,11 @@ import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
-import { NETNS_DIRECTORY, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
+import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { monitor, type MonitorEvent, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { holders } from "../scope/holders.ts";
-import { isNamed, mountName, removeName, reserveName } from "../scope/named_netns.ts";
+import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
 import { nsidOf } from "../scope/nsid.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
@@ -97,19 +97,18 @@ export class NetNs implements Disposable, AsyncDisposable {
   static create(name?: string, options: NetNsCreateOptions = {}): NetNs {
     checkOptions(options, CREATE_OPTIONS);
     const { scope, loopback = true } = options;
-    if (name !== undefined) {
-      reserveName(name, () => scope?.expectNetNs(name));
-    }
-    let ref: NetNsRef | undefined;
+    if (name !== undefined) netnsPath(name);
+    const ref = newNetNs(name === undefined ? "new netns" : `netns ${show(name)}`, name);
+    let named = false;
     try {
-      ref = newNetNs(name === undefined ? "new netns" : `netns ${show(name)}`, name);
       if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
-      if (name !== undefined) mountName(name, ref);
+      if (name !== undefined) giveName(name, ref, () => scope?.expectNetNs(name));
+      named = name !== undefined;
       scope?.addNetNs(ref);
       return new NetNs(ref, true);
     } catch (error) {
-      ref?.close();
-      if (name !== undefined) removeName(name);
+      ref.close();
+      if (named) removeName(name!);
       throw error;
     }
   }

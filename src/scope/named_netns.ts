@@ -19,8 +19,8 @@ export function isNamed(name: string): boolean {
   return inodeOf(netnsPath(name)) !== undefined;
 }
 
-/** Takes a name for a namespace to come, after calling `claim`. EEXIST when a namespace has it. */
-export function reserveName(name: string, claim: () => void): void {
+/** Gives a namespace a name, after calling `claim`. EEXIST when another has it. */
+export function giveName(name: string, ref: NetNsRef, claim: () => void): void {
   if (isNamed(name)) throw taken(name);
   claim();
   const path = netnsPath(name);
@@ -30,6 +30,14 @@ export function reserveName(name: string, claim: () => void): void {
     removeFile(path);
     if (!makeFile(path, name)) throw taken(name);
   });
+  try {
+    // For other mount namespaces to see too.
+    shareMount(NETNS_DIRECTORY);
+    bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
+  } catch (error) {
+    removeFile(path);
+    throw error;
+  }
 }
 
 function taken(name: string): SyscallError {
@@ -46,12 +54,6 @@ function makeFile(path: string, name: string): boolean {
   }
   file.close();
   return true;
-}
-
-/** Mounts a namespace on its reserved name, for other mount namespaces to see too. */
-export function mountName(name: string, ref: NetNsRef): void {
-  shareMount(NETNS_DIRECTORY);
-  bindMount(`/proc/self/fd/${ref.fd.value}`, netnsPath(name), `create netns ${show(name)}`);
 }
 
 /**

@@ -1,0 +1,190 @@
+// Bad input: a typed error that names what was wrong, and nothing left.
+import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { brctl, Bridge, Link, NetlinkError, NetNs, SyscallError, Veth } from "../../mod.ts";
+import { test } from "../leaks.ts";
+import { machine } from "../machine.ts";
+import { script } from "../script.ts";
+
+type Attempt = (netns: { ref: NetNsRef }) => unknown;
+type ErrorClass = new (...args: never[]) => Error;
+
+/** In each the links "br-there" (a bridge) and "v-there" (a veth) exist. */
+const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: string[]]> = {
+  "an existing bridge name": [
+    (netns) => Bridge.create({ name: "br-there", netns }),
+    NetlinkError,
+    ['create bridge "br-there"', "EEXIST"],
+  ],
+  "a veth whose own name is taken": [
+    (netns) => Veth.create({ name: "v-there", netns, peer: { name: "v1", netns } }),
+    NetlinkError,
+    ['create veth "v-there"', "EEXIST"],
+  ],
+  "a veth whose peer's name is taken": [
+    (netns) => Veth.create({ name: "v1", netns, peer: { name: "v-there", netns } }),
+    NetlinkError,
+    ["veth", "EEXIST"],
+  ],
+  "a master that does not exist": [
+    (netns) => Veth.create({ name: "v1", netns, master: "nobody", peer: { name: "v2", netns } }),
+    NetlinkError,
+    ['"nobody"', "ENODEV"],
+  ],
+  "a parent that does not exist": [
+    (netns) => Link.create({ kind: "macvlan", name: "m0", netns, parent: "nobody" }),
+    NetlinkError,
+    ['"nobody"', "ENODEV"],
+  ],
+  "a master that is no bridge": [
+    (netns) => Veth.create({ name: "v1", netns, master: "lo", peer: { name: "v2", netns } }),
+    NetlinkError,
+    ["EOPNOTSUPP"],
+  ],
+  "a name of 16 bytes": [
+    (netns) => Bridge.create({ name: "a234567890123456", netns }),
+    RangeError,
+    ['"a234567890123456"', "15"],
+  ],
+  "a name with a slash": [
+    (netns) => Bridge.create({ name: "a/b", netns }),
+    TypeError,
+    ['"a/b"'],
+  ],
+  "an empty name": [(netns) => Bridge.create({ name: "", netns }), TypeError, ['""']],
+  "a peer's name of 16 bytes": [
+    (netns) => Veth.create({ name: "v1", netns, peer: { name: "a234567890123456", netns } }),
+    RangeError,
+    ['"a234567890123456"'],
+  ],
+  "a namespace that leads out of the directory": [
+    () => NetNs.create("../x"),
+    TypeError,
+    ['"../x"'],
+  ],
+  "a namespace that does not exist": [
+    () => Bridge.create({ name: "br0", netns: { name: "no-such" } }),
+    SyscallError,
+    ['"no-such"', "ENOENT"],
+  ],
+  "a malformed address": [
+    (netns) => Bridge.create({ name: "br0", netns, addresses: ["10.0.0.256/24"] }),
+    TypeError,
+    ['"10.0.0.256/24"'],
+  ],
+  "a prefix length that is too long": [
+    (netns) => Bridge.create({ name: "br0", netns, addresses: ["10.0.0.1/33"] }),
+    TypeError,
+    ['"10.0.0.1/33"'],
+  ],
+  "a malformed address of the peer": [
+    (netns) =>
+      Veth.create({ name: "v1", netns, peer: { name: "v2", netns, addresses: ["fd00::1::/64"] } }),
+    TypeError,
+    ['"fd00::1::/64"'],
+  ],
+  "a malformed Ethernet address": [
+    (netns) => Bridge.create({ name: "br0", netns, mac: "02:00:00:00:00" }),
+    TypeError,
+    ["mac", '"02:00:00:00:00"'],
+  ],
+  "a multicast Ethernet address": [
+    (netns) => Bridge.create({ name: "br0", netns, mac: "01:00:00:00:00:01" }),
+    NetlinkError,
+    ['bridge "br0"'],
+  ],
+  "a bridge option out of range, which the kernel would take": [
+    (netns) => Bridge.create({ name: "br0", netns, forwardDelay: 999999 }),
+    RangeError,
+    ["forwardDelay", "999999", "0..3000"],
+  ],
+  "a port option out of range": [
+    (netns) =>
+      Veth.create({
+        name: "v1",
+        netns,
+        master: "br-there",
+        port: { priority: 64 },
+        peer: { name: "v2", netns },
+      }),
+    RangeError,
+    ["priority", "64"],
+  ],
+  "an option of another type": [
+    (netns) => Bridge.create({ name: "br0", netns, mtu: "1500" as unknown as number }),
+    TypeError,
+    ["mtu", '"1500"'],
+  ],
+  "an unknown option": [
+    (netns) => Bridge.create({ name: "br0", netns, ["forwardDelya" as "stp"]: true }),
+    TypeError,
+    ["forwardDelya"],
+  ],
+  "an unknown option of a peer": [
+    (netns) =>
+      Veth.create({ name: "v1", netns, peer: { name: "v2", netns, ["adresses" as "alias"]: "x" } }),
+    TypeError,
+    ["adresses"],
+  ],
+  "an MTU the link cannot have": [
+    (netns) => Veth.create({ name: "v1", netns, mtu: 70000, peer: { name: "v2", netns } }),
+    NetlinkError,
+    ["EINVAL"],
+  ],
+  "a kind the kernel does not know": [
+    (netns) => Link.create({ kind: "nonesuch", name: "x0", netns }),
+    Error,
+    ["nonesuch"],
+  ],
+  "a master in another namespace": [
+    (netns) => {
+      using other = NetNs.create();
+      const bridge = Bridge.create({ name: "br0", netns: other });
+      return Veth.create({ name: "v1", netns, master: bridge, peer: { name: "v2", netns } });
+    },
+    TypeError,
+    ["master"],
+  ],
+  "a bridge that brctl cannot find": [
+    (netns) => brctl.stp("nobody", true, { netns }),
+    NetlinkError,
+    ['"nobody"', "ENODEV"],
+  ],
+};
+
+for (const [name, [attempt, type, names]] of Object.entries(ATTEMPTS)) {
+  test(`Refused, with nothing left: ${name}`, () => {
+    using ref = newNetNs("netns bad-input");
+    const netns = { ref };
+    Bridge.create({ name: "br-there", netns });
+    Veth.create({ name: "v-there", netns, peer: { name: "v-peer", netns } });
+    const before = machine(ref);
+    let error: unknown;
+    try {
+      attempt(netns);
+    } catch (thrown) {
+      error = thrown;
+    }
+    assertInstanceOf(error, type);
+    for (const part of names) assertStringIncludes((error as Error).message, part);
+    assertEquals(machine(ref), before);
+  });
+}
+
+test("Without privileges the error names what to do, and nothing is left", async () => {
+  const before = machine();
+  const source = `import { Bridge, NetNs } from "./mod.ts";
+    for (const make of [() => NetNs.create("denied"), () => NetNs.create(),
+        () => Bridge.create({ name: "br0" })]) {
+      try { make(); } catch (error) { console.log(error.name, error.message); }
+    }`;
+  const drop = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"];
+  const { code, stdout, stderr } = await script(source, { through: drop, flags: ["-A"] });
+  assertEquals([code, stderr], [0, ""]);
+  for (const line of stdout.trim().split("\n")) {
+    assertStringIncludes(line, "EPERM");
+    assertStringIncludes(line, "unshare -Urmn");
+  }
+  assertEquals(stdout.trim().split("\n").length, 3);
+  assertEquals(machine(), before);
+});

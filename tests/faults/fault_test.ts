@@ -1,0 +1,132 @@
+// A fault at each message of each create: the machine is as before, descriptors and all.
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { Bridge, Link, NetlinkError, NetNs, Scope, Veth } from "../../mod.ts";
+import { interceptSends } from "../../src/netlink/socket.ts";
+import { settle, test, traces } from "../leaks.ts";
+import { machine } from "../machine.ts";
+
+/** Above the last message type of rtnetlink: the kernel answers EOPNOTSUPP. */
+const NO_SUCH_TYPE = 0x7f0;
+
+/** Counts the messages sent while `fn` runs, and breaks the n-th of them. */
+function withFault(n: number, fn: () => void): number {
+  let count = 0;
+  using _hook = interceptSends((bytes, length) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+    for (let at = 0; at < length; at += (view.getUint32(at, true) + 3) & ~3) {
+      if (++count === n) view.setUint16(at + 4, NO_SUCH_TYPE, true);
+    }
+  });
+  fn();
+  return count;
+}
+
+interface Place {
+  near: NetNsRef;
+  far: NetNsRef;
+}
+
+/** What is made, by what a test calls it. Whatever comes back is disposed of by the test. */
+const CREATES: Record<string, (place: Place) => Disposable> = {
+  "NetNs.create()": () => NetNs.create(),
+  "NetNs.create(name)": () => NetNs.create("fault"),
+  "Bridge.create()": ({ near }) => Bridge.create({ name: "br0", netns: { ref: near } }),
+  "Bridge.create() with everything": ({ near }) =>
+    Bridge.create({
+      name: "br0",
+      netns: { ref: near },
+      stp: true,
+      up: true,
+      mac: "02:00:00:00:00:01",
+      alias: "alias",
+      altNames: ["another-name"],
+      addrGenMode: "none",
+      nodad: true,
+      addresses: ["10.0.0.1/24", "fd00::1/64"],
+      mcastSnooping: false,
+    }),
+  "Veth.create()": ({ near }) =>
+    Veth.create({ name: "v0", netns: { ref: near }, peer: { name: "v1", netns: { ref: near } } }),
+  "Veth.create() across namespaces, with everything": ({ near, far }) =>
+    Veth.create({
+      name: "v0",
+      netns: { ref: near },
+      up: true,
+      alias: "near",
+      altNames: ["near-name"],
+      addresses: ["10.0.0.1/24", "fd00::1/64"],
+      peer: {
+        name: "v1",
+        netns: { ref: far },
+        up: true,
+        alias: "far",
+        nodad: true,
+        addresses: ["10.0.0.2/24"],
+      },
+    }),
+  "Veth.create() with a port of a bridge": ({ near, far }) =>
+    Veth.create({
+      name: "v0",
+      netns: { ref: far },
+      up: true,
+      peer: {
+        name: "v1",
+        netns: { ref: near },
+        master: "there",
+        up: true,
+        port: { cost: 7 },
+      },
+    }),
+  "Link.create()": ({ near }) =>
+    Link.create({ kind: "bridge", name: "br0", netns: { ref: near }, up: true, alias: "generic" }),
+};
+
+for (const [name, create] of Object.entries(CREATES)) {
+  test(`A fault at any message of ${name} leaves nothing`, async () => {
+    using near = newNetNs("near");
+    using far = newNetNs("far");
+    Bridge.create({ name: "there", netns: { ref: near } });
+    // A socket in each, so that those do not count as left behind.
+    machine(near, far);
+    const messages = withFault(0, () => create({ near, far })[Symbol.dispose]());
+    assert(messages > 0);
+    const before = machine(near, far);
+    const open = traces();
+    let failed = 0;
+    for (let n = 1; n <= messages; n++) {
+      let made: Disposable | undefined;
+      try {
+        withFault(n, () => made = create({ near, far }));
+      } catch (error) {
+        assertInstanceOf(error, NetlinkError);
+        assertEquals(error.code, "EOPNOTSUPP");
+        failed++;
+      }
+      // Messages after the last of the create are those of the disposal.
+      made?.[Symbol.dispose]();
+      await settle(open);
+      assertEquals(machine(near, far), before, `message ${n}`);
+    }
+    assert(failed > 0);
+  });
+}
+
+test("A fault in a scope leaves the scope with what it had", async () => {
+  const before = machine();
+  await using scope = Scope.open();
+  const netns = NetNs.create(undefined, { scope });
+  Bridge.create({ scope, name: "br0", netns });
+  const links = scope.links.length;
+  assertThrows(
+    () =>
+      withFault(
+        2,
+        () => Veth.create({ scope, name: "v0", netns, peer: { name: "v1", netns }, up: true }),
+      ),
+    NetlinkError,
+  );
+  assertEquals(scope.links.length, links);
+  assertEquals(netns.links.list().map((link) => link.name).sort(), ["br0", "lo"]);
+  assertEquals(machine(), before);
+});
