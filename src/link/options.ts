@@ -240,7 +240,9 @@ export function addressMessage(
   index: number,
   nodad = false,
 ): AddressMessage {
-  const message = typeof address === "string" ? { address, index } : { ...address, index };
+  const message = typeof address === "object" && address !== null
+    ? { ...address, index }
+    : { address, index };
   const { address: bytes } = parsePrefix(message.address);
   if (!nodad || bytes.length === 4) return message;
   return { ...message, flags: (message.flags ?? 0) | IFA_F.NODAD };
