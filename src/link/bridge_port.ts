@@ -29,8 +29,8 @@ import type { LinkSettings } from "./options.ts";
 export interface BridgePortSettings extends LinkSettings, BridgePortOptions {
   /**
    * What the port does with frames, while it is up, has a carrier and spanning tree is off. The kernel
-   * lets it forward again when its carrier comes or anything of the link changes. `blocking` is for
-   * spanning tree in user space.
+   * lets it forward again when its carrier comes or anything of the link changes, and moves it on from
+   * `listening` and `learning` when a forward delay ends. `blocking` is for spanning tree in user space.
    */
   readonly state?: BridgePortState | number;
 }
