@@ -72,6 +72,21 @@ export class Veth extends LinkBase {
     this.peer = peer;
   }
 
+  /** Deletes both ends, and closes what either handle has opened. */
+  override delete(): void {
+    super.delete();
+    this.peer[Symbol.dispose]();
+  }
+
+  /** As for every link; the handle of the other end closes with this one. */
+  override [Symbol.dispose](): void {
+    try {
+      super[Symbol.dispose]();
+    } finally {
+      this.peer[Symbol.dispose]();
+    }
+  }
+
   /**
    * Makes a pair.
    *
