@@ -1,7 +1,7 @@
 // Bad input: a typed error that names what was wrong, and nothing left.
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { brctl, Bridge, Link, NetlinkError, NetNs, SyscallError, Veth } from "../../mod.ts";
+import { brctl, Bridge, Link, NetlinkError, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
 import { script } from "../script.ts";
@@ -125,6 +125,26 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
       Veth.create({ name: "v1", netns, peer: { name: "v2", netns, ["adresses" as "alias"]: "x" } }),
     TypeError,
     ["adresses"],
+  ],
+  "an unknown option of a namespace": [
+    () => NetNs.create("bad-input", { ["loopbak" as "loopback"]: false }),
+    TypeError,
+    ['Unknown option "loopbak"'],
+  ],
+  "an unknown option of a scope": [
+    () => Scope.open({ name: "bad-input", ["replcae" as "replace"]: true }),
+    TypeError,
+    ['Unknown option "replcae"'],
+  ],
+  "an empty alternative name, which the kernel would take": [
+    (netns) => Bridge.create({ name: "br0", netns, altNames: ["good", ""] }),
+    TypeError,
+    ["altNames", '""'],
+  ],
+  "a master whose index is no integer": [
+    (netns) => Veth.create({ name: "v1", netns, master: 1.5, peer: { name: "v2", netns } }),
+    TypeError,
+    ["master", "1.5"],
   ],
   "an MTU the link cannot have": [
     (netns) => Veth.create({ name: "v1", netns, mtu: 70000, peer: { name: "v2", netns } }),

@@ -206,8 +206,11 @@ test("Ends in namespaces found by name, process and path", async () => {
         peer: { name: `b${i}`, netns: other },
       });
       assertEquals([veth.ref.inode, veth.peer.ref.inode], [netns.inode, netns.inode]);
-      veth.peer[Symbol.dispose]();
     }
+    Veth.create({ name: "c", netns: way, peer: { name: "d", netns: way } }).delete();
+    Veth.create({ name: "c", netns: way, peer: { name: "d", netns: way } }).persist()
+      [Symbol.dispose]();
+    Link.get("c", { netns }).delete();
   }
   assertEquals(netns.links.list().length, 1);
   child.kill();
