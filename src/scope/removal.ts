@@ -34,9 +34,10 @@ export class RemovalWatch implements Disposable {
   /** Links of the watching namespace that will go with a watched one. */
   readonly #peers = new Set<number>();
   #subscription: Subscription | undefined;
+  /** The links here when the first namespace was added. */
   #links: LinkInfo[] = [];
 
-  /** Watches a namespace that is about to be dropped. */
+  /** Watches a namespace that is about to be dropped; none is made between the first one and the last. */
   add(ref: NetNsRef): void {
     const home = homeNetNs();
     const id = nsidOf(home, ref);

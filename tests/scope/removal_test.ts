@@ -15,9 +15,12 @@ function links(): string[] {
 
 test("RemovalWatch waits for many namespaces and for the peers of their links", async () => {
   using watch = new RemovalWatch();
-  for (let i = 0; i < 20; i++) {
+  const all = Array.from({ length: 20 }, (_, i) => {
     const netns = NetNs.create();
     Veth.create({ name: "inside", netns, peer: { name: `removal${i}` } });
+    return netns;
+  });
+  for (const netns of all) {
     watch.add(netns.ref);
     netns[Symbol.dispose]();
   }
