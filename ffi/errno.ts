@@ -1,9 +1,9 @@
 /**
- * errno: read right after a call, named, and turned into an error.
+ * errno: named, and turned into an error.
  *
  * @module
  */
-import { core, text } from "./libc.ts";
+import { errnoOfLastCall, text } from "./libc.ts";
 
 /** Error numbers by name, for Linux on x86-64 and arm64 (`asm-generic/errno.h`). */
 export const ERRNO = {
@@ -93,24 +93,9 @@ export function errnoText(errno: number): string {
   return pointer === null ? `errno ${errno}` : Deno.UnsafePointerView.getCString(pointer);
 }
 
-let location: Int32Array | undefined;
-
-/**
- * The calling thread's errno. To be read in the same function right after the failed call, with
- * nothing allocated in between; the view is made once, before the first call (see {@link prepare}).
- */
+/** The errno of the thread's last call into libc; it says something only when that call failed. */
 export function errno(): number {
-  return prepare()[0]!;
-}
-
-/** Maps errno ahead of the call whose error it is to hold. */
-export function prepare(): Int32Array {
-  if (location === undefined) {
-    const pointer = core().__errno_location();
-    if (pointer === null) throw new Error("__errno_location returned NULL");
-    location = new Int32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4));
-  }
-  return location;
+  return errnoOfLastCall();
 }
 
 /**

@@ -5,7 +5,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { core, directory, file, path as paths, status } from "./libc.ts";
 
@@ -21,7 +21,6 @@ export function cString(value: string): Uint8Array<ArrayBuffer> {
 /** Opens a path, close-on-exec. `what` says in an error what was being done: `open netns "blue"`. */
 export function open(path: string, flags: number, what: string, mode = 0): Fd {
   const bytes = cString(path);
-  prepare();
   const fd = core().open(bytes, flags | C.O_CLOEXEC, mode);
   if (fd < 0) throw new SyscallError(what, "open", errno());
   return new Fd(fd);
@@ -29,7 +28,6 @@ export function open(path: string, flags: number, what: string, mode = 0): Fd {
 
 /** Reads from a descriptor at its position; the number of bytes, 0 at the end. */
 export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>, what = "read"): number {
-  prepare();
   const n = file().read(fd.value, buffer, buffer.length);
   if (n < 0) throw new SyscallError(what, "read", errno());
   return n;
@@ -38,7 +36,6 @@ export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>, what = "read"): nu
 /** Writes all of `bytes`. */
 export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>, what = "write"): void {
   for (let offset = 0; offset < bytes.length;) {
-    prepare();
     const n = file().write(fd.value, bytes.subarray(offset), bytes.length - offset);
     if (n < 0) throw new SyscallError(what, "write", errno());
     offset += n;
@@ -65,7 +62,6 @@ export function writeText(path: string, text: string, mode = 0o600): void {
     write(fd, encoder.encode(text));
   }
   const [from, to] = [cString(draft), cString(path)];
-  prepare();
   if (file().rename(from, to) !== 0) throw new SyscallError(`write ${path}`, "rename", errno());
 }
 
@@ -90,7 +86,6 @@ export function exists(path: string): boolean {
 /** Makes a directory; `false` when it is there already. */
 export function makeDirectory(path: string, mode = 0o755): boolean {
   const bytes = cString(path);
-  prepare();
   if (paths().mkdir(bytes, mode) === 0) return true;
   const code = errno();
   if (code === ERRNO.EEXIST) return false;
@@ -100,7 +95,6 @@ export function makeDirectory(path: string, mode = 0o755): boolean {
 /** Removes a file; `false` when there is none. */
 export function removeFile(path: string): boolean {
   const bytes = cString(path);
-  prepare();
   if (paths().unlink(bytes) === 0) return true;
   const code = errno();
   if (code === ERRNO.ENOENT) return false;
@@ -121,7 +115,6 @@ export function readDirectory(path: string): string[] {
   const buffer = new Uint8Array(32768);
   const view = new DataView(buffer.buffer);
   for (;;) {
-    prepare();
     const n = Number(
       directory().syscall(BigInt(ARCH.__NR_getdents64), fd.value, buffer, buffer.length),
     );

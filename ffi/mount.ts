@@ -4,13 +4,12 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { cString } from "./file.ts";
 import { mount } from "./libc.ts";
 
 function call(what: string, source: string, target: string, type: string, flags: number): void {
   const args = [cString(source), cString(target), cString(type)] as const;
-  prepare();
   if (mount().mount(...args, BigInt(flags), null) !== 0) {
     throw new SyscallError(what, "mount", errno());
   }
@@ -42,7 +41,6 @@ export function mountTmpfs(directory: string, source: string): void {
 /** Detaches a mount; `false` when nothing is mounted there or the path is gone. */
 export function unmount(path: string): boolean {
   const bytes = cString(path);
-  prepare();
   if (mount().umount2(bytes, C.MNT_DETACH) === 0) return true;
   const code = errno();
   if (code === ERRNO.EINVAL || code === ERRNO.ENOENT) return false;

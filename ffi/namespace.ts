@@ -7,7 +7,7 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import type { Fd } from "./fd.ts";
 import { identify, open } from "./file.ts";
 import { namespace } from "./libc.ts";
@@ -129,7 +129,6 @@ export function within<T>(target: NetNsRef, fn: () => T): T {
 /** Makes a new, empty namespace and returns a reference to it; the thread stays where it is. */
 export function newNetNs(description: string, netnsName?: string): NetNsRef {
   const back = currentNetNs();
-  prepare();
   if (namespace().unshare(C.CLONE_NEWNET) !== 0) {
     const code = errno();
     throw new SyscallError(
@@ -149,7 +148,6 @@ export function newNetNs(description: string, netnsName?: string): NetNsRef {
 function enter(target: NetNsRef): void {
   if (lost) throw lost;
   const fd = target.fd.value;
-  prepare();
   if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
     const code = errno();
     const hint = code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined;
@@ -159,7 +157,6 @@ function enter(target: NetNsRef): void {
 
 function restore(back: NetNsRef): void {
   const fd = back.fd.value;
-  prepare();
   if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
     lost = new NetNsRestoreError("return to the thread's own netns", "setns", errno());
     throw lost;

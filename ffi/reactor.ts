@@ -8,7 +8,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
@@ -42,7 +42,6 @@ class Reactor {
 
   constructor() {
     const lib = symbols();
-    prepare();
     const fd = lib.epoll_create1(C.EPOLL_CLOEXEC);
     if (fd < 0) throw new SyscallError("start the reactor", "epoll_create1", errno());
     this.#epoll = new Fd(fd);
@@ -78,7 +77,6 @@ class Reactor {
     this.#eventView.setInt32(ARCH.epollDataOffset, fd, true);
     const lib = symbols();
     const epoll = this.#epoll.value;
-    prepare();
     if (lib.epoll_ctl(epoll, operation, fd, this.#event) === 0) return 0;
     const code = errno();
     if (code === tolerated) return code;
@@ -135,7 +133,6 @@ class Reactor {
     this.#parked = false;
     if (n < 0) {
       // The errno of a call on another thread is out of reach: ask again here. EINTR is gone by then.
-      prepare();
       n = lib.epoll_wait(this.#epoll.value, this.#ready, EVENTS, 0);
       if (n < 0) throw new SyscallError("wait for descriptors", "epoll_wait", errno());
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { ERRNO, errno, prepare, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { socket as symbols, socketAddress } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
@@ -18,7 +18,6 @@ export class Socket implements Disposable {
   constructor(netns: NetNsRef, family: number, type: number, protocol: number, what: string) {
     this.fd = within(netns, () => {
       const { socket } = symbols();
-      prepare();
       const fd = socket(family, type | C.SOCK_CLOEXEC | C.SOCK_NONBLOCK, protocol);
       if (fd < 0) {
         const code = errno();
@@ -41,7 +40,6 @@ export class Socket implements Disposable {
     bytes: Uint8Array<ArrayBuffer>,
     what: string,
   ): void {
-    prepare();
     if (symbols().setsockopt(this.fd.value, level, option, bytes, bytes.length) !== 0) {
       throw new SyscallError(what, "setsockopt", errno());
     }
@@ -49,7 +47,6 @@ export class Socket implements Disposable {
 
   /** Sends `length` bytes to the connected or default destination. Throws {@link SyscallError}. */
   send(bytes: Uint8Array<ArrayBuffer>, length: number, what: string): void {
-    prepare();
     if (symbols().send(this.fd.value, bytes, length, 0) < 0) {
       throw new SyscallError(what, "send", errno());
     }
@@ -60,7 +57,6 @@ export class Socket implements Disposable {
    * Throws {@link SyscallError} for a pending error such as ENOBUFS.
    */
   receive(buffer: Uint8Array<ArrayBuffer>, flags: number, what: string): number {
-    prepare();
     const n = symbols().recv(
       this.fd.value,
       buffer,
@@ -75,7 +71,6 @@ export class Socket implements Disposable {
 
   /** Binds to a `struct sockaddr`. */
   bind(address: Uint8Array<ArrayBuffer>, what: string): void {
-    prepare();
     if (socketAddress().bind(this.fd.value, address, address.length) !== 0) {
       throw new SyscallError(what, "bind", errno());
     }
@@ -83,7 +78,6 @@ export class Socket implements Disposable {
 
   /** Connects to a `struct sockaddr`. */
   connect(address: Uint8Array<ArrayBuffer>, what: string): void {
-    prepare();
     if (socketAddress().connect(this.fd.value, address, address.length) !== 0) {
       throw new SyscallError(what, "connect", errno());
     }
