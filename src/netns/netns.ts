@@ -18,7 +18,7 @@ import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
-import { monitor, type MonitorEvent, type MonitorOptions } from "../observe/monitor.ts";
+import { type Monitor, monitor, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { holders } from "../scope/holders.ts";
 import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
@@ -206,7 +206,7 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /** Follows changes of links, addresses, routes and neighbors; see {@link monitor}. */
-  monitor(options: Omit<MonitorOptions, "netns"> = {}): AsyncIterableIterator<MonitorEvent> {
+  monitor(options: Omit<MonitorOptions, "netns"> = {}): Monitor {
     return monitor({ ...options, netns: this });
   }
 

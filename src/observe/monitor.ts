@@ -5,6 +5,8 @@
  */
 import { show } from "../netlink/attribute.ts";
 import { resolveNetNs } from "../netlink/target.ts";
+// The link kinds: their options are decoded once they are known.
+import "../link/mod.ts";
 import { type MonitorOptions, watchedOf } from "./options.ts";
 import { type Monitor, TableMonitor } from "./table_monitor.ts";
 

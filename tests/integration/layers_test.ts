@@ -9,7 +9,8 @@ const LAYERS = [
   ["src/netlink"],
   ["src/rtnetlink", "src/genetlink"],
   ["src/scope"],
-  ["src/link", "src/device", "src/observe"],
+  ["src/link", "src/device"],
+  ["src/observe"],
   ["src/netns"],
   ["src/topology"],
   ["."], // mod.ts, cli.ts
