@@ -1,0 +1,37 @@
+// docs/kernels.md.
+import { asMarkdown, type Column } from "./table.ts";
+
+/** The matrix as a page. */
+export function page(columns: readonly Column[]): string {
+  const kernels = columns.map(({ label, facts, seconds }) =>
+    `- \`${facts?.release}\`, ${describe(label)}: ${seconds} s\n`
+  );
+  return `# Kernels
+
+What is tested on which kernel, and what is skipped there and why. Made from a run on ${today()}:
+
+${kernels.join("")}
+A row is a kind of link, or a group of its options, with the tests in \`tests/link/\` that are named
+after it; below the kinds, what is of no kind. A dash means that no test of the row runs there:
+what asks no kernel is left out in guests (\`tests/kernels/selection.ts\`).
+
+${asMarkdown(columns)}
+## To make this page again
+
+\`\`\`sh
+npx -y deno task test:kernels --markdown docs/kernels.md
+\`\`\`
+
+On a machine with QEMU, which the command asks for otherwise; kernels are fetched with apt into
+\`.cache/kernels/\`. One kernel or one test: \`--kernel 6.12\`, \`--filter TEXT\`, paths. A look around:
+\`--kernel 6.1 --command "ip -d link"\`.
+`;
+}
+
+function describe(label: string): string {
+  return label === "running" ? "the machine's own" : `Debian's ${label} in QEMU`;
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10);
+}

@@ -1,0 +1,52 @@
+// What a run of the suite printed, as results. A report in JUnit's format would not do: it puts tests
+// under the file that calls `Deno.test`, which often is a helper's, and a crash leaves none.
+
+/** What comes before {@link Facts} in the output. */
+export const FACTS = "kernel under test: ";
+
+/** What a kernel says of itself. */
+export interface Facts {
+  /** As `uname -r` prints it. */
+  readonly release: string;
+  /** By kind of link: whether the kernel has it. */
+  readonly kinds: Readonly<Record<string, boolean>>;
+}
+
+/** One test. */
+export interface TestResult {
+  /** The file, from the project's directory: `tests/link/veth_test.ts`. */
+  readonly file: string;
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "skipped";
+  /** For skipped ones: what the name says in `(ignored: ...)`. */
+  readonly reason?: string;
+}
+
+const OUTCOMES = { ok: "passed", FAILED: "failed", ignored: "skipped" } as const;
+
+/** What a test wrote. */
+const WRITTEN = /^-+ (?:\S+ )?output -+$[^]*?^-+ (?:\S+ )?output end -+$/gm;
+
+/** Reads the results from the output of one or more runs of `deno test`. */
+export function readResults(output: string): TestResult[] {
+  const results: TestResult[] = [];
+  let file = "";
+  for (const line of output.replace(WRITTEN, "").split("\n")) {
+    const running = /^running \d+ tests? from (?:\.\/)?(.+)$/.exec(line);
+    if (running) file = running[1]!.replace(/#\d.*/, "");
+    // Steps are indented.
+    const test = /^(\S.*) \.\.\. (ok|FAILED|ignored)(?: .*)?$/.exec(line);
+    if (!test) continue;
+    const [, name, word] = test as unknown as [string, string, keyof typeof OUTCOMES];
+    const reason = /\(ignored: (.*)\)$/.exec(name)?.[1];
+    const outcome = OUTCOMES[word];
+    results.push({ file, name, outcome, ...(outcome === "skipped" && reason ? { reason } : {}) });
+  }
+  return results;
+}
+
+/** Reads what the kernel said of itself; `undefined` when the run did not come so far. */
+export function readFacts(output: string): Facts | undefined {
+  const line = output.split("\n").find((line) => line.startsWith(FACTS));
+  return line === undefined ? undefined : JSON.parse(line.slice(FACTS.length));
+}

@@ -1,0 +1,109 @@
+// The machine's own network cards: in a guest of the kernel matrix there is one to spare, which
+// NETLOOM_SPARE_NIC names.
+import { assertEquals, assertThrows } from "@std/assert";
+import { Link, NetNs, Scope } from "@netloom/netloom";
+import { homeNetNs } from "../../ffi/namespace.ts";
+import { ip, type Json } from "../helpers.ts";
+import { test } from "../leaks.ts";
+import { start } from "../script.ts";
+
+const nic = Deno.env.get("NETLOOM_SPARE_NIC") ?? "";
+const ignore = nic === "";
+
+function spareTest(name: string, fn: () => Promise<void>): void {
+  test(ignore ? `${name} (ignored: no network card to spare)` : name, { ignore }, fn);
+}
+
+/** What `ip` says of the card in the machine's own namespace. */
+function card(): Json {
+  const [{ ifindex: _, ...rest }] = ip(homeNetNs(), `-d -j address show dev ${nic}`) as [Json];
+  return rest;
+}
+
+/** Waits until the card is there again: the end of a namespace is asynchronous. */
+async function home(): Promise<Json> {
+  for (let i = 0;; i++) {
+    try {
+      return card();
+    } catch (error) {
+      if (i === 500) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
+/** Fails while the card is not in the namespace, up, with its address and its own MAC. */
+function assertUsable(netns: NetNs, before: Json): void {
+  const [there] = ip(netns.ref, `-j address show dev ${nic}`) as [Json];
+  const addresses = there.addr_info as Json[];
+  assertEquals(there.address, before.address);
+  assertEquals((there.flags as string[]).includes("UP"), true);
+  assertEquals(addresses.filter(({ family }) => family === "inet").map((it) => it.local), [
+    "192.0.2.1",
+  ]);
+}
+
+spareTest("A network card moves into a namespace, and is home when that is dropped", async () => {
+  const before = card();
+  {
+    await using netns = NetNs.create();
+    using link = Link.get(nic);
+    link.move(netns).up();
+    link.addresses.add("192.0.2.1/24");
+    assertUsable(netns, before);
+    assertEquals((await netns.ping("192.0.2.1")).loss, 0);
+    assertThrows(card, Error, "does not exist");
+  }
+  assertEquals(await home(), before);
+});
+
+spareTest("A scope gives a network card back, and does not delete it", async () => {
+  const before = card();
+  {
+    await using scope = Scope.open();
+    const netns = NetNs.create(undefined, { scope });
+    const link = Link.get(nic);
+    link.move(netns).up();
+    link.addresses.add("192.0.2.1/24");
+    assertUsable(netns, before);
+  }
+  assertEquals(await home(), before);
+});
+
+/** Moves the card into a namespace and stays. */
+const holder = (making: string) => `
+  import { Link, NetNs, Scope } from "./mod.ts";
+  ${making}
+  const link = Link.get("${nic}").move(netns).up();
+  link.addresses.add("192.0.2.1/24");
+  console.log("moved");
+  setInterval(() => {}, 1000);
+`;
+
+spareTest("A network card is home when the owner of its namespace is killed", async () => {
+  const before = card();
+  await using running = await start(holder("const netns = NetNs.create();"));
+  await running.writes("moved");
+  running.kill("SIGKILL");
+  await running.end();
+  assertEquals(await home(), before);
+});
+
+spareTest("A network card in a killed scope is home when the scope is replaced", async () => {
+  const before = card();
+  await using running = await start(holder(`
+    const scope = Scope.open({ name: "spare-nic" });
+    const netns = NetNs.create("spare-nic", { scope });
+  `));
+  await running.writes("moved");
+  running.kill("SIGKILL");
+  await running.end();
+  {
+    using netns = NetNs.open("spare-nic");
+    assertUsable(netns, before);
+  }
+  {
+    await using _replacing = Scope.open({ name: "spare-nic", replace: true });
+  }
+  assertEquals(await home(), before);
+});

@@ -1,0 +1,28 @@
+// Run on the kernel that is to be tested: says what the kernel has, runs the test suite, and then the
+// tests of this directory, which tests/run.ts leaves out.
+//
+//     deno run -A tests/kernels/suite.ts [FLAG OF deno test | PATH]...
+//
+// With paths, those alone. The exit code is 0 when all tests pass.
+import { capabilities } from "@netloom/netloom";
+import { supports } from "@netloom/netloom/link";
+import { FACTS, type Facts } from "./results.ts";
+
+const flags = Deno.args.filter((arg) => arg.startsWith("-"));
+const paths = Deno.args.filter((arg) => !arg.startsWith("-"));
+
+const { kernel, links } = capabilities();
+const facts: Facts = { release: kernel, kinds: { ...links, tun: supports("tun") } };
+console.log(`${FACTS}${JSON.stringify(facts)}`);
+
+const runs = paths.length > 0 ? [["test", "-A", ...flags, ...paths]] : [
+  ["run", "-A", "tests/run.ts", ...flags],
+  ["test", "-A", ...flags, "tests/kernels"],
+];
+let passed = true;
+for (const args of runs) {
+  const options = { args, stdin: "null", env: { NO_COLOR: "1" } } as const;
+  const { success } = await new Deno.Command(Deno.execPath(), options).spawn().status;
+  passed &&= success;
+}
+Deno.exit(passed ? 0 : 1);
