@@ -96,6 +96,8 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
 ];
 
 const HEADERS = [
+  "linux/in.h",
+  "linux/in6.h",
   "asm/errno.h",
   "asm/fcntl.h",
   "asm/socket.h",
@@ -348,6 +350,7 @@ for (const { arch, dir } of includeDirs()) {
 
 Deno.test("C library names have its values where its headers are installed", () => {
   const files = [
+    "bits/in.h",
     "bits/socket.h",
     "bits/socket_type.h",
     "sys/mount.h",
