@@ -25,3 +25,23 @@ export function machine(...others: NetNsRef[]): string {
 function line(link: Json): string {
   return JSON.stringify(link, (key, value) => VOLATILE.test(key) ? undefined : value);
 }
+
+function names(directory: string): string[] {
+  try {
+    return Array.from(Deno.readDirSync(directory), ({ name }) => name);
+  } catch {
+    return []; // Nobody has made it yet.
+  }
+}
+
+const others = new Set(["/run/netns", "/run/netloom"].flatMap(names));
+
+/** Of the names of namespaces, those that were not there before the tests. */
+export function fresh(all: Iterable<string>): string[] {
+  return [...all].filter((name) => !others.has(name));
+}
+
+/** The records of scopes in /run/netloom that were not there before the tests. */
+export function records(): string[] {
+  return fresh(names("/run/netloom"));
+}

@@ -3,6 +3,7 @@ import { homeNetNs } from "../../ffi/namespace.ts";
 import { Bridge, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
 import { ip } from "../helpers.ts";
 import { test, traces } from "../leaks.ts";
+import { fresh } from "../machine.ts";
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
 
@@ -26,13 +27,13 @@ test("NetNs.create() with a name is found by it until it is disposed", () => {
     using netns = NetNs.create("netns-named");
     assertEquals([netns.name, netns.owned], ["netns-named", true]);
     assert(NetNs.exists("netns-named"));
-    assertEquals(NetNs.list(), ["netns-named"]);
+    assertEquals(fresh(NetNs.list()), ["netns-named"]);
     using same = NetNs.open("netns-named");
     assertEquals([same.inode, same.name, same.owned], [netns.inode, "netns-named", false]);
     assertEquals(Deno.statSync("/run/netns/netns-named").ino, netns.inode);
   }
   assert(!NetNs.exists("netns-named"));
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
 });
 
 test("NetNs.create() refuses a name that is taken, and leaves its owner alone", () => {
@@ -91,7 +92,7 @@ test("Names that would lead out of the directory, or fit no file, are refused be
 test("Names may be unusual: 255 bytes, spaces, umlauts, a leading dash", () => {
   for (const name of ["x".repeat(255), "with space", "ä€", "-n", "..."]) {
     using netns = NetNs.create(name);
-    assertEquals(NetNs.list(), [name]);
+    assertEquals(fresh(NetNs.list()), [name]);
     using same = NetNs.open(name);
     assertEquals(same.inode, netns.inode);
   }
@@ -183,7 +184,7 @@ test("persist() keeps a named namespace when its handle is disposed", () => {
 test("NetNs.delete() takes the name; the namespace lives on while a handle holds it", () => {
   using netns = NetNs.create("netns-name");
   assert(NetNs.delete("netns-name"));
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
   assertEquals(names(netns), ["lo"]);
   using again = NetNs.create("netns-name");
   assertNotEquals(again.inode, netns.inode);
@@ -201,7 +202,7 @@ test("Disposing twice, and using a disposed handle, is safe", () => {
   ) {
     assertThrows(use, TypeError, "The file descriptor is closed");
   }
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
 });
 
 test("await using waits until the namespace and the peers of its links are gone", async () => {
@@ -274,5 +275,5 @@ test("A namespace in a scope goes with the scope, whatever becomes of its handle
     NetNs.create("netns-scoped", { scope }).persist();
     using _disposed = NetNs.create("netns-disposed", { scope });
   }
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
 });

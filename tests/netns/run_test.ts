@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { currentNetNs, homeNetNs } from "../../ffi/namespace.ts";
 import { Bridge, Link, NetNs } from "../../mod.ts";
 import { test } from "../leaks.ts";
+import { fresh } from "../machine.ts";
 import { script } from "../script.ts";
 
 const inode = (path: string) => Number(/\d+/.exec(Deno.readLinkSync(path))![0]);
@@ -93,7 +94,7 @@ test("A namespace can be disposed in its own bracket; the thread comes back", ()
   const netns = NetNs.create("run-disposed");
   netns.run(() => netns[Symbol.dispose]());
   assertEquals(here(), home);
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
 });
 
 test("Disposing the outer bracket's namespace in an inner one strands nothing", () => {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NetNs, Scope } from "../../mod.ts";
 import { test } from "../leaks.ts";
-import { machine } from "../machine.ts";
+import { fresh, machine, records } from "../machine.ts";
 import { type Ended, script, start } from "../script.ts";
 
 const STYLES = {
@@ -36,7 +36,7 @@ async function ends(
     const ended = await running.end();
     assertEquals([ended.code, ended.signal], [code, null], `${style}: ${ended.stderr}`);
     assertEquals(machine(), before, style);
-    assertEquals([...Deno.readDirSync("/run/netloom")], [], style);
+    assertEquals(records(), [], style);
     all.push(ended);
   }
   return all;
@@ -173,5 +173,5 @@ test("A scope opened in a worker is removed with it", async () => {
     console.log("done");
   `);
   assertEquals([code, stdout, stderr], [0, "done\n", ""]);
-  assertEquals(NetNs.list(), []);
+  assertEquals(fresh(NetNs.list()), []);
 });

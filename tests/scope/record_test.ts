@@ -4,7 +4,7 @@ import { Bridge, NetNs, Scope, ScopeError, Veth } from "../../mod.ts";
 import { startOf } from "../../src/scope/record.ts";
 import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import { machine } from "../machine.ts";
+import { fresh, machine, records } from "../machine.ts";
 import { script, start } from "../script.ts";
 
 /** Builds a lab and kills itself with the n-th send, before it or after it. */
@@ -69,7 +69,7 @@ test("Scope with replace removes what a run killed at any message left behind", 
         await replace(name);
       }));
       assertEquals(machine(), before, `killed at send ${n}`);
-      assertEquals([...Deno.readDirSync("/run/netloom")], []);
+      assertEquals(records(), []);
     }
   }));
 
@@ -188,7 +188,7 @@ test("Scope with replace removes the stale file of a namespace that was about to
       NetNs.create("record-other")[Symbol.dispose](); // makes /run/netns a mount
       Deno.writeTextFileSync("/run/netns/record-stale", "");
       await replace("record-test");
-      assertEquals(NetNs.list(), []);
+      assertEquals(fresh(NetNs.list()), []);
     },
   ));
 
@@ -236,7 +236,7 @@ test("Scope has no record once it is closed, and none without a name", () => {
     assertEquals(mode! & 0o077, 0);
   }
   const scope = Scope.open();
-  assertEquals([...Deno.readDirSync("/run/netloom")], []);
+  assertEquals(records(), []);
   scope.close();
 });
 

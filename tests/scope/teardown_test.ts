@@ -5,7 +5,7 @@ import { connectionTo } from "../../src/netlink/connections.ts";
 import { deleteGroup } from "../../src/scope/teardown.ts";
 import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import { machine } from "../machine.ts";
+import { fresh, machine } from "../machine.ts";
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
 
@@ -137,7 +137,7 @@ test("Scope leaves a name alone that another namespace has got since", async () 
         ip(homeNetNs(), `netns add ${name}`);
       }
     }
-    assertEquals(NetNs.list(), ["scope-taken", "scope-taken2"]);
+    assertEquals(fresh(NetNs.list()), ["scope-taken", "scope-taken2"]);
   } finally {
     NetNs.delete("scope-taken");
     NetNs.delete("scope-taken2");
