@@ -38,16 +38,16 @@ export const MACVLAN_MACADDR = { add: 0, del: 1, flush: 2, set: 3 } as const;
 export const MACVLAN_FLAG = { nopromisc: 1, nodst: 2 } as const;
 
 /**
- * How the macvlans of a parent reach each other and the outside:
+ * How the macvlans of a parent reach each other:
  *
- * - `bridge`: each other directly, and the outside;
- * - `vepa`: all traffic leaves by the parent; a switch there has to send back what is for a sibling
- *   (a hairpin port);
- * - `private`: never each other, also not when a switch sends it back;
- * - `passthru`: one macvlan takes all of the parent's traffic, and has its MAC;
+ * - `bridge`: directly;
+ * - `vepa`: by way of a switch outside, which has to send their packets back (a hairpin port);
+ * - `private`: not even so. What keeps them apart is that broadcasts, ARP among them, are not handed on:
+ *   a frame to a sibling's MAC that a switch does send back arrives;
+ * - `passthru`: there is one, which takes all of the parent's traffic and has its MAC;
  * - `source`: each gets what listed senders send, in addition to the link it is addressed to.
  *
- * In no mode do they reach the parent itself.
+ * The parent itself does not hear them, other than through a hairpin port. Packet sockets on it do.
  */
 export type MacvlanMode = keyof typeof MACVLAN_MODE;
 
@@ -62,7 +62,8 @@ export interface MacvlanQueueOptions {
   /**
    * A multicast group with more macvlans in it than this goes through that queue, others do not; -1:
    * nothing does. One value for all macvlans of a parent, the last one set; -2^31..2^31-1, default 1.
-   * Linux 6.4.
+   * Linux 6.4. It is not reported when it is 1: older kernels, where all groups go through the queue,
+   * cannot be told from that.
    */
   bcCutoff?: number;
 }
@@ -208,8 +209,9 @@ export const macvlanKind: Omit<LinkKind, "kind" | "data"> & { data: Schema<Macvl
       return names.map(([name]) => `flag ${name}`).join(" ") || "flag null";
     },
     macaddrMode: "macaddr",
-    mac: (value) => String(value),
-    macs: (value) => (value as string[]).join(" "),
+    // iproute2 takes fewer spellings than netloom.
+    mac: (value) => canonical([value as string]).join(),
+    macs: (value) => canonical(value as string[]).join(" "),
     bcQueueLen: "bcqueuelen",
     bcCutoff: "bclim",
   } satisfies CommandNames,
