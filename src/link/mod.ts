@@ -28,7 +28,7 @@ export type { ChildOptions } from "./child.ts";
 export * from "./dummy.ts";
 export * from "./ifb.ts";
 export * from "./ipvlan.ts";
-export * from "./ipvlan_base.ts";
+export { type IpvlanCreateOptions, IpvlanLink, type IpvlanSettings } from "./ipvlan_base.ts";
 export {
   IFLA_IPVLAN,
   IPVLAN_F,
