@@ -34,7 +34,8 @@ export const CHANGED: readonly Case[] = [
     name: `mode ${mode}`,
     before: { mode: mode === "l2" ? "l3" : "l2", flag: "private" },
     options: { mode },
-    words: `mode ${mode}`,
+    // iproute2 sends a flag always: without a word the one of bridge.
+    words: `mode ${mode} private`,
     shown: { mode, private: true },
   })),
   ...FLAGS.map((flag) => ({
@@ -54,6 +55,6 @@ export const REFUSED: readonly Refusal[] = [
   [{ flag: "both" }, "TypeError", 'flag must be one of "bridge", "private", "vepa"'],
   [{ flag: 3 }, "RangeError", "flag must be in 0..2"],
   [{ flag: true }, "TypeError", "flag must be one of"],
-  [{ mode: "l2", mac: "02:00:00:00:00:0a" }, "NetlinkError", "mac"],
+  [{ mac: "02:00:00:00:00:0a" }, "TypeError", "mac of an ipv"],
   [{ private: true }, "TypeError", 'Unknown option "private"'],
 ];

@@ -8,7 +8,8 @@ import { kernelTest, testCases, testLacking, testRefusals } from "./oracle.ts";
 const IPVTAP = { kind: "ipvtap", create: Ipvtap.create, get: Ipvtap.get };
 
 testLacking(IPVTAP, "CONFIG_IPVTAP", "ipvtap", { mode: "l2" });
-testCases(IPVTAP, [...MADE, ...CHANGED]);
+testCases(IPVTAP, "made", MADE);
+testCases(IPVTAP, "changed", CHANGED);
 testRefusals(IPVTAP, REFUSED);
 testRefusals(IPVTAP, REFUSED, { mode: "l2" });
 
@@ -29,6 +30,6 @@ kernelTest("ipvtap", "Ipvtap.create() takes a parent in another namespace", () =
   using hub = NetNs.create();
   using netns = NetNs.create();
   const parent = Veth.create({ name: "eth0", netns: hub, peer: { name: "eth1", netns: hub } });
-  const { parent: index, linkNetnsId } = Ipvtap.create({ name: "t0", netns, parent }).read();
-  assertEquals([index, linkNetnsId], [parent.index, netns.idOf(hub)]);
+  // The kernel does not say in which namespace, other than for ipvlan.
+  assertEquals(Ipvtap.create({ name: "t0", netns, parent }).read().parent, parent.index);
 });

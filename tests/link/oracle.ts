@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertObjectMatch, assertStringIncludes } from "@std/assert";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { NetNs, supports, trace, UnsupportedError } from "../../mod.ts";
+import { dumpLinks } from "../../src/rtnetlink/link.ts";
 import { includeDirs, readConstants } from "../headers/headers.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
@@ -34,12 +35,14 @@ export interface Case {
   readonly read?: object;
   /** The options before, where they are a change of a living link. */
   readonly before?: object;
-  /** Further setup of the namespace. */
-  readonly setup?: string[];
 }
 
 /** A test that needs the kernel to have a link kind. */
-export function kernelTest(kind: string, name: string, fn: () => void | Promise<void>): void {
+export function kernelTest(
+  kind: string,
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
   const ignore = !supports(kind);
   test(ignore ? `${name} (ignored: this kernel has no ${kind})` : name, { ignore }, fn);
 }
@@ -68,41 +71,40 @@ export function commandOf(fn: () => unknown): string {
   return lines.findLast((line) => /^ip link (add|set)/.test(line))!;
 }
 
-/** One test for each case, both ways. */
-export function testCases(kind: Kind, cases: readonly Case[]): void {
+/** A step for each case, both ways: in one namespace, since each takes many programs already. */
+export function testCases(kind: Kind, what: "made" | "changed", cases: readonly Case[]): void {
   const { create, get } = untyped(kind);
-  for (
-    const { name, options, words, shown: expected, read = options, before, setup = [] } of cases
-  ) {
-    const what = before ? "changed" : "made";
-    kernelTest(kind.kind, `A ${kind.kind} ${what} here or by ip is the same: ${name}`, () => {
-      using bed = new Testbed(...setup);
-      const { netns } = bed;
-      const results: [Json, object][] = [];
-      const look = () => {
-        results.push([shown(netns), get(netns).options()]);
-        get(netns).delete();
-      };
-      const command = commandOf(() => {
-        create(netns, before ?? options);
-        if (before) get(netns).set(options);
-      });
-      look();
-      if (words !== undefined) {
-        const line = before ? "set dev t0" : "add link v0 name t0";
-        for (const it of [`ip link ${line} type ${kind.kind} ${words}`, command]) {
-          if (before) create(netns, before);
-          // The link has another index each time.
-          run(netns, it.replace(/\bdev if\d+/, "dev t0"));
-          look();
+  kernelTest(kind.kind, `A ${kind.kind} is the same when ${what} here and by ip`, async (t) => {
+    using bed = new Testbed();
+    const { netns } = bed;
+    for (const { name, options, words, shown: expected, read = options, before } of cases) {
+      await t.step(name, () => {
+        const results: object[] = [];
+        const look = () => {
+          results.push(get(netns).options());
+          get(netns).delete();
+        };
+        const command = commandOf(() => {
+          create(netns, before ?? options);
+          if (before) get(netns).set(options);
+        });
+        assertObjectMatch(shown(netns).data as Json, expected);
+        look();
+        if (words !== undefined) {
+          const line = before ? "set dev t0" : "add link v0 name t0";
+          for (const it of [`ip link ${line} type ${kind.kind} ${words}`, command]) {
+            if (before) create(netns, before);
+            // The link has another index each time.
+            run(netns, it.replace(/\bdev if\d+/, "dev t0"));
+            look();
+          }
         }
-      }
-      const [ours, ...others] = results;
-      assertObjectMatch(ours![0].data as Json, expected);
-      assertObjectMatch(ours![1] as Json, read as Json);
-      for (const other of others) assertEquals(other, ours);
-    });
-  }
+        const [ours, ...others] = results;
+        assertObjectMatch(ours as Json, read as Json);
+        for (const other of others) assertEquals(other, ours);
+      });
+    }
+  });
 }
 
 /** Options that must be refused: what they are, the error's class, and what it says. */
@@ -120,14 +122,21 @@ export function testRefusals(kind: Kind, refusals: readonly Refusal[], before?: 
     using bed = new Testbed();
     const { netns } = bed;
     if (before) create(netns, before);
-    const all = () => ip(netns, "-d -j link");
-    const state = all();
+    // The library's own reading takes no program; what it may not see, `ip` does in the end.
+    const all = () =>
+      bed.connection.dump(dumpLinks({ stats: false }))
+        .map(({ name, mac, mtu, linkInfo }) => ({ name, mac, mtu, linkInfo }));
+    const other = () =>
+      ip(netns, "-d -j link")
+        .map(({ ifname, address, mtu, linkinfo }) => ({ ifname, address, mtu, linkinfo }));
+    const [state, seen] = [all(), other()];
     for (const [options, error, message] of refusals) {
       const thrown = caught(() => before ? get(netns).set(options) : create(netns, options));
       assertEquals(thrown.name, error, `${Deno.inspect(options)}: ${thrown}`);
       assertStringIncludes(thrown.message, message);
       assertEquals(all(), state, `${Deno.inspect(options)} left something`);
     }
+    assertEquals(other(), seen);
   });
 }
 

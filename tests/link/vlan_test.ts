@@ -118,7 +118,7 @@ const MADE: Case[] = [
     name: "no reordering",
     options: { id, reorderHdr: false },
     words: "id 5 reorder_hdr off",
-    shown: { flags: [] },
+    shown: { id },
   },
   ...([["gvrp", "gvrp", "GVRP"], ["mvrp", "mvrp", "MVRP"], [
     "looseBinding",
@@ -202,7 +202,8 @@ const REFUSED: Refusal[] = [
 ];
 
 testLacking(VLAN, "CONFIG_VLAN_8021Q", "8021q", { id });
-testCases(VLAN, [...MADE, ...CHANGED]);
+testCases(VLAN, "made", MADE);
+testCases(VLAN, "changed", CHANGED);
 testRefusals(VLAN, [
   ...REFUSED.map(([options, ...rest]): Refusal => [{ id, ...options }, ...rest]),
   [{}, "TypeError", "id must be the number of a VLAN: the current value is undefined"],
