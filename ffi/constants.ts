@@ -17,6 +17,7 @@ export const C = {
   O_NONBLOCK: 0o4000,
   O_CLOEXEC: 0o2000000,
   AT_FDCWD: -100,
+  AT_STATX_DONT_SYNC: 0x4000,
   STATX_INO: 0x100,
 
   AF_INET: 2,

@@ -69,10 +69,10 @@ export function writeText(path: string, text: string, mode = 0o600): void {
 export function identify(path: string): { device: string; inode: number } | undefined {
   const buffer = new Uint8Array(256); // struct statx
   const { syscall } = status();
-  const { AT_FDCWD, STATX_INO } = C;
-  if (syscall(BigInt(ARCH.__NR_statx), AT_FDCWD, cString(path), 0, STATX_INO, buffer) !== 0n) {
-    return undefined;
-  }
+  const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO: mask } = C;
+  // A descriptor of another process may lead to a server that does not answer: nobody asks it.
+  const number = BigInt(ARCH.__NR_statx);
+  if (syscall(number, AT_FDCWD, cString(path), flags, mask, buffer) !== 0n) return undefined;
   const view = new DataView(buffer.buffer);
   const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
   return { device, inode: Number(view.getBigUint64(32, true)) };

@@ -8,27 +8,29 @@ import { inodeOf } from "../../ffi/namespace.ts";
 
 /** Processes with a thread in the namespace, ascending. Those of other users may be out of sight. */
 export function holders(inode: number): number[] {
-  const pids: number[] = [];
-  for (const entry of readDirectory("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    const process = `/proc/${entry}`;
-    const inside = inodeOf(`${process}/ns/net`) === inode ||
-      threads(process).some((thread) => inodeOf(`${thread}/ns/net`) === inode);
-    if (inside) pids.push(Number(entry));
-  }
-  return pids.sort((a, b) => a - b);
+  return processes((process) =>
+    inodeOf(`${process}/ns/net`) === inode ||
+    list(`${process}/task`).some((thread) => inodeOf(`${thread}/ns/net`) === inode)
+  );
 }
 
-function threads(process: string): string[] {
+/** Processes that have the namespace open, ascending. Sockets in it do not show. */
+export function openers(inode: number): number[] {
+  return processes((process) => list(`${process}/fd`).some((fd) => inodeOf(fd) === inode));
+}
+
+function processes(condition: (path: string) => boolean): number[] {
+  return readDirectory("/proc")
+    .filter((entry) => /^\d+$/.test(entry) && condition(`/proc/${entry}`))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+function list(directory: string): string[] {
   try {
-    return readDirectory(`${process}/task`).map((task) => `${process}/task/${task}`);
+    return readDirectory(directory).map((entry) => `${directory}/${entry}`);
   } catch {
-    // The process has ended meanwhile.
+    // The process has ended meanwhile, or is another user's.
     return [];
   }
-}
-
-/** Whether this process has the namespace open. */
-export function openHere(inode: number): boolean {
-  return readDirectory("/proc/self/fd").some((fd) => inodeOf(`/proc/self/fd/${fd}`) === inode);
 }

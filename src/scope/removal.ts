@@ -12,7 +12,7 @@ import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { dumpLinks, getLink, type LinkInfo, readLink } from "../rtnetlink/link.ts";
 import { getNsid, readNsid } from "../rtnetlink/nsid.ts";
 import { ScopeError } from "./error.ts";
-import { holders, openHere } from "./holders.ts";
+import { holders, openers } from "./holders.ts";
 import { nsidOf } from "./nsid.ts";
 
 /** After this many milliseconds it is worth asking who holds a namespace. */
@@ -96,7 +96,9 @@ export class RemovalWatch implements Disposable {
   #complain(late: boolean): void {
     for (const { inode, description } of this.#namespaces.values()) {
       const who = holders(inode).map((pid) => `process ${pid}`);
-      if (openHere(inode)) who.push("a descriptor of this process");
+      for (const pid of openers(inode)) {
+        who.push(`a descriptor of ${pid === Deno.pid ? "this process" : `process ${pid}`}`);
+      }
       if (who.length > 0) {
         throw new ScopeError(`Cannot remove ${description}: held by ${who.join(", ")}`);
       }
