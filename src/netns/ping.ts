@@ -79,7 +79,8 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
 /** Others get their turn at least this often, in milliseconds. */
 const TURN = 4;
 
-let identifiers = Deno.pid & 0xffff;
+/** From one ping to the next; others on the machine, and other threads, start elsewhere. */
+let identifiers = crypto.getRandomValues(new Uint16Array(1))[0]!;
 
 /** Pings an address from a namespace. */
 export async function ping(
