@@ -226,6 +226,25 @@ test("Scope names the process that holds a namespace, having removed its name an
   await child.status;
 });
 
+test("Scope names the process that has a namespace open, though nothing runs in it", async () => {
+  const scope = Scope.open();
+  NetNs.create("scope-opened", { scope });
+  const child = new Deno.Command("sh", {
+    args: ["-c", "exec 9</run/netns/scope-opened; echo open; exec sleep 60"],
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
+  assertEquals(
+    error.message,
+    `Cannot remove netns "scope-opened": held by a descriptor of process ${child.pid}`,
+  );
+  child.kill();
+  await child.status;
+  await reader.cancel();
+});
+
 test("Scope says when this process itself holds a namespace", async () => {
   const scope = Scope.open();
   using _handle = NetNs.open(NetNs.create(undefined, { scope }));
