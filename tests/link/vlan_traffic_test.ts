@@ -5,14 +5,14 @@ import {
   NetNs,
   rtnetlink,
   Scope,
-  supports,
   Veth,
   Vlan,
   type VlanOptions,
 } from "../../mod.ts";
 import { kernelTest } from "./oracle.ts";
 import { assertNoAnswer, assertReaches, Rig } from "./rig.ts";
-import { type Frame, frame, hasDevices, Tap, Wire } from "./wire.ts";
+import { deviceTest, Tap } from "./tap.ts";
+import { type Frame, frame, Wire } from "./wire.ts";
 
 const PROTOCOLS = { "802.1Q": 0x8100, "802.1ad": 0x88a8 } as const;
 const OTHER = "02:00:00:00:00:01";
@@ -87,17 +87,6 @@ function tagged(to: string, priority: number, id: number, text: string): Uint8Ar
   return frame(to, OTHER, payload, PROTOCOLS["802.1Q"]);
 }
 
-/** A test that needs a macvtap's device, too. */
-function deviceTest(name: string, fn: () => Promise<void>): void {
-  const missing = !hasDevices()
-    ? "no device files in a user namespace"
-    : !supports("macvtap")
-    ? "this kernel has no macvtap"
-    : undefined;
-  if (missing === undefined) kernelTest("vlan", name, fn);
-  else Deno.test({ name: `${name} (ignored: ${missing})`, ignore: true, fn });
-}
-
 kernelTest("vlan", "vlan: those of one VLAN talk, others do not", async () => {
   await using rig = new Rig();
   const { scope, hub, parent } = rig;
@@ -125,6 +114,7 @@ kernelTest("vlan", "vlan: those of one VLAN talk, others do not", async () => {
 for (const protocol of ["802.1Q", "802.1ad"] as const) {
   for (const [id, priority] of [[5, 0], [4094, 7]] as const) {
     deviceTest(
+      "vlan",
       `vlan: a tag of ${protocol}, id ${id}, priority ${priority} is on the wire`,
       async () => {
         await using cable = new Cable();
@@ -138,7 +128,7 @@ for (const protocol of ["802.1Q", "802.1ad"] as const) {
   }
 }
 
-deviceTest("vlan: a VLAN over one of 802.1ad is QinQ", async () => {
+deviceTest("vlan", "vlan: a VLAN over one of 802.1ad is QinQ", async () => {
   await using cable = new Cable();
   const outer = cable.vlan("outer", { id: 100, protocol: "802.1ad" });
   const inner = cable.vlan("inner", { id: 7 }, outer);
@@ -148,7 +138,7 @@ deviceTest("vlan: a VLAN over one of 802.1ad is QinQ", async () => {
   assertEquals(tagsOf(got), [[0x88a8, 0, 100], [0x8100, 0, 7]]);
 });
 
-deviceTest("vlan: maps take a priority from one tag to another", async () => {
+deviceTest("vlan", "vlan: maps take a priority from one tag to another", async () => {
   await using cable = new Cable();
   const { scope, netns, tap } = cable;
   const bridge = Bridge.create({ scope, name: "br0", netns, up: true });
@@ -163,7 +153,7 @@ deviceTest("vlan: maps take a priority from one tag to another", async () => {
   }
 });
 
-deviceTest("vlan: without reorderHdr packets keep the tag", async () => {
+deviceTest("vlan", "vlan: without reorderHdr packets keep the tag", async () => {
   await using cable = new Cable();
   const vlan = cable.vlan("v5", { id: 5 });
   const mac = vlan.read().mac!;

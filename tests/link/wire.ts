@@ -1,13 +1,10 @@
-// Frames on a link: a packet socket that sees and sends them, and the device of a macvtap or ipvtap.
+// Frames on a link: a packet socket that sees and sends them.
 import { C } from "../../ffi/constants.ts";
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
-import { open, read, write } from "../../ffi/file.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
-import type { Link, NetNs } from "../../mod.ts";
+import type { NetNs } from "../../mod.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../../src/packet/address.ts";
-import { run } from "../helpers.ts";
 
 const AF_PACKET = 17;
 const ETH_P_ALL = 3;
@@ -83,7 +80,7 @@ export function textOf({ payload }: Frame): string {
 }
 
 /** Sees frames. */
-abstract class Watcher implements Disposable {
+export abstract class Watcher implements Disposable {
   /** What has come so far. */
   readonly frames: Frame[] = [];
 
@@ -170,51 +167,4 @@ export class Arrivals extends Watcher {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
-}
-
-/** Bytes of `struct virtio_net_hdr`, which the device puts in front of a frame. */
-const VNET_HDR = 10;
-
-/** The character device of a macvtap or ipvtap. */
-export class Tap extends Watcher {
-  readonly #directory = Deno.makeTempDirSync({ prefix: "netloom-tap-" });
-  readonly #buffer = new Uint8Array(4096);
-  protected readonly fd: Fd;
-
-  constructor(netns: NetNs, link: Link) {
-    super();
-    const { name, index, kind } = link;
-    const path = `/sys/class/net/${name}/${kind}/tap${index}/dev`;
-    const { stdout } = netns.command("cat", { args: [path] }).outputSync();
-    const [major, minor] = new TextDecoder().decode(stdout).trim().split(":");
-    // /dev/tapN may be another namespace's, or missing.
-    run(netns.ref, `mknod ${this.#directory}/tap c ${major} ${minor}`);
-    this.fd = open(`${this.#directory}/tap`, C.O_RDWR | C.O_NONBLOCK, "open a tap");
-  }
-
-  protected next(): Uint8Array | undefined {
-    try {
-      return this.#buffer.subarray(VNET_HDR, read(this.fd, this.#buffer));
-    } catch (error) {
-      if (error instanceof SyscallError && error.errno === ERRNO.EAGAIN) return undefined;
-      throw error;
-    }
-  }
-
-  /** Sends a frame through the device. */
-  send(bytes: Uint8Array<ArrayBuffer>): void {
-    const whole = new Uint8Array(VNET_HDR + bytes.length);
-    whole.set(bytes, VNET_HDR);
-    write(this.fd, whole);
-  }
-
-  [Symbol.dispose](): void {
-    this.fd.close();
-    Deno.removeSync(this.#directory, { recursive: true });
-  }
-}
-
-/** Whether device files can be made and opened: not in a user namespace. */
-export function hasDevices(): boolean {
-  return /^\s*0\s+0\s+4294967295$/m.test(Deno.readTextFileSync("/proc/self/uid_map"));
 }
