@@ -105,7 +105,7 @@ export const file = lazy({
   read: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   rename: { parameters: ["buffer", "buffer"], result: "i32" },
-}, ["read", "write"]);
+});
 
 /** Directories, and whether a path exists. */
 export const directory = lazy({
@@ -128,7 +128,7 @@ export const status = lazy({
 export const namespace = lazy({
   setns: { parameters: ["i32", "i32"], result: "i32" },
   unshare: { parameters: ["i32"], result: "i32" },
-}, ["setns"]);
+});
 
 /** Mounts: only named namespaces need them. */
 export const mount = lazy({
@@ -162,4 +162,4 @@ export const epoll = lazy({
     nonblocking: true,
   },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
-}, ["epoll_wait"]);
+});
