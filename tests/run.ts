@@ -31,7 +31,10 @@ async function requireCapabilities(): Promise<void> {
   const [, effective] = /^CapEff:\s*(\w+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
   if ((BigInt(`0x${effective}`) & CAPABILITIES) === CAPABILITIES) return;
   // A new network namespace reaches no registry: what the tests need from one is fetched before.
-  await new Deno.Command(Deno.execPath(), { args: ["cache", "-q", "tests", "examples"] }).output();
+  await new Deno.Command(Deno.execPath(), {
+    args: ["cache", "-q", "tests", "examples"],
+    env: { DENO_TLS_CA_STORE: "system,mozilla" },
+  }).output();
   includeDirs();
   const args = ["-Urmn", Deno.execPath(), "run", "-A", "tests/run.ts", ...Deno.args];
   console.log("Not root: the tests run in namespaces of their own, by unshare -Urmn");
@@ -56,7 +59,11 @@ function countsOf(output: string): Counts {
 async function runTests(): Promise<Counts> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "--doc", "-A", "--ignore=tests/bench,tests/kernels", ...Deno.args, ...ROOTS],
-    env: Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" },
+    env: {
+      ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }),
+      // Behind a proxy, npm's certificate is one that only the machine's own store knows.
+      DENO_TLS_CA_STORE: "system,mozilla",
+    },
     stdout: "piped",
   }).spawn();
   let output = "";

@@ -1,10 +1,9 @@
 /**
- * `parseArgs` over minimist, from which std's own is derived.
+ * `parseArgs` over Node's own, which needs no package: examples run where no registry is reached.
  *
  * @module
  */
-// @ts-types="@types/minimist"
-import minimist from "minimist";
+import { parseArgs as tokenize } from "node:util";
 
 type OneOrMore<T> = T | readonly T[];
 type Aliases = Record<string, OneOrMore<string>>;
@@ -24,7 +23,7 @@ export interface ParseOptions<
   string?: OneOrMore<S>;
   /** Flags whose values are collected in an array; of the others, the last value counts. */
   collect?: OneOrMore<C>;
-  /** Flags that `--no-NAME` sets to `false`. minimist takes any flag for one. */
+  /** Flags that `--no-NAME` sets to `false`. */
   negatable?: OneOrMore<N>;
   /** Values of flags that are not given. */
   default?: D;
@@ -69,26 +68,61 @@ export function parseArgs<
   const families = Object.entries<OneOrMore<string>>(alias).map((entry) => entry.flat());
   const named = (names: OneOrMore<string>): string[] =>
     [names].flat().flatMap((name) => families.find((family) => family.includes(name)) ?? name);
+  const family = (name: string): string[] => named(name).flat();
   const [booleans, strings, collected] = [named(boolean), named(string), named(collect)];
-  const defaults = new Map(
-    Object.entries(options.default ?? {}).flatMap(([name, value]) =>
-      named(name).map((other) => [other, value])
-    ),
-  );
+  const flags: Record<string, unknown> = {};
+  for (const name of strings) if (collected.includes(name)) flags[name] = [];
+  for (const name of booleans) flags[name] = false;
+  for (const [name, value] of Object.entries(options.default ?? {})) {
+    for (const other of family(name)) flags[other] = value;
+  }
+  const given = new Set<string>();
+  const set = (name: string, value: unknown): void => {
+    const first = !given.has(name);
+    for (const other of family(name)) {
+      given.add(other);
+      if (!collected.includes(name)) flags[other] = value;
+      else flags[other] = first ? [value] : [...flags[other] as unknown[], value];
+    }
+  };
 
-  const { _, ...given } = minimist(args, {
-    alias,
-    boolean: booleans,
-    string: strings,
-    default: Object.fromEntries(booleans.map((name) => [name, defaults.get(name)])),
-    stopEarly: options.stopEarly ?? false,
-    unknown: (arg) => options.unknown?.(arg) !== false,
+  const rest: (string | number)[] = [];
+  const declare = (names: string[], type: "boolean" | "string") =>
+    names.map((name) => [name, { type, ...(name.length === 1 ? { short: name } : {}) }]);
+  const { tokens } = tokenize({
+    args,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+    options: Object.fromEntries([...declare(booleans, "boolean"), ...declare(strings, "string")]),
   });
-  // minimist collects whatever is repeated.
-  const flags = Object.entries(given).map(([name, value]) => {
-    const values = [value].flat();
-    return [name, collected.includes(name) ? values : values.at(-1)];
-  });
-  const none = strings.filter((name) => collected.includes(name)).map((name) => [name, []]);
-  return Object.fromEntries([...none, ...defaults, ...flags, ["_", _]]);
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i]!;
+    if (token.kind === "option-terminator") {
+      rest.push(...args.slice(token.index + 1));
+      break;
+    }
+    if (token.kind === "positional") {
+      if (options.unknown?.(token.value) !== false) rest.push(plain(token.value));
+      if (!options.stopEarly) continue;
+      rest.push(...args.slice(token.index + 1));
+      break;
+    }
+    const { name, rawName, value } = token;
+    if (booleans.includes(name)) set(name, value === undefined || value === "true");
+    else if (strings.includes(name)) set(name, value ?? "");
+    else if (name.startsWith("no-") && booleans.includes(name.slice(3))) set(name.slice(3), false);
+    else if (options.unknown?.(rawName) !== false) {
+      const next = tokens[i + 1];
+      const takes = value === undefined && next?.kind === "positional";
+      if (takes) i++;
+      set(name, plain(value ?? (takes ? next.value : true)));
+    }
+  }
+  return { ...flags, _: rest } as ReturnType<typeof parseArgs<B, S, C, N, D, A>>;
+}
+
+/** What looks like a number is one. */
+function plain<T>(value: T): T | number {
+  return typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 }
