@@ -16,12 +16,13 @@ type Symbols<D extends Definitions> = Deno.DynamicLibrary<D>["symbols"];
 type Call = (...args: unknown[]) => unknown;
 
 /**
- * A parameter that no function looks at. Deno compiles a fast path for each function it binds, 0.1 to
- * 0.3 ms of work, but for none that takes a struct. Most functions are called only a few times by a
- * program: without the fast path a call costs 0.4 us more.
+ * A parameter that no function looks at. Deno compiles a fast path for each function it binds, 0.2 to
+ * 0.6 ms of work, but for none that takes a struct. So a function gets its fast path when it has been
+ * called often; until then a call takes 0.4 us more.
  */
 const UNREAD = { struct: ["u8"] } as const;
 const NOTHING = new Uint8Array(1);
+const OFTEN = 500;
 
 let errno: Int32Array | undefined;
 let lastErrno = 0;
@@ -31,16 +32,13 @@ export function errnoOfLastCall(): number {
   return lastErrno;
 }
 
-/** Binds a group of functions at its first use; the `hot` ones, called very often, with a fast path. */
-function lazy<const D extends Definitions>(
-  definitions: D,
-  hot: readonly (keyof D)[] = [],
-): () => Symbols<D> {
+/** Binds a group of functions at its first use. */
+function lazy<const D extends Definitions>(definitions: D): () => Symbols<D> {
   let symbols: Symbols<D> | undefined;
-  return () => symbols ??= bindAll(definitions, hot) as Symbols<D>;
+  return () => symbols ??= bindAll(definitions) as Symbols<D>;
 }
 
-function bindAll(definitions: Definitions, hot: readonly PropertyKey[]): Record<string, Call> {
+function bindAll(definitions: Definitions): Record<string, Call> {
   requireLinux();
   const location = errno ??= findErrno();
   const symbols: Record<string, Call> = {};
@@ -49,20 +47,15 @@ function bindAll(definitions: Definitions, hot: readonly PropertyKey[]): Record<
       symbols[name] = bind(name, definition);
       continue;
     }
-    const isHot = hot.includes(name);
-    const call = isHot ? bind(name, definition) : bindSlowly(name, definition);
-    // V8 compiles code when a function returns, and that may set errno: it is read before.
-    symbols[name] = isHot
-      ? (...args) => {
-        const result = call(...args);
-        lastErrno = location[0]!;
-        return result;
-      }
-      : (...args) => {
-        const result = call(...args, NOTHING);
-        lastErrno = location[0]!;
-        return result;
-      };
+    const call = bindSlowly(name, definition);
+    let calls = 0;
+    symbols[name] = (...args) => {
+      if (++calls === OFTEN) symbols[name] = bindFast(name, definition, location);
+      const result = call(...args, NOTHING);
+      // Before this returns: V8 compiles functions when they return, and that may set errno.
+      lastErrno = location[0]!;
+      return result;
+    };
   }
   return symbols;
 }
@@ -73,6 +66,15 @@ function bind(name: string, definition: Deno.ForeignFunction): Call {
 
 function bindSlowly(name: string, definition: Deno.ForeignFunction): Call {
   return bind(name, { ...definition, parameters: [...definition.parameters, UNREAD] });
+}
+
+function bindFast(name: string, definition: Deno.ForeignFunction, location: Int32Array): Call {
+  const call = bind(name, definition);
+  return (...args) => {
+    const result = call(...args);
+    lastErrno = location[0]!;
+    return result;
+  };
 }
 
 /** Maps the thread's errno. */
@@ -142,7 +144,7 @@ export const socket = lazy({
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "i32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
-}, ["send", "recv"]);
+});
 
 /** Sockets with an address. */
 export const socketAddress = lazy({
