@@ -13,7 +13,8 @@ registerKind({ kind: "ipvlan", ...ipvlanKind });
 /**
  * A link that shares its parent's wire and MAC: packets are told apart by IP address. Its
  * {@link IpvlanMode} says how much of Ethernet there is, its {@link IpvlanFlag} whether those on one
- * parent reach each other. They never reach the parent itself.
+ * parent reach each other. The parent itself does not hear them, other than in mode `l2` through a
+ * hairpin port.
  *
  * All on a parent have the same mode and flag: making one sets those of all, to `l3` and `bridge` when
  * they are not given. On a parent that is an ipvlan itself, the kernel makes a sibling of that. A parent that has a

@@ -20,7 +20,8 @@ export const IPVLAN_F = { bridge: 0, private: 1, vepa: 2 } as const;
  * Where packets leave the ipvlan for the parent:
  *
  * - `l2`: as frames. ARP, neighbor discovery, broadcast and multicast work;
- * - `l3`: as packets, which the parent's namespace routes. No ARP, broadcast or multicast;
+ * - `l3`: as packets, which the parent's namespace routes. No ARP, broadcast or multicast: others need
+ *   a route by way of the parent to reach it;
  * - `l3s`: as `l3`, and what comes in passes the netfilter hooks and the connection tracking of the
  *   parent's namespace, too.
  */
