@@ -54,30 +54,26 @@ export function shapedReader<T extends object>(
 ): ReadSet<T> {
   if (entries.filter((entry) => entry).length < LEAST) return readPlain;
   const shapes: Shape[] = [];
-  /** The known attributes of the last scan; a nested set of the same schema overwrites them. */
-  const types: number[] = [];
+  let last: Shape | undefined;
 
-  /** Collects the types of the known attributes. Returns how many; 0 when they are malformed. */
-  const scan = ({ view }: Source, start: number, end: number): number => {
-    let count = 0;
+  /** The types of the known attributes; none when they are malformed. */
+  const typesOf = ({ view }: Source, start: number, end: number): number[] => {
+    const types: number[] = [];
     for (let at = start; at + 4 <= end;) {
       const length = view.getUint16(at, true);
-      if (length < 4 || at + length > end) return 0;
+      if (length < 4 || at + length > end) return [];
       const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-      if (entries[type]) types[count++] = type;
+      if (entries[type]) types.push(type);
       at += (length + 3) & ~3;
     }
-    return count;
+    return types;
   };
 
-  const find = (count: number, first: object | undefined): Shape | undefined => {
-    next: for (const shape of shapes) {
-      if (shape.types.length !== count || shape.first !== first) continue;
-      for (let i = 0; i < count; i++) if (shape.types[i] !== types[i]) continue next;
-      return shape;
-    }
-    return undefined;
-  };
+  const find = (types: readonly number[], first: object | undefined): Shape | undefined =>
+    shapes.find((shape) =>
+      shape.first === first && shape.types.length === types.length &&
+      shape.types.every((type, i) => type === types[i])
+    );
 
   const learn = (types: readonly number[], set: T, first: object | undefined): void => {
     const known = types.map((type) => entries[type]!);
@@ -91,30 +87,39 @@ export function shapedReader<T extends object>(
     shapes.push({ types, keys, fields, first, model, values: keys.map((key) => model[key]) });
   };
 
-  return (source, start, end, first) => {
-    const count = scan(source, start, end);
-    const shape = count < LEAST ? undefined : find(count, first);
-    if (!shape) {
-      const sequence = types.slice(0, count);
-      const set = readPlain(source, start, end, first);
-      if (count >= LEAST && shapes.length < MOST) learn(sequence, set, first);
-      return set;
-    }
-    const { keys, fields, values } = shape;
+  /** Reads a set as one of `shape`; `undefined` when its attributes are others. */
+  const readAs = (shape: Shape, source: Source, start: number, end: number): T | undefined => {
+    const { types, keys, fields, values } = shape;
     const { view } = source;
     const set = { ...shape.model };
-    for (let at = start, i = 0; at + 4 <= end;) {
+    let i = 0;
+    for (let at = start; at + 4 <= end;) {
       const length = view.getUint16(at, true);
+      if (length < 4 || at + length > end) return undefined;
       const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-      if (type === shape.types[i]) {
+      if (type === types[i]) {
         const value = fields[i]!.read(source, at + 4, length - 4);
         if (value !== values[i]) set[keys[i]!] = value;
         i++;
-      } else if (entries[type] === undefined) {
-        keepUnknown(set, type, source, at + 4, length - 4);
+      } else {
+        const entry = entries[type];
+        if (entry) return undefined;
+        if (entry === undefined) keepUnknown(set, type, source, at + 4, length - 4);
       }
       at += (length + 3) & ~3;
     }
-    return set as T;
+    return i === types.length ? set as T : undefined;
+  };
+
+  return (source, start, end, first) => {
+    // Mostly it is the same sequence again: seeing that while reading saves looking for it.
+    const again = last && last.first === first ? readAs(last, source, start, end) : undefined;
+    if (again) return again;
+    const types = typesOf(source, start, end);
+    last = find(types, first);
+    if (last) return readAs(last, source, start, end)!;
+    const set = readPlain(source, start, end, first);
+    if (types.length >= LEAST && shapes.length < MOST) learn(types, set, first);
+    return set;
   };
 }
