@@ -1,83 +1,63 @@
 /**
  * What the example scripts share: options, the table of what was built, the verdict.
  *
+ * Exit codes: 0 the verdict is good, 1 it is bad, 2 a wrong argument, 77 (as in Automake and Meson:
+ * skipped) this kernel lacks what the example shows, 130 Ctrl-C.
+ *
  * @module
  */
-import { NetNs, type PingResult, type Scope } from "@netloom/netloom";
-import { parseArgs } from "@std/cli/parse-args";
+import { Link, type PingResult, type Scope } from "@netloom/netloom";
+import { printTable } from "./_table.ts";
 
-/** Reads `--keep` and `--help`; anything else ends the script with code 2. */
-export function options(title: string): { keep: boolean } {
-  const unknown: string[] = [];
-  const flags = parseArgs(Deno.args, {
-    boolean: ["keep", "help"],
-    unknown: (arg: string) => {
-      unknown.push(arg);
-      return false;
-    },
+export { options } from "./_options.ts";
+
+/** Prints the links the lab has, one row each. */
+export function printLinks(lab: Scope): void {
+  const rows = lab.links.map((owned) => {
+    const link = Link.get(owned.index, { netns: owned });
+    const { master, operstate, mac = "" } = link.read();
+    return {
+      netns: owned.ref.netnsName ?? "(this one)",
+      link: link.name,
+      kind: link.kind ?? "",
+      state: String(operstate),
+      master: master ? Link.get(master, { netns: owned }).name : "",
+      mac,
+      addresses: link.addresses.list().filter(({ family }) => family === 2)
+        .map(({ address }) => address).join(" "),
+    };
   });
-  if (flags.help || unknown.length > 0) {
-    const usage = `${title}.
+  printTable(rows.sort((a, b) => a.netns < b.netns ? -1 : Number(a.netns > b.netns)));
+  console.log();
+}
 
-Options:
-  --keep  holds the network up for exploring, until Ctrl-C
-  --help  prints this`;
-    if (unknown.length === 0) {
-      console.log(usage);
-      Deno.exit(0);
-    }
-    console.error(`Unknown argument ${unknown.join(" ")}\n\n${usage}`);
-    Deno.exit(2);
-  }
-  return { keep: flags.keep };
+/** What came of a ping, as a line of text. */
+export function pingLine({ address, received, sent, min, avg, max }: PingResult): string {
+  const times = [min, avg, max].map((time) => time?.toFixed(3)).join("/");
+  const statistics = received > 0 ? `, ${times} ms (min/avg/max)` : "";
+  return `ping ${address}: ${received} of ${sent} replies${statistics}`;
 }
 
 /** What {@link finish} needs to know. */
 export interface Finish {
-  /** What came of the ping. */
-  result: PingResult;
+  /** What was to be shown, and whether it is so: `{ "ns1 reaches ns2": true }`. */
+  readonly checks: Readonly<Record<string, boolean>>;
   /** Hold the network up. */
-  keep: boolean;
-  /** What owns the network. */
-  lab: Scope;
-  /** Name of a namespace to explore from. */
-  from: string;
-  /** The namespaces whose links to print; `undefined` is the machine's own. */
-  show: (NetNs | undefined)[];
+  readonly keep: boolean;
+  /** A command to look around with. */
+  readonly look: string;
 }
 
-/** Prints what was built and whether the ping came across, then holds the network up if asked to. */
-export async function finish({ result, keep, lab, from, show }: Finish): Promise<void> {
-  console.table(show.flatMap((netns) => rows(lab, netns)));
-  const { address, received, sent, min = 0, avg = 0, max = 0 } = result;
-  const times = [min, avg, max].map((time) => time.toFixed(3)).join("/");
-  console.log(
-    received === sent
-      ? `ping ${address}: ${received} of ${sent} replies, ${times} ms (min/avg/max)`
-      : `ping ${address}: only ${received} of ${sent} replies`,
-  );
-  if (received < sent) Deno.exitCode = 1;
-  if (keep) {
-    console.log(`The network stays up. Look around: ip netns exec ${from} ip address`);
-    console.log("Ctrl-C removes it.");
-    await new Promise(() => setInterval(() => {}, 1 << 30));
+/** Prints the verdict, which sets the exit code, then holds the network up if asked to. */
+export async function finish({ checks, keep, look }: Finish): Promise<void> {
+  const good = Object.values(checks).every(Boolean);
+  console.log();
+  for (const [claim, holds] of Object.entries(checks)) {
+    console.log(`${holds ? "yes" : "NO "}  ${claim}`);
   }
-}
-
-/** The links the lab has in a namespace, one row each. */
-function rows(lab: Scope, netns: NetNs | undefined): Record<string, string>[] {
-  using here = netns ? undefined : NetNs.current();
-  const at = netns ?? here!;
-  const links = at.links.list({ stats: false });
-  const addresses = at.addresses.list({ family: 2 });
-  const name = (index?: number) => links.find((link) => link.index === index)?.name ?? "";
-  return links.filter((link) => link.group === lab.group).map((link) => ({
-    netns: netns?.name ?? "(this one)",
-    link: link.name,
-    kind: link.linkInfo?.kind ?? "",
-    state: String(link.operstate),
-    master: name(link.master),
-    mac: link.mac ?? "",
-    address: addresses.filter((a) => a.index === link.index).map((a) => a.address).join(" "),
-  }));
+  console.log(`\nVerdict: ${good ? "good" : "bad"}`);
+  if (!good) Deno.exitCode = 1;
+  if (!keep) return;
+  console.log(`\nThe network stays up. Look around: ${look}\nCtrl-C removes it.`);
+  await new Promise(() => setInterval(() => {}, 1 << 30));
 }

@@ -6,9 +6,11 @@
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/bridge.ts
  */
 import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
-import { finish, options } from "./_recipe.ts";
+import { finish, options, pingLine, printLinks } from "./_recipe.ts";
 
-const { keep } = options("Two namespaces joined by a bridge and two veth pairs");
+const { keep } = options("Two namespaces joined by a bridge and two veth pairs", {
+  needs: ["veth", "bridge"],
+});
 
 // Owns all that follows, and removes it at the end: also on Ctrl-C, and what a killed run left.
 await using lab = Scope.open({ name: "netloom-bridge", replace: true, signals: true });
@@ -49,8 +51,14 @@ Veth.create({
 });
 
 await lab.ready();
+printLinks(lab);
 
 // ip netns exec ns1 ping -c 3 -i 0.2 192.168.123.2
 const result = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
+console.log(pingLine(result));
 
-await finish({ result, keep, lab, from: "ns1", show: [undefined, ns1, ns2] });
+await finish({
+  checks: { "ns1 reaches ns2 across the bridge": result.received === 3 },
+  keep,
+  look: "ip netns exec ns1 ip address",
+});

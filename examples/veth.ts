@@ -6,7 +6,7 @@
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/veth.ts
  */
 import { NetNs, Scope, Veth } from "@netloom/netloom";
-import { finish, options } from "./_recipe.ts";
+import { finish, options, pingLine, printLinks } from "./_recipe.ts";
 
 const { keep } = options("Two namespaces joined by a veth pair");
 
@@ -35,8 +35,14 @@ Veth.create({
 });
 
 await lab.ready();
+printLinks(lab);
 
 // ip netns exec ns1 ping -c 3 -i 0.2 192.168.123.2
 const result = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
+console.log(pingLine(result));
 
-await finish({ result, keep, lab, from: "ns1", show: [ns1, ns2] });
+await finish({
+  checks: { "ns1 reaches ns2 over the veth pair": result.received === 3 },
+  keep,
+  look: "ip netns exec ns1 ip address",
+});

@@ -1,0 +1,26 @@
+/**
+ * Aligned columns for the terminal.
+ *
+ * @module
+ */
+
+/** A row: the text in each column, by its heading; numbers stand at the right. */
+export type Row = Readonly<Record<string, string | number | undefined>>;
+
+/** Prints rows under the headings of the first one. */
+export function printTable(rows: readonly Row[]): void {
+  console.log(formatTable(rows));
+}
+
+/** Rows under the headings of the first one, as lines of text. */
+export function formatTable(rows: readonly Row[]): string {
+  const columns = Object.keys(rows[0] ?? {}).map((heading) => {
+    const cells = rows.map((row) => row[heading] ?? "");
+    const width = Math.max(heading.length, ...cells.map((cell) => String(cell).length));
+    const right = cells.every((cell) => typeof cell === "number" || cell === "");
+    const lines = [heading, ...cells.map(String)];
+    return lines.map((line) => right ? line.padStart(width) : line.padEnd(width));
+  });
+  return ["", ...rows].map((_, i) => columns.map((column) => column[i]).join("  ").trimEnd())
+    .join("\n");
+}
