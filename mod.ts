@@ -48,6 +48,7 @@ export type { NetNsHandle, NetNsTarget } from "./src/netlink/target.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./src/netlink/trace.ts";
 export * as rtnetlink from "./src/rtnetlink/mod.ts";
 export * from "./src/scope/mod.ts";
+export * from "./src/device/mod.ts";
 export * from "./src/link/mod.ts";
 export * from "./src/netns/mod.ts";
 export * from "./src/observe/mod.ts";

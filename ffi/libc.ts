@@ -91,6 +91,32 @@ function requireLinux(): void {
   }
 }
 
+/**
+ * Calls of the packet path, with Deno's fast path from the start and nothing around them. `errno` is
+ * that of a call that failed just before: read it in the same function, with nothing in between.
+ */
+export function direct(): typeof packetCalls extends () => infer T ? T : never {
+  return packets ??= packetCalls();
+}
+
+let packets: ReturnType<typeof packetCalls> | undefined;
+
+function packetCalls() {
+  requireLinux();
+  const location = errno ??= findErrno();
+  const { symbols } = Deno.dlopen(LIBC, {
+    read: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    write: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+    poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+    enter: {
+      name: "syscall",
+      parameters: ["i32", "i32", "i32", "i32", "i32", "pointer", "i32"],
+      result: "i32",
+    },
+  });
+  return { ...symbols, errno: location };
+}
+
 /** Descriptors: needed by everything. */
 export const core = lazy({
   open: { parameters: ["buffer", "i32", "i32"], result: "i32" },
@@ -150,6 +176,39 @@ export const socket = lazy({
 export const socketAddress = lazy({
   connect: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+});
+
+/** What devices are set up with. The third argument is a struct, or a number. */
+export const device = lazy({
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
+  ioctl_value: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },
+});
+
+/** Mount points that nobody else sees, and device nodes in them. Numbers of system calls are one for all architectures here. */
+export const detached = lazy({
+  fsopen: { name: "syscall", parameters: ["i64", "buffer", "u32"], result: "i64" },
+  fsconfig: {
+    name: "syscall",
+    parameters: ["i64", "i32", "u32", "pointer", "pointer", "i32"],
+    result: "i64",
+  },
+  fsmount: { name: "syscall", parameters: ["i64", "i32", "u32", "u32"], result: "i64" },
+  openat: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  mknodat: { parameters: ["i32", "buffer", "u32", "u64"], result: "i32" },
+});
+
+/** Sockets with an address in each packet. */
+export const datagram = lazy({
+  sendto: { parameters: ["i32", "buffer", "i32", "i32", "buffer", "i32"], result: "i32" },
+  recvfrom: { parameters: ["i32", "buffer", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+});
+
+/** io_uring, which libc has no functions for. */
+export const uring = lazy({
+  setup: { name: "syscall", parameters: ["i64", "u32", "buffer"], result: "i64" },
+  mmap: { parameters: ["pointer", "u64", "i32", "i32", "i32", "i64"], result: "pointer" },
+  munmap: { parameters: ["pointer", "u64"], result: "i32" },
 });
 
 /** The reactor's wait. `park` runs on the blocking pool; its errno cannot be read. */

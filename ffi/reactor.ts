@@ -27,10 +27,16 @@ interface Waiter {
   reject(reason: unknown): void;
 }
 
+/** The waiters of a descriptor, first come first, for each direction. */
+interface Waiters {
+  readonly readers: Waiter[];
+  readonly writers: Waiter[];
+}
+
 class Reactor {
   readonly #epoll: Fd;
   readonly #wake: Fd;
-  readonly #waiters = new Map<number, Waiter>();
+  readonly #waiters = new Map<number, Waiters>();
   readonly #event = new Uint8Array(ARCH.epollEventSize);
   readonly #eventView = new DataView(this.#event.buffer);
   readonly #ready = new Uint8Array(ARCH.epollEventSize * EVENTS);
@@ -52,24 +58,57 @@ class Reactor {
   }
 
   wait(fd: number, events: number, waiter: Waiter): void {
-    if (this.#waiters.has(fd)) {
-      throw new TypeError(`Descriptor ${fd} is being waited for already`);
+    let waiters = this.#waiters.get(fd);
+    if (!waiters) this.#waiters.set(fd, waiters = { readers: [], writers: [] });
+    try {
+      this.#list(waiters, events).push(waiter);
+      this.#arm(fd, waiters);
+    } catch (error) {
+      this.#waiters.delete(fd);
+      throw error;
     }
-    const flags = events | C.EPOLLONESHOT;
+    if (!this.#running) void this.#run().catch((error) => this.#fail(error));
+  }
+
+  cancel(fd: number, events: number, waiter: Waiter): void {
+    const waiters = this.#waiters.get(fd);
+    if (!waiters) return;
+    const list = this.#list(waiters, events);
+    const at = list.indexOf(waiter);
+    if (at < 0) return;
+    list.splice(at, 1);
+    if (waiters.readers.length > 0 || waiters.writers.length > 0) return;
+    this.#waiters.delete(fd);
+    this.#control(C.EPOLL_CTL_DEL, fd, 0, ERRNO.ENOENT);
+    this.#wakeIfIdle();
+  }
+
+  /** Before a descriptor closes: its number may be another's next. */
+  forget(fd: number, reason: unknown): void {
+    const waiters = this.#waiters.get(fd);
+    if (!waiters) return;
+    this.#waiters.delete(fd);
+    this.#control(C.EPOLL_CTL_DEL, fd, 0, ERRNO.ENOENT);
+    this.#wakeIfIdle();
+    for (const waiter of [...waiters.readers, ...waiters.writers]) waiter.reject(reason);
+  }
+
+  #list(waiters: Waiters, events: number): Waiter[] {
+    return events === C.EPOLLIN ? waiters.readers : waiters.writers;
+  }
+
+  #arm(fd: number, { readers, writers }: Waiters): void {
+    const flags = (readers.length > 0 ? C.EPOLLIN : 0) | (writers.length > 0 ? C.EPOLLOUT : 0) |
+      C.EPOLLONESHOT;
     // A descriptor waited for before is still registered, unless its number went to another file.
     if (this.#control(C.EPOLL_CTL_MOD, fd, flags, ERRNO.ENOENT) !== 0) {
       this.#control(C.EPOLL_CTL_ADD, fd, flags);
     }
-    this.#waiters.set(fd, waiter);
-    if (!this.#running) void this.#run().catch((error) => this.#fail(error));
   }
 
-  cancel(fd: number): void {
-    if (!this.#waiters.delete(fd)) return;
-    this.#control(C.EPOLL_CTL_DEL, fd, 0, ERRNO.ENOENT);
-    if (this.#waiters.size === 0 && this.#parked) {
-      write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer));
-    }
+  #wakeIfIdle(): void {
+    if (this.#waiters.size > 0 || !this.#parked) return;
+    write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer));
   }
 
   #control(operation: number, fd: number, events: number, tolerated = 0): number {
@@ -85,14 +124,14 @@ class Reactor {
 
   #fail(error: unknown): void {
     this.#running = false;
-    const waiters = [...this.#waiters.values()];
-    this.#waiters.clear();
-    for (const waiter of waiters) waiter.reject(error);
+    for (const fd of [...this.#waiters.keys()]) this.forget(fd, error);
   }
 
   async #run(): Promise<void> {
     this.#running = true;
     let turn = performance.now();
+    // Others who are about to wait come first: a spin keeps them from it.
+    await undefined;
     while (this.#waiters.size > 0) {
       const started = performance.now();
       // Spinning pays only while waits are usually shorter than the spin.
@@ -147,9 +186,16 @@ class Reactor {
         read(this.#wake, new Uint8Array(8));
         continue;
       }
-      const waiter = this.#waiters.get(fd);
-      this.#waiters.delete(fd);
-      waiter?.resolve();
+      const waiters = this.#waiters.get(fd);
+      if (!waiters) continue;
+      const events = this.#readyView.getUint32(i * ARCH.epollEventSize, true);
+      const failed = (events & (C.EPOLLERR | C.EPOLLHUP)) !== 0;
+      const readers = failed || events & C.EPOLLIN ? waiters.readers.splice(0) : [];
+      const writers = failed || events & C.EPOLLOUT ? waiters.writers.splice(0) : [];
+      if (waiters.readers.length > 0 || waiters.writers.length > 0) this.#arm(fd, waiters);
+      else this.#waiters.delete(fd);
+      for (const waiter of readers) waiter.resolve();
+      for (const waiter of writers) waiter.resolve();
     }
   }
 }
@@ -167,25 +213,42 @@ export function giveTurn(): Promise<void> {
 }
 
 /**
- * Resolves when `fd` has something to read (or an error to report). One waiter a descriptor.
+ * Resolves when `fd` has something to read (or an error to report). Several may wait for one
+ * descriptor; all of them are woken, in the order they came.
  *
- * @param fd The descriptor; it must stay open until the promise settles.
+ * @param fd The descriptor. Whoever closes it calls {@link abandon} first.
  * @param signal Ends the wait early: the promise rejects with the signal's reason.
  */
 export function readable(fd: Fd, signal?: AbortSignal): Promise<void> {
+  return wait(fd, C.EPOLLIN, signal);
+}
+
+/** Resolves when `fd` takes more to write (or has an error to report); otherwise as {@link readable}. */
+export function writable(fd: Fd, signal?: AbortSignal): Promise<void> {
+  return wait(fd, C.EPOLLOUT, signal);
+}
+
+/** Rejects all waits for a descriptor that is about to be closed. */
+export function abandon(fd: Fd, reason: unknown): void {
+  if (!fd.closed) reactor?.forget(fd.value, reason);
+}
+
+function wait(fd: Fd, events: number, signal: AbortSignal | undefined): Promise<void> {
   const number = fd.value;
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
     const own = reactor ??= new Reactor();
+    if (!signal) return own.wait(number, events, { resolve, reject });
+    if (signal.aborted) return reject(signal.reason);
     const abort = () => {
-      own.cancel(number);
-      reject(signal!.reason);
+      own.cancel(number, events, waiter);
+      reject(signal.reason);
     };
-    const settled = () => signal?.removeEventListener("abort", abort);
-    own.wait(number, C.EPOLLIN, {
+    const settled = () => signal.removeEventListener("abort", abort);
+    const waiter = {
       resolve: () => (settled(), resolve()),
-      reject: (reason) => (settled(), reject(reason)),
-    });
-    signal?.addEventListener("abort", abort, { once: true });
+      reject: (reason: unknown) => (settled(), reject(reason)),
+    };
+    own.wait(number, events, waiter);
+    signal.addEventListener("abort", abort, { once: true });
   });
 }

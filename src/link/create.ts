@@ -232,6 +232,7 @@ export function own(
   { options, ref }: End,
   info: LinkInfo,
   netns: ResolvedNetNs,
+  close?: () => void,
 ): void {
   if (netns.owned) scope?.use(ref);
   scope?.addLink({
@@ -241,6 +242,7 @@ export function own(
     ipv6: (options.addresses ?? []).some((address) =>
       (typeof address === "string" ? address : address.address).includes(":")
     ),
+    ...(close && { close }),
   });
 }
 

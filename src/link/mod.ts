@@ -70,6 +70,17 @@ export type {
   LinkTarget,
 } from "./options.ts";
 export * from "./supports.ts";
+export { Tap, type TapOptions } from "./tap.ts";
+export { Tun } from "./tun.ts";
+export { type AttachedTun, type TunAttachOptions, TunLink } from "./tun_base.ts";
+export {
+  IFLA_TUN,
+  type TapFilter,
+  TUN_TYPES,
+  type TunInfo,
+  type TunOptions,
+  type TunQueueOptions,
+} from "./tun_options.ts";
 export * from "./unsupported.ts";
 export * from "./veth.ts";
 export * from "./vlan.ts";

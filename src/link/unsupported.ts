@@ -37,6 +37,7 @@ const SOURCES: Readonly<Record<string, readonly [config: string, module?: string
   sit: ["IPV6_SIT"],
   team: ["NET_TEAM"],
   vcan: ["CAN_VCAN"],
+  tun: ["TUN"],
   veth: ["VETH"],
   vlan: ["VLAN_8021Q", "8021q"],
   vrf: ["NET_VRF"],

@@ -43,6 +43,8 @@ export interface ScopedLink {
   readonly what: string;
   /** Was given IPv6 addresses, which are usable only some time later. */
   readonly ipv6: boolean;
+  /** Closes what keeps its namespace alive: a descriptor that is joined to it. */
+  readonly close?: () => void;
 }
 
 /** Bits of a group number that netloom's are recognized by; the rest is random. */
@@ -230,6 +232,14 @@ export class Scope implements AsyncDisposable {
       attempt(() => deleteGroup(connectionTo(ref), this.group));
       if (ref !== homeNetNs()) ref.close();
     }
+    // A descriptor joined to a link deletes it when it closes, slowly; those that are gone close at once.
+    const joined = this.#links.filter((link) => link.close);
+    for (const ref of new Set(joined.map((link) => link.ref))) {
+      if (this.#namespaces.has(ref) && !ref.fd.closed) {
+        attempt(() => deleteGroup(connectionTo(ref), this.group));
+      }
+    }
+    for (const link of joined) attempt(() => link.close!());
     for (const [ref, name] of this.#namespaces) {
       if (ref.fd.closed) continue;
       attempt(() => watch?.add(ref));

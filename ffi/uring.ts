@@ -1,0 +1,177 @@
+/**
+ * io_uring as a way to make many reads and writes with one system call. Nothing stays in flight: every
+ * call of {@link Ring.run} returns when all of its operations have ended, so that no buffer belongs to
+ * the kernel between calls. Descriptors are non-blocking: what would wait ends with EAGAIN.
+ *
+ * @module
+ */
+import { C } from "./constants.ts";
+import { ERRNO } from "./errno.ts";
+import { Fd } from "./fd.ts";
+import { direct, uring as symbols } from "./libc.ts";
+
+/** From `linux/io_uring.h`. */
+export const IORING = {
+  OP_READ: 22,
+  OP_WRITE: 23,
+  ENTER_GETEVENTS: 1,
+  SETUP_SINGLE_ISSUER: 1 << 12,
+  SETUP_NO_SQARRAY: 1 << 16,
+  OFF_SQ_RING: 0,
+  OFF_SQES: 0x10000000,
+} as const;
+
+/** System call numbers, the same on every architecture. */
+const NR_SETUP = 425n;
+const NR_ENTER = 426;
+
+/** Size of `struct io_uring_params`, and where its ring offsets are. */
+const PARAMS_SIZE = 120;
+const SQ_OFF = 40;
+const CQ_OFF = 80;
+
+/** Most operations of one call. */
+export const RING_ENTRIES = 256;
+const SQE_WORDS = 16;
+
+type Calls = ReturnType<typeof direct>;
+
+/** Memory whose address the kernel is given: it must live as long as it is used. */
+export class PinnedMemory {
+  /** The bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where they are. Addresses of programs are below 2^53. */
+  readonly address: number;
+
+  /** Allocates `size` bytes, at least 4,096: small arrays would live in JavaScript's moving heap. */
+  constructor(size: number) {
+    this.bytes = new Uint8Array(Math.max(size, 4096));
+    const pointer = Deno.UnsafePointer.of(this.bytes);
+    this.address = Number(Deno.UnsafePointer.value(pointer));
+  }
+}
+
+/** A ring of one thread. */
+export class Ring {
+  readonly #fd: Fd;
+  readonly #enter: Calls["enter"];
+  readonly #errno: Int32Array;
+  /** The rings' memory, as 32-bit words. */
+  readonly #ring: Int32Array;
+  readonly #sqes: Int32Array;
+  readonly #sqTail: number;
+  readonly #sqMask: number;
+  readonly #cqHead: number;
+  readonly #cqTail: number;
+  readonly #cqMask: number;
+  readonly #cqes: number;
+  #tail = 0;
+  #head = 0;
+  #queued = 0;
+  /** Results by the `id` given to {@link Ring.add}: bytes, or a negated error number. */
+  readonly results: Int32Array = new Int32Array(RING_ENTRIES);
+
+  private constructor(fd: Fd, params: DataView) {
+    const { enter, errno } = direct();
+    this.#fd = fd;
+    this.#enter = enter;
+    this.#errno = errno;
+    const [sqEntries, cqEntries] = [params.getUint32(0, true), params.getUint32(4, true)];
+    const sq = (field: number) => params.getUint32(SQ_OFF + field, true);
+    const cq = (field: number) => params.getUint32(CQ_OFF + field, true);
+    const array = sq(24);
+    const cqes = cq(20);
+    const ring = map(fd, Math.max(array + sqEntries * 4, cqes + cqEntries * 16), IORING.OFF_SQ_RING);
+    this.#ring = new Int32Array(ring);
+    this.#sqes = new Int32Array(map(fd, sqEntries * SQE_WORDS * 4, IORING.OFF_SQES));
+    this.#sqTail = sq(4) >> 2;
+    this.#sqMask = this.#ring[sq(8) >> 2]!;
+    this.#cqHead = cq(0) >> 2;
+    this.#cqTail = cq(4) >> 2;
+    this.#cqMask = this.#ring[cq(8) >> 2]!;
+    this.#cqes = cqes >> 2;
+    for (let i = 0; i < sqEntries; i++) this.#ring[(array >> 2) + i] = i;
+  }
+
+  /** Sets a ring up; `undefined` when the kernel has none or forbids it. */
+  static open(): Ring | undefined {
+    // Linux 6.0 has the flag, which saves it locking.
+    for (const flags of [IORING.SETUP_SINGLE_ISSUER, 0]) {
+      const params = new Uint8Array(PARAMS_SIZE);
+      const view = new DataView(params.buffer);
+      view.setUint32(8, flags, true);
+      const fd = Number(symbols().setup(NR_SETUP, RING_ENTRIES, params));
+      // io_uring descriptors are close-on-exec from the start.
+      if (fd >= 0) return new Ring(new Fd(fd), view);
+    }
+    return undefined;
+  }
+
+  /** Queues a read or write of `length` bytes at `address`; at most {@link RING_ENTRIES} before a run. */
+  add(opcode: number, fd: number, address: number, length: number, id: number): void {
+    const at = (this.#tail & this.#sqMask) * SQE_WORDS;
+    const sqes = this.#sqes;
+    sqes[at] = opcode;
+    sqes[at + 1] = fd;
+    // The position: -1 is the file's own.
+    sqes[at + 2] = -1;
+    sqes[at + 3] = -1;
+    sqes[at + 4] = address | 0;
+    sqes[at + 5] = (address / 0x1_0000_0000) | 0;
+    sqes[at + 6] = length;
+    sqes[at + 7] = 0;
+    sqes[at + 8] = id;
+    sqes[at + 9] = 0;
+    sqes[at + 10] = 0;
+    sqes[at + 11] = 0;
+    this.#tail = (this.#tail + 1) | 0;
+    this.#queued++;
+  }
+
+  /** Does what is queued, in order, and fills {@link Ring.results}. Returns 0 or a negated errno. */
+  run(): number {
+    const ring = this.#ring;
+    const fd = this.#fd.value;
+    Atomics.store(ring, this.#sqTail, this.#tail);
+    let submit = this.#queued;
+    let missing = submit;
+    this.#queued = 0;
+    while (missing > 0) {
+      const n = this.#enter(NR_ENTER, fd, submit, missing, IORING.ENTER_GETEVENTS, null, 0);
+      if (n >= 0) submit -= n;
+      else {
+        const code = this.#errno[0]!;
+        if (code !== ERRNO.EINTR && code !== ERRNO.EAGAIN && code !== ERRNO.EBUSY) return -code;
+      }
+      const tail = Atomics.load(ring, this.#cqTail);
+      let head = this.#head;
+      for (; head !== tail; head = (head + 1) | 0) {
+        const at = this.#cqes + (head & this.#cqMask) * 4;
+        this.results[ring[at]!] = ring[at + 2]!;
+        missing--;
+      }
+      this.#head = head;
+      Atomics.store(ring, this.#cqHead, head);
+    }
+    return 0;
+  }
+}
+
+function map(fd: Fd, size: number, offset: number): ArrayBuffer {
+  const protection = C.PROT_READ | C.PROT_WRITE;
+  const flags = C.MAP_SHARED | C.MAP_POPULATE;
+  const pointer = symbols().mmap(null, BigInt(size), protection, flags, fd.value, BigInt(offset));
+  // MAP_FAILED is -1.
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
+    throw new Error("The kernel gave an io_uring and did not map it");
+  }
+  return Deno.UnsafePointerView.getArrayBuffer(pointer, size);
+}
+
+let ring: Ring | null | undefined;
+
+/** The thread's ring, set up at first use; `undefined` when the kernel has none or forbids it. */
+export function threadRing(): Ring | undefined {
+  if (ring === undefined) ring = Ring.open() ?? null;
+  return ring ?? undefined;
+}

@@ -1,0 +1,123 @@
+/**
+ * Reading and writing batches: through io_uring where the kernel allows it, packet by packet otherwise.
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { readPacket, writePacket } from "../../ffi/packet_io.ts";
+import { IORING, threadRing } from "../../ffi/uring.ts";
+import type { PacketBatch } from "./packet_batch.ts";
+
+/** Reads and writes batches. Results are in band: bytes, or negated error numbers. */
+export interface Engine {
+  /** Its name. */
+  readonly name: EngineName;
+  /** Reads up to `most` packets: how many, or a negated error number when there is none. */
+  read(fd: number, batch: PacketBatch, most: number): number;
+  /**
+   * Writes the packets whose result is EAGAIN, which is that of a packet not written yet, and sets
+   * their results. Returns how many still have to wait.
+   */
+  write(fd: number, batch: PacketBatch): number;
+}
+
+/** `io_uring`, or `loop`: a system call for each packet. */
+export type EngineName = "io_uring" | "loop";
+
+/** The result of a packet that is still to be written. */
+export const WAITING: number = -ERRNO.EAGAIN;
+
+const loop: Engine = {
+  name: "loop",
+  read(fd, batch, most) {
+    for (let i = 0; i < most; i++) {
+      const n = readPacket(fd, view(batch, i), batch.size);
+      // An error that lasts is there at the next read too.
+      if (n < 0) return i > 0 ? i : n;
+      batch.offsets[i] = i * batch.size;
+      batch.lengths[i] = n;
+    }
+    return most;
+  },
+  write(fd, batch) {
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.results[i] !== WAITING) continue;
+      const n = writePacket(fd, batch.packet(i), batch.lengths[i]!);
+      if (n === WAITING) return batch.count - i;
+      batch.results[i] = n;
+    }
+    return 0;
+  },
+};
+
+const views = new WeakMap<PacketBatch, Uint8Array<ArrayBuffer>[]>();
+
+/** A batch's slots as views, made once. */
+function view(batch: PacketBatch, i: number): Uint8Array<ArrayBuffer> {
+  let all = views.get(batch);
+  if (!all) {
+    const { bytes, size } = batch;
+    all = Array.from({ length: batch.capacity }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+    views.set(batch, all);
+  }
+  return all[i]!;
+}
+
+/** `io_uring`: as many packets as the kernel has, with one system call. */
+function ringEngine(): Engine | undefined {
+  const ring = threadRing();
+  if (!ring) return undefined;
+  const { OP_READ, OP_WRITE } = IORING;
+  const { results } = ring;
+  return {
+    name: "io_uring",
+    read(fd, batch, most) {
+      const { size, address, offsets, lengths } = batch;
+      for (let i = 0; i < most; i++) ring.add(OP_READ, fd, address + i * size, size, i);
+      const failed = ring.run();
+      if (failed < 0) return failed;
+      let count = 0;
+      // Done in order: what comes after the first that found nothing found nothing, or came just then.
+      for (let i = 0; i < most; i++) {
+        const n = results[i]!;
+        if (n < 0) continue;
+        offsets[count] = i * size;
+        lengths[count++] = n;
+      }
+      return count > 0 ? count : results[0]!;
+    },
+    write(fd, batch) {
+      const { count, address, offsets, lengths, results: written } = batch;
+      for (let i = 0; i < count; i++) {
+        if (written[i] !== WAITING) continue;
+        ring.add(OP_WRITE, fd, address + offsets[i]!, lengths[i]!, i);
+      }
+      const failed = ring.run();
+      let waiting = 0;
+      for (let i = 0; i < count; i++) {
+        if (written[i] !== WAITING) continue;
+        const n = failed < 0 ? failed : results[i]!;
+        written[i] = n;
+        if (n === WAITING) waiting++;
+      }
+      return waiting;
+    },
+  };
+}
+
+let chosen: Engine | undefined;
+
+/** The thread's engine for batches. */
+export function batchEngine(): Engine {
+  return chosen ??= ringEngine() ?? loop;
+}
+
+/** Which engine this thread's batches go through. */
+export function batchEngineName(): EngineName {
+  return batchEngine().name;
+}
+
+/** For tests and benchmarks: another engine; `undefined` goes back to the best. */
+export function useEngine(name: EngineName | undefined): void {
+  chosen = name === "loop" ? loop : undefined;
+}

@@ -1,0 +1,259 @@
+/**
+ * A packet device over one non-blocking descriptor.
+ *
+ * @module
+ */
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import type { Fd } from "../../ffi/fd.ts";
+import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
+import { C } from "../../ffi/constants.ts";
+import { RING_ENTRIES } from "../../ffi/uring.ts";
+import { abandon, readable, writable } from "../../ffi/reactor.ts";
+import { batchEngine, WAITING } from "./engine.ts";
+import type { PacketBatch } from "./packet_batch.ts";
+import {
+  type BlockOptions,
+  DeviceClosedError,
+  type DeviceTransfer,
+  MAX_PACKET,
+  type PacketDevice,
+  type WaitOptions,
+} from "./packet_device.ts";
+import { packetSink, packetStream } from "./streams.ts";
+import { dueTurn } from "./turn.ts";
+
+/** A batch asks for at least so many packets. */
+const LEAST = 4;
+
+const DONE: Promise<void> = Promise.resolve();
+
+/** A {@link PacketDevice} over a descriptor that it owns. Devices extend it. */
+export class FdDevice implements PacketDevice {
+  readonly #fd: Fd;
+  readonly #what: string;
+  /** The descriptor's number; -1, which is nobody's, when it is closed. */
+  #number: number;
+  #waiting = 0;
+  /** How many packets the next batch asks for: each one that is not there costs a little. */
+  #likely = LEAST;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #writable: WritableStream<Uint8Array> | undefined;
+
+  /** Takes ownership of a non-blocking descriptor. `what` names it in messages: `tun "t0"`. */
+  constructor(fd: Fd, what: string) {
+    this.#fd = fd;
+    this.#number = fd.value;
+    this.#what = what;
+  }
+
+  /** For devices: the owner of the descriptor. */
+  protected get fd(): Fd {
+    if (this.#number < 0) throw new DeviceClosedError(this.#what);
+    return this.#fd;
+  }
+
+  /** The descriptor's number. Throws {@link DeviceClosedError} when it is closed. */
+  get descriptor(): number {
+    return this.fd.value;
+  }
+
+  /** What it is, for messages. */
+  protected get what(): string {
+    return this.#what;
+  }
+
+  /** Whether it has been closed or handed over. */
+  get closed(): boolean {
+    return this.#number < 0;
+  }
+
+  /** As {@link PacketDevice.tryRead}. */
+  tryRead(buffer: Uint8Array): number {
+    const n = readPacket(this.#number, buffer as Uint8Array<ArrayBuffer>, buffer.length);
+    if (n >= 0) return n;
+    if (n === -ERRNO.EAGAIN) return -1;
+    throw this.#failure("read", n);
+  }
+
+  /** As {@link PacketDevice.tryWrite}. */
+  tryWrite(packet: Uint8Array, length: number = packet.length): boolean {
+    const n = writePacket(this.#number, packet as Uint8Array<ArrayBuffer>, length);
+    if (n >= 0) return true;
+    if (n === -ERRNO.EAGAIN) return false;
+    throw this.#failure("write", n);
+  }
+
+  /** As {@link PacketDevice.read}. */
+  read(buffer: Uint8Array, options?: WaitOptions): Promise<number> {
+    // Whoever waits already comes first.
+    if (this.#waiting > 0) return this.#readLater(buffer, options);
+    let n: number;
+    try {
+      n = this.tryRead(buffer);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (n < 0) return this.#readLater(buffer, options);
+    const turn = dueTurn();
+    return turn === undefined ? Promise.resolve(n) : turn.then(() => n);
+  }
+
+  async #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
+    this.#waiting++;
+    try {
+      for (;;) {
+        await readable(this.fd, options?.signal);
+        const n = this.tryRead(buffer);
+        if (n >= 0) return n;
+      }
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  /** As {@link PacketDevice.write}. */
+  write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void> {
+    try {
+      if (this.tryWrite(packet, length)) return dueTurn() ?? DONE;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#writeLater(packet, length, options);
+  }
+
+  async #writeLater(
+    packet: Uint8Array,
+    length: number | undefined,
+    options: WaitOptions | undefined,
+  ): Promise<void> {
+    do await writable(this.fd, options?.signal); while (!this.tryWrite(packet, length));
+  }
+
+  /** As {@link PacketDevice.readSync}. */
+  readSync(buffer: Uint8Array, options: BlockOptions = {}): number {
+    for (;;) {
+      const n = this.tryRead(buffer);
+      if (n >= 0 || !this.#block(C.POLLIN, options.timeout)) return n;
+    }
+  }
+
+  /** As {@link PacketDevice.writeSync}. */
+  writeSync(packet: Uint8Array, length?: number): void {
+    while (!this.tryWrite(packet, length)) this.#block(C.POLLOUT);
+  }
+
+  /** As {@link PacketDevice.tryReadBatch}. */
+  tryReadBatch(batch: PacketBatch): number {
+    const n = batchEngine().read(this.#number, batch, Math.min(this.#likely, batch.capacity));
+    if (n < 0 && n !== WAITING) throw this.#failure("read", n);
+    this.#likely = Math.min(Math.max(2 * n, LEAST), RING_ENTRIES);
+    return batch.count = Math.max(n, 0);
+  }
+
+  /** As {@link PacketDevice.readBatch}. */
+  async readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number> {
+    if (this.#waiting > 0 || this.tryReadBatch(batch) === 0) {
+      this.#waiting++;
+      try {
+        do await readable(this.fd, options?.signal); while (this.tryReadBatch(batch) === 0);
+      } finally {
+        this.#waiting--;
+      }
+    }
+    await dueTurn(batch.count);
+    return batch.count;
+  }
+
+  /** As {@link PacketDevice.writeBatch}. */
+  async writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void> {
+    const { count, results } = batch;
+    results.fill(WAITING, 0, count);
+    while (batchEngine().write(this.#number, batch) > 0) {
+      await writable(this.fd, options?.signal);
+    }
+    for (let i = 0; i < count; i++) {
+      if (results[i]! < 0) throw this.#failure(`write packet ${i} of ${count}`, results[i]!);
+    }
+    await dueTurn(count);
+  }
+
+  /** As {@link PacketDevice.readable}. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= packetStream(this);
+  }
+
+  /** As {@link PacketDevice.writable}. */
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= packetSink(this);
+  }
+
+  /** As {@link PacketDevice.packets}. */
+  async *packets(options?: WaitOptions): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    const buffer = new Uint8Array(MAX_PACKET);
+    while (!this.closed) {
+      let n: number;
+      try {
+        n = await this.read(buffer, options);
+      } catch (error) {
+        if (error instanceof DeviceClosedError) return;
+        throw error;
+      }
+      yield buffer.slice(0, n);
+    }
+  }
+
+  /** Same as {@link FdDevice.packets}. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    return this.packets();
+  }
+
+  /** As {@link PacketDevice.transfer}. */
+  transfer(): DeviceTransfer {
+    this.#leave();
+    return { fd: this.#fd.release(), what: this.#what };
+  }
+
+  /** As {@link PacketDevice.close}. A second call does nothing. */
+  close(): void {
+    if (this.#number < 0) return;
+    this.#leave();
+    this.#fd.close();
+  }
+
+  /** Same as {@link FdDevice.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Ends every pending call, while the number is still this device's. */
+  #leave(): void {
+    abandon(this.fd, new DeviceClosedError(this.#what));
+    this.#number = -1;
+  }
+
+  /** Whether it became ready, rather than `timeout` passed. */
+  #block(events: number, timeout?: number): boolean {
+    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+    const set = new PollSet([this.descriptor], events);
+    for (;;) {
+      const rest = until === Infinity ? -1 : Math.max(0, Math.ceil(until - performance.now()));
+      const n = set.wait(rest);
+      if (n > 0) return true;
+      if (n === 0) return false;
+      if (n !== -ERRNO.EINTR) throw this.#failure("wait for", n);
+    }
+  }
+
+  #failure(action: string, result: number): Error {
+    if (this.#number < 0) return new DeviceClosedError(this.#what);
+    const syscall = action === "wait for" ? "poll" : action.split(" ")[0]!;
+    const hint = result === -ERRNO.EIO && syscall === "write" ? "is the link up?" : undefined;
+    const preposition = syscall === "write" ? " to" : syscall === "read" ? " from" : "";
+    return new SyscallError(`${action}${preposition} ${this.#what}`, syscall, -result, hint);
+  }
+
+  /** Prints the device as `tun "t0" in netns "ns1"`. */
+  [Symbol.for("Deno.customInspect")](): string {
+    return this.closed ? `${this.#what} (closed)` : this.#what;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * Packets in and out of a program: what TUN, TAP and macvtap links, packet sockets and raw sockets have
+ * in common as devices, and the engines behind them.
+ *
+ * `read` and `write` wait without blocking, `readSync` and `writeSync` block, `tryRead` and `tryWrite` do
+ * neither, `readBatch` and `writeBatch` move many packets with one system call. See
+ * {@linkcode PacketDevice} for who owns the bytes.
+ *
+ * @example Reading from a TUN
+ * ```ts
+ * import { NetNs, Tun } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * using tun = Tun.create({ netns, up: true, addresses: ["10.9.0.1/24"] });
+ * const ping = netns.ping("10.9.0.2", { timeout: 100 });
+ * for await (const packet of tun.packets()) {
+ *   if (packet[0] !== 0x45) continue; // IPv4 without options
+ *   assertEquals(Array.from(packet.subarray(16, 20)), [10, 9, 0, 2]);
+ *   break;
+ * }
+ * await ping;
+ * ```
+ *
+ * @module
+ */
+export { batchEngineName, type EngineName, useEngine } from "./engine.ts";
+export { FdDevice } from "./fd_device.ts";
+export { PacketBatch, type PacketBatchOptions } from "./packet_batch.ts";
+export {
+  type BlockOptions,
+  DeviceClosedError,
+  type DeviceTransfer,
+  MAX_PACKET,
+  type PacketDevice,
+  type WaitOptions,
+} from "./packet_device.ts";
+export { DevicePoll } from "./poll.ts";
+export { receiveDevice } from "./transfer.ts";
+export { type Offload, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";

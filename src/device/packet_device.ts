@@ -1,0 +1,133 @@
+/**
+ * What every packet device can do.
+ *
+ * @module
+ */
+import type { PacketBatch } from "./packet_batch.ts";
+
+/** Bytes that any IP packet fits in, with an Ethernet header, two tags and a virtio-net header. */
+export const MAX_PACKET = 65_600;
+
+/** Options of a call that may wait. */
+export interface WaitOptions {
+  /** Ends the wait early: the promise rejects with the signal's reason. No packet is lost by it. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of a call that may block the thread. */
+export interface BlockOptions {
+  /** Milliseconds to block at most; default: for ever. */
+  readonly timeout?: number;
+}
+
+/**
+ * A descriptor that packets come from and go to: a TUN or TAP, a macvtap, a packet or raw socket.
+ *
+ * **Who owns the bytes.** `read`, `readSync`, `tryRead` and `readBatch` write into memory of the caller
+ * and never touch it outside the call, or once its promise has settled. `write` and its kin have copied
+ * the packet to the kernel when they return or resolve. What iteration and the `readable` stream give
+ * is a fresh copy, the caller's for good.
+ *
+ * **Waiting.** `read` takes what is queued at once and waits only when there is nothing; it gives timers
+ * and I/O their turn every few milliseconds, however fast packets come. A waiting call keeps the process
+ * alive, an idle device does not. Several reads may wait at once: they get packets in the order they
+ * were called.
+ */
+export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Disposable {
+  /** Whether it has been closed or handed over. */
+  readonly closed: boolean;
+
+  /**
+   * Reads one packet.
+   *
+   * @param buffer Where to; what does not fit is lost.
+   * @param options Abort signal.
+   * @returns The packet's length in bytes.
+   * @throws {DeviceClosedError} When the device is closed, before or meanwhile.
+   * @throws {SyscallError} EBADFD when the link is gone; ENETDOWN of a socket when it went down.
+   */
+  read(buffer: Uint8Array, options?: WaitOptions): Promise<number>;
+
+  /** Reads one packet, blocking the thread until there is one; -1 after `timeout` ms without one. */
+  readSync(buffer: Uint8Array, options?: BlockOptions): number;
+
+  /** Reads one packet if one is queued: its length, or -1. */
+  tryRead(buffer: Uint8Array): number;
+
+  /**
+   * Writes one packet; waits while the device takes none.
+   *
+   * @param packet The bytes.
+   * @param length How many of them; default: all.
+   * @param options Abort signal.
+   * @throws {DeviceClosedError} When the device is closed, before or meanwhile.
+   * @throws {SyscallError} EIO when the link is down, EINVAL for what the kernel takes for no packet.
+   */
+  write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void>;
+
+  /** Writes one packet, blocking the thread while the device takes none. */
+  writeSync(packet: Uint8Array, length?: number): void;
+
+  /** Writes one packet if the device takes it now: whether it did. */
+  tryWrite(packet: Uint8Array, length?: number): boolean;
+
+  /**
+   * Reads as many packets as are queued and fit the batch; waits only for the first. One system call
+   * where the kernel has io_uring and allows it.
+   *
+   * @param batch Where to: `batch.count` and `batch.lengths` say what came.
+   * @param options Abort signal.
+   * @returns The number of packets.
+   */
+  readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number>;
+
+  /** Reads as many packets as are queued and fit the batch: how many, 0 for none. */
+  tryReadBatch(batch: PacketBatch): number;
+
+  /**
+   * Writes the packets of a batch in order; waits while the device takes none.
+   *
+   * @param batch The first `batch.count` packets of it.
+   * @param options Abort signal.
+   * @throws {SyscallError} For the first packet that failed, when all have been tried;
+   * `batch.results` says which.
+   */
+  writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void>;
+
+  /** The packets as a stream, a copy each; one is read when one is asked for. Cancelling it reads no more. */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+
+  /** Writes each chunk as a packet. */
+  readonly writable: WritableStream<Uint8Array>;
+
+  /** The packets, a copy each, until the device is closed. Rejects when the signal aborts. */
+  packets(options?: WaitOptions): AsyncIterableIterator<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * Hands the device over to another thread: post what this returns, and
+   * {@linkcode receiveDevice} it there. This handle is closed then; the descriptor has one owner.
+   */
+  transfer(): DeviceTransfer;
+
+  /** Closes the device; every pending call is rejected with {@linkcode DeviceClosedError}. */
+  close(): void;
+}
+
+/** A device on its way to another thread of the process: plain data that owns a descriptor. */
+export interface DeviceTransfer {
+  /** The descriptor's number. */
+  readonly fd: number;
+  /** What it is, for messages. */
+  readonly what: string;
+}
+
+/** The device was closed, before the call or while it waited. */
+export class DeviceClosedError extends Error {
+  /** The class: `DeviceClosedError`. */
+  override readonly name = "DeviceClosedError";
+
+  /** Composes the message. */
+  constructor(what: string) {
+    super(`${what} is closed`);
+  }
+}

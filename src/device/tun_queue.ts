@@ -1,0 +1,164 @@
+/**
+ * Queues of TUN and TAP links, and of macvtaps: the descriptor side of them.
+ *
+ * @module
+ */
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import type { Fd } from "../../ffi/fd.ts";
+import {
+  setQueue,
+  TUN_F,
+  tunIoctl,
+  tunIoctlInt,
+  tunIoctlValue,
+} from "../../ffi/tun.ts";
+import { show } from "../netlink/attribute.ts";
+import { parseMac } from "../packet/address.ts";
+import { FdDevice } from "./fd_device.ts";
+
+/** Length of the `struct virtio_net_hdr` in front of each packet of a device with `vnetHdr`. */
+export const VNET_HDR_SIZE = 10;
+
+/**
+ * What the program takes and gives unfinished (`linux/virtio_net.h`): packets without a checksum, and
+ * packets larger than the wire takes that are cut into segments later.
+ */
+export type Offload = "checksum" | "tso4" | "tso6" | "tso_ecn" | "uso4" | "uso6";
+
+const OFFLOADS: Readonly<Record<Offload, number>> = {
+  checksum: TUN_F.CSUM,
+  tso4: TUN_F.TSO4,
+  tso6: TUN_F.TSO6,
+  tso_ecn: TUN_F.TSO_ECN,
+  uso4: TUN_F.USO4,
+  uso6: TUN_F.USO6,
+};
+
+/** What there is, in the order it is given up: Linux has uso4 and uso6 since 6.2. */
+const FALLBACKS: readonly (readonly Offload[])[] = [
+  ["checksum", "tso4", "tso6", "uso4", "uso6"],
+  ["checksum", "tso4", "tso6"],
+  ["checksum"],
+  [],
+];
+
+/** One queue of a TUN or TAP link or of a macvtap: packets of the link come from it and go to it. */
+export class TunQueue extends FdDevice {
+  #offloads: readonly Offload[] = [];
+  #attached = true;
+  /** Whether each packet has a `struct virtio_net_hdr` of 10 bytes in front. */
+  readonly vnetHdr: boolean;
+  /** Whether each packet has a `struct tun_pi` of 4 bytes in front: flags and the EtherType. */
+  readonly packetInfo: boolean;
+
+  /** For link kinds: wraps a descriptor that is attached. */
+  constructor(fd: Fd, what: string, vnetHdr: boolean, packetInfo: boolean) {
+    super(fd, what);
+    this.vnetHdr = vnetHdr;
+    this.packetInfo = packetInfo;
+  }
+
+  /** Bytes in front of each packet: of the `struct tun_pi` and the `struct virtio_net_hdr`. */
+  get headerLength(): number {
+    return (this.packetInfo ? 4 : 0) + (this.vnetHdr ? VNET_HDR_SIZE : 0);
+  }
+
+  /** What the kernel may hand over unfinished. */
+  get offloads(): readonly Offload[] {
+    return this.#offloads;
+  }
+
+  /**
+   * Says what the kernel may hand over unfinished: TUNSETOFFLOAD. It needs `vnetHdr`. The setting is
+   * the link's, and outlives the descriptor.
+   *
+   * @param offloads What exactly, or `true` for the most this kernel has.
+   * @returns What is on now.
+   * @throws {SyscallError} EINVAL when the kernel lacks one that was named.
+   */
+  setOffloads(offloads: readonly Offload[] | boolean): readonly Offload[] {
+    if (offloads === true) return this.#most();
+    const wanted = offloads === false ? [] : [...offloads];
+    let bits = 0;
+    for (const offload of wanted) {
+      const bit = OFFLOADS[offload];
+      if (bit === undefined) {
+        const known = Object.keys(OFFLOADS).join(", ");
+        throw new TypeError(`offloads has ${show(offload)}: expected any of ${known}`);
+      }
+      bits |= bit;
+    }
+    if (bits !== 0 && !this.vnetHdr) {
+      throw new TypeError(`offloads of ${this.what} need vnetHdr: the header says what is unfinished`);
+    }
+    const what = `set offloads ${wanted.join(", ") || "off"} of ${this.what}`;
+    tunIoctlValue(this.fd, "SETOFFLOAD", bits, what);
+    return this.#offloads = wanted;
+  }
+
+  #most(): readonly Offload[] {
+    for (const offloads of FALLBACKS) {
+      try {
+        return this.setOffloads(offloads);
+      } catch (error) {
+        const lacking = error instanceof SyscallError && error.errno === ERRNO.EINVAL;
+        if (!lacking || offloads.length === 0) throw error;
+      }
+    }
+    return [];
+  }
+
+  /** Whether the queue takes part in the link's traffic. */
+  get attached(): boolean {
+    return this.#attached;
+  }
+
+  /** Lets a queue of a link with `multiQueue` take part in the traffic again. */
+  attach(): void {
+    setQueue(this.fd, true, `attach a queue of ${this.what}`);
+    this.#attached = true;
+  }
+
+  /** Keeps the queue, and takes it out of the link's traffic. */
+  detach(): void {
+    setQueue(this.fd, false, `detach a queue of ${this.what}`);
+    this.#attached = false;
+  }
+
+  /** Bytes of written packets that may be on their way before writes wait: TUNSETSNDBUF. */
+  get sendBuffer(): number {
+    return tunIoctlInt(this.fd, "GETSNDBUF", 0, `read the send buffer of ${this.what}`);
+  }
+
+  set sendBuffer(bytes: number) {
+    if (!Number.isInteger(bytes) || bytes < 1 || bytes > 0x7fffffff) {
+      throw new RangeError(`sendBuffer must be in 1..2147483647: the current value is ${bytes}`);
+    }
+    tunIoctlInt(this.fd, "SETSNDBUF", bytes, `set the send buffer of ${this.what}`);
+  }
+
+  /** For TAPs: see {@link setTapFilter}. */
+  protected filter(macs: readonly string[], allMulticast: boolean): number {
+    return setTapFilter(this.fd, this.what, macs, allMulticast);
+  }
+}
+
+/**
+ * TUNSETTXFILTER: hands over frames to these MACs only. Returns how many of them are compared exactly;
+ * groups beyond those share a hash.
+ */
+function setTapFilter(
+  fd: Fd,
+  what: string,
+  macs: readonly string[],
+  allMulticast: boolean,
+): number {
+  const addresses = macs.map((mac) => parseMac(mac));
+  // struct tun_filter: u16 flags, u16 count, u8 addr[][6]
+  const bytes = new Uint8Array(4 + 6 * macs.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, allMulticast ? 1 : 0, true);
+  view.setUint16(2, macs.length, true);
+  addresses.forEach((address, i) => bytes.set(address, 4 + 6 * i));
+  return tunIoctl(fd, "SETTXFILTER", bytes, `set the filter of ${what}`);
+}
