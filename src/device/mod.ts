@@ -26,6 +26,7 @@
  */
 export { batchEngineName, type EngineName, useEngine } from "./engine.ts";
 export { FdDevice } from "./fd_device.ts";
+export { forward, type ForwardOptions, type ForwardStats } from "./forward.ts";
 export { PacketBatch, type PacketBatchOptions } from "./packet_batch.ts";
 export {
   type BlockOptions,
@@ -37,4 +38,5 @@ export {
 } from "./packet_device.ts";
 export { DevicePoll } from "./poll.ts";
 export { receiveDevice } from "./transfer.ts";
+export type { TapDeviceOptions } from "./tap_device.ts";
 export { type Offload, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { openTapDevice, type TapDeviceOptions } from "../device/tap_device.ts";
+import type { TunQueue } from "../device/tun_queue.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { createIpvlan, type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
 import { ipvlanKind } from "./ipvlan_options.ts";
@@ -14,10 +16,10 @@ registerKind({ kind: "ipvtap", ...ipvlanKind });
  * An ipvlan whose traffic is that of a character device: a program, such as a virtual machine, reads
  * and writes Ethernet frames there. They all have the parent's MAC.
  *
- * The device is `/dev/tapN`, N being the link's index, where udev or devtmpfs makes it: two namespaces
- * may have links of the same index, and only one of them gets the name. What is certain are its
- * numbers: `/sys/class/net/NAME/tapN/dev` in the link's namespace has `MAJOR:MINOR` for `mknod`. A
- * frame has a `struct virtio_net_hdr` of 10 bytes in front of it, until TUNSETIFF says otherwise.
+ * {@linkcode Ipvtap.openDevice} opens the character device. Other programs find it as `/dev/tapN`, N being
+ * the link's index, where udev or devtmpfs makes that: two namespaces may have links of the same index,
+ * and only one of them gets the name. `/sys/class/net/NAME/tapN/dev` in the link's namespace has its
+ * numbers.
  *
  * @example One, where the kernel can
  * ```ts
@@ -58,5 +60,18 @@ export class Ipvtap extends IpvlanLink {
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Ipvtap {
     return new Ipvtap(findLink(selector, options, "ipvtap"));
+  }
+
+  /**
+   * Opens the link's character device: what arrives at the link is read there, what is written leaves
+   * through the parent. Opened again it gives a further queue.
+   *
+   * @param options What the device is like.
+   * @returns The device, with Ethernet frames. Closing it leaves the link in place.
+   * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.
+   * @throws {TypeError} For a malformed or unknown option.
+   */
+  openDevice(options: TapDeviceOptions = {}): TunQueue {
+    return openTapDevice(this, options);
   }
 }

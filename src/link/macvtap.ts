@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { openTapDevice, type TapDeviceOptions } from "../device/tap_device.ts";
+import type { TunQueue } from "../device/tun_queue.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { createChild } from "./child.ts";
 import { findLink, type LinkGetOptions } from "./link.ts";
@@ -15,22 +17,26 @@ registerKind({ kind: "macvtap", ...macvlanKind });
  * A macvlan whose traffic is that of a character device: a program, such as a virtual machine, reads
  * and writes Ethernet frames there.
  *
- * The device is `/dev/tapN`, N being the link's index, where udev or devtmpfs makes it: two namespaces
- * may have links of the same index, and only one of them gets the name. What is certain are its
- * numbers: `/sys/class/net/NAME/tapN/dev` in the link's namespace has `MAJOR:MINOR` for `mknod`. A
- * frame has a `struct virtio_net_hdr` of 10 bytes in front of it, until TUNSETIFF says otherwise.
+ * {@linkcode Macvtap.openDevice} opens the character device. Other programs find it as `/dev/tapN`, N being
+ * the link's index, where udev or devtmpfs makes that: two namespaces may have links of the same index,
+ * and only one of them gets the name. `/sys/class/net/NAME/tapN/dev` in the link's namespace has its
+ * numbers.
  *
- * @example One, and its device's numbers
+ * @example Frames of a neighbor
  * ```ts
  * import { Macvtap, NetNs, Veth } from "@netloom/netloom";
- * import { assertMatch } from "@std/assert";
+ * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();
- * const parent = Veth.create({ name: "eth0", netns, peer: { name: "eth1", netns } });
+ * const [ip, peer] = ["192.0.2.1/24", { name: "eth1", netns, up: true }];
+ * const parent = Veth.create({ name: "eth0", netns, up: true, peer: { ...peer, addresses: [ip] } });
  * const tap = Macvtap.create({ name: "macvtap0", netns, parent, mode: "bridge", up: true });
- * const path = `/sys/class/net/${tap.name}/tap${tap.index}/dev`;
- * const { stdout } = netns.command("cat", { args: [path] }).outputSync();
- * assertMatch(new TextDecoder().decode(stdout), /^\d+:\d+\n$/);
+ * using device = tap.openDevice();
+ * const ping = netns.ping("192.0.2.2", { timeout: 200 });
+ * const frame = new Uint8Array(1514);
+ * do await device.read(frame); while (frame[12] !== 8 || frame[13] !== 6); // ARP
+ * assertEquals(Array.from(frame.subarray(38, 42)), [192, 0, 2, 2]);
+ * await ping;
  * ```
  */
 export class Macvtap extends MacvlanLink {
@@ -60,5 +66,18 @@ export class Macvtap extends MacvlanLink {
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Macvtap {
     return new Macvtap(findLink(selector, options, "macvtap"));
+  }
+
+  /**
+   * Opens the link's character device: what arrives at the link is read there, what is written leaves
+   * through the parent. Opened again it gives a further queue.
+   *
+   * @param options What the device is like.
+   * @returns The device, with Ethernet frames. Closing it leaves the link in place.
+   * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.
+   * @throws {TypeError} For a malformed or unknown option.
+   */
+  openDevice(options: TapDeviceOptions = {}): TunQueue {
+    return openTapDevice(this, options);
   }
 }
