@@ -27,7 +27,9 @@ export function mountDetached(type: "sysfs" | "tmpfs", what: string): Fd {
   using owner = new Fd(context);
   const created = fsconfig(NR_FSCONFIG, owner.value, FSCONFIG_CMD_CREATE, null, null, 0);
   checked(Number(created), "fsconfig", what);
-  return new Fd(checked(Number(fsmount(NR_FSMOUNT, owner.value, FSMOUNT_CLOEXEC, 0)), "fsmount", what));
+  return new Fd(
+    checked(Number(fsmount(NR_FSMOUNT, owner.value, FSMOUNT_CLOEXEC, 0)), "fsmount", what),
+  );
 }
 
 /** Opens a path below a directory's descriptor, close-on-exec. */

@@ -1,7 +1,7 @@
 /**
  * io_uring as a way to make many reads and writes with one system call. Nothing stays in flight: every
  * call of {@link Ring.run} returns when all of its operations have ended, so that no buffer belongs to
- * the kernel between calls. Descriptors are non-blocking: what would wait ends with EAGAIN.
+ * the kernel between calls: what would wait ends with EAGAIN.
  *
  * @module
  */
@@ -20,6 +20,12 @@ export const IORING = {
   OFF_SQ_RING: 0,
   OFF_SQES: 0x10000000,
 } as const;
+
+/**
+ * A read or write that would wait ends with EAGAIN (`linux/fs.h`). Where a file supports the flag,
+ * io_uring waits in spite of O_NONBLOCK; where it does not, the flag is EOPNOTSUPP and O_NONBLOCK counts.
+ */
+export const RWF_NOWAIT = 8;
 
 /** System call numbers, the same on every architecture. */
 const NR_SETUP = 425n;
@@ -81,7 +87,11 @@ export class Ring {
     const cq = (field: number) => params.getUint32(CQ_OFF + field, true);
     const array = sq(24);
     const cqes = cq(20);
-    const ring = map(fd, Math.max(array + sqEntries * 4, cqes + cqEntries * 16), IORING.OFF_SQ_RING);
+    const ring = map(
+      fd,
+      Math.max(array + sqEntries * 4, cqes + cqEntries * 16),
+      IORING.OFF_SQ_RING,
+    );
     this.#ring = new Int32Array(ring);
     this.#sqes = new Int32Array(map(fd, sqEntries * SQE_WORDS * 4, IORING.OFF_SQES));
     this.#sqTail = sq(4) >> 2;
@@ -107,8 +117,15 @@ export class Ring {
     return undefined;
   }
 
-  /** Queues a read or write of `length` bytes at `address`; at most {@link RING_ENTRIES} before a run. */
-  add(opcode: number, fd: number, address: number, length: number, id: number): void {
+  /** Queues a read or write of `length` bytes at `address`, with `RWF_*` flags; at most {@link RING_ENTRIES} before a run. */
+  add(
+    opcode: number,
+    fd: number,
+    flags: number,
+    address: number,
+    length: number,
+    id: number,
+  ): void {
     const at = (this.#tail & this.#sqMask) * SQE_WORDS;
     const sqes = this.#sqes;
     sqes[at] = opcode;
@@ -119,7 +136,7 @@ export class Ring {
     sqes[at + 4] = address | 0;
     sqes[at + 5] = (address / 0x1_0000_0000) | 0;
     sqes[at + 6] = length;
-    sqes[at + 7] = 0;
+    sqes[at + 7] = flags;
     sqes[at + 8] = id;
     sqes[at + 9] = 0;
     sqes[at + 10] = 0;

@@ -5,31 +5,44 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { readPacket, writePacket } from "../../ffi/packet_io.ts";
-import { IORING, threadRing } from "../../ffi/uring.ts";
+import { IORING, RWF_NOWAIT, threadRing } from "../../ffi/uring.ts";
 import type { PacketBatch } from "./packet_batch.ts";
+
+/** A descriptor, and what an engine has learned of it. */
+export interface Target {
+  /** The descriptor's number. */
+  fd: number;
+  /** `RWF_*` flags for io_uring. */
+  flags: number;
+}
 
 /** Reads and writes batches. Results are in band: bytes, or negated error numbers. */
 export interface Engine {
   /** Its name. */
   readonly name: EngineName;
   /** Reads up to `most` packets: how many, or a negated error number when there is none. */
-  read(fd: number, batch: PacketBatch, most: number): number;
+  read(target: Target, batch: PacketBatch, most: number): number;
   /**
    * Writes the packets whose result is EAGAIN, which is that of a packet not written yet, and sets
    * their results. Returns how many still have to wait.
    */
-  write(fd: number, batch: PacketBatch): number;
+  write(target: Target, batch: PacketBatch): number;
 }
 
 /** `io_uring`, or `loop`: a system call for each packet. */
 export type EngineName = "io_uring" | "loop";
+
+/** A descriptor that nothing is known of yet. */
+export function targetOf(fd: number): Target {
+  return { fd, flags: RWF_NOWAIT };
+}
 
 /** The result of a packet that is still to be written. */
 export const WAITING: number = -ERRNO.EAGAIN;
 
 const loop: Engine = {
   name: "loop",
-  read(fd, batch, most) {
+  read({ fd }, batch, most) {
     for (let i = 0; i < most; i++) {
       const n = readPacket(fd, view(batch, i), batch.size);
       // An error that lasts is there at the next read too.
@@ -39,7 +52,7 @@ const loop: Engine = {
     }
     return most;
   },
-  write(fd, batch) {
+  write({ fd }, batch) {
     for (let i = 0; i < batch.count; i++) {
       if (batch.results[i] !== WAITING) continue;
       const n = writePacket(fd, batch.packet(i), batch.lengths[i]!);
@@ -57,7 +70,10 @@ function view(batch: PacketBatch, i: number): Uint8Array<ArrayBuffer> {
   let all = views.get(batch);
   if (!all) {
     const { bytes, size } = batch;
-    all = Array.from({ length: batch.capacity }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+    all = Array.from(
+      { length: batch.capacity },
+      (_, i) => bytes.subarray(i * size, (i + 1) * size),
+    );
     views.set(batch, all);
   }
   return all[i]!;
@@ -71,13 +87,18 @@ function ringEngine(): Engine | undefined {
   const { results } = ring;
   return {
     name: "io_uring",
-    read(fd, batch, most) {
+    read(target, batch, most) {
       const { size, address, offsets, lengths } = batch;
-      for (let i = 0; i < most; i++) ring.add(OP_READ, fd, address + i * size, size, i);
+      const { fd, flags } = target;
+      for (let i = 0; i < most; i++) ring.add(OP_READ, fd, flags, address + i * size, size, i);
       const failed = ring.run();
       if (failed < 0) return failed;
+      if (results[0] === -ERRNO.EOPNOTSUPP && flags !== 0) {
+        target.flags = 0;
+        return this.read(target, batch, most);
+      }
       let count = 0;
-      // Done in order: what comes after the first that found nothing found nothing, or came just then.
+      // After the first that found nothing, a packet may have come for a later one.
       for (let i = 0; i < most; i++) {
         const n = results[i]!;
         if (n < 0) continue;
@@ -86,21 +107,26 @@ function ringEngine(): Engine | undefined {
       }
       return count > 0 ? count : results[0]!;
     },
-    write(fd, batch) {
+    write(target, batch) {
       const { count, address, offsets, lengths, results: written } = batch;
+      const { fd, flags } = target;
       for (let i = 0; i < count; i++) {
         if (written[i] !== WAITING) continue;
-        ring.add(OP_WRITE, fd, address + offsets[i]!, lengths[i]!, i);
+        ring.add(OP_WRITE, fd, flags, address + offsets[i]!, lengths[i]!, i);
       }
       const failed = ring.run();
       let waiting = 0;
       for (let i = 0; i < count; i++) {
         if (written[i] !== WAITING) continue;
-        const n = failed < 0 ? failed : results[i]!;
+        let n = failed < 0 ? failed : results[i]!;
+        if (n === -ERRNO.EOPNOTSUPP && flags !== 0) {
+          target.flags = 0;
+          n = WAITING;
+        }
         written[i] = n;
         if (n === WAITING) waiting++;
       }
-      return waiting;
+      return waiting > 0 && target.flags !== flags ? this.write(target, batch) : waiting;
     },
   };
 }

@@ -9,7 +9,7 @@ import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
 import { abandon, readable, writable } from "../../ffi/reactor.ts";
-import { batchEngine, WAITING } from "./engine.ts";
+import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
 import type { PacketBatch } from "./packet_batch.ts";
 import {
   type BlockOptions,
@@ -33,6 +33,7 @@ export class FdDevice implements PacketDevice {
   readonly #what: string;
   /** The descriptor's number; -1, which is nobody's, when it is closed. */
   #number: number;
+  readonly #target: Target;
   #waiting = 0;
   /** How many packets the next batch asks for: each one that is not there costs a little. */
   #likely = LEAST;
@@ -44,6 +45,7 @@ export class FdDevice implements PacketDevice {
     this.#fd = fd;
     this.#number = fd.value;
     this.#what = what;
+    this.#target = targetOf(this.#number);
   }
 
   /** For devices: the owner of the descriptor. */
@@ -144,7 +146,7 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.tryReadBatch}. */
   tryReadBatch(batch: PacketBatch): number {
-    const n = batchEngine().read(this.#number, batch, Math.min(this.#likely, batch.capacity));
+    const n = batchEngine().read(this.#target, batch, Math.min(this.#likely, batch.capacity));
     if (n < 0 && n !== WAITING) throw this.#failure("read", n);
     this.#likely = Math.min(Math.max(2 * n, LEAST), RING_ENTRIES);
     return batch.count = Math.max(n, 0);
@@ -168,7 +170,7 @@ export class FdDevice implements PacketDevice {
   async writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void> {
     const { count, results } = batch;
     results.fill(WAITING, 0, count);
-    while (batchEngine().write(this.#number, batch) > 0) {
+    while (batchEngine().write(this.#target, batch) > 0) {
       await writable(this.fd, options?.signal);
     }
     for (let i = 0; i < count; i++) {
@@ -228,7 +230,7 @@ export class FdDevice implements PacketDevice {
   /** Ends every pending call, while the number is still this device's. */
   #leave(): void {
     abandon(this.fd, new DeviceClosedError(this.#what));
-    this.#number = -1;
+    this.#number = this.#target.fd = -1;
   }
 
   /** Whether it became ready, rather than `timeout` passed. */

@@ -5,7 +5,12 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { PacketBatch } from "./packet_batch.ts";
-import { DeviceClosedError, MAX_PACKET, type PacketDevice, type WaitOptions } from "./packet_device.ts";
+import {
+  DeviceClosedError,
+  MAX_PACKET,
+  type PacketDevice,
+  type WaitOptions,
+} from "./packet_device.ts";
 
 /** Options of {@link forward}. */
 export interface ForwardOptions extends WaitOptions {

@@ -5,13 +5,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
-import {
-  setQueue,
-  TUN_F,
-  tunIoctl,
-  tunIoctlInt,
-  tunIoctlValue,
-} from "../../ffi/tun.ts";
+import { setQueue, TUN_F, tunIoctl, tunIoctlInt, tunIoctlValue } from "../../ffi/tun.ts";
 import { show } from "../netlink/attribute.ts";
 import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
@@ -89,7 +83,9 @@ export class TunQueue extends FdDevice {
       bits |= bit;
     }
     if (bits !== 0 && !this.vnetHdr) {
-      throw new TypeError(`offloads of ${this.what} need vnetHdr: the header says what is unfinished`);
+      throw new TypeError(
+        `offloads of ${this.what} need vnetHdr: the header says what is unfinished`,
+      );
     }
     const what = `set offloads ${wanted.join(", ") || "off"} of ${this.what}`;
     tunIoctlValue(this.fd, "SETOFFLOAD", bits, what);

@@ -25,11 +25,11 @@ import { findLink, Link, type LinkGetOptions, type LinkState } from "./link.ts";
 import { type End, type LinkHandle, prepareEnd, splitOptions } from "./options.ts";
 import {
   TUN_OPTIONS,
+  type TUN_TYPES,
   type TunInfo,
   type TunOptions,
   type TunQueueOptions,
   tunSchema,
-  type TUN_TYPES,
 } from "./tun_options.ts";
 
 registerKind({ kind: "tun", data: tunSchema });
@@ -276,4 +276,3 @@ function checkId(key: string, value: number | undefined): void {
 function gone(operation: string, ref: NetNsRef): NetlinkError {
   return new NetlinkError({ operation, netns: ref.description, errno: ERRNO.ENODEV });
 }
-
