@@ -11,7 +11,11 @@ import { Socket } from "../../ffi/socket.ts";
 import { show } from "../netlink/attribute.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { formatIp, parseIp } from "../packet/address.ts";
-import { ECHO_HEADER, ICMP, ICMPV6, readEcho, writeEcho } from "../packet/icmp.ts";
+import { buildPacket } from "../packet/build.ts";
+import { ICMP, Icmp, icmp } from "../packet/icmp.ts";
+import { ECHO_HEADER } from "../packet/icmp_message.ts";
+import { ICMPV6, icmpv6 } from "../packet/icmpv6.ts";
+import { IPPROTO } from "../packet/ip.ts";
 
 /** Options of a ping. */
 export interface PingOptions {
@@ -63,8 +67,6 @@ export interface PingResult {
 
 const OPTIONS: ReadonlySet<string> = new Set(["count", "interval", "timeout", "size", "signal"]);
 
-const IPPROTO_ICMP = 1;
-const IPPROTO_ICMPV6 = 58;
 /** Answers of the network to a request, rather than failures of the program. */
 const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.EHOSTUNREACH,
@@ -118,6 +120,9 @@ class Session implements Disposable {
   readonly #what: string;
   readonly #identifier = identifiers = (identifiers + 1) & 0xffff;
   readonly #packet: Uint8Array<ArrayBuffer>;
+  /** The request. ICMPv6's has the same form. */
+  readonly #request: Icmp;
+  readonly #reply = new Icmp();
   readonly #buffer = new Uint8Array(65_600);
   readonly #replies: PingReply[] = [];
   readonly #errors: { sequence: number; code: string }[] = [];
@@ -134,13 +139,18 @@ class Session implements Disposable {
     }
     this.#address = formatIp(bytes) + (zone === undefined ? "" : `%${zone}`);
     this.#what = `ping ${this.#address}${netns.description ? ` from ${netns.description}` : ""}`;
-    this.#packet = new Uint8Array(ECHO_HEADER + size);
-    for (let i = ECHO_HEADER; i < this.#packet.length; i++) this.#packet[i] = i;
+    const payload = Uint8Array.from({ length: size }, (_, i) => i + ECHO_HEADER);
+    const identifier = this.#identifier;
+    this.#packet = buildPacket(
+      this.#v6 ? icmpv6({ type: ICMPV6.ECHO, identifier }) : icmp({ type: ICMP.ECHO, identifier }),
+      payload,
+    );
+    this.#request = Icmp.parse(this.#packet)!;
     this.#socket = new Socket(
       netns,
       this.#v6 ? C.AF_INET6 : C.AF_INET,
       C.SOCK_RAW,
-      this.#v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP,
+      this.#v6 ? IPPROTO.ICMPV6 : IPPROTO.ICMP,
       this.#what,
     );
     // With it the kernel passes on what routers answer, and what a neighbor does not.
@@ -156,10 +166,11 @@ class Session implements Disposable {
 
   /** Sends a request and waits for its reply; none in time is a loss, not an error. */
   async request(sequence: number, timeout: number, signal?: AbortSignal): Promise<void> {
-    const type = this.#v6 ? ICMPV6.ECHO : ICMP.ECHO;
     // What has come late belongs to earlier requests; an error would keep this one from being sent.
     this.#receive(sequence, 0);
-    writeEcho(this.#packet, { type, identifier: this.#identifier, sequence });
+    this.#request.sequence = sequence;
+    // ICMPv6's covers addresses that only the kernel knows: it is the one to fill it in.
+    if (!this.#v6) this.#request.updateChecksum();
     const started = performance.now();
     this.#sent++;
     try {
@@ -221,8 +232,10 @@ class Session implements Disposable {
 
   /** The low 16 bits of the sequence number of an echo message, when it is one of this session. */
   #ours(type: number, start: number, length: number): number | undefined {
-    const echo = readEcho(this.#buffer, start, Math.min(length, this.#buffer.length));
-    return echo?.type === type && echo.identifier === this.#identifier ? echo.sequence : undefined;
+    const echo = this.#reply;
+    if (!echo.point(this.#buffer, start, Math.min(length, this.#buffer.length))) return undefined;
+    const ours = echo.type === type && echo.code === 0 && echo.identifier === this.#identifier;
+    return ours ? echo.sequence : undefined;
   }
 
   result(): PingResult {

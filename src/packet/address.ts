@@ -64,7 +64,7 @@ export function formatIp(bytes: Uint8Array, at = 0, length: number = bytes.lengt
 
 /** Parses an IPv4 or IPv6 address into 4 or 16 bytes, or returns `undefined`. */
 export function tryParseIp(text: string): Uint8Array | undefined {
-  return text.includes(":") ? parseIpv6(text) : parseIpv4(text);
+  return text.includes(":") ? tryParseIpv6(text) : tryParseIpv4(text);
 }
 
 /**
@@ -75,6 +75,28 @@ export function tryParseIp(text: string): Uint8Array | undefined {
 export function parseIp(text: string): Uint8Array {
   const bytes = typeof text === "string" ? tryParseIp(text) : undefined;
   if (!bytes) throw new TypeError(`${JSON.stringify(text)} is not an IP address`);
+  return bytes;
+}
+
+/**
+ * Parses an IPv4 address into 4 bytes.
+ *
+ * @throws {TypeError} When it is none.
+ */
+export function parseIpv4(text: string): Uint8Array {
+  const bytes = typeof text === "string" ? tryParseIpv4(text) : undefined;
+  if (!bytes) throw new TypeError(`${JSON.stringify(text)} is not an IPv4 address`);
+  return bytes;
+}
+
+/**
+ * Parses an IPv6 address into 16 bytes.
+ *
+ * @throws {TypeError} When it is none.
+ */
+export function parseIpv6(text: string): Uint8Array {
+  const bytes = typeof text === "string" ? tryParseIpv6(text) : undefined;
+  if (!bytes) throw new TypeError(`${JSON.stringify(text)} is not an IPv6 address`);
   return bytes;
 }
 
@@ -96,7 +118,7 @@ export function parsePrefix(text: string): Prefix {
   return { address, length };
 }
 
-function parseIpv4(text: string): Uint8Array | undefined {
+function tryParseIpv4(text: string): Uint8Array | undefined {
   const parts = text.split(".");
   if (parts.length !== 4) return undefined;
   const bytes = new Uint8Array(4);
@@ -109,7 +131,7 @@ function parseIpv4(text: string): Uint8Array | undefined {
   return bytes;
 }
 
-function parseIpv6(text: string): Uint8Array | undefined {
+function tryParseIpv6(text: string): Uint8Array | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
   const head = groupsOf(halves[0]!, halves.length === 1);
@@ -133,7 +155,7 @@ function groupsOf(text: string, last: boolean): number[] | undefined {
   const parts = text.split(":");
   for (const [i, part] of parts.entries()) {
     if (last && i === parts.length - 1 && part.includes(".")) {
-      const v4 = parseIpv4(part);
+      const v4 = tryParseIpv4(part);
       if (!v4) return undefined;
       groups.push(v4[0]! << 8 | v4[1]!, v4[2]! << 8 | v4[3]!);
     } else if (/^[0-9a-f]{1,4}$/i.test(part)) groups.push(parseInt(part, 16));

@@ -1,50 +1,76 @@
 /**
- * ICMP and ICMPv6 echo messages (RFC 792, RFC 4443).
+ * ICMP (RFC 792).
  *
  * @module
  */
-import { checksum } from "./checksum.ts";
+import type { Layer } from "./build.ts";
+import { setU16 } from "./bytes.ts";
+import { checksum, checksumAdd } from "./checksum.ts";
+import { ECHO_HEADER, type IcmpFields, IcmpMessage, writeIcmp } from "./icmp_message.ts";
+import { IPPROTO } from "./ip.ts";
 
-/** Message types. */
-export const ICMP = { ECHO_REPLY: 0, ECHO: 8 } as const;
-/** Message types of ICMPv6. */
-export const ICMPV6 = { ECHO: 128, ECHO_REPLY: 129 } as const;
-
-/** Bytes before the payload of an echo message. */
-export const ECHO_HEADER = 8;
-
-/** An echo message. */
-export interface Echo {
-  /** `ICMP.ECHO`, `ICMPV6.ECHO_REPLY`, ... */
-  readonly type: number;
-  /** Tells one sender's requests from another's. */
-  readonly identifier: number;
-  /** Number of the request, from 1 to 65535 and round again. */
-  readonly sequence: number;
-}
+/** Message types: `ICMP_*` of `linux/icmp.h`. */
+export const ICMP = {
+  ECHO_REPLY: 0,
+  DEST_UNREACH: 3,
+  SOURCE_QUENCH: 4,
+  REDIRECT: 5,
+  ECHO: 8,
+  TIME_EXCEEDED: 11,
+  PARAMETERPROB: 12,
+  TIMESTAMP: 13,
+  TIMESTAMPREPLY: 14,
+} as const;
 
 /**
- * Writes an echo message's header over the first eight bytes of `packet`; its payload follows them.
- * ICMPv6's checksum covers addresses that only the kernel knows: it is left zero.
+ * An ICMP message. Its checksum covers all up to `end`.
+ *
+ * @example Answer an echo request in place
+ * ```ts
+ * import { buildPacket, format, ICMP, Icmp, icmp, Ipv4, ipv4 } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = buildPacket(
+ *   ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *   icmp({ type: ICMP.ECHO, identifier: 7, sequence: 1 }),
+ *   new Uint8Array(56),
+ * );
+ * const packet = Ipv4.parse(bytes)!;
+ * const message = Icmp.parse(bytes, packet.payloadStart, packet.payloadEnd)!;
+ * message.type = ICMP.ECHO_REPLY;
+ * message.updateChecksum();
+ * packet.swapAddresses();
+ * assertEquals(
+ *   format(bytes, { layer: "ip" }),
+ *   "IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id 7, seq 1, length 64",
+ * );
+ * ```
  */
-export function writeEcho(packet: Uint8Array, echo: Echo): void {
-  const view = new DataView(packet.buffer, packet.byteOffset, packet.byteLength);
-  view.setUint8(0, echo.type);
-  view.setUint8(1, 0);
-  view.setUint16(2, 0);
-  view.setUint16(4, echo.identifier);
-  view.setUint16(6, echo.sequence & 0xffff);
-  if (echo.type === ICMP.ECHO || echo.type === ICMP.ECHO_REPLY) {
-    view.setUint16(2, checksum(packet));
+export class Icmp extends IcmpMessage {
+  /** Makes a view of a message, or returns `undefined` when there are fewer than 8 bytes. */
+  static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Icmp | undefined {
+    const view = new Icmp();
+    return view.point(bytes, start, end) ? view : undefined;
+  }
+
+  /** Whether the checksum is right. */
+  get checksumValid(): boolean {
+    return checksumAdd(this.bytes, this.start, this.end) === 0xffff;
+  }
+
+  /** Computes the checksum anew. */
+  updateChecksum(): void {
+    this.checksum = 0;
+    this.checksum = checksum(this.bytes, this.start, this.end);
   }
 }
 
-/** Reads an echo message's header between two offsets, or `undefined` when there is none. */
-export function readEcho(bytes: Uint8Array, start: number, end: number): Echo | undefined {
-  if (end - start < ECHO_HEADER || bytes[start + 1] !== 0) return undefined;
+/** An ICMP message for `buildPacket()`. */
+export function icmp(fields: IcmpFields): Layer {
   return {
-    type: bytes[start]!,
-    identifier: bytes[start + 4]! << 8 | bytes[start + 5]!,
-    sequence: bytes[start + 6]! << 8 | bytes[start + 7]!,
+    size: ECHO_HEADER,
+    protocol: IPPROTO.ICMP,
+    write: (bytes, { start }) => writeIcmp(bytes, start, fields),
+    complete: (bytes, { start, end }) => setU16(bytes, start + 2, checksum(bytes, start, end)),
   };
 }

@@ -1,0 +1,75 @@
+/**
+ * Packets: views over the caller's memory, whole packets out of layers, checksums, lines like tcpdump's.
+ * Pure: it opens nothing, and works wherever JavaScript does.
+ *
+ * Of every protocol there is a class, a view of its header, and a function of the same name in small
+ * letters, which makes a layer for {@link buildPacket}. A view copies nothing: getters read the memory
+ * and setters write it. `parse()` returns `undefined` for malformed bytes, `point()` returns `false`;
+ * neither throws, whatever the bytes, and no view reads outside of the bytes it was given.
+ *
+ * @example Answer pings, packet by packet, without allocating
+ * ```ts
+ * import { buildPacket, format, ICMP, Icmp, icmp, IPPROTO, Ipv4, ipv4 } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const packet = new Ipv4();
+ * const message = new Icmp();
+ *
+ * function answer(bytes: Uint8Array): boolean {
+ *   if (!packet.point(bytes, 0, bytes.length)) return false;
+ *   if (packet.protocol !== IPPROTO.ICMP || packet.isFragment) return false;
+ *   if (!message.point(bytes, packet.payloadStart, packet.payloadEnd)) return false;
+ *   if (message.type !== ICMP.ECHO) return false;
+ *   packet.swapAddresses();
+ *   message.type = ICMP.ECHO_REPLY;
+ *   message.updateChecksum();
+ *   return true;
+ * }
+ *
+ * const bytes = buildPacket(
+ *   ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *   icmp({ type: ICMP.ECHO, identifier: 1, sequence: 1 }),
+ *   new TextEncoder().encode("ping"),
+ * );
+ * answer(bytes);
+ * assertEquals(
+ *   format(bytes, { layer: "ip" }),
+ *   "IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id 1, seq 1, length 12",
+ * );
+ * ```
+ *
+ * @module
+ */
+export * from "./address.ts";
+export { Arp, arp, type ArpFields, ARPOP } from "./arp.ts";
+export { buildPacket, type Layer, type Place } from "./build.ts";
+export {
+  checksum,
+  checksumAdd,
+  checksumFold,
+  checksumUpdate,
+  checksumUpdate32,
+  pseudoHeaderSum,
+} from "./checksum.ts";
+export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
+export { Ethernet, ethernet, type EthernetFields, ETHERTYPE, type VlanTag } from "./ethernet.ts";
+export { format, type FormatOptions } from "./format.ts";
+export { ICMP, Icmp, icmp } from "./icmp.ts";
+export { ECHO_HEADER, type IcmpFields, IcmpMessage } from "./icmp_message.ts";
+export { ICMPV6, Icmpv6, icmpv6 } from "./icmpv6.ts";
+export { IPPROTO, type Option } from "./ip.ts";
+export { Ipv4, ipv4, type Ipv4Fields } from "./ipv4.ts";
+export { Ipv6, ipv6, type Ipv6Fields } from "./ipv6.ts";
+export { Ipv6Extension, ipv6Extension, type Ipv6ExtensionFields } from "./ipv6_extension.ts";
+export {
+  ND,
+  NeighborDiscovery,
+  neighborDiscovery,
+  type NeighborDiscoveryFields,
+} from "./neighbor_discovery.ts";
+export { type NeighborDiscoveryOption } from "./neighbor_discovery_options.ts";
+export { Tcp, tcp, TCP_FLAG, type TcpFields } from "./tcp.ts";
+export { type TcpOption } from "./tcp_options.ts";
+export { Udp, udp, type UdpFields } from "./udp.ts";
+export { View } from "./view.ts";
+export { Vxlan, vxlan, VXLAN_PORT } from "./vxlan.ts";

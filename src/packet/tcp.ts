@@ -1,0 +1,266 @@
+/**
+ * TCP (RFC 9293).
+ *
+ * @module
+ */
+import type { Layer } from "./build.ts";
+import { setU16, setU32, u16, u32 } from "./bytes.ts";
+import { checksumAdd } from "./checksum.ts";
+import { IPPROTO } from "./ip.ts";
+import { type TcpOption, tcpOptions, writeTcpOptions } from "./tcp_options.ts";
+import { holds, View } from "./view.ts";
+
+/** Bytes of a header without options. */
+const HEADER = 20;
+
+/** Flags of a segment (RFC 9293 section 3.1, RFC 3168). */
+export const TCP_FLAG = {
+  FIN: 0x01,
+  SYN: 0x02,
+  RST: 0x04,
+  PSH: 0x08,
+  ACK: 0x10,
+  URG: 0x20,
+  ECE: 0x40,
+  CWR: 0x80,
+} as const;
+
+/**
+ * A TCP segment. Its payload goes up to `end`.
+ *
+ * @example Clamp the maximum segment size of a connection
+ * ```ts
+ * import { buildPacket, checksumUpdate, Ipv4, ipv4, Tcp, tcp } from "@netloom/netloom/packet";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * const bytes = buildPacket(
+ *   ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *   tcp({ sourcePort: 40000, destinationPort: 80, syn: true, options: [{ mss: 1460 }] }),
+ * );
+ * const packet = Ipv4.parse(bytes)!;
+ * const segment = Tcp.parse(bytes, packet.payloadStart, packet.payloadEnd)!;
+ * segment.mss = 1300;
+ * segment.checksum = checksumUpdate(segment.checksum, 1460, 1300);
+ * assertEquals(segment.options, [{ mss: 1300 }]);
+ * assert(segment.checksumValid(packet.pseudoHeaderSum(6, segment.end - segment.start)));
+ * ```
+ */
+export class Tcp extends View {
+  /** Makes a view of a segment, or returns `undefined` when it is malformed. */
+  static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Tcp | undefined {
+    const view = new Tcp();
+    return view.point(bytes, start, end) ? view : undefined;
+  }
+
+  /** Moves the view, or returns `false`. */
+  point(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!holds(bytes, start, end, HEADER)) return false;
+    const size = (bytes[start + 12]! >> 4) * 4;
+    if (size < HEADER || start + size > end) return false;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    return true;
+  }
+
+  /** Sender. */
+  get sourcePort(): number {
+    return u16(this.bytes, this.start);
+  }
+  set sourcePort(port: number) {
+    setU16(this.bytes, this.start, port);
+  }
+
+  /** Receiver. */
+  get destinationPort(): number {
+    return u16(this.bytes, this.start + 2);
+  }
+  set destinationPort(port: number) {
+    setU16(this.bytes, this.start + 2, port);
+  }
+
+  /** Number of the first byte. */
+  get sequence(): number {
+    return u32(this.bytes, this.start + 4);
+  }
+  set sequence(sequence: number) {
+    setU32(this.bytes, this.start + 4, sequence);
+  }
+
+  /** Number of the byte expected next, when {@link Tcp.ack} is set. */
+  get acknowledgment(): number {
+    return u32(this.bytes, this.start + 8);
+  }
+  set acknowledgment(sequence: number) {
+    setU32(this.bytes, this.start + 8, sequence);
+  }
+
+  /** Bytes of the header with its options: 20..60. */
+  get headerLength(): number {
+    return (this.bytes[this.start + 12]! >> 4) * 4;
+  }
+
+  /** All flags: bits of {@link TCP_FLAG}, and above them what has been reserved. */
+  get flags(): number {
+    return u16(this.bytes, this.start + 12) & 0xfff;
+  }
+  set flags(flags: number) {
+    const at = this.start + 12;
+    setU16(this.bytes, at, u16(this.bytes, at) & 0xf000 | flags & 0xfff);
+  }
+
+  /** Opens a connection. */
+  get syn(): boolean {
+    return (this.bytes[this.start + 13]! & TCP_FLAG.SYN) !== 0;
+  }
+
+  /** Closes one side of it. */
+  get fin(): boolean {
+    return (this.bytes[this.start + 13]! & TCP_FLAG.FIN) !== 0;
+  }
+
+  /** Resets it. */
+  get rst(): boolean {
+    return (this.bytes[this.start + 13]! & TCP_FLAG.RST) !== 0;
+  }
+
+  /** Whether the acknowledgment number is valid. */
+  get ack(): boolean {
+    return (this.bytes[this.start + 13]! & TCP_FLAG.ACK) !== 0;
+  }
+
+  /** Whether the receiver should not wait for more. */
+  get psh(): boolean {
+    return (this.bytes[this.start + 13]! & TCP_FLAG.PSH) !== 0;
+  }
+
+  /** Bytes the sender has room for, not scaled. */
+  get window(): number {
+    return u16(this.bytes, this.start + 14);
+  }
+  set window(window: number) {
+    setU16(this.bytes, this.start + 14, window);
+  }
+
+  /** The checksum. */
+  get checksum(): number {
+    return u16(this.bytes, this.start + 16);
+  }
+  set checksum(checksum: number) {
+    setU16(this.bytes, this.start + 16, checksum);
+  }
+
+  /** End of urgent data, when that flag is set. */
+  get urgentPointer(): number {
+    return u16(this.bytes, this.start + 18);
+  }
+
+  /** The options, or `undefined` when they are malformed. */
+  get options(): TcpOption[] | undefined {
+    return tcpOptions(this.bytes, this.start + HEADER, this.payloadStart);
+  }
+
+  /** The option of the maximum segment size, or `undefined`. Setting it does nothing without one. */
+  get mss(): number | undefined {
+    const at = this.#mssAt();
+    return at < 0 ? undefined : u16(this.bytes, at);
+  }
+  set mss(mss: number) {
+    const at = this.#mssAt();
+    if (at >= 0) setU16(this.bytes, at, mss);
+  }
+
+  /** Where the payload starts. */
+  get payloadStart(): number {
+    return this.start + this.headerLength;
+  }
+
+  /**
+   * Whether the checksum is right.
+   *
+   * @param pseudoHeader What `pseudoHeaderSum()` of the IP packet returns.
+   */
+  checksumValid(pseudoHeader: number): boolean {
+    return checksumAdd(this.bytes, this.start, this.end, pseudoHeader) === 0xffff;
+  }
+
+  /**
+   * Computes the checksum anew.
+   *
+   * @param pseudoHeader What `pseudoHeaderSum()` of the IP packet returns.
+   */
+  updateChecksum(pseudoHeader: number): void {
+    this.checksum = 0;
+    this.checksum = ~checksumAdd(this.bytes, this.start, this.end, pseudoHeader);
+  }
+
+  #mssAt(): number {
+    const end = this.payloadStart;
+    for (let at = this.start + HEADER; at + 3 < end;) {
+      const kind = this.bytes[at]!;
+      if (kind === 0) return -1;
+      if (kind === 2 && this.bytes[at + 1] === 4) return at + 2;
+      if (kind !== 1 && this.bytes[at + 1]! < 2) return -1;
+      at += kind === 1 ? 1 : this.bytes[at + 1]!;
+    }
+    return -1;
+  }
+}
+
+/** Fields of a segment to be built. */
+export interface TcpFields {
+  /** Sender. */
+  readonly sourcePort: number;
+  /** Receiver. */
+  readonly destinationPort: number;
+  /** Number of the first byte; default 0. */
+  readonly sequence?: number;
+  /** Number of the byte expected next; sets the flag. */
+  readonly acknowledgment?: number;
+  /** Opens a connection; default `false`. */
+  readonly syn?: boolean;
+  /** Closes one side of it; default `false`. */
+  readonly fin?: boolean;
+  /** Resets it; default `false`. */
+  readonly rst?: boolean;
+  /** Tells the receiver not to wait for more; default `false`. */
+  readonly psh?: boolean;
+  /** Further bits of {@link TCP_FLAG}; default 0. */
+  readonly flags?: number;
+  /** Bytes the sender has room for; default 65535. */
+  readonly window?: number;
+  /** End of urgent data; default 0. */
+  readonly urgentPointer?: number;
+  /** Options, padded to a multiple of 4 bytes; default none. */
+  readonly options?: readonly TcpOption[];
+}
+
+/**
+ * A TCP header for `buildPacket()`.
+ *
+ * @throws {RangeError} When the options take more than 40 bytes.
+ */
+export function tcp(fields: TcpFields): Layer {
+  const { sequence = 0, acknowledgment, window = 65535, urgentPointer = 0 } = fields;
+  const options = writeTcpOptions(fields.options ?? []);
+  const size = HEADER + options.length;
+  const flags = (fields.flags ?? 0) | (fields.fin ? TCP_FLAG.FIN : 0) |
+    (fields.syn ? TCP_FLAG.SYN : 0) | (fields.rst ? TCP_FLAG.RST : 0) |
+    (fields.psh ? TCP_FLAG.PSH : 0) | (acknowledgment === undefined ? 0 : TCP_FLAG.ACK);
+  return {
+    size,
+    protocol: IPPROTO.TCP,
+    write(bytes, { start }) {
+      setU16(bytes, start, fields.sourcePort);
+      setU16(bytes, start + 2, fields.destinationPort);
+      setU32(bytes, start + 4, sequence);
+      setU32(bytes, start + 8, acknowledgment ?? 0);
+      setU16(bytes, start + 12, size / 4 << 12 | flags & 0xfff);
+      setU16(bytes, start + 14, window);
+      setU16(bytes, start + 18, urgentPointer);
+      bytes.set(options, start + HEADER);
+    },
+    complete: (bytes, { start, end }, pseudoHeader = 0) =>
+      setU16(bytes, start + 16, ~checksumAdd(bytes, start, end, pseudoHeader)),
+  };
+}
