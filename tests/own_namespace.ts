@@ -14,3 +14,9 @@ if (namespace().unshare(C.CLONE_NEWNET | CLONE_NEWNS) !== 0) {
 const script = "mount --make-rprivate / && mount -t tmpfs none /run && ip link set lo up";
 const { success, stderr } = new Deno.Command("sh", { args: ["-c", script] }).outputSync();
 if (!success) throw new Error(new TextDecoder().decode(stderr));
+
+// The test runner waits for ever. An example takes a second; one that takes this long hangs.
+const LIMIT = 60_000;
+Deno.unrefTimer(setTimeout(() => {
+  throw new Error(`The example still runs after ${LIMIT} ms`);
+}, LIMIT));

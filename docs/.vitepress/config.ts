@@ -1,0 +1,56 @@
+// The documentation site, built by VitePress: `deno task docs`.
+import process from "node:process";
+import { defineConfig } from "vitepress";
+import { english, traditionalChinese } from "./navigation.ts";
+
+export default defineConfig({
+  title: "netloom",
+  base: process.env["DOCS_BASE"] ?? "/",
+  outDir: "../.cache/docs/site",
+  cacheDir: "../.cache/docs/vite",
+  cleanUrls: false,
+  lastUpdated: false,
+  // Made by `deno doc --html` beside the built pages; the tests of the site check these links too.
+  ignoreDeadLinks: [/^\/api\//],
+  head: [["link", { rel: "icon", href: "data:image/svg+xml," + encodeURIComponent(icon()) }]],
+  locales: {
+    root: { label: "English", lang: "en", ...english },
+    "zh-TW": { label: "繁體中文", lang: "zh-TW", ...traditionalChinese },
+  },
+  themeConfig: {
+    search: {
+      provider: "local",
+      options: {
+        locales: { "zh-TW": { translations: { button: { buttonText: "搜尋" } } } },
+        // Chinese has no spaces between words: each character is one to search for.
+        miniSearch: { options: { tokenize: words } },
+      },
+    },
+    outline: [2, 3],
+  },
+  markdown: {
+    config(markdown) {
+      // The API reference is plain HTML: the browser loads it, not the page's router.
+      const open = markdown.renderer.rules["link_open"]!;
+      markdown.renderer.rules["link_open"] = (tokens, index, options, env, self) => {
+        const token = tokens[index]!;
+        if (token.attrGet("href")?.startsWith("/api/")) token.attrSet("target", "_self");
+        return open(tokens, index, options, env, self);
+      };
+    },
+  },
+});
+
+/** Words of a text for the search. VitePress runs it in the browser: it must stand alone. */
+function words(text: string): string[] {
+  return text.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.flatMap((word) =>
+    /\p{Script=Han}/u.test(word) ? [...word] : [word]
+  ) ?? [];
+}
+
+/** Two ends of a wire. */
+function icon(): string {
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M9 16h14" ` +
+    `stroke="#3451b2" stroke-width="3"/><circle cx="7" cy="16" r="5" fill="#3451b2"/>` +
+    `<circle cx="25" cy="16" r="5" fill="#18794e"/></svg>`;
+}

@@ -1,0 +1,34 @@
+// `deno task docs`: the documentation site, into .cache/docs/site. VitePress makes its pages from
+// docs/, and `deno doc` the API reference below api/, from every entry point. Both come from npm.
+import { ROOT } from "../script.ts";
+
+/** Where the site is built. */
+export const SITE: string = `${ROOT}.cache/docs/site`;
+
+/** Builds the site. */
+export function build(): void {
+  const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  const entries = Object.values<string>(exports);
+  deno("docs", "install", "--frozen", "--quiet");
+  deno("docs", "task", "--quiet", "build");
+  deno(".", "doc", "--html", "--name=netloom", `--output=${SITE}/api`, ...entries);
+}
+
+function deno(cwd: string, ...args: string[]): void {
+  const { code } = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT + cwd,
+    // Behind a proxy, npm's certificate is one that only the machine's own store knows.
+    env: { DENO_TLS_CA_STORE: "system,mozilla" },
+    stdout: "inherit",
+    stderr: "inherit",
+  }).outputSync();
+  if (code !== 0) Deno.exit(code);
+}
+
+if (import.meta.main) {
+  const start = performance.now();
+  build();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`\nThe site is in ${SITE} after ${seconds} s; deno task docs:serve shows it`);
+}
