@@ -76,6 +76,8 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.EACCES,
   ERRNO.EMSGSIZE,
   ERRNO.EPROTO,
+  // The link has lost its carrier: it takes nothing.
+  ERRNO.ENOBUFS,
 ]);
 
 /** Others get their turn at least this often, in milliseconds. */

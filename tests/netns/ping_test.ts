@@ -86,6 +86,15 @@ test("ping() counts the requests nobody answered", async () => {
   assert(performance.now() - started >= 29);
 });
 
+test("ping() over a link without a carrier is a loss, and so is what the link does not take", async () => {
+  using nets = await joined();
+  nets.veth.peer.down();
+  const options = { count: 20, interval: 0, timeout: 20 };
+  const { sent, received, errors } = await nets.a.ping("10.0.0.2", options);
+  assertEquals([sent, received], [20, 0]);
+  assertEquals(new Set(errors.map(({ code }) => code)), new Set(["ENOBUFS"]));
+});
+
 test("ping() tells a part of the replies from none", async () => {
   using nets = await joined();
   nets.b.sysctl("net.ipv4.icmp_echo_ignore_all", 1);
