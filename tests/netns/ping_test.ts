@@ -88,6 +88,7 @@ test("ping() counts the requests nobody answered", async () => {
 
 test("ping() over a link without a carrier is a loss, and so is what the link does not take", async () => {
   using nets = await joined();
+  await nets.a.ping("10.0.0.2"); // ARP has its answer
   nets.veth.peer.down();
   const options = { count: 20, interval: 0, timeout: 20 };
   const { sent, received, errors } = await nets.a.ping("10.0.0.2", options);
