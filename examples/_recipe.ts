@@ -61,3 +61,8 @@ export async function finish({ checks, keep, look }: Finish): Promise<void> {
   console.log(`\nThe network stays up. Look around: ${look}\nCtrl-C removes it.`);
   await new Promise(() => setInterval(() => {}, 1 << 30));
 }
+
+/** Resolves after a time in milliseconds. */
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
