@@ -71,7 +71,7 @@ const started = performance.now();
 let states = "";
 const settled = () => /^((forwarding|blocking) *){6}$/.test(states) && blocked() === 1;
 const blocked = () => states.split("blocking").length - 1;
-console.log("seconds ", ports.map(({ name }) => name.padEnd(11)).join(""));
+console.log("seconds ", ports.map(({ name }) => name.padEnd(11)).join("").trim());
 while (!settled() && performance.now() - started < 60_000) {
   await sleep(50);
   const now = ports.map((port) => String(port.options().state).padEnd(11)).join("");

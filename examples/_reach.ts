@@ -1,0 +1,43 @@
+/**
+ * Who reaches whom.
+ *
+ * @module
+ */
+import type { NetNs } from "@netloom/netloom";
+import { printTable } from "./_table.ts";
+
+/** A namespace and the address it is reached by. */
+export interface Host {
+  readonly netns: NetNs;
+  readonly address: string;
+}
+
+/** Whether a namespace reaches another one, by their names. */
+export type Reach = (from: string, to: string) => boolean;
+
+/** Pings from each host to each other one, all at once, and prints a matrix with a title. */
+export async function printReach(
+  title: string,
+  hosts: readonly Host[],
+): Promise<Reach> {
+  const reached = await Promise.all(
+    hosts.map((from) =>
+      Promise.all(
+        hosts.map(async (to) =>
+          from !== to && (await from.netns.ping(to.address, { timeout: 1500 })).received === 1
+        ),
+      )
+    ),
+  );
+  printTable(hosts.map((from, i) => ({
+    [title]: `from ${from.netns.name}`,
+    ...Object.fromEntries(
+      hosts.map((
+        to,
+        j,
+      ) => [`to ${to.netns.name}`, from === to ? "." : reached[i]![j] ? "yes" : "no"]),
+    ),
+  })));
+  const at = (name: string) => hosts.findIndex(({ netns }) => netns.name === name);
+  return (from, to) => reached[at(from)]![at(to)]!;
+}

@@ -1,0 +1,92 @@
+/**
+ * A network card moved into a namespace, used there, and brought home: also when the program fails
+ * while it has the card, and on Ctrl-C.
+ *
+ *     deno run -A examples/local_breakout.ts [--nic NAME] [--keep]
+ *
+ * Without --nic a veth end stands in for the card, with a host behind its cable.
+ */
+import { Link, NetNs, Scope, Veth } from "@netloom/netloom";
+import { finish, options, pingLine } from "./_recipe.ts";
+import { printTable } from "./_table.ts";
+
+const { keep, nic } = options("A network card moved into a namespace, and brought home", {
+  own: { nic: { value: "NAME", help: "the card; default: a veth end as a stand-in" } },
+});
+await using lab = Scope.open({ name: "netloom-local_breakout", replace: true, signals: true });
+using home = NetNs.current();
+
+/** The stand-in, and a host that it leads to. */
+function standIn(): string {
+  const outside = NetNs.create("outside", { scope: lab });
+  const peer = { name: "eth0", netns: outside, up: true, addresses: ["192.168.123.2/24"] };
+  Veth.create({ scope: lab, name: "nic", up: true, addresses: ["192.0.2.1/24"], peer });
+  return "nic";
+}
+const card = Link.get(nic ?? standIn());
+if (home.routes.list({ oif: card.index }).some(({ destination }) => destination === "default")) {
+  throw new Error(`The default route leaves by ${card.name}: this would cut the machine off`);
+}
+
+/** The card as it is now. */
+function look(): { netns: string; state: string; mac: string; addresses: string } {
+  const { flags, mac = "" } = card.read();
+  const global = card.addresses.list().filter(({ scope }) => scope === "global");
+  const addresses = global.map(({ address }) => address).join(" ");
+  return {
+    netns: card.ref.netnsName ?? "(this one)",
+    state: flags & 1 ? "up" : "down",
+    mac,
+    addresses,
+  };
+}
+
+/** Moves the card into a namespace. Disposed, it is home, with its addresses and up if it was. */
+function lend(to: NetNs): Disposable {
+  const { state, addresses } = look();
+  const bringHome = () => {
+    if (card.ref.inode === home.inode) return;
+    // ip -n breakout link set NIC netns 1
+    card.move(home);
+    if (state === "up") card.up();
+    for (const address of addresses.split(" ").filter(Boolean)) card.addresses.add(address);
+  };
+  // ip link set NIC netns breakout
+  card.move(to);
+  return lab.use({ [Symbol.dispose]: bringHome }); // the scope's too: Ctrl-C runs no `using`
+}
+
+// ip netns add breakout
+const breakout = NetNs.create("breakout", { scope: lab });
+const seen = { before: look(), lent: look(), after: look() };
+let sent = 0;
+
+/** Uses the card in the namespace, and fails. */
+async function useCard(): Promise<void> {
+  using _lent = lend(breakout);
+  // ip -n breakout address add 192.168.123.1/24 dev NIC; ip -n breakout link set NIC up
+  card.up().addresses.add("192.168.123.1/24");
+  await card.waitFor(({ carrier }) => carrier === true, { timeout: 5000 });
+  seen.lent = look();
+  // ip netns exec breakout ping -c 3 -i 0.2 192.168.123.2
+  const packets = card.stats().txPackets;
+  const result = await breakout.ping("192.168.123.2", { count: 3, interval: 200 });
+  console.log(pingLine(result));
+  sent = nic ? card.stats().txPackets - packets : result.received;
+  throw new Error("The program fails while it has the card");
+}
+await useCard().catch((error: Error) => console.log(`${error.message}\n`));
+seen.after = look();
+printTable(Object.entries(seen).map(([when, it]) => ({ when, card: card.name, ...it })));
+if (keep) lend(breakout);
+
+await finish({
+  checks: {
+    [nic ? "the card sends from the namespace" : "the namespace reaches the host behind the card"]:
+      sent > 0,
+    "after the failure it is home, as it was":
+      JSON.stringify(seen.after) === JSON.stringify(seen.before),
+  },
+  keep,
+  look: "ip -n breakout address",
+});
