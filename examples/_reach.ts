@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { NetNs } from "@netloom/netloom";
+import { type NetNs, SyscallError } from "@netloom/netloom";
 import { printTable } from "./_table.ts";
 
 /** A namespace and the address it is reached by. */
@@ -24,7 +24,7 @@ export async function printReach(
     hosts.map((from) =>
       Promise.all(
         hosts.map(async (to) =>
-          from !== to && (await from.netns.ping(to.address, { timeout: 1500 })).received === 1
+          from !== to && (await from.netns.ping(to.address, { timeout: 1000 })).received === 1
         ),
       )
     ),
@@ -40,4 +40,14 @@ export async function printReach(
   })));
   const at = (name: string) => hosts.findIndex(({ netns }) => netns.name === name);
   return (from, to) => reached[at(from)]![at(to)]!;
+}
+
+/** Whether a ping is answered; no route to the address is an answer too. */
+export async function answers(from: NetNs, address: string): Promise<boolean> {
+  try {
+    return (await from.ping(address, { timeout: 1000 })).received === 1;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENETUNREACH") return false;
+    throw error;
+  }
 }

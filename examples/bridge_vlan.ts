@@ -5,6 +5,7 @@
  *     deno run -A examples/bridge_vlan.ts [--keep]
  */
 import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
+import { answers } from "./_reach.ts";
 import { finish, options } from "./_recipe.ts";
 import { printTable } from "./_table.ts";
 
@@ -57,8 +58,7 @@ printTable([left, right].flatMap((bridge) =>
 ));
 
 // ip netns exec ns1 ping -c 1 192.168.123.3
-const reaches = async (netns: NetNs, n: number) =>
-  (await netns.ping(`192.168.123.${n}`)).received === 1;
+const reaches = (netns: NetNs, n: number) => answers(netns, `192.168.123.${n}`);
 
 await finish({
   checks: {

@@ -54,7 +54,7 @@ for (const mode of only ? [only] : MODES) {
   await outside.netns.ping("192.168.123.99", { timeout: 10 }); // nobody has it: an ARP broadcast
   for (let i = 0; i < 20 && link.stats().rxPackets === before; i++) await sleep(50);
   const heard = link.stats().rxPackets > before;
-  console.log(`A broadcast from the switch ${heard ? "comes to" : "does not come to"} ns1\n`);
+  console.log(`\nA broadcast from the switch ${heard ? "comes to" : "does not come to"} ns1\n`);
 
   const mac = parent.read().mac;
   checks[`${mode}: all have the MAC of the host's link`] = hosts.every(({ link }) =>

@@ -10,6 +10,9 @@ import { ROOT, run, script } from "./script.ts";
 const files = Array.from(Deno.readDirSync(`${ROOT}examples`), ({ name }) => name)
   .filter((name) => /^[a-z]\w*\.ts$/.test(name)).sort();
 
+/** Arguments that make a second run shorter. */
+const SHORT: Readonly<Record<string, string[]>> = { "macvlan.ts": ["--mode", "bridge"] };
+
 /** What the running kernel lacks of what an example says it needs. */
 async function lacks(file: string): Promise<string | undefined> {
   const { stdout } = await run([file, "--help"]).end();
@@ -54,7 +57,7 @@ for (const name of files) {
       assertEquals((await run([file, "--keep"]).end()).code, 77);
       return;
     }
-    await using kept = run([file, "--keep"]);
+    await using kept = run([file, "--keep", ...SHORT[name] ?? []]);
     await kept.writes("Ctrl-C removes it");
     assert(machine() !== before);
     kept.kill("SIGINT");
@@ -72,6 +75,27 @@ for (const name of files) {
     assertStringIncludes(refused.stderr, "--kep");
   });
 }
+
+test("examples/local_breakout.ts lends a card it is given, and brings it home on Ctrl-C", async () => {
+  const spare = Deno.env.get("NETLOOM_SPARE_NIC");
+  const nic = spare ?? "card";
+  if (!spare) ip(homeNetNs(), `link add ${nic} type veth peer name plug`);
+  try {
+    ip(homeNetNs(), `address add 192.0.2.1/24 dev ${nic}`);
+    if (!spare) ip(homeNetNs(), "link set plug addrgenmode none up");
+    const before = machine();
+    await using kept = run(["examples/local_breakout.ts", "--nic", nic, "--keep"]);
+    await kept.writes("Ctrl-C removes it");
+    assertEquals(ip(homeNetNs(), `-j -n breakout link show ${nic}`).length, 1);
+    kept.kill("SIGINT");
+    const { code, stdout } = await kept.end();
+    assertEquals(code, 130);
+    assertStringIncludes(stdout, "Verdict: good");
+    assertEquals(machine(), before);
+  } finally {
+    ip(homeNetNs(), spare ? `address flush dev ${nic}` : `link delete ${nic}`);
+  }
+});
 
 test("An example clears up what a killed run left", async () => {
   const before = machine();
@@ -97,7 +121,7 @@ test("Examples import the library and @std/cli only", () => {
   for (const { name } of Deno.readDirSync(`${ROOT}examples`)) {
     const source = Deno.readTextFileSync(`${ROOT}examples/${name}`);
     for (const [, specifier] of source.matchAll(/^(?:import|export|\}).* from "(.+)";$/gm)) {
-      assertMatch(specifier!, /^@netloom\/netloom$|^@std\/cli\/|^\.\/_\w+\.ts$/);
+      assertMatch(specifier!, /^@netloom\/netloom$|^@std\/(cli|assert)|^\.\/_\w+\.ts$/);
     }
   }
 });
