@@ -22,11 +22,7 @@ export async function printReach(
 ): Promise<Reach> {
   const reached = await Promise.all(
     hosts.map((from) =>
-      Promise.all(
-        hosts.map(async (to) =>
-          from !== to && (await from.netns.ping(to.address, { timeout: 1000 })).received === 1
-        ),
-      )
+      Promise.all(hosts.map((to) => from !== to && answers(from.netns, to.address)))
     ),
   );
   printTable(hosts.map((from, i) => ({
