@@ -6,7 +6,8 @@
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { socket as symbols, socketAddress } from "./libc.ts";
+import { datagram, socket as symbols, socketAddress } from "./libc.ts";
+import { ADDRESS_SIZE } from "./socket_address.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
 /** A non-blocking, close-on-exec socket. It belongs to the namespace it was opened in for good. */
@@ -33,6 +34,11 @@ export class Socket implements Disposable {
     return symbols().setsockopt(this.fd.value, level, option, bytes, 4) === 0;
   }
 
+  /** Sets an `int` option. Throws {@link SyscallError}. */
+  setOptionInt(level: number, option: number, value: number, what: string): void {
+    if (!this.setOption(level, option, value)) throw new SyscallError(what, "setsockopt", errno());
+  }
+
   /** Sets an option given as bytes. Throws {@link SyscallError}. */
   setOptionBytes(
     level: number,
@@ -52,6 +58,14 @@ export class Socket implements Disposable {
     }
   }
 
+  /** As {@link Socket.send}; `false` when the socket takes nothing now. */
+  trySend(bytes: Uint8Array<ArrayBuffer>, length: number, what: string): boolean {
+    if (symbols().send(this.fd.value, bytes, length, 0) >= 0) return true;
+    const code = errno();
+    if (code === ERRNO.EAGAIN) return false;
+    throw new SyscallError(what, "send", code);
+  }
+
   /**
    * Receives into `buffer` and returns the datagram's full length, or -1 when nothing is queued.
    * Throws {@link SyscallError} for a pending error such as ENOBUFS.
@@ -67,6 +81,45 @@ export class Socket implements Disposable {
     const code = errno();
     if (code === ERRNO.EAGAIN) return -1;
     throw new SyscallError(what, "recv", code);
+  }
+
+  /** Sends to an address; `false` when the socket takes none now. Throws {@link SyscallError}. */
+  sendTo(
+    bytes: Uint8Array<ArrayBuffer>,
+    length: number,
+    address: Uint8Array<ArrayBuffer>,
+    what: string,
+  ): boolean {
+    const { sendto } = datagram();
+    if (sendto(this.fd.value, bytes, length, 0, address, address.length) >= 0) return true;
+    const code = errno();
+    if (code === ERRNO.EAGAIN) return false;
+    throw new SyscallError(what, "sendto", code);
+  }
+
+  /** As {@link Socket.receive}; fills in who sent it. */
+  receiveFrom(
+    buffer: Uint8Array<ArrayBuffer>,
+    address: Uint8Array<ArrayBuffer>,
+    what: string,
+  ): number {
+    const { recvfrom } = datagram();
+    const length = new Uint8Array(new Int32Array([address.length]).buffer);
+    const n = recvfrom(this.fd.value, buffer, buffer.length, C.MSG_DONTWAIT, address, length);
+    if (n >= 0) return n;
+    const code = errno();
+    if (code === ERRNO.EAGAIN) return -1;
+    throw new SyscallError(what, "recvfrom", code);
+  }
+
+  /** The address it is bound to, as a `struct sockaddr`. */
+  name(what: string): Uint8Array<ArrayBuffer> {
+    const address = new Uint8Array(ADDRESS_SIZE);
+    const length = new Uint8Array(new Int32Array([ADDRESS_SIZE]).buffer);
+    if (datagram().getsockname(this.fd.value, address, length) !== 0) {
+      throw new SyscallError(what, "getsockname", errno());
+    }
+    return address;
   }
 
   /** Binds to a `struct sockaddr`. */

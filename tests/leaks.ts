@@ -11,6 +11,7 @@ import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
 import { homeNetNs } from "../ffi/namespace.ts";
 import { readable } from "../ffi/reactor.ts";
 import { Socket } from "../ffi/socket.ts";
+import { threadRing } from "../ffi/uring.ts";
 import { C } from "../ffi/constants.ts";
 
 /** What a test may have left, each thing as a line of text. */
@@ -77,6 +78,7 @@ let warm: Promise<void> | undefined;
 function warmUp(): Promise<void> {
   return warm ??= (async () => {
     connectionTo(homeNetNs());
+    threadRing();
     // The reactor.
     using socket = new Socket(homeNetNs(), C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");
     const soon = AbortSignal.timeout(1);

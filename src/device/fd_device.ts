@@ -113,6 +113,11 @@ export class FdDevice implements PacketDevice {
     }
   }
 
+  /** Resolves when a packet is queued, or an error; for readers that look for themselves. */
+  whenReadable(options?: WaitOptions): Promise<void> {
+    return readable(this.fd, options?.signal);
+  }
+
   /** As {@link PacketDevice.write}. */
   write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void> {
     try {

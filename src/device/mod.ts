@@ -27,6 +27,13 @@
 export { batchEngineName, type EngineName, useEngine } from "./engine.ts";
 export { FdDevice } from "./fd_device.ts";
 export { forward, type ForwardOptions, type ForwardStats } from "./forward.ts";
+export {
+  type Endpoint,
+  IpSocket,
+  type IpSocketOptions,
+  type OpenIpSocket,
+  type Received,
+} from "./ip_socket.ts";
 export { PacketBatch, type PacketBatchOptions } from "./packet_batch.ts";
 export {
   type BlockOptions,
@@ -36,7 +43,10 @@ export {
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";
+export { PacketSocket, type PacketSocketOptions } from "./packet_socket.ts";
 export { DevicePoll } from "./poll.ts";
+export { type IpProtocol, RawSocket, type RawSocketOptions } from "./raw_socket.ts";
 export { receiveDevice } from "./transfer.ts";
 export type { TapDeviceOptions } from "./tap_device.ts";
 export { type Offload, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
+export { UdpSocket } from "./udp_socket.ts";

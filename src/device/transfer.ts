@@ -20,10 +20,12 @@ import type { DeviceTransfer, PacketDevice } from "./packet_device.ts";
  * ```ts
  * import { type DeviceTransfer, receiveDevice } from "@netloom/netloom";
  *
- * self.addEventListener("message", async ({ data }: MessageEvent<DeviceTransfer>) => {
- *   using device = receiveDevice(data);
+ * // In the worker: self.onmessage = ({ data }) => count(data);
+ * async function count(transfer: DeviceTransfer) {
+ *   using device = receiveDevice(transfer);
  *   for await (const packet of device) console.log(packet.length);
- * });
+ * }
+ * console.log(count.name);
  * ```
  */
 export function receiveDevice(transfer: DeviceTransfer): PacketDevice {

@@ -3,19 +3,15 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { readable } from "../../ffi/reactor.ts";
-import { Socket } from "../../ffi/socket.ts";
 import { show } from "../netlink/attribute.ts";
 import { checkOptions } from "../netlink/options.ts";
-import { formatIp, parseIp } from "../packet/address.ts";
+import { RawSocket } from "../device/raw_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ICMP, Icmp, icmp } from "../packet/icmp.ts";
 import { ECHO_HEADER } from "../packet/icmp_message.ts";
 import { ICMPV6, icmpv6 } from "../packet/icmpv6.ts";
-import { IPPROTO } from "../packet/ip.ts";
 
 /** Options of a ping. */
 export interface PingOptions {
@@ -116,10 +112,9 @@ export async function ping(
 
 /** One socket and its requests. */
 class Session implements Disposable {
-  readonly #socket: Socket;
+  readonly #socket: RawSocket;
   readonly #address: string;
   readonly #v6: boolean;
-  readonly #what: string;
   readonly #identifier = identifiers = (identifiers + 1) & 0xffff;
   readonly #packet: Uint8Array<ArrayBuffer>;
   /** The request. ICMPv6's has the same form. */
@@ -131,16 +126,7 @@ class Session implements Disposable {
   #sent = 0;
 
   constructor(netns: NetNsRef, address: string, size: number) {
-    const [text, zone] = typeof address === "string" ? address.split("%") : [address];
-    const bytes = parseIp(text!);
-    this.#v6 = bytes.length === 16;
-    if (zone !== undefined && !(this.#v6 && /^\d+$/.test(zone))) {
-      throw new TypeError(
-        `${show(address)}: the zone of an IPv6 address is a link's index here, such as "fe80::1%2"`,
-      );
-    }
-    this.#address = formatIp(bytes) + (zone === undefined ? "" : `%${zone}`);
-    this.#what = `ping ${this.#address}${netns.description ? ` from ${netns.description}` : ""}`;
+    this.#v6 = typeof address === "string" && address.includes(":");
     const payload = Uint8Array.from({ length: size }, (_, i) => i + ECHO_HEADER);
     const identifier = this.#identifier;
     this.#packet = buildPacket(
@@ -148,22 +134,14 @@ class Session implements Disposable {
       payload,
     );
     this.#request = Icmp.parse(this.#packet)!;
-    this.#socket = new Socket(
-      netns,
-      this.#v6 ? C.AF_INET6 : C.AF_INET,
-      C.SOCK_RAW,
-      this.#v6 ? IPPROTO.ICMPV6 : IPPROTO.ICMP,
-      this.#what,
-    );
-    // With it the kernel passes on what routers answer, and what a neighbor does not.
-    if (this.#v6) this.#socket.setOption(C.SOL_IPV6, C.IPV6_RECVERR, 1);
-    else this.#socket.setOption(C.SOL_IP, C.IP_RECVERR, 1);
-    try {
-      this.#socket.connect(socketAddress(bytes, Number(zone ?? 0)), this.#what);
-    } catch (error) {
-      this.#socket.close();
-      throw error;
-    }
+    this.#socket = RawSocket.open({
+      protocol: this.#v6 ? "icmpv6" : "icmp",
+      netns: { ref: netns },
+      remote: address,
+      // With it the kernel passes on what routers answer, and what a neighbor does not.
+      receiveErrors: true,
+    });
+    this.#address = address;
   }
 
   /** Sends a request and waits for its reply; none in time is a loss, not an error. */
@@ -176,11 +154,11 @@ class Session implements Disposable {
     const started = performance.now();
     this.#sent++;
     try {
-      this.#socket.send(this.#packet, this.#packet.length, this.#what);
+      this.#socket.writeSync(this.#packet);
     } catch (error) {
       this.#errors.push({ sequence, code: unreachable(error).code });
       // There may be word of it beside the error.
-      this.#socket.receive(this.#buffer, C.MSG_ERRQUEUE, this.#what);
+      this.#socket.tryReadError(this.#buffer);
       return;
     }
     // Made only when the reply is not there at once.
@@ -191,7 +169,7 @@ class Session implements Disposable {
           const late = AbortSignal.timeout(timeout);
           until = signal ? AbortSignal.any([late, signal]) : late;
         }
-        await readable(this.#socket.fd, until);
+        await this.#socket.whenReadable({ signal: until });
       }
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
@@ -204,7 +182,7 @@ class Session implements Disposable {
     for (;;) {
       let length: number;
       try {
-        length = this.#socket.receive(this.#buffer, 0, this.#what);
+        length = this.#socket.tryRead(this.#buffer);
       } catch (error) {
         if (this.#refused(unreachable(error).code) === sequence) return true;
         continue;
@@ -224,7 +202,7 @@ class Session implements Disposable {
   /** Notes what the network answered, and returns the number of the request it answered. */
   #refused(code: string): number | undefined {
     // The request comes back with the error, which may be a late one, or another's.
-    const length = this.#socket.receive(this.#buffer, C.MSG_ERRQUEUE, this.#what);
+    const length = this.#socket.tryReadError(this.#buffer);
     const low = this.#ours(this.#v6 ? ICMPV6.ECHO : ICMP.ECHO, 0, length);
     if (low === undefined) return undefined;
     const sequence = this.#sent - ((this.#sent - low) & 0xffff);
@@ -265,16 +243,6 @@ class Session implements Disposable {
   [Symbol.dispose](): void {
     this.#socket.close();
   }
-}
-
-/** `struct sockaddr_in` or `sockaddr_in6`. */
-function socketAddress(ip: Uint8Array, zone: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(ip.length === 4 ? 16 : 28);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, ip.length === 4 ? C.AF_INET : C.AF_INET6, true);
-  bytes.set(ip, ip.length === 4 ? 4 : 8);
-  if (ip.length === 16) view.setUint32(24, zone, true);
-  return bytes;
 }
 
 /** An error that is the network's answer; any other one is thrown. */

@@ -216,7 +216,7 @@ test("ping() without a route is an error, and with a malformed address or option
     [error.code, error.message],
     [
       "ENETUNREACH",
-      'ping 192.0.2.1 from netns "ping-alone": Network is unreachable (ENETUNREACH, connect)',
+      'open raw socket of protocol icmp to 192.0.2.1 in netns "ping-alone": Network is unreachable (ENETUNREACH, connect)',
     ],
   );
   for (

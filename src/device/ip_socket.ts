@@ -1,0 +1,177 @@
+/**
+ * What raw and UDP sockets have in common: a packet device with addresses.
+ *
+ * @module
+ */
+import { C } from "../../ffi/constants.ts";
+import { readable, writable } from "../../ffi/reactor.ts";
+import { Socket } from "../../ffi/socket.ts";
+import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress } from "../../ffi/socket_address.ts";
+import { show } from "../netlink/attribute.ts";
+import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
+import { formatIp, parseIp } from "../packet/address.ts";
+import { FdDevice } from "./fd_device.ts";
+import type { WaitOptions } from "./packet_device.ts";
+import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
+
+/** An IP address, and for UDP a port. A link-local IPv6 one has the index of its link: `fe80::1%2`. */
+export interface Endpoint {
+  /** The address: `192.0.2.1`. */
+  readonly address: string;
+  /** The port, 0..65535; default 0: none, or any. */
+  readonly port?: number;
+}
+
+/** A packet that came, and from whom. */
+export interface Received {
+  /** Its length in bytes. */
+  readonly length: number;
+  /** The sender. */
+  readonly from: Required<Endpoint>;
+}
+
+/** Options of sockets with IP addresses. */
+export interface IpSocketOptions {
+  /** Where the socket is. Default: the namespace calls land in now. */
+  readonly netns?: NetNsTarget;
+  /** Whom packets go to and come from. Default: everybody; then packets are written with `writeTo`. */
+  readonly remote?: Endpoint | string;
+  /** The address packets are sent from and must be sent to. Default: any. */
+  readonly local?: Endpoint | string;
+  /** Bytes of packets that may be queued, 1..2147483647. Default: the system's, mostly 212,992. */
+  readonly receiveBuffer?: number;
+}
+
+/** Names of {@link IpSocketOptions}. */
+export const IP_SOCKET_OPTIONS = ["netns", "remote", "local", "receiveBuffer"] as const;
+
+/** A socket that was opened. */
+export interface OpenIpSocket {
+  /** The socket. */
+  readonly socket: Socket;
+  /** What it is, for messages. */
+  readonly what: string;
+  /** Whether it is of IPv6. */
+  readonly v6: boolean;
+}
+
+/** A packet device over an IP socket. */
+export class IpSocket extends FdDevice {
+  /** For sockets that extend it. */
+  protected readonly socket: Socket;
+  readonly #address = new Uint8Array(ADDRESS_SIZE);
+
+  /** For sockets that extend it: wraps what {@link openIpSocket} gave. */
+  constructor({ socket, what }: OpenIpSocket) {
+    super(socket.fd, what);
+    this.socket = socket;
+  }
+
+  /** The address it is bound to. */
+  get local(): Required<Endpoint> {
+    return endpointOf(this.socket.name(`read the address of ${this.what}`));
+  }
+
+  /** Reads one packet, and from whom it is; otherwise as `read`. */
+  async readFrom(buffer: Uint8Array, options: WaitOptions = {}): Promise<Received> {
+    const what = `read from ${this.what}`;
+    for (;;) {
+      const { fd } = this; // Throws when it is closed.
+      const bytes = buffer as Uint8Array<ArrayBuffer>;
+      const length = this.socket.receiveFrom(bytes, this.#address, what);
+      if (length >= 0) return { length, from: endpointOf(this.#address) };
+      await readable(fd, options.signal);
+    }
+  }
+
+  /** Writes one packet to an address; otherwise as `write`. */
+  async writeTo(
+    packet: Uint8Array,
+    to: Endpoint | string,
+    options: WaitOptions = {},
+  ): Promise<void> {
+    const address = addressOf(to, "to");
+    const what = `write to ${show(to)} through ${this.what}`;
+    const bytes = packet as Uint8Array<ArrayBuffer>;
+    for (;;) {
+      const { fd } = this; // Throws when it is closed.
+      if (this.socket.sendTo(bytes, bytes.length, address, what)) return;
+      await writable(fd, options.signal);
+    }
+  }
+}
+
+/** Opens, binds and connects a socket. */
+export function openIpSocket(
+  type: number,
+  protocol: number,
+  kind: string,
+  options: IpSocketOptions,
+  family?: "ipv4" | "ipv6",
+): OpenIpSocket {
+  const { remote, local } = options;
+  const to = remote === undefined ? undefined : addressOf(remote, "remote");
+  const from = local === undefined ? undefined : addressOf(local, "local");
+  const sizes = new Set([to, from].flatMap((it) => it ? [it.length === ADDRESS_SIZE] : []));
+  if (family !== undefined) sizes.add(family === "ipv6");
+  if (sizes.size > 1) {
+    const given = { family, remote, local };
+    throw new TypeError(`One socket is of IPv4 or of IPv6: the current values are ${show(given)}`);
+  }
+  const [v6 = false] = sizes;
+  const receiveBuffer = receiveBufferOf(options.receiveBuffer);
+  const netns = resolveNetNs(options.netns);
+  try {
+    const place = netns.ref.description ? ` in ${netns.ref.description}` : "";
+    const what = `${kind}${remote === undefined ? "" : ` to ${text(remote)}`}${place}`;
+    const domain = v6 ? C.AF_INET6 : C.AF_INET;
+    const socket = new Socket(netns.ref, domain, type, protocol, `open ${what}`);
+    try {
+      setReceiveBuffer(socket, receiveBuffer, what);
+      if (from) socket.bind(from, `bind ${what} to ${text(local!)}`);
+      if (to) socket.connect(to, `open ${what}`);
+      return { socket, what, v6 };
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  } finally {
+    if (netns.owned) netns.ref.close();
+  }
+}
+
+function text(endpoint: Endpoint | string): string {
+  if (typeof endpoint === "string") return endpoint;
+  const { address, port } = endpoint;
+  return port === undefined
+    ? address
+    : address.includes(":")
+    ? `[${address}]:${port}`
+    : `${address}:${port}`;
+}
+
+/** An endpoint as a `struct sockaddr`. */
+function addressOf(endpoint: Endpoint | string, option: string): Uint8Array<ArrayBuffer> {
+  const { address, port = 0 } = typeof endpoint === "string"
+    ? { address: endpoint }
+    : endpoint ?? { address: undefined };
+  if (typeof address !== "string") {
+    throw new TypeError(`${option} must be an IP address: the current value is ${show(endpoint)}`);
+  }
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new RangeError(`port must be in 0..65535: the current value is ${show(port)}`);
+  }
+  const [ip, zone] = address.split("%");
+  const bytes = parseIp(ip!);
+  if (zone !== undefined && !(bytes.length === 16 && /^\d+$/.test(zone))) {
+    throw new TypeError(
+      `${show(address)}: the zone of an IPv6 address is a link's index here, such as "fe80::1%2"`,
+    );
+  }
+  return ipSocketAddress(bytes, port, Number(zone ?? 0));
+}
+
+function endpointOf(bytes: Uint8Array<ArrayBuffer>): Required<Endpoint> {
+  const { ip, port, zone } = readIpSocketAddress(bytes);
+  return { address: formatIp(ip) + (zone === 0 ? "" : `%${zone}`), port };
+}
