@@ -7,11 +7,13 @@ import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { cString } from "./file.ts";
 import { mount } from "./libc.ts";
+import { PRIVILEGE_HINT } from "./namespace.ts";
 
 function call(what: string, source: string, target: string, type: string, flags: number): void {
   const args = [cString(source), cString(target), cString(type)] as const;
   if (mount().mount(...args, BigInt(flags), null) !== 0) {
-    throw new SyscallError(what, "mount", errno());
+    const code = errno();
+    throw new SyscallError(what, "mount", code, code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { checkOptions } from "../netlink/options.ts";
 import {
   addBridgeVlan,
   type BridgeVlan,
@@ -21,6 +22,9 @@ export interface BridgeVlanOptions {
   /** Frames of it go out without a tag. Default: false. */
   readonly untagged?: boolean;
 }
+
+const RANGE: ReadonlySet<string> = new Set(["vid", "end"]);
+const OPTIONS: ReadonlySet<string> = new Set(["pvid", "untagged"]);
 
 /**
  * The VLANs a port lets in and out, or those of the bridge itself: what reaches the host through the
@@ -77,6 +81,8 @@ export class BridgeVlans {
    * @throws {NetlinkError} EOPNOTSUPP when the kernel has no VLAN filtering.
    */
   add(vlans: BridgeVlanRange, options: BridgeVlanOptions = {}): void {
+    checkOptions(vlans, RANGE);
+    checkOptions(options, OPTIONS);
     const { ref, index } = this.#link;
     const message = { ...vlans, ...options, index, self: this.#self };
     connectionTo(ref).request(addBridgeVlan(message, this.#what));
@@ -89,6 +95,7 @@ export class BridgeVlans {
    * @throws {RangeError} For a VLAN id out of range.
    */
   delete(vlans: BridgeVlanRange): void {
+    checkOptions(vlans, RANGE);
     const { ref, index } = this.#link;
     connectionTo(ref).request(deleteBridgeVlan({ ...vlans, index, self: this.#self }, this.#what));
   }

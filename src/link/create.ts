@@ -30,6 +30,7 @@ import {
   type LinkEndOptions,
   type LinkOptions,
   prepareEnd,
+  settingNames,
 } from "./options.ts";
 import { UnsupportedError } from "./unsupported.ts";
 import { verify } from "./verify.ts";
@@ -87,6 +88,7 @@ export function createEnd(
   end: End,
   data: object | undefined,
   extra: LinkMessage = {},
+  what: string = `${kind} ${show(end.options.name)}`,
 ): LinkInfo {
   const message: LinkMessage = {
     ...end.first,
@@ -95,7 +97,7 @@ export function createEnd(
   };
   const connection = connectionTo(end.ref);
   const [made, read] = connection.batch([
-    newLink(message),
+    { ...newLink(message), operation: `create ${what}` },
     getLink(end.options.name, { stats: false }),
   ]) as [Result<undefined>, Result<LinkInfo>];
   if (!made.ok) throw UnsupportedError.of(kind, made.error) ?? made.error;
@@ -166,6 +168,9 @@ export function changeRequests(
   what: string,
 ): Request<undefined>[] {
   const { linkInfo: { memberKind, memberData, ...info } = {}, ...rest } = message;
+  const settings = settingNames(message);
+  // The kernel seldom says which one it refuses.
+  if (settings.length > 0) what = `${settings.join(", ")} of ${what}`;
   if (!message.master || memberData === undefined) return [setLink({ ...message, index }, what)];
   const first: LinkMessage = { ...rest, index };
   if (Object.keys(info).length > 0) first.linkInfo = info;

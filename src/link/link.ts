@@ -7,6 +7,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import {
@@ -79,6 +80,9 @@ export interface WaitForOptions {
   /** Ends the wait early. */
   readonly signal?: AbortSignal;
 }
+
+const GET_OPTIONS: ReadonlySet<string> = new Set(["netns"]);
+const WAIT_OPTIONS: ReadonlySet<string> = new Set(["timeout", "signal"]);
 
 /** The addresses of a link. */
 export interface LinkAddresses {
@@ -223,7 +227,7 @@ export class Link implements LinkHandle, Disposable {
 
   /** Gives the link another name. EBUSY while it is up, on kernels before 6.2; EEXIST when taken. */
   rename(name: string): this {
-    this.change({ name: checkLinkName(name) });
+    this.change({ name: checkLinkName(name) }, `rename ${this.#what} to ${show(name)}`);
     this.#name = name;
     return this;
   }
@@ -253,7 +257,8 @@ export class Link implements LinkHandle, Disposable {
       if (to.ref.inode !== this.ref.inode) {
         const scope = scopeOf(this.read().group);
         scope?.visit(to.ref);
-        this.change({ netnsFd: to.ref.fd.value });
+        const where = to.ref.description || "the process's netns";
+        this.change({ netnsFd: to.ref.fd.value }, `move ${this.#what} to ${where}`);
         scope?.dropLink(this.ref, this.#index);
         this.#index = connectionTo(to.ref).request(getLink(this.#name, { stats: false })).index;
         scope?.addLink({ ref: to.ref, index: this.#index, what: this.#what, ipv6: false });
@@ -272,11 +277,19 @@ export class Link implements LinkHandle, Disposable {
   get addresses(): LinkAddresses {
     const connection = connectionTo(this.ref);
     const index = this.#index;
+    const what = this.#what;
     return {
       list: () => connection.dump(dumpAddresses({ index })),
-      add: (address, options) =>
-        connection.request(newAddress(addressMessage(address, index), options)),
-      delete: (address) => connection.request(deleteAddress({ index, address })),
+      add: (address, options) => {
+        const message = addressMessage(address, index);
+        const operation = `add address ${message.address} to ${what}`;
+        connection.request({ ...newAddress(message, options), operation });
+      },
+      delete: (address) =>
+        connection.request({
+          ...deleteAddress({ index, address }),
+          operation: `delete address ${address} from ${what}`,
+        }),
       flush: (family = 0) => {
         const all = connection.dump(dumpAddresses({ index, family }));
         // Removing an IPv4 address takes its secondary ones along: those come first.
@@ -316,6 +329,7 @@ export class Link implements LinkHandle, Disposable {
     condition: (link: LinkInfo) => boolean,
     options: WaitForOptions = {},
   ): Promise<LinkInfo> {
+    checkOptions(options, WAIT_OPTIONS);
     const { timeout, signal } = options;
     const signals = signal ? [signal] : [];
     if (timeout !== undefined) signals.push(AbortSignal.timeout(timeout));
@@ -367,10 +381,12 @@ export class Link implements LinkHandle, Disposable {
     }
   }
 
-  /** For link kinds: sends a change and checks that the kernel took it. */
-  protected change(message: LinkMessage): this {
+  /** For link kinds: sends a change and checks that the kernel took it; `operation` is for errors. */
+  protected change(message: LinkMessage, operation?: string): this {
     const connection = connectionTo(this.ref);
-    for (const result of connection.batch(changeRequests(this.#index, message, this.#what))) {
+    const requests = changeRequests(this.#index, message, this.#what)
+      .map((request) => operation === undefined ? request : { ...request, operation });
+    for (const result of connection.batch(requests)) {
       if (!result.ok) throw result.error;
     }
     if (message.netnsFd === undefined) {
@@ -419,6 +435,7 @@ export function findLink(
   options: LinkGetOptions = {},
   kind?: string,
 ): LinkState {
+  checkOptions(options, GET_OPTIONS);
   const netns = resolveNetNs(options.netns);
   try {
     const info = connectionTo(netns.ref).request(getLink(selector, { stats: false }));

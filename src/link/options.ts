@@ -206,6 +206,14 @@ function messageOf(settings: LinkSettings, ref: NetNsRef): LinkMessage {
   return message;
 }
 
+/** The settings in a message, by the names they have as options. */
+export function settingNames(message: LinkMessage): string[] {
+  const { index: _, flags: __, change = 0, linkInfo, afSpec, ...plain } = message;
+  const named = { ...plain, ...afSpec?.inet6, ...linkInfo?.data, ...linkInfo?.memberData };
+  const names = Object.keys(named).filter((key) => named[key as keyof typeof named] !== undefined);
+  return [...names, ...FLAGS.filter(([, bit]) => change & bit).map(([key]) => key)];
+}
+
 /** Sorts one end's options into what the creating message carries and what has to follow. */
 export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope): End {
   checkLinkName(options.name);
@@ -217,6 +225,14 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
     );
   }
   checkOptions(options, KNOWN);
+  if (options.port !== undefined && (options.master ?? null) === null) {
+    throw new TypeError(`port of link ${show(options.name)} needs a master: the bridge it joins`);
+  }
+  if (options.addresses !== undefined && !Array.isArray(options.addresses)) {
+    throw new TypeError(
+      `addresses must be an array: the current value is ${show(options.addresses)}`,
+    );
+  }
   const { alias, afSpec, linkInfo, flags = 0, change = 0, ...first } = messageOf(options, ref);
   first.name = options.name;
   if (scope) first.group = scope.group;

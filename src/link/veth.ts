@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Field } from "../netlink/attribute.ts";
+import { type Field, show } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import type { resolveNetNs } from "../netlink/target.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
@@ -119,7 +119,8 @@ export class Veth extends LinkBase {
 
       checkLater("veth", outer);
       checkLater("veth", { ...inner, later: rest });
-      const made = createEnd("veth", outer, { peer: data });
+      const what = `veth ${show(outer.options.name)} with peer ${show(inner.options.name)}`;
+      const made = createEnd("veth", outer, { peer: data }, {}, what);
       const [outerInfo, innerInfo] = undoing(outer.ref, "veth", made, () => {
         const done = finishEnd("veth", outer, made.index, made);
         return [done, finishEnd("veth", { ...inner, first: data, later: rest }, made.parent!)];

@@ -11,6 +11,7 @@ export function checkOptions(options: object, known: ReadonlySet<string>): void 
     throw new TypeError(`The options must be an object: the current value is ${show(options)}`);
   }
   for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined && !known.has(key)) throw new TypeError(`Unknown option ${show(key)}`);
+    if (value === undefined || known.has(key)) continue;
+    throw new TypeError(`Unknown option ${show(key)}: there are ${[...known].sort().join(", ")}`);
   }
 }

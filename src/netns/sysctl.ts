@@ -12,20 +12,23 @@ import { show } from "../netlink/attribute.ts";
 export function sysctl(netns: NetNsRef, name: string, value?: string | number): string {
   if (typeof name !== "string" || !/^net(\.[\w/-]+)+$/.test(name) || name.includes("//")) {
     throw new TypeError(
-      `A netns setting is named as in "net.ipv4.ip_forward": the current value is ${show(name)}`,
+      `A netns setting begins with "net.", as in "net.ipv4.ip_forward": the current value is ${
+        show(name)
+      }`,
     );
   }
   const swapped: Record<string, string> = { ".": "/", "/": "." };
   const path = `/proc/sys/${name.replace(/[./]/g, (mark) => swapped[mark]!)}`;
+  const where = netns.description ? ` in ${netns.description}` : "";
   // Which namespace /proc/sys/net shows is fixed when the file is opened.
   return within(netns, () => {
     if (value !== undefined) {
-      const what = `set ${name} to ${show(value)}`;
+      const what = `set ${name} to ${show(value)}${where}`;
       using file = open(path, C.O_WRONLY, what);
       // Of an empty text alone nothing would be written.
       write(file, new TextEncoder().encode(`${value}\n`), what);
     }
-    const what = `get ${name}`;
+    const what = `get ${name}${where}`;
     using file = open(path, C.O_RDONLY, what);
     const buffer = new Uint8Array(4096);
     return new TextDecoder().decode(buffer.subarray(0, read(file, buffer, what))).trimEnd();

@@ -7,6 +7,7 @@ import { type Field, named, struct, text, u32, u8 } from "../netlink/attribute.t
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { formatIp, parsePrefix } from "../packet/address.ts";
 import { AF, RTM } from "./constants.ts";
@@ -251,11 +252,14 @@ export interface NewAddressOptions {
   readonly replace?: boolean;
 }
 
+const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace"]);
+
 /** Adds an IP address to a link. */
 export function newAddress(
   message: AddressMessage,
   options: NewAddressOptions = {},
 ): Request<undefined> {
+  checkOptions(options, NEW_OPTIONS);
   const { replace = false } = options;
   return {
     type: RTM.NEWADDR,
@@ -295,8 +299,11 @@ export interface AddressFilter {
   readonly family?: number;
 }
 
+const FILTER: ReadonlySet<string> = new Set(["index", "family"]);
+
 /** Reads the addresses of one link or of all. */
 export function dumpAddresses(filter: AddressFilter = {}): DumpRequest<AddressInfo> {
+  checkOptions(filter, FILTER);
   const { index = 0, family = AF.UNSPEC } = filter;
   const request: DumpRequest<AddressInfo> = {
     type: RTM.GETADDR,

@@ -6,6 +6,7 @@
 import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { checkOptions } from "../netlink/options.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { AF, IFF, RTM } from "./constants.ts";
@@ -237,8 +238,11 @@ export interface LinkFilter extends GetLinkOptions {
   readonly group?: number;
 }
 
+const FILTER: ReadonlySet<string> = new Set(["kind", "master", "group", "stats"]);
+
 /** Reads the table of links. The kernel filters by kind and master; by group it is done here. */
 export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
+  checkOptions(filter, FILTER);
   const { kind, master, group, stats } = filter;
   const message: LinkMessage = {};
   if (master !== undefined) message.master = master;

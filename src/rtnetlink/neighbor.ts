@@ -9,6 +9,7 @@ import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { checkOptions } from "../netlink/options.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { AF, RTM } from "./constants.ts";
 import { writeInHeader } from "./fields.ts";
@@ -122,6 +123,8 @@ export interface NewNeighborOptions {
   readonly replace?: boolean;
 }
 
+const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace"]);
+
 /**
  * Adds a neighbor, or an address to answer for, to a link.
  *
@@ -144,6 +147,7 @@ export function newNeighbor(
   message: NeighborMessage,
   options: NewNeighborOptions = {},
 ): Request<undefined> {
+  checkOptions(options, NEW_OPTIONS);
   const { replace = false } = options;
   const { flags = [] } = message;
   // These have the kernel resolve the address, which `permanent` would be in the way of.
@@ -230,8 +234,11 @@ export interface NeighborFilter {
   readonly proxy?: boolean;
 }
 
+const FILTER: ReadonlySet<string> = new Set(["index", "master", "family", "proxy"]);
+
 /** Reads the neighbors of one link or of all. */
 export function dumpNeighbors(filter: NeighborFilter = {}): DumpRequest<NeighborInfo> {
+  checkOptions(filter, FILTER);
   const { index, master, family, proxy = false } = filter;
   return {
     type: RTM.GETNEIGH,

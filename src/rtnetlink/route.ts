@@ -5,6 +5,7 @@
  */
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, Request } from "../netlink/message.ts";
+import { checkOptions } from "../netlink/options.ts";
 import type { Scope } from "./address.ts";
 import { AF, RTM } from "./constants.ts";
 import { type RouteCacheInfo, type RouteMetrics, RTM_F } from "./route_attributes.ts";
@@ -160,6 +161,8 @@ export interface NewRouteOptions {
   readonly append?: boolean;
 }
 
+const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace", "append"]);
+
 /**
  * Adds a route; with EEXIST refused where the table has one with its destination, metric and type of
  * service, unless the options say otherwise.
@@ -188,6 +191,7 @@ export function newRoute(
   message: RouteMessage,
   options: NewRouteOptions = {},
 ): Request<undefined> {
+  checkOptions(options, NEW_OPTIONS);
   const { replace = false, append = false } = options;
   if (replace && append) throw new TypeError("replace and append exclude each other");
   const verb = replace ? "replace" : append ? "append" : "add";
@@ -285,8 +289,11 @@ export interface RouteFilter {
   readonly type?: RouteType | number;
 }
 
+const FILTER: ReadonlySet<string> = new Set(["family", "table", "oif", "protocol", "type"]);
+
 /** Reads the routes of all tables, or those that the filter lets through. */
 export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {
+  checkOptions(filter, FILTER);
   const { family, table, oif, protocol, type } = filter;
   // Asked for one family, the kernel refuses a table that is not there yet; asked for all, it is empty.
   const asked = table === undefined ? family : AF.UNSPEC;

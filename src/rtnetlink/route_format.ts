@@ -164,6 +164,9 @@ function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): v
     onlink = false,
     ...attributes
   } = message;
+  if ("via" in attributes) {
+    throw new TypeError('Unknown option "via": the router\'s address is the gateway');
+  }
   const family = familyOf(message);
   checkFamily(message, family);
   const destination = prefixOf(to, family, "destination");

@@ -17,7 +17,9 @@ export function clearLeftovers(name: string, replace: boolean): void {
   const record = readRecord(name);
   if (!record) return;
   if (startOf(record.pid) === record.started) {
-    throw new ScopeError(`Scope "${name}" is open in process ${record.pid}`);
+    throw new ScopeError(
+      `Scope "${name}" is open in process ${record.pid}: end that first, or take another name`,
+    );
   }
   if (!replace) {
     throw new ScopeError(

@@ -41,7 +41,12 @@ export function giveName(name: string, ref: NetNsRef, claim: () => void): void {
 }
 
 function taken(name: string): SyscallError {
-  return new SyscallError(`create netns ${show(name)}`, "open", ERRNO.EEXIST);
+  return new SyscallError(
+    `create netns ${show(name)}`,
+    "open",
+    ERRNO.EEXIST,
+    "NetNs.open() opens it, NetNs.delete() removes its name",
+  );
 }
 
 function makeFile(path: string, name: string): boolean {

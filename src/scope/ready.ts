@@ -5,6 +5,7 @@
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { checkOptions } from "../netlink/options.ts";
 import { dumpAddresses, IFA_F } from "../rtnetlink/address.ts";
 import { AF, IFF } from "../rtnetlink/constants.ts";
 import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
@@ -20,6 +21,8 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
+const OPTIONS: ReadonlySet<string> = new Set(["timeout", "signal"]);
+
 /** Longest pause between two looks, in milliseconds. */
 const PAUSE = 20;
 
@@ -28,6 +31,7 @@ export async function waitReady(
   links: readonly ScopedLink[],
   options: ReadyOptions = {},
 ): Promise<void> {
+  checkOptions(options, OPTIONS);
   const { timeout = 10_000, signal } = options;
   const until = performance.now() + timeout;
   let waiting = links;

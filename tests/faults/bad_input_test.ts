@@ -1,7 +1,8 @@
 // Bad input: a typed error that names what was wrong, and nothing left.
-import { assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { brctl, Bridge, Link, NetlinkError, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
+import { addressTable, linkTable, neighborTable, routeTable } from "../../src/netns/tables.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
 import { script } from "../script.ts";
@@ -24,7 +25,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
   "a veth whose peer's name is taken": [
     (netns) => Veth.create({ name: "v1", netns, peer: { name: "v-there", netns } }),
     NetlinkError,
-    ["veth", "EEXIST"],
+    ['"v-there"', "EEXIST"],
   ],
   "a master that does not exist": [
     (netns) => Veth.create({ name: "v1", netns, master: "nobody", peer: { name: "v2", netns } }),
@@ -136,6 +137,99 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
     TypeError,
     ['Unknown option "replcae"'],
   ],
+  "an unknown option of a lookup, which would look elsewhere": [
+    (netns) => Link.get("lo", { ["netsn" as "netns"]: netns }),
+    TypeError,
+    ['Unknown option "netsn": there are netns'],
+  ],
+  "an unknown option of a new route": [
+    (netns) =>
+      routeTable(netns).add({ destination: "default", dev: "v-there" }, {
+        ["repalce" as "replace"]: true,
+      }),
+    TypeError,
+    ['Unknown option "repalce": there are append, replace'],
+  ],
+  "a gateway under the name it has in ip": [
+    (netns) => routeTable(netns).add({ destination: "default", ["via" as "gateway"]: "10.0.0.1" }),
+    TypeError,
+    ["via", "gateway"],
+  ],
+  "an unknown option of a new neighbor": [
+    (netns) =>
+      neighborTable(netns).add({
+        dev: "v-there",
+        address: "10.0.0.1",
+        lladdr: "02:00:00:00:00:01",
+      }, { ["repalce" as "replace"]: true }),
+    TypeError,
+    ["repalce"],
+  ],
+  "an unknown option of a new address": [
+    (netns) =>
+      Link.get("v-there", { netns }).addresses.add("10.0.0.1/8", {
+        ["repalce" as "replace"]: true,
+      }),
+    TypeError,
+    ["repalce"],
+  ],
+  "an unknown filter of the links": [
+    (netns) => linkTable(netns).list({ ["mastr" as "master"]: 1 }),
+    TypeError,
+    ["mastr"],
+  ],
+  "an unknown filter of the addresses": [
+    (netns) => addressTable(netns).list({ ["indx" as "index"]: 1 }),
+    TypeError,
+    ["indx"],
+  ],
+  "an unknown filter of the routes": [
+    (netns) => routeTable(netns).list({ ["dev" as "oif"]: 1 }),
+    TypeError,
+    ["dev"],
+  ],
+  "an unknown filter of the neighbors": [
+    (netns) => neighborTable(netns).list({ ["dev" as "index"]: 1 }),
+    TypeError,
+    ["dev"],
+  ],
+  "an unknown option of a VLAN": [
+    (netns) =>
+      Bridge.get("br-there", { netns }).vlans.add({ vid: 10 }, { ["untaged" as "untagged"]: true }),
+    TypeError,
+    ["untaged"],
+  ],
+  "an unknown bound of VLANs to delete": [
+    (netns) => Bridge.get("br-there", { netns }).vlans.delete({ vid: 10, ["to" as "end"]: 12 }),
+    TypeError,
+    ['"to"'],
+  ],
+  "one address where a list belongs": [
+    (netns) =>
+      Bridge.create({ name: "br0", netns, addresses: "10.0.0.1/8" as unknown as string[] }),
+    TypeError,
+    ["addresses must be an array", '"10.0.0.1/8"'],
+  ],
+  "port options without a bridge": [
+    (netns) => Veth.create({ name: "v1", netns, peer: { name: "v2", netns, port: { cost: 3 } } }),
+    TypeError,
+    ['port of link "v2" needs a master'],
+  ],
+  "a name that is taken, of a rename": [
+    (netns) => Link.get("v-there", { netns }).rename("br-there"),
+    NetlinkError,
+    ['rename veth "v-there" to "br-there"', "EEXIST"],
+  ],
+  "an address that is not there": [
+    (netns) => Link.get("v-there", { netns }).addresses.delete("10.0.0.1/8"),
+    NetlinkError,
+    ['delete address 10.0.0.1/8 from veth "v-there"', "EADDRNOTAVAIL"],
+  ],
+  "a setting that the kernel refuses without saying which": [
+    (netns) => Link.get("v-there", { netns }).set({ mac: "01:00:5e:00:00:01" }),
+    NetlinkError,
+    ['set mac of veth "v-there"', "EADDRNOTAVAIL"],
+  ],
   "an empty alternative name, which the kernel would take": [
     (netns) => Bridge.create({ name: "br0", netns, altNames: ["good", ""] }),
     TypeError,
@@ -190,6 +284,15 @@ for (const [name, [attempt, type, names]] of Object.entries(ATTEMPTS)) {
     assertEquals(machine(ref), before);
   });
 }
+
+test("Waiting refuses an unknown option, which would wait for ever", async () => {
+  using netns = NetNs.create();
+  const lo = Link.get("lo", { netns });
+  const options = { ["timout" as "timeout"]: 1 };
+  await assertRejects(() => lo.waitFor(() => false, options), TypeError, '"timout"');
+  await using lab = Scope.open();
+  await assertRejects(() => lab.ready(options), TypeError, '"timout"');
+});
 
 test("Without privileges the error names what to do, and nothing is left", async () => {
   const before = machine();

@@ -182,5 +182,5 @@ test("When undoing fails too, both errors are told", () => {
   assertInstanceOf(error.error, NetlinkError);
   assertInstanceOf(error.suppressed, NetlinkError);
   assertEquals(error.error.operation, 'delete bridge "br0"');
-  assertEquals(error.suppressed.operation, 'set bridge "br0"');
+  assertEquals(error.suppressed.operation, 'set alias of bridge "br0"');
 });

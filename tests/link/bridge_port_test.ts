@@ -282,7 +282,7 @@ test("BridgePort.set() passes the kernel's refusal on, with its words", () => {
   const port = lab.port();
   const error = assertThrows(() => port.set({ backupPort: port.index }), NetlinkError);
   assertEquals(error.code, "EINVAL");
-  assertStringIncludes(error.message, 'set veth "v0"');
+  assertStringIncludes(error.message, 'set backupPort of veth "v0"');
   assertEquals(port.options().backupPort, undefined);
 });
 

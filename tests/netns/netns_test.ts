@@ -41,7 +41,11 @@ test("NetNs.create() refuses a name that is taken, and leaves its owner alone", 
   const before = traces();
   const error = assertThrows(() => NetNs.create("netns-taken"), SyscallError);
   assertEquals(error.code, "EEXIST");
-  assertEquals(error.message, 'create netns "netns-taken": File exists (EEXIST, open)');
+  assertEquals(
+    error.message,
+    'create netns "netns-taken": File exists (EEXIST, open); ' +
+      "NetNs.open() opens it, NetNs.delete() removes its name",
+  );
   assertEquals(traces(), before);
   assertEquals(names(netns), ["lo"]);
 });

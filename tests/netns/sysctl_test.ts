@@ -34,16 +34,16 @@ test("sysctl() says which setting is missing, read-only or refused", () => {
   const refused: [() => void, string][] = [
     [
       () => netns.sysctl("net.ipv4.no_such"),
-      "get net.ipv4.no_such: No such file or directory (ENOENT",
+      "get net.ipv4.no_such in new netns: No such file or directory (ENOENT",
     ],
     [
       () => netns.sysctl("net.ipv4.no_such", 1),
-      "set net.ipv4.no_such to 1: No such file or directory",
+      "set net.ipv4.no_such to 1 in new netns: No such file or directory",
     ],
-    [() => netns.sysctl("net.ipv4"), "get net.ipv4: Is a directory (EISDIR"],
+    [() => netns.sysctl("net.ipv4"), "get net.ipv4 in new netns: Is a directory (EISDIR"],
     [
       () => netns.sysctl("net.ipv4.ip_forward", "many"),
-      'set net.ipv4.ip_forward to "many": Invalid',
+      'set net.ipv4.ip_forward to "many" in new netns: Invalid',
     ],
     [
       () => netns.sysctl("net.ipv4.tcp_congestion_control", ""),
@@ -67,7 +67,11 @@ test("sysctl() stays below net", () => {
   ];
   // A slash is a dot and a dot a slash: these would climb.
   for (const name of [...names, "net.//.x", "net.x.//./y", "../x", "net/ipv4/ip_forward"]) {
-    assertThrows(() => netns.sysctl(name), TypeError, 'A netns setting is named as in "net.ipv4');
+    assertThrows(
+      () => netns.sysctl(name),
+      TypeError,
+      'A netns setting begins with "net.", as in "net.ipv4',
+    );
   }
   // deno-lint-ignore no-explicit-any
   assertThrows(() => netns.sysctl(7 as any), TypeError, "the current value is 7");
