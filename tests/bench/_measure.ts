@@ -30,6 +30,8 @@ export interface Row {
   readonly ratio?: number;
   /** What the ratio, or the median where there is no rival, must not exceed. */
   readonly goal?: number;
+  /** The goal is to be reached, rather than not to be exceeded. */
+  readonly atLeast?: boolean;
   /** Default: milliseconds. */
   readonly unit?: string;
 }
@@ -125,8 +127,12 @@ export function table(rows: readonly Row[]): string {
 
 function cells(row: Row): string[] {
   const { job, netloom, cpu_s, rival, rivals, rivals_cpu_s, ratio, goal, unit = "ms" } = row;
+  const { atLeast = false } = row;
+  const [sign, reached] = atLeast
+    ? [">=", (ratio ?? netloom) >= goal!]
+    : ["<=", (ratio ?? netloom) <= goal!];
   const seconds = (value?: number) => value === undefined ? "" : value.toFixed(3);
-  const met = goal === undefined ? "" : (ratio ?? netloom) <= goal ? "met" : "missed";
+  const met = goal === undefined ? "" : reached ? "met" : "missed";
   return [
     job,
     `${amount(netloom)} ${unit}`,
@@ -135,7 +141,7 @@ function cells(row: Row): string[] {
     rivals === undefined ? "" : `${amount(rivals)} ${unit}`,
     seconds(rivals_cpu_s),
     ratio?.toFixed(3) ?? "",
-    goal === undefined ? "" : `<= ${goal}`,
+    goal === undefined ? "" : `${sign} ${goal}`,
     met,
   ];
 }

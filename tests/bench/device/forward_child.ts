@@ -7,7 +7,8 @@ const [a, b, offloads, mode] = Deno.args as [string, string, string, string];
 const MAX = 65_600;
 
 function open(name: string): Tun {
-  using netns = NetNs.open(name);
+  // Kept open: the TUN's link is looked at later.
+  const netns = NetNs.open(name);
   return Tun.create({ name: "t0", netns, ...(offloads === "1" ? { offloads: true } : {}) });
 }
 
@@ -55,17 +56,43 @@ async function echo(tun: Tun): Promise<never> {
   }
 }
 
+/** How late a timer of 10 ms ever was, in milliseconds; printed at the end. */
+function watchTimers(): void {
+  let latest = 0;
+  let due = performance.now() + 10;
+  setInterval(() => {
+    const now = performance.now();
+    latest = Math.max(latest, now - due);
+    due = now + 10;
+  }, 10);
+  Deno.addSignalListener("SIGTERM", () => {
+    console.log(`late ${latest.toFixed(2)}`);
+    Deno.exit(0);
+  });
+}
+
+const IDLE = Number(Deno.env.get("IDLE") ?? 0);
+if (IDLE > 0) {
+  using netns = NetNs.open(a);
+  for (let i = 0; i < IDLE; i++) {
+    const tun = Tun.create({ name: `idle${i}`, netns });
+    void tun.read(new Uint8Array(2048));
+  }
+}
 if (mode === "echo") {
   const tun = open(a);
   console.log("ready");
+  await tun.link.waitFor((link) => (link.flags & 1) !== 0);
   await echo(tun);
 }
 const tuns = [open(a), open(b)] as [Tun, Tun];
 console.log("ready");
 for (const tun of tuns) await tun.link.waitFor((link) => (link.flags & 1) !== 0);
 if (mode === "sync") sync(tuns);
-else if (mode === "async") await Promise.all([async_(...tuns), async_(tuns[1], tuns[0])]);
-else {
+else if (mode === "async") {
+  if (Deno.env.get("TIMER")) watchTimers();
+  await Promise.all([async_(...tuns), async_(tuns[1], tuns[0])]);
+} else {
   if (mode === "loop") useEngine("loop");
   const batch = Number(Deno.env.get("BATCH") ?? 64);
   await Promise.all([forward(...tuns, { batch }), forward(tuns[1], tuns[0], { batch })]);
