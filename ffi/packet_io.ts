@@ -42,10 +42,14 @@ export class PollSet {
     });
   }
 
-  /** Blocks the thread until one is ready: how many are, 0 after `timeout` ms, or a negated errno. */
+  /**
+   * Blocks the thread until one is ready: how many are, 0 after `timeout` ms, or a negated errno.
+   * Without end for `Infinity`.
+   */
   wait(timeout: number): number {
     const { poll, errno } = calls ??= direct();
-    const n = poll(this.#bytes, this.#length, timeout);
+    const whole = timeout === Infinity ? -1 : Math.min(Math.max(Math.ceil(timeout), 0), 0x7fffffff);
+    const n = poll(this.#bytes, this.#length, whole);
     return n >= 0 ? n : -errno[0]!;
   }
 

@@ -190,12 +190,13 @@ class Reactor {
       if (!waiters) continue;
       const events = this.#readyView.getUint32(i * ARCH.epollEventSize, true);
       const failed = (events & (C.EPOLLERR | C.EPOLLHUP)) !== 0;
-      const readers = failed || events & C.EPOLLIN ? waiters.readers.splice(0) : [];
-      const writers = failed || events & C.EPOLLOUT ? waiters.writers.splice(0) : [];
+      // One each: of several, a later one might find what comes while an earlier one has just looked.
+      const reader = failed || events & C.EPOLLIN ? waiters.readers.shift() : undefined;
+      const writer = failed || events & C.EPOLLOUT ? waiters.writers.shift() : undefined;
       if (waiters.readers.length > 0 || waiters.writers.length > 0) this.#arm(fd, waiters);
       else this.#waiters.delete(fd);
-      for (const waiter of readers) waiter.resolve();
-      for (const waiter of writers) waiter.resolve();
+      reader?.resolve();
+      writer?.resolve();
     }
   }
 }
@@ -214,7 +215,7 @@ export function giveTurn(): Promise<void> {
 
 /**
  * Resolves when `fd` has something to read (or an error to report). Several may wait for one
- * descriptor; all of them are woken, in the order they came.
+ * descriptor: they are woken one after the other, in the order they came, while it has something.
  *
  * @param fd The descriptor. Whoever closes it calls {@link abandon} first.
  * @param signal Ends the wait early: the promise rejects with the signal's reason.

@@ -83,6 +83,7 @@ function warmUp(): Promise<void> {
     using socket = new Socket(homeNetNs(), C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");
     const soon = AbortSignal.timeout(1);
     await readable(socket.fd, soon).catch(() => {});
+    threadRing();
     // Deno's signal handling, and its pool of idle threads.
     const ignored = () => {};
     Deno.addSignalListener("SIGUSR2", ignored);

@@ -9,8 +9,9 @@ import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
 import { abandon, readable, writable } from "../../ffi/reactor.ts";
+import { show } from "../netlink/attribute.ts";
 import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
-import type { PacketBatch } from "./packet_batch.ts";
+import { checkPackets, type PacketBatch } from "./packet_batch.ts";
 import {
   type BlockOptions,
   DeviceClosedError,
@@ -34,7 +35,9 @@ export class FdDevice implements PacketDevice {
   /** The descriptor's number; -1, which is nobody's, when it is closed. */
   #number: number;
   readonly #target: Target;
-  #waiting = 0;
+  /** How many calls wait to read, and to write: calls that come now line up behind them. */
+  #reading = 0;
+  #writing = 0;
   /** How many packets the next batch asks for: each one that is not there costs a little. */
   #likely = LEAST;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
@@ -79,6 +82,11 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.tryWrite}. */
   tryWrite(packet: Uint8Array, length: number = packet.length): boolean {
+    // The kernel would read on in the program's memory.
+    if (!(length >= 0 && length <= packet.length)) {
+      const range = `0..${packet.length}, what the packet has`;
+      throw new RangeError(`length must be in ${range}: the current value is ${show(length)}`);
+    }
     const n = writePacket(this.#number, packet as Uint8Array<ArrayBuffer>, length);
     if (n >= 0) return true;
     if (n === -ERRNO.EAGAIN) return false;
@@ -87,8 +95,7 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.read}. */
   read(buffer: Uint8Array, options?: WaitOptions): Promise<number> {
-    // Whoever waits already comes first.
-    if (this.#waiting > 0) return this.#readLater(buffer, options);
+    if (this.#reading > 0 || options?.signal?.aborted) return this.#readLater(buffer, options);
     let n: number;
     try {
       n = this.tryRead(buffer);
@@ -101,7 +108,7 @@ export class FdDevice implements PacketDevice {
   }
 
   async #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
-    this.#waiting++;
+    this.#reading++;
     try {
       for (;;) {
         await readable(this.fd, options?.signal);
@@ -109,7 +116,7 @@ export class FdDevice implements PacketDevice {
         if (n >= 0) return n;
       }
     } finally {
-      this.#waiting--;
+      this.#reading--;
     }
   }
 
@@ -120,6 +127,9 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.write}. */
   write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void> {
+    if (this.#writing > 0 || options?.signal?.aborted) {
+      return this.#writeLater(packet, length, options);
+    }
     try {
       if (this.tryWrite(packet, length)) return dueTurn() ?? DONE;
     } catch (error) {
@@ -133,20 +143,27 @@ export class FdDevice implements PacketDevice {
     length: number | undefined,
     options: WaitOptions | undefined,
   ): Promise<void> {
-    do await writable(this.fd, options?.signal); while (!this.tryWrite(packet, length));
+    this.#writing++;
+    try {
+      do await writable(this.fd, options?.signal); while (!this.tryWrite(packet, length));
+    } finally {
+      this.#writing--;
+    }
   }
 
   /** As {@link PacketDevice.readSync}. */
   readSync(buffer: Uint8Array, options: BlockOptions = {}): number {
+    const { timeout } = options;
+    const until = timeout === undefined ? Infinity : performance.now() + timeout;
     for (;;) {
       const n = this.tryRead(buffer);
-      if (n >= 0 || !this.#block(C.POLLIN, options.timeout)) return n;
+      if (n >= 0 || !this.#block(C.POLLIN, until)) return n;
     }
   }
 
   /** As {@link PacketDevice.writeSync}. */
   writeSync(packet: Uint8Array, length?: number): void {
-    while (!this.tryWrite(packet, length)) this.#block(C.POLLOUT);
+    while (!this.tryWrite(packet, length)) this.#block(C.POLLOUT, Infinity);
   }
 
   /** As {@link PacketDevice.tryReadBatch}. */
@@ -159,12 +176,12 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.readBatch}. */
   async readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number> {
-    if (this.#waiting > 0 || this.tryReadBatch(batch) === 0) {
-      this.#waiting++;
+    if (this.#reading > 0 || options?.signal?.aborted || this.tryReadBatch(batch) === 0) {
+      this.#reading++;
       try {
         do await readable(this.fd, options?.signal); while (this.tryReadBatch(batch) === 0);
       } finally {
-        this.#waiting--;
+        this.#reading--;
       }
     }
     await dueTurn(batch.count);
@@ -173,10 +190,17 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.writeBatch}. */
   async writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void> {
+    checkPackets(batch);
     const { count, results } = batch;
     results.fill(WAITING, 0, count);
-    while (batchEngine().write(this.#target, batch) > 0) {
-      await writable(this.fd, options?.signal);
+    const some = () => batchEngine().write(this.#target, batch) > 0;
+    if (this.#writing > 0 || options?.signal?.aborted || some()) {
+      this.#writing++;
+      try {
+        do await writable(this.fd, options?.signal); while (some());
+      } finally {
+        this.#writing--;
+      }
     }
     for (let i = 0; i < count; i++) {
       if (results[i]! < 0) throw this.#failure(`write packet ${i} of ${count}`, results[i]!);
@@ -238,13 +262,11 @@ export class FdDevice implements PacketDevice {
     this.#number = this.#target.fd = -1;
   }
 
-  /** Whether it became ready, rather than `timeout` passed. */
-  #block(events: number, timeout?: number): boolean {
-    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+  /** Whether it became ready, rather than the time `until` (of `performance.now()`) came. */
+  #block(events: number, until: number): boolean {
     const set = new PollSet([this.descriptor], events);
     for (;;) {
-      const rest = until === Infinity ? -1 : Math.max(0, Math.ceil(until - performance.now()));
-      const n = set.wait(rest);
+      const n = set.wait(until - performance.now());
       if (n > 0) return true;
       if (n === 0) return false;
       if (n !== -ERRNO.EINTR) throw this.#failure("wait for", n);

@@ -91,6 +91,26 @@ export class PacketBatch {
   }
 }
 
+/**
+ * Checks what the caller may have changed: the kernel would take any memory of the program for packets.
+ *
+ * @throws {RangeError} When a packet is not within the batch's memory.
+ */
+export function checkPackets({ count, capacity, offsets, lengths, bytes }: PacketBatch): void {
+  if (!Number.isInteger(count) || count < 0 || count > capacity) {
+    throw new RangeError(`count must be in 0..${capacity}: the current value is ${show(count)}`);
+  }
+  for (let i = 0; i < count; i++) {
+    const start = offsets[i]!;
+    const length = lengths[i]!;
+    if (start >= 0 && length >= 0 && start + length <= bytes.length) continue;
+    throw new RangeError(
+      `packet ${i} must be within the batch's ${bytes.length} bytes: its offset is ${start}, ` +
+        `its length ${length}`,
+    );
+  }
+}
+
 function check(name: string, value: number, max: number): void {
   if (!Number.isInteger(value)) {
     throw new TypeError(`${name} must be a whole number: the current value is ${show(value)}`);

@@ -42,7 +42,7 @@ export class DevicePoll {
 
   /** Blocks until one is ready: how many are; 0 after `timeout` milliseconds. */
   wait(options: BlockOptions = {}): number {
-    const n = this.#set.wait(Math.ceil(options.timeout ?? -1));
+    const n = this.#set.wait(options.timeout ?? Infinity);
     if (n >= 0) return n;
     // A signal: whoever waits looks and waits again.
     if (n === -ERRNO.EINTR) return 0;

@@ -25,9 +25,8 @@ export function packetStream(device: PacketDevice): ReadableStream<Uint8Array<Ar
 
 /** Packets written one at a time. */
 export function packetSink(device: PacketDevice): WritableStream<Uint8Array> {
-  const stop = new AbortController();
   return new WritableStream({
-    write: (packet) => device.write(packet, packet.length, { signal: stop.signal }),
-    abort: (reason) => stop.abort(reason),
+    // The stream's own abort would wait for a write that waits: this signal does not.
+    write: (packet, { signal }) => device.write(packet, packet.length, { signal }),
   });
 }

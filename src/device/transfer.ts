@@ -29,7 +29,7 @@ import type { DeviceTransfer, PacketDevice } from "./packet_device.ts";
  * ```
  */
 export function receiveDevice(transfer: DeviceTransfer): PacketDevice {
-  if (!Number.isInteger(transfer?.fd) || typeof transfer.what !== "string") {
+  if (!Number.isInteger(transfer?.fd) || transfer.fd < 0 || typeof transfer.what !== "string") {
     throw new TypeError(
       `receiveDevice() needs what transfer() returned: the current value is ${show(transfer)}`,
     );

@@ -43,13 +43,9 @@ export class Rig implements AsyncDisposable {
     this.port = this.bridge.port("sw0");
   }
 
-  /** A namespace without IPv6, so that nobody speaks unasked. */
+  /** A namespace of the scope in which nobody speaks unasked. */
   netns(): NetNs {
-    const netns = NetNs.create(undefined, { scope: this.scope });
-    for (const which of ["all", "default"]) {
-      netns.sysctl(`net.ipv6.conf.${which}.disable_ipv6`, 1);
-    }
-    return netns;
+    return silent(NetNs.create(undefined, { scope: this.scope }));
   }
 
   /** A host at the switch. */
@@ -70,6 +66,14 @@ export class Rig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.scope[Symbol.asyncDispose]();
   }
+}
+
+/** Makes a namespace one without IPv6, so that nobody speaks unasked. */
+export function silent(netns: NetNs): NetNs {
+  for (const which of ["all", "default"]) {
+    netns.sysctl(`net.ipv6.conf.${which}.disable_ipv6`, 1);
+  }
+  return netns;
 }
 
 /** An answer must come. */
