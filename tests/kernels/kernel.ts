@@ -3,7 +3,8 @@
 import { existsSync } from "node:fs";
 import { output } from "./command.ts";
 
-const CACHE = new URL("../../.cache/kernels/", import.meta.url).pathname;
+/** Where kernels, and the output of runs on them, are kept. */
+export const CACHE = new URL("../../.cache/kernels/", import.meta.url).pathname;
 
 /** Where series are that the system's own package sources lack. */
 const SUITES = {

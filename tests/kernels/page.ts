@@ -19,7 +19,7 @@ ${asMarkdown(columns)}
 ## To make this page again
 
 \`\`\`sh
-npx -y deno task test:kernels --markdown docs/kernels.md
+npx -y deno task test:kernels --write
 \`\`\`
 
 On a machine with QEMU, which the command asks for otherwise; kernels are fetched with apt into

@@ -14,3 +14,9 @@ const NOT_IN_GUESTS = {
 
 /** Flags of `deno test` for a guest. Types are checked on the machine, 20 times faster. */
 export const GUEST_FLAGS = ["--no-check", `--ignore=${Object.keys(NOT_IN_GUESTS).join(",")}`];
+
+/**
+ * Compiling costs more than it saves where the processor is emulated: code that is made while it runs is
+ * translated again and again.
+ */
+export const GUEST_ENV = { DENO_V8_FLAGS: "--no-opt,--no-sparkplug,--no-maglev" };
