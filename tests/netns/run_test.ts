@@ -163,14 +163,13 @@ test("Brackets between many concurrent operations leave no thread in a foreign n
   ];
   const foreign = new Set<number>();
   const end = performance.now() + 400;
-  while (performance.now() < end) {
+  while (performance.now() < end || inside < 20) {
     for (const found of everywhere()) if (found !== home) foreign.add(found);
     await tick();
   }
   stop.abort();
   await Promise.all(work);
   await Deno.remove(file);
-  assert(inside > 20, `${inside} brackets`);
   assertEquals([...foreign], []);
 });
 
