@@ -37,8 +37,8 @@ async function home(): Promise<Json> {
 /** Fails unless the card is in the namespace, with its own MAC and all it was given, and carries packets. */
 async function assertUsable(netns: NetNs, before: Json): Promise<void> {
   assertThrows(card, Error, "does not exist");
-  const [there] = ip(netns.ref, `-j -4 address show dev ${nic}`) as [Json];
-  const addresses = there.addr_info as Json[];
+  const [there] = ip(netns.ref, `-j address show dev ${nic}`) as [Json];
+  const addresses = (there.addr_info as Json[]).filter(({ family }) => family === "inet");
   assertEquals(there.address, before.address);
   assertEquals((there.flags as string[]).includes("UP"), true);
   assertEquals(addresses.map(({ local }) => local), [ADDRESS]);

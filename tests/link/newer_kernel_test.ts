@@ -39,17 +39,22 @@ const MORE = new Uint8Array(8).fill(0xaa);
 
 type Change = (type: number, payload: Uint8Array<ArrayBuffer>) => Uint8Array;
 
-/** Attributes, each with its payload changed, and a new one ahead of them and behind. */
-function grown(bytes: Uint8Array<ArrayBuffer>, change: Change): Uint8Array<ArrayBuffer> {
+/** Attributes with their payloads changed. */
+function enlarged(bytes: Uint8Array<ArrayBuffer>, change: Change): Uint8Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const parts = [NEWS];
+  const parts: Uint8Array[] = [];
   for (let at = 0; at < bytes.length;) {
     const length = view.getUint16(at, true);
     const type = view.getUint16(at + 2, true);
     parts.push(attribute(type, change(type & 0x3fff, bytes.slice(at + 4, at + length))));
     at += (length + 3) & ~3;
   }
-  return concat(...parts, NEWS);
+  return concat(...parts);
+}
+
+/** The same, with a new attribute ahead of them and behind. */
+function grown(bytes: Uint8Array<ArrayBuffer>, change: Change): Uint8Array<ArrayBuffer> {
+  return concat(NEWS, enlarged(bytes, change), NEWS);
 }
 
 /** A message about a link as a newer kernel would send it, for which the kind may have another name. */
@@ -58,7 +63,7 @@ function newer(body: Uint8Array<ArrayBuffer>, kind: string, name = kind): Uint8A
     types.includes(type) ? concat(payload, MORE) : payload;
   const data: Change = (type, payload) =>
     LISTS[kind]?.includes(type)
-      ? grown(payload, (_, mapping) => concat(mapping, MORE))
+      ? enlarged(payload, (_, mapping) => concat(mapping, MORE))
       : isStruct(STRUCTS[kind])(type, payload);
   const info: Change = (type, payload) =>
     type === IFLA_INFO.KIND
