@@ -133,7 +133,8 @@ export function setpathcost(
   bridge: string,
   options: BrctlPortOptions & { readonly cost: number },
 ): void {
-  setPort(bridge, { cost: options.cost }, options);
+  const { cost, ...at } = options;
+  setPort(bridge, { cost }, at);
 }
 
 /** Sets a port's spanning tree priority, 0..63. */
@@ -141,7 +142,8 @@ export function setportprio(
   bridge: string,
   options: BrctlPortOptions & { readonly priority: number },
 ): void {
-  setPort(bridge, { priority: options.priority }, options);
+  const { priority, ...at } = options;
+  setPort(bridge, { priority }, at);
 }
 
 /** Lets a port send frames back out of where they came in, or not. */
@@ -149,7 +151,8 @@ export function hairpin(
   bridge: string,
   options: BrctlPortOptions & { readonly on: boolean },
 ): void {
-  setPort(bridge, { hairpin: options.on }, options);
+  const { on, ...at } = options;
+  setPort(bridge, { hairpin: on }, at);
 }
 
 function set(bridge: string, settings: BridgeOptions, options: BrctlOptions): void {
@@ -158,8 +161,9 @@ function set(bridge: string, settings: BridgeOptions, options: BrctlOptions): vo
 }
 
 function setPort(bridge: string, settings: BridgePortOptions, options: BrctlPortOptions): void {
-  using found = Bridge.get(bridge, options);
-  found.port(options.port).set(settings);
+  const { port, ...where } = options;
+  using found = Bridge.get(bridge, where);
+  found.port(port).set(settings);
 }
 
 /** The kernel's hundredths of a second; `brctl` takes fractions as well. */

@@ -259,6 +259,11 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
     TypeError,
     ["master"],
   ],
+  "an unknown option of brctl": [
+    (netns) => brctl.setpathcost("br-there", { netns, cost: 5, ["prot" as "port"]: "v-there" }),
+    TypeError,
+    ['Unknown option "prot"'],
+  ],
   "a bridge that brctl cannot find": [
     (netns) => brctl.stp("nobody", true, { netns }),
     NetlinkError,
