@@ -49,6 +49,7 @@ export { trace, type TraceHandler, type TraceMessage } from "./src/netlink/trace
 export * as rtnetlink from "./src/rtnetlink/mod.ts";
 export * from "./src/scope/mod.ts";
 export * from "./src/device/mod.ts";
+export * from "./src/capture/mod.ts";
 export * from "./src/link/mod.ts";
 export * from "./src/netns/mod.ts";
 export * from "./src/observe/mod.ts";

@@ -204,11 +204,20 @@ export const datagram = lazy({
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
 });
 
+/** What the options of a socket are. */
+export const socketStatus = lazy({
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+});
+
+/** Memory shared with the kernel. */
+export const memory = lazy({
+  mmap: { parameters: ["pointer", "u64", "i32", "i32", "i32", "i64"], result: "pointer" },
+  munmap: { parameters: ["pointer", "u64"], result: "i32" },
+});
+
 /** io_uring, which libc has no functions for. */
 export const uring = lazy({
   setup: { name: "syscall", parameters: ["i64", "u32", "buffer"], result: "i64" },
-  mmap: { parameters: ["pointer", "u64", "i32", "i32", "i32", "i64"], result: "pointer" },
-  munmap: { parameters: ["pointer", "u64"], result: "i32" },
 });
 
 /** The reactor's wait. `park` runs on the blocking pool; its errno cannot be read. */

@@ -37,7 +37,7 @@ export class NetNsRef implements Disposable {
   /** Its name below /run/netns, when it was reached by that. */
   readonly netnsName: string | undefined;
   #inode: number | undefined;
-  #closers: (() => void)[] = [];
+  readonly #closers = new Set<() => void>();
   #closing = false;
 
   /** Takes ownership of `fd`. */
@@ -52,9 +52,14 @@ export class NetNsRef implements Disposable {
     return this.#inode ??= inodeOf(`/proc/self/fd/${this.fd.value}`) ?? 0;
   }
 
-  /** Runs `closer` when this reference closes: for what must not keep the namespace alive after it. */
-  onClose(closer: () => void): void {
-    this.#closers.push(closer);
+  /**
+   * Runs `closer` when this reference closes: for what must not keep the namespace alive after it.
+   *
+   * @returns Takes it back.
+   */
+  onClose(closer: () => void): () => void {
+    this.#closers.add(closer);
+    return () => void this.#closers.delete(closer);
   }
 
   /**
@@ -64,7 +69,8 @@ export class NetNsRef implements Disposable {
   close(): void {
     this.#closing = brackets.includes(this);
     if (this.#closing) return;
-    for (const closer of this.#closers.splice(0)) closer();
+    for (const closer of this.#closers) closer();
+    this.#closers.clear();
     this.fd.close();
   }
 

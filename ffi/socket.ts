@@ -6,7 +6,7 @@
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { datagram, socket as symbols, socketAddress } from "./libc.ts";
+import { datagram, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
 import { ADDRESS_SIZE } from "./socket_address.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
@@ -48,6 +48,49 @@ export class Socket implements Disposable {
   ): void {
     if (symbols().setsockopt(this.fd.value, level, option, bytes, bytes.length) !== 0) {
       throw new SyscallError(what, "setsockopt", errno());
+    }
+  }
+
+  /** Reads an option into `bytes`. Throws {@link SyscallError}. */
+  getOptionBytes(
+    level: number,
+    option: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    what: string,
+  ): void {
+    const length = lengthOf(bytes);
+    if (socketStatus().getsockopt(this.fd.value, level, option, bytes, length) !== 0) {
+      throw new SyscallError(what, "getsockopt", errno());
+    }
+  }
+
+  /** The error that waits to be reported, an errno or 0; asking takes it away. */
+  takeError(): number {
+    const bytes = new Int32Array(1);
+    this.getOptionBytes(C.SOL_SOCKET, C.SO_ERROR, new Uint8Array(bytes.buffer), "ask a socket");
+    return bytes[0]!;
+  }
+
+  /**
+   * Attaches a classic BPF program, which says of each packet how many bytes of it are received.
+   * Throws {@link SyscallError}, EINVAL when the kernel's check refuses it.
+   *
+   * @param program Array of `struct sock_filter`, 8 bytes each.
+   * @param what What is being done.
+   */
+  attachFilter(program: Uint8Array<ArrayBuffer>, what: string): void {
+    const fprog = new Uint8Array(16); // struct sock_fprog: u16 len, and a pointer at 8
+    const view = new DataView(fprog.buffer);
+    view.setUint16(0, program.length / 8, true);
+    const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(program));
+    view.setBigUint64(8, BigInt(address), true);
+    this.setOptionBytes(C.SOL_SOCKET, C.SO_ATTACH_FILTER, fprog, what);
+  }
+
+  /** Reads the `struct sockaddr` the socket is bound to into `address`. */
+  name(address: Uint8Array<ArrayBuffer>, what: string): void {
+    if (datagram().getsockname(this.fd.value, address, lengthOf(address)) !== 0) {
+      throw new SyscallError(what, "getsockname", errno());
     }
   }
 
@@ -145,6 +188,11 @@ export class Socket implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** A `socklen_t` that the kernel reads and writes. */
+function lengthOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new Uint32Array([bytes.length]).buffer);
 }
 
 function hint(code: number): string | undefined {

@@ -8,7 +8,7 @@
 import { C } from "./constants.ts";
 import { ERRNO } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { direct, uring as symbols } from "./libc.ts";
+import { direct, memory, uring as symbols } from "./libc.ts";
 
 /** From `linux/io_uring.h`. */
 export const IORING = {
@@ -177,7 +177,7 @@ export class Ring {
 function map(fd: Fd, size: number, offset: number): ArrayBuffer {
   const protection = C.PROT_READ | C.PROT_WRITE;
   const flags = C.MAP_SHARED | C.MAP_POPULATE;
-  const pointer = symbols().mmap(null, BigInt(size), protection, flags, fd.value, BigInt(offset));
+  const pointer = memory().mmap(null, BigInt(size), protection, flags, fd.value, BigInt(offset));
   // MAP_FAILED is -1.
   if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
     throw new Error("The kernel gave an io_uring and did not map it");

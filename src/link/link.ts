@@ -4,6 +4,8 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
+import { type Capture, openCapture } from "../capture/capture.ts";
+import type { CaptureOptions } from "../capture/options.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -351,6 +353,42 @@ export class Link implements LinkHandle, Disposable {
       info = overrun ? this.read() : found;
     }
     return info;
+  }
+
+  /**
+   * Captures its frames, from this call on; see {@link Capture}. The loop ends with the link, and with this
+   * handle where that has opened the namespace.
+   *
+   * @param options Filter, snap length, direction, until when.
+   * @returns The frames. A frame's `data` is a view, valid until the next frame is asked for.
+   * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV when the link is gone.
+   * @throws {TypeError} For malformed options.
+   * @throws {RangeError} For numbers out of range.
+   *
+   * @example The first reply to a ping
+   * ```ts
+   * import { NetNs, Veth } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using a = NetNs.create();
+   * using b = NetNs.create();
+   * const veth = Veth.create({
+   *   name: "v0",
+   *   netns: a,
+   *   up: true,
+   *   addresses: ["10.0.0.1/24"],
+   *   peer: { name: "v0", netns: b, up: true, addresses: ["10.0.0.2/24"] },
+   * });
+   * using frames = veth.capture({ filter: { protocol: "icmp", srcHost: "10.0.0.2" } });
+   * await a.ping("10.0.0.2");
+   * for await (const frame of frames) {
+   *   assertEquals([frame.direction, frame.length], ["in", 14 + 20 + 8 + 56]);
+   *   break;
+   * }
+   * ```
+   */
+  capture(options: CaptureOptions = {}): Capture {
+    return openCapture(this.ref, this, options);
   }
 
   /** Deletes the link. ENODEV when it is gone already. */

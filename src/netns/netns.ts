@@ -12,6 +12,8 @@ import {
   openNetNs,
   within,
 } from "../../ffi/namespace.ts";
+import { type Capture, openCapture } from "../capture/capture.ts";
+import type { CaptureOptions } from "../capture/options.ts";
 import { show } from "../netlink/attribute.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
@@ -208,6 +210,19 @@ export class NetNs implements Disposable, AsyncDisposable {
   /** Follows changes of links, addresses, routes and neighbors; see {@link monitor}. */
   monitor(options: Omit<MonitorOptions, "netns"> = {}): Monitor {
     return monitor({ ...options, netns: this });
+  }
+
+  /**
+   * Captures the frames of all its links, from this call on, as {@link Link.capture} does those of one. A
+   * link's name in {@link Frame.interface} is the one it has when its first frame is read.
+   *
+   * @param options Filter, snap length, direction, until when; not `promiscuous`.
+   * @throws {SyscallError} EPERM without CAP_NET_RAW.
+   * @throws {TypeError} For malformed options.
+   * @throws {RangeError} For numbers out of range.
+   */
+  capture(options: Omit<CaptureOptions, "promiscuous"> = {}): Capture {
+    return openCapture(this.ref, undefined, options);
   }
 
   /**

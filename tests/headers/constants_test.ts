@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { ARCHITECTURES, C } from "../../ffi/constants.ts";
 import { ERRNO } from "../../ffi/errno.ts";
+import * as capture from "../../src/capture/constants.ts";
+import * as pcapng from "../../src/capture/pcapng.ts";
 import * as bridge from "../../src/link/bridge_attributes.ts";
 import * as port from "../../src/link/bridge_port_options.ts";
 import * as ipvlan from "../../src/link/ipvlan_options.ts";
@@ -98,6 +100,14 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [vlan.IFLA_VLAN_QOS, "IFLA_VLAN_QOS_"],
   [vlan.VLAN_FLAG, "VLAN_FLAG_"],
   [vlan.VLAN_PROTOCOL, "", { "802.1Q": "ETH_P_8021Q", "802.1ad": "ETH_P_8021AD" }],
+  [capture.PACKET_OPTION, "PACKET_"],
+  [capture.PACKET_MR, "PACKET_MR_"],
+  [capture.PACKET_TYPE, "PACKET_"],
+  [capture.TP_STATUS, "TP_STATUS_"],
+  [capture.ETH_P, "ETH_P_"],
+  [capture.ARPHRD, "ARPHRD_"],
+  [capture.BPF, "BPF_"],
+  [capture.SKF_AD, "SKF_AD_"],
   [ICMP, "ICMP_", { ECHO_REPLY: "ICMP_ECHOREPLY" }],
   [ICMPV6, "ICMPV6_", { ECHO: "ICMPV6_ECHO_REQUEST" }],
   [ETHERTYPE, "ETH_P_"],
@@ -117,6 +127,7 @@ const HEADERS = [
   "asm/unistd.h",
   "linux/eventpoll.h",
   "linux/fcntl.h",
+  "linux/filter.h",
   "linux/icmp.h",
   "linux/icmpv6.h",
   "linux/if.h",
@@ -125,7 +136,9 @@ const HEADERS = [
   "linux/if_bridge.h",
   "linux/if_ether.h",
   "linux/if_link.h",
+  "linux/if_packet.h",
   "linux/if_vlan.h",
+  "linux/mman.h",
   "linux/mount.h",
   "linux/neighbour.h",
   "linux/net_namespace.h",
@@ -167,6 +180,7 @@ const C_LIBRARY = [
   "AF_BRIDGE",
   "AF_INET6",
   "AF_NETLINK",
+  "AF_PACKET",
   "SOCK_DGRAM",
   "SOCK_RAW",
   "SOCK_NONBLOCK",
@@ -256,6 +270,9 @@ for (const { arch, dir } of includeDirs()) {
     assertEquals(netlink.NLMSG_HDRLEN, readStruct(dir, "linux/netlink.h", "nlmsghdr").size);
     // linux/socket.h has no socket option levels; SOL_NETLINK is as old as netlink(7).
     assertEquals(netlink.SOL_NETLINK, 270);
+    // And SOL_PACKET as packet(7).
+    assertEquals(capture.SOL_PACKET, 263);
+    assertEquals(capture.TPACKET_V3, constants.get("TPACKET_V3"));
   });
 
   /** The structs that are read and written by offsets: size, and where members are. */
@@ -331,6 +348,26 @@ for (const { arch, dir } of includeDirs()) {
     ["linux/if_link.h", "ifla_vlan_flags", 8, { flags: 0, mask: 4 }],
     ["linux/if_link.h", "ifla_vlan_qos_mapping", 8, { from: 0, to: 4 }],
     ["linux/if_link.h", "ifla_bridge_id", 8, { prio: 0, addr: 2 }],
+    ["linux/if_packet.h", "sockaddr_ll", 20, {
+      sll_protocol: 2,
+      sll_ifindex: 4,
+      sll_hatype: 8,
+      sll_pkttype: 10,
+    }],
+    ["linux/if_packet.h", "packet_mreq", 16, { mr_ifindex: 0, mr_type: 4 }],
+    ["linux/if_packet.h", "tpacket_req3", 28, {
+      tp_block_size: 0,
+      tp_block_nr: 4,
+      tp_frame_size: 8,
+      tp_frame_nr: 12,
+      tp_retire_blk_tov: 16,
+    }],
+    ["linux/if_packet.h", "tpacket_stats_v3", 12, {
+      tp_packets: 0,
+      tp_drops: 4,
+      tp_freeze_q_cnt: 8,
+    }],
+    ["linux/filter.h", "sock_filter", 8, { code: 0, jt: 2, jf: 3, k: 4 }],
     ["linux/if_bridge.h", "bridge_vlan_info", 4, { flags: 0, vid: 2 }],
     ["linux/if_bridge.h", "br_boolopt_multi", 8, { optval: 0, optmask: 4 }],
   ];
@@ -394,9 +431,24 @@ Deno.test("C library names have its values where its headers are installed", () 
 
 Deno.test("Every table of constants in ffi/ and src/ is in this test", async () => {
   const architectures = Object.values(ARCHITECTURES);
-  const known = new Set<unknown>([...TABLES.map(([table]) => table), ...RFCS, ...architectures]);
+  const known = new Set<unknown>([
+    ...TABLES.map(([table]) => table),
+    ...RFCS,
+    ...architectures,
+    // Of a file format, which tcpdump knows and the kernel does not.
+    ...Object.values(pcapng),
+  ]);
   const missing: string[] = [];
-  for (const directory of ["ffi", "src/netlink", "src/rtnetlink", "src/link", "src/packet"]) {
+  for (
+    const directory of [
+      "ffi",
+      "src/netlink",
+      "src/rtnetlink",
+      "src/capture",
+      "src/link",
+      "src/packet",
+    ]
+  ) {
     for (
       const { name, isFile } of Deno.readDirSync(new URL(`../../${directory}`, import.meta.url))
     ) {

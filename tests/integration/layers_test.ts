@@ -10,6 +10,7 @@ const LAYERS = [
   ["src/rtnetlink", "src/genetlink"],
   ["src/device"],
   ["src/scope"],
+  ["src/capture"],
   ["src/link"],
   ["src/observe"],
   ["src/netns"],

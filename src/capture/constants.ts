@@ -1,0 +1,118 @@
+/**
+ * Constants of packet sockets and of BPF programs, by the names of the kernel headers
+ * (`linux/if_packet.h`, `linux/filter.h`, `linux/if_arp.h`).
+ *
+ * @module
+ */
+
+/** Level of the options of packet sockets (`linux/socket.h`). */
+export const SOL_PACKET = 263;
+
+/** Socket options, `PACKET_*`. */
+export const PACKET_OPTION = {
+  ADD_MEMBERSHIP: 1,
+  RX_RING: 5,
+  STATISTICS: 6,
+  VERSION: 10,
+  RESERVE: 12,
+  IGNORE_OUTGOING: 23,
+} as const;
+
+/** What a membership asks of the link, `PACKET_MR_*`. */
+export const PACKET_MR = { PROMISC: 1 } as const;
+
+/** Whom a packet is for, `sll_pkttype`: `PACKET_*`. */
+export const PACKET_TYPE = {
+  HOST: 0,
+  BROADCAST: 1,
+  MULTICAST: 2,
+  OTHERHOST: 3,
+  OUTGOING: 4,
+} as const;
+
+/** Version of the ring, in `enum tpacket_versions`. */
+export const TPACKET_V3 = 2;
+
+/** Status bits of blocks and packets in the ring, `TP_STATUS_*`. */
+export const TP_STATUS = {
+  KERNEL: 0,
+  USER: 1 << 0,
+  VLAN_VALID: 1 << 4,
+  VLAN_TPID_VALID: 1 << 6,
+} as const;
+
+/** EtherTypes, `ETH_P_*`. */
+export const ETH_P = {
+  ALL: 0x0003,
+  IP: 0x0800,
+  ARP: 0x0806,
+  RARP: 0x8035,
+  "8021Q": 0x8100,
+  IPV6: 0x86dd,
+  "8021AD": 0x88a8,
+  QINQ1: 0x9100,
+} as const;
+
+/** Hardware types of links, `ARPHRD_*`, those that are told apart here. */
+export const ARPHRD = {
+  ETHER: 1,
+  RAWIP: 519,
+  TUNNEL: 768,
+  TUNNEL6: 769,
+  LOOPBACK: 772,
+  SIT: 776,
+  IPGRE: 778,
+  IEEE80211: 801,
+  IEEE80211_RADIOTAP: 803,
+  IP6GRE: 823,
+  NONE: 0xfffe,
+} as const;
+
+/** Parts of a BPF instruction's code, `BPF_*`. */
+export const BPF = {
+  LD: 0x00,
+  LDX: 0x01,
+  ST: 0x02,
+  STX: 0x03,
+  ALU: 0x04,
+  JMP: 0x05,
+  RET: 0x06,
+  MISC: 0x07,
+
+  W: 0x00,
+  H: 0x08,
+  B: 0x10,
+
+  IMM: 0x00,
+  ABS: 0x20,
+  IND: 0x40,
+  MEM: 0x60,
+  LEN: 0x80,
+  MSH: 0xa0,
+
+  ADD: 0x00,
+  AND: 0x50,
+  LSH: 0x60,
+
+  JA: 0x00,
+  JEQ: 0x10,
+  JGT: 0x20,
+  JGE: 0x30,
+  JSET: 0x40,
+
+  K: 0x00,
+  X: 0x08,
+
+  MAXINSNS: 4096,
+} as const;
+
+/** Where loads reach what the kernel knows beside the bytes, `SKF_AD_*`; added to `OFF`. */
+export const SKF_AD = {
+  OFF: -0x1000,
+  PROTOCOL: 0,
+  PKTTYPE: 4,
+  IFINDEX: 8,
+  HATYPE: 28,
+  VLAN_TAG: 44,
+  VLAN_TAG_PRESENT: 48,
+} as const;

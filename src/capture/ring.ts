@@ -1,0 +1,243 @@
+/**
+ * A packet socket with a ring of blocks that the kernel fills and JavaScript reads in place (TPACKET_V3,
+ * Documentation/networking/packet_mmap.rst).
+ *
+ * @module
+ */
+import { C } from "../../ffi/constants.ts";
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { Mapping } from "../../ffi/mapping.ts";
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { readable } from "../../ffi/reactor.ts";
+import { Socket } from "../../ffi/socket.ts";
+import { encodeProgram, type Instruction } from "./bpf.ts";
+import {
+  BPF,
+  ETH_P,
+  PACKET_MR,
+  PACKET_OPTION,
+  SOL_PACKET,
+  TP_STATUS,
+  TPACKET_V3,
+} from "./constants.ts";
+import type { CaptureInterface, Frame } from "./frame.ts";
+import { RingFrame } from "./ring_frame.ts";
+
+/** What a ring is made of. */
+export interface RingOptions {
+  /** Which link; 0 for all of the namespace. */
+  readonly index: number;
+  /** The filter. */
+  readonly program: readonly Instruction[];
+  /** Bytes to keep of a frame, a VLAN tag that is put back included. */
+  readonly snaplen: number;
+  /** Leaves frames out that are sent, before the filter is asked. */
+  readonly incoming: boolean;
+  /** Asks the link for frames to others, too. */
+  readonly promiscuous: boolean;
+  /** Bytes in all. */
+  readonly size: number;
+  /** Milliseconds after which a block is passed on that is not full. */
+  readonly latency: number;
+  /** The interface of a frame. */
+  interfaceOf(index: number, hardwareType: number): CaptureInterface;
+}
+
+/** What the kernel counted. */
+export interface RingCounts {
+  /** Frames the filter let pass, those that were dropped included. */
+  packets: number;
+  /** Frames dropped since the ring was full. */
+  drops: number;
+  /** How often the ring became full. */
+  freezes: number;
+}
+
+/** The smallest block. */
+const LEAST_BLOCK = 1 << 16;
+/** What is in a block beside the bytes of a frame: the block's header, the frame's, alignment. */
+const BLOCK_OVERHEAD = 256;
+/** Room for a VLAN tag in front of a frame. */
+const VLAN_TAG = 4;
+/** Blocks are divided into so many bytes, nominally: the kernel packs frames as they come. */
+const FRAME_SIZE = 2048;
+
+/** `struct tpacket_block_desc`. */
+const BLOCK = { STATUS: 8, PACKETS: 12, FIRST: 16 } as const;
+
+/** Drops everything. */
+const NOTHING: Instruction = { code: BPF.RET | BPF.K, jt: 0, jf: 0, k: 0 };
+
+/** Bytes of a block that holds any frame whole. */
+export function blockSize(snaplen: number): number {
+  let size = LEAST_BLOCK;
+  while (size < snaplen + BLOCK_OVERHEAD) size *= 2;
+  return size;
+}
+
+/** Owns a socket and the ring mapped from it. */
+export class Ring implements Disposable {
+  readonly #socket: Socket;
+  readonly #mapping: Mapping;
+  readonly #options: RingOptions;
+  readonly #blockSize: number;
+  readonly #blocks: number;
+  /** All of the ring, for reading headers; never given away. */
+  readonly #words: Int32Array<ArrayBuffer>;
+  readonly #view: DataView<ArrayBuffer>;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #counts: RingCounts = { packets: 0, drops: 0, freezes: 0 };
+  /** The block that is being read, or comes next. */
+  #block = 0;
+  /** What is lent of it; `undefined` while the kernel has it. */
+  #lent: ArrayBuffer | undefined;
+  /** Where the next frame is, and how many there still are in the block. */
+  #at = 0;
+  #left = 0;
+
+  /**
+   * Opens and binds the socket: from here on frames are kept.
+   *
+   * @param netns The namespace.
+   * @param options Which frames, and how much room for them.
+   * @param what What is being done, for errors.
+   */
+  constructor(netns: NetNsRef, options: RingOptions, what: string) {
+    this.#options = options;
+    this.#blockSize = blockSize(options.snaplen);
+    this.#blocks = Math.max(2, Math.ceil(options.size / this.#blockSize));
+    // Of no protocol: it receives nothing until it is bound, when the filter is in place.
+    const socket = this.#socket = new Socket(netns, C.AF_PACKET, C.SOCK_RAW, 0, what);
+    try {
+      this.#setUp(what);
+      const length = this.#blocks * this.#blockSize;
+      const mapping = this.#mapping = new Mapping(socket.fd, length, what);
+      const memory = mapping.lend(0, length);
+      this.#words = new Int32Array(memory);
+      this.#view = new DataView(memory);
+      this.#bytes = new Uint8Array(memory);
+      this.#bind(what);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #setUp(what: string): void {
+    const { program, incoming, promiscuous, latency, index } = this.#options;
+    this.#socket.attachFilter(encodeProgram(program), `${what}: attach the filter`);
+    const set = (option: number, ...values: number[]) => {
+      const bytes = new Uint8Array(new Uint32Array(values).buffer);
+      this.#socket.setOptionBytes(SOL_PACKET, option, bytes, what);
+    };
+    set(PACKET_OPTION.VERSION, TPACKET_V3);
+    set(PACKET_OPTION.RESERVE, VLAN_TAG);
+    // Before Linux 4.20 there is no such option, and the filter does it alone.
+    if (incoming) this.#socket.setOption(SOL_PACKET, PACKET_OPTION.IGNORE_OUTGOING, 1);
+    // struct tpacket_req3: blocks and nominal frames, the timeout, private bytes and features.
+    const frames = this.#blocks * (this.#blockSize / FRAME_SIZE);
+    set(PACKET_OPTION.RX_RING, this.#blockSize, this.#blocks, FRAME_SIZE, frames, latency, 0, 0);
+    // struct packet_mreq: index, u16 type, u16 length and 8 bytes of an address.
+    if (promiscuous) set(PACKET_OPTION.ADD_MEMBERSHIP, index, PACKET_MR.PROMISC, 0, 0);
+  }
+
+  #bind(what: string): void {
+    const address = new Uint8Array(20); // struct sockaddr_ll
+    const view = new DataView(address.buffer);
+    view.setUint16(0, C.AF_PACKET, true);
+    view.setUint16(2, ETH_P.ALL, false);
+    view.setInt32(4, this.#options.index, true);
+    this.#socket.bind(address, what);
+  }
+
+  /**
+   * The next frame, if there is one. What was lent of a block that has been read goes back to the kernel,
+   * and views of it become empty.
+   */
+  next(): Frame | undefined {
+    while (this.#left === 0) {
+      if (this.#lent) this.#giveBack();
+      const start = this.#block * this.#blockSize;
+      if ((Atomics.load(this.#words, start + BLOCK.STATUS >> 2) & TP_STATUS.USER) === 0) {
+        return undefined;
+      }
+      this.#lent = this.#mapping.lend(start, this.#blockSize);
+      this.#left = this.#view.getUint32(start + BLOCK.PACKETS, true);
+      this.#at = start + this.#view.getUint32(start + BLOCK.FIRST, true);
+    }
+    const at = this.#at;
+    this.#at += this.#view.getUint32(at, true);
+    this.#left--;
+    return new RingFrame(
+      this.#view,
+      this.#bytes,
+      at,
+      this.#lent!,
+      this.#block * this.#blockSize,
+      this.#options,
+    );
+  }
+
+  #giveBack(): void {
+    this.#mapping.takeBack(this.#lent!);
+    this.#lent = undefined;
+    const start = this.#block * this.#blockSize;
+    // For `filling`: what was there is read.
+    this.#words[start + BLOCK.PACKETS >> 2] = 0;
+    Atomics.store(this.#words, start + BLOCK.STATUS >> 2, TP_STATUS.KERNEL);
+    this.#block = (this.#block + 1) % this.#blocks;
+  }
+
+  /** Whether the kernel has frames in a block that it has not passed on yet. */
+  get filling(): boolean {
+    const start = this.#block * this.#blockSize;
+    return this.#left === 0 && Atomics.load(this.#words, start + BLOCK.PACKETS >> 2) !== 0;
+  }
+
+  /** Resolves when there may be a frame, or something has happened to the link. */
+  ready(signal: AbortSignal): Promise<void> {
+    return readable(this.#socket.fd, signal);
+  }
+
+  /** Whether the link is no longer there. Throws {@link SyscallError} for any other trouble. */
+  lost(what: string): boolean {
+    const error = this.#socket.takeError();
+    if (error === 0) return false;
+    if (error !== ERRNO.ENETDOWN) throw new SyscallError(what, "recv", error);
+    // A link that is only down comes back; the kernel unbinds from one that goes.
+    const address = new Uint8Array(20);
+    this.#socket.name(address, what);
+    return new DataView(address.buffer).getInt32(4, true) === -1;
+  }
+
+  /** Lets no more frames in. */
+  stop(what: string): void {
+    this.#socket.attachFilter(encodeProgram([NOTHING]), what);
+  }
+
+  /** What the kernel has counted since the ring was opened. */
+  counts(): Readonly<RingCounts> {
+    if (!this.#socket.fd.closed) {
+      const bytes = new Uint8Array(12); // struct tpacket_stats_v3; reading it clears it
+      this.#socket.getOptionBytes(SOL_PACKET, PACKET_OPTION.STATISTICS, bytes, "count frames");
+      const [packets, drops, freezes] = new Uint32Array(bytes.buffer);
+      this.#counts.packets += packets!;
+      this.#counts.drops += drops!;
+      this.#counts.freezes += freezes!;
+    }
+    return { ...this.#counts };
+  }
+
+  /** Frees the ring and closes the socket. No wait may be pending. A second call does nothing. */
+  close(): void {
+    if (this.#socket.fd.closed) return;
+    this.#mapping?.close();
+    if (this.#view) this.counts();
+    this.#socket.close();
+  }
+
+  /** Same as {@link Ring.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,233 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assemble, checkProgram, Label } from "../../src/capture/bpf.ts";
+import { BPF } from "../../src/capture/constants.ts";
+import {
+  type Capture,
+  compileFilter,
+  type Filter,
+  type Instruction,
+  type Link,
+  type NetNs,
+  parseProgram,
+} from "../../mod.ts";
+import { test } from "../leaks.ts";
+import { Wire } from "../link/wire.ts";
+import { specimenOf, SPECIMENS } from "./frames.ts";
+import { Pair, rest } from "./pair.ts";
+
+/** Filters, and what means the same to tcpdump, which does not look behind tags by itself. */
+const FILTERS: [filter: Filter, expression: string][] = [
+  [{ protocol: "arp" }, "arp"],
+  [{ protocol: "ip" }, "ip"],
+  [{ protocol: "ip6" }, "ip6"],
+  [{ protocol: "icmp" }, "icmp"],
+  [{ protocol: "icmp6" }, "icmp6"],
+  [{ protocol: "tcp" }, "tcp"],
+  [{ protocol: "udp" }, "udp"],
+  [{ protocol: "sctp" }, "sctp"],
+  [{ ipProtocol: 89 }, "proto 89"],
+  [{ etherType: 0x88cc }, "ether proto 0x88cc"],
+  [{ host: "10.0.0.1" }, "host 10.0.0.1"],
+  [{ srcHost: "10.0.0.1" }, "src host 10.0.0.1"],
+  [{ dstHost: "10.0.0.1" }, "dst host 10.0.0.1"],
+  [{ host: "fe80::1" }, "host fe80::1"],
+  [{ dstHost: "2001:db8:0:1::2" }, "dst host 2001:db8:0:1::2"],
+  [{ net: "10.0.0.0/8" }, "net 10.0.0.0/8"],
+  [{ srcNet: "192.168.0.0/23" }, "src net 192.168.0.0/23"],
+  [{ dstNet: "224.0.0.0/4" }, "dst net 224.0.0.0/4"],
+  [{ net: "2001:db8::/33" }, "net 2001:db8::/33"],
+  [{ dstNet: "2001:db8:0:1::/64" }, "dst net 2001:db8:0:1::/64"],
+  [{ net: "0.0.0.0/0" }, "net 0.0.0.0/0"],
+  [{ port: 80 }, "port 80"],
+  [{ srcPort: 80 }, "src port 80"],
+  [{ dstPort: 53 }, "dst port 53"],
+  [{ port: [53, 80] }, "portrange 53-80"],
+  [{ dstPort: [8000, 9000] }, "dst portrange 8000-9000"],
+  [{ protocol: "tcp", port: 80, not: { host: "10.0.0.9" } }, "tcp port 80 and not host 10.0.0.9"],
+  [{ not: { protocol: "ip" } }, "not ip"],
+  [{ not: { or: [{ protocol: "ip" }, { protocol: "arp" }] } }, "not (ip or arp)"],
+  [
+    { or: [{ protocol: "arp" }, { and: [{ protocol: "udp" }, { not: { port: 53 } }] }] },
+    "arp or (udp and not port 53)",
+  ],
+  [{ mac: "02:00:00:00:aa:01" }, "ether host 02:00:00:00:aa:01"],
+  [{ dstMac: "02:00:00:00:aa:01" }, "ether dst 02:00:00:00:aa:01"],
+  [{ srcMac: "02:00:00:00:00:05" }, "ether src 02:00:00:00:00:05"],
+];
+
+/** Filters about tags, which mean the same to tcpdump for every frame. */
+const TAG_FILTERS: [filter: Filter, expression: string][] = [
+  [{ vlan: true }, "vlan"],
+  [{ vlan: 5 }, "vlan 5"],
+  [{ vlan: 7 }, "vlan 7"],
+  [{ vlan: false }, "not vlan"],
+  [{ not: { vlan: 5 } }, "not vlan 5"],
+];
+
+const programs = new Map<string, Promise<Instruction[]>>();
+
+/** What tcpdump would attach on an Ethernet link. */
+function tcpdump(netns: NetNs, link: Link, expression: string): Promise<Instruction[]> {
+  let program = programs.get(expression);
+  if (!program) {
+    const args = ["-ddd", "-s", "400", "-i", link.name, expression];
+    program = netns.command("tcpdump", { args }).output().then(({ stdout }) =>
+      parseProgram(new TextDecoder().decode(stdout))
+    );
+    programs.set(expression, program);
+  }
+  return program;
+}
+
+const SMALL = { snaplen: 400, bufferSize: 131_072 };
+
+/** The names of the specimens that a capture has kept. */
+async function kept(capture: Capture): Promise<Set<string>> {
+  return new Set((await rest(capture)).map((frame) => specimenOf(frame.data)!.name));
+}
+
+for (const [side, where] of [["in", "arrives"], ["out", "is sent"]] as const) {
+  test(`Filters keep what those of tcpdump keep, of what ${where}`, async () => {
+    using pair = new Pair();
+    const [netns, link] = side === "in" ? [pair.b, pair.peer] : [pair.a, pair.link];
+    const open = (filter: Filter | Instruction[]) => link.capture({ ...SMALL, filter });
+    const theirs = async (expressions: string[]) =>
+      (await Promise.all(expressions.map((it) => tcpdump(netns, link, it)))).map(open);
+    const trials = await Promise.all([
+      ...FILTERS.map(async ([filter, words]) => ({
+        words,
+        ours: open(filter),
+        theirs: await theirs([words, `vlan and (${words})`, `vlan and vlan and (${words})`]),
+      })),
+      ...TAG_FILTERS.map(async ([filter, words]) => {
+        const [all] = await theirs([words]);
+        return { words, ours: open(filter), theirs: [all!, all!, all!] };
+      }),
+    ]);
+    using wire = new Wire(pair.a, pair.link);
+    for (const { bytes } of SPECIMENS) wire.send(bytes);
+    let most = 0;
+    for (const { words, ours, theirs } of trials) {
+      const own = await kept(ours);
+      const captures = new Map<Capture, Set<string>>();
+      for (const capture of theirs) {
+        if (!captures.has(capture)) captures.set(capture, await kept(capture));
+      }
+      const expected = SPECIMENS.filter(({ name, tags }) => captures.get(theirs[tags]!)!.has(name));
+      assertEquals([...own], expected.map(({ name }) => name), words);
+      assert(own.size < SPECIMENS.length || words === "net 0.0.0.0/0", words);
+      if (own.size > 0) most++;
+    }
+    assert(most > trials.length - 3, `only ${most} of ${trials.length} keep anything`);
+  });
+}
+
+test("Filters of many conditions jump as far as they need to", async () => {
+  using pair = new Pair();
+  const hosts = Array.from(
+    { length: 300 },
+    (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
+  );
+  const all = compileFilter({ or: [...hosts, { protocol: "arp" }] });
+  assert(all.length > 1000);
+  const some = pair.peer.capture({ ...SMALL, filter: { or: [...hosts, { protocol: "arp" }] } });
+  const none = pair.peer.capture({ ...SMALL, filter: { and: [...hosts, { protocol: "arp" }] } });
+  const others = pair.peer.capture({
+    ...SMALL,
+    filter: { not: { or: [...hosts, { vlan: true }] } },
+  });
+  const plain = pair.peer.capture({ ...SMALL, filter: { vlan: false } });
+  const arp = pair.peer.capture({ ...SMALL, filter: { protocol: "arp" } });
+  using wire = new Wire(pair.a, pair.link);
+  for (const { bytes } of SPECIMENS) wire.send(bytes);
+  assertEquals(await kept(some), await kept(arp));
+  assertEquals(await kept(none), new Set());
+  assertEquals(await kept(others), await kept(plain));
+});
+
+test("A filter that is longer than the kernel takes is refused", () => {
+  const or = Array.from(
+    { length: 1000 },
+    (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
+  );
+  assertThrows(() => compileFilter({ or }), RangeError, "instructions: the kernel takes 4096");
+});
+
+test("Jumps of any distance lead where their labels stand", () => {
+  for (const distance of [0, 1, 253, 254, 255, 256, 257, 1000]) {
+    const [far, near] = [new Label(), new Label()];
+    const filler = Array.from({ length: distance }, () => ({ code: BPF.LD | BPF.LEN, k: 0 }));
+    const program = assemble([
+      { code: BPF.JMP | BPF.JEQ, k: 1, jt: far, jf: near },
+      near,
+      ...filler,
+      far,
+      { code: BPF.RET, k: 7 },
+    ]);
+    checkProgram(program);
+    const follow = (holds: boolean) => {
+      const [first] = program;
+      let at = 1 + (holds ? first!.jt : first!.jf);
+      while (program[at]!.code === BPF.JMP) at += 1 + program[at]!.k;
+      return at;
+    };
+    assertEquals(follow(true), program.length - 1);
+    assertEquals(follow(false), program.length - 1 - distance);
+  }
+});
+
+const BAD: [filter: unknown, error: typeof TypeError | typeof RangeError, message: string][] = [
+  [{ protcol: "tcp" }, TypeError, 'Unknown condition "protcol"'],
+  [{ protocol: "ipx" }, TypeError, 'the current value is "ipx"'],
+  [{ host: "10.0.0" }, TypeError, '"10.0.0" is not an IP address'],
+  [{ host: 7 }, TypeError, "7 is not an IP address"],
+  [{ net: "10.0.0.0/33" }, TypeError, '"10.0.0.0/33"'],
+  [
+    { net: "10.0.0.1/8" },
+    TypeError,
+    'net has bits behind its prefix: the current value is "10.0.0.1/8"',
+  ],
+  [{ port: 65536 }, RangeError, "port must be in 0..65535: the current value is 65536"],
+  [{ port: "80" }, TypeError, 'port must be a whole number: the current value is "80"'],
+  [{ srcPort: [9, 1] }, RangeError, "srcPort must go from the lower to the higher port"],
+  [{ vlan: 4095 }, RangeError, "vlan must be in 0..4094: the current value is 4095"],
+  [{ etherType: -1 }, RangeError, "etherType must be in 0..65535: the current value is -1"],
+  [{ mac: "02:00" }, TypeError, '"02:00" is not an Ethernet address'],
+  [{ or: [] }, TypeError, "or must be an array of one or more filters: the current value is []"],
+  [{ not: "tcp" }, TypeError, 'the current value is "tcp"'],
+  [{ and: [{ or: [{ port: NaN }] }] }, TypeError, "port must be a whole number"],
+  ["tcp", TypeError, 'A filter must be an object such as { protocol: "tcp" }'],
+  [null, TypeError, "A filter must be an object"],
+];
+
+test("Bad filters are refused with the value that is wrong", () => {
+  for (const [filter, error, message] of BAD) {
+    assertThrows(() => compileFilter(filter as Filter), error, message);
+  }
+});
+
+test("Bad programs are refused with the instruction that is wrong", () => {
+  const good = { code: BPF.RET, jt: 0, jf: 0, k: 1 };
+  assertThrows(() => checkProgram([]), RangeError, "1..4096 instructions: the current one has 0");
+  assertThrows(() => checkProgram([{ ...good, k: -1 }]), TypeError, "Instruction 0 must be");
+  assertThrows(
+    () => checkProgram([good, { ...good, jt: 256 }]),
+    TypeError,
+    "Instruction 1 must be",
+  );
+  assertThrows(
+    () => checkProgram([{ code: BPF.JMP | BPF.JEQ, jt: 0, jf: 1, k: 0 }, good]),
+    RangeError,
+    "Instruction 0 jumps to 2",
+  );
+  assertThrows(() => checkProgram([{ code: 0, jt: 0, jf: 0, k: 1 }]), RangeError, "return");
+  assertThrows(() => parseProgram("2\n6 0 0 1\n"), TypeError, '"2" must be the number of lines');
+  assertThrows(() => parseProgram("1\n6 0 0\n"), TypeError, '"6 0 0" is no instruction');
+});
+
+test("The kernel's check of a program is the last word", () => {
+  using pair = new Pair();
+  const unknown = [{ code: 0xffff, jt: 0, jf: 0, k: 0 }, { code: BPF.RET, jt: 0, jf: 0, k: 1 }];
+  const error = assertThrows(() => pair.link.capture({ filter: unknown }));
+  assertEquals((error as { code?: string }).code, "EINVAL");
+});

@@ -1,0 +1,38 @@
+// Two namespaces and a veth pair between them, with nothing on the wire but what a test sends.
+import { type Capture, type Frame, NetNs, Veth } from "../../mod.ts";
+
+/** The two ends. */
+export class Pair implements Disposable {
+  readonly a: NetNs;
+  readonly b: NetNs;
+  readonly link: Veth;
+  readonly peer: Veth;
+
+  /** With addresses 10.0.0.1/24 and 10.0.0.2/24 when `ip` is set; silent otherwise. */
+  constructor(ip = false) {
+    [this.a, this.b] = [NetNs.create(), NetNs.create()];
+    // Nothing is sent that the tests do not send.
+    const silent = { arp: ip, addrGenMode: "none", up: true } as const;
+    this.link = Veth.create({
+      ...silent,
+      name: "v0",
+      netns: this.a,
+      addresses: ip ? ["10.0.0.1/24"] : [],
+      peer: { ...silent, name: "v1", netns: this.b, addresses: ip ? ["10.0.0.2/24"] : [] },
+    });
+    this.peer = this.link.peer as Veth;
+  }
+
+  [Symbol.dispose](): void {
+    this.a[Symbol.dispose]();
+    this.b[Symbol.dispose]();
+  }
+}
+
+/** Everything that was captured up to now; the capture ends. */
+export async function rest(capture: Capture): Promise<Frame[]> {
+  capture.stop();
+  const frames: Frame[] = [];
+  for await (const frame of capture) frames.push(frame.copy());
+  return frames;
+}
