@@ -5,9 +5,6 @@
  * @module
  */
 
-/** Level of the options of packet sockets (`linux/socket.h`). */
-export const SOL_PACKET = 263;
-
 /** Socket options, `PACKET_*`. */
 export const PACKET_OPTION = {
   ADD_MEMBERSHIP: 1,

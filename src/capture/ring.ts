@@ -11,15 +11,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { encodeProgram, type Instruction } from "./bpf.ts";
-import {
-  BPF,
-  ETH_P,
-  PACKET_MR,
-  PACKET_OPTION,
-  SOL_PACKET,
-  TP_STATUS,
-  TPACKET_V3,
-} from "./constants.ts";
+import { BPF, ETH_P, PACKET_MR, PACKET_OPTION, TP_STATUS, TPACKET_V3 } from "./constants.ts";
 import type { CaptureInterface, Frame } from "./frame.ts";
 import { RingFrame } from "./ring_frame.ts";
 
@@ -128,12 +120,12 @@ export class Ring implements Disposable {
     this.#socket.attachFilter(encodeProgram(program), `${what}: attach the filter`);
     const set = (option: number, ...values: number[]) => {
       const bytes = new Uint8Array(new Uint32Array(values).buffer);
-      this.#socket.setOptionBytes(SOL_PACKET, option, bytes, what);
+      this.#socket.setOptionBytes(C.SOL_PACKET, option, bytes, what);
     };
     set(PACKET_OPTION.VERSION, TPACKET_V3);
     set(PACKET_OPTION.RESERVE, VLAN_TAG);
     // Before Linux 4.20 there is no such option, and the filter does it alone.
-    if (incoming) this.#socket.setOption(SOL_PACKET, PACKET_OPTION.IGNORE_OUTGOING, 1);
+    if (incoming) this.#socket.setOption(C.SOL_PACKET, PACKET_OPTION.IGNORE_OUTGOING, 1);
     // struct tpacket_req3: blocks and nominal frames, the timeout, private bytes and features.
     const frames = this.#blocks * (this.#blockSize / FRAME_SIZE);
     set(PACKET_OPTION.RX_RING, this.#blockSize, this.#blocks, FRAME_SIZE, frames, latency, 0, 0);
@@ -219,7 +211,7 @@ export class Ring implements Disposable {
   counts(): Readonly<RingCounts> {
     if (!this.#socket.fd.closed) {
       const bytes = new Uint8Array(12); // struct tpacket_stats_v3; reading it clears it
-      this.#socket.getOptionBytes(SOL_PACKET, PACKET_OPTION.STATISTICS, bytes, "count frames");
+      this.#socket.getOptionBytes(C.SOL_PACKET, PACKET_OPTION.STATISTICS, bytes, "count frames");
       const [packets, drops, freezes] = new Uint32Array(bytes.buffer);
       this.#counts.packets += packets!;
       this.#counts.drops += drops!;

@@ -183,9 +183,12 @@ export class PcapngWriter implements AsyncDisposable {
     this.#closed = true;
     try {
       await this.flush();
-    } finally {
-      await this.#sink.close();
+    } catch (error) {
+      // Of a stream that has failed, closing tells less.
+      await this.#sink.close().catch(() => {});
+      throw error;
     }
+    await this.#sink.close();
   }
 
   /** Same as {@link PcapngWriter.close}. */

@@ -79,16 +79,19 @@ function tcpdump(netns: NetNs, link: Link, expression: string): Promise<Instruct
   return program;
 }
 
-const SMALL = { snaplen: 400, bufferSize: 131_072 };
+/** The two blocks of the smallest buffer would be full after 20 ms, of however few frames. */
+const SMALL = { snaplen: 400, bufferSize: 1 << 19, latency: 200 };
 
 /** The names of the specimens that a capture has kept. */
 async function kept(capture: Capture): Promise<Set<string>> {
-  return new Set((await rest(capture)).map((frame) => specimenOf(frame.data)!.name));
+  const frames = await rest(capture);
+  assertEquals(capture.statistics().drops, 0);
+  return new Set(frames.map((frame) => specimenOf(frame.data)!.name));
 }
 
 for (const [side, where] of [["in", "arrives"], ["out", "is sent"]] as const) {
   test(`Filters keep what those of tcpdump keep, of what ${where}`, async () => {
-    using pair = new Pair();
+    using pair = await Pair.open();
     const [netns, link] = side === "in" ? [pair.b, pair.peer] : [pair.a, pair.link];
     const open = (filter: Filter | Instruction[]) => link.capture({ ...SMALL, filter });
     const theirs = async (expressions: string[]) =>
@@ -123,9 +126,9 @@ for (const [side, where] of [["in", "arrives"], ["out", "is sent"]] as const) {
 }
 
 test("Filters of many conditions jump as far as they need to", async () => {
-  using pair = new Pair();
+  using pair = await Pair.open();
   const hosts = Array.from(
-    { length: 300 },
+    { length: 200 },
     (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
   );
   const all = compileFilter({ or: [...hosts, { protocol: "arp" }] });
@@ -142,7 +145,9 @@ test("Filters of many conditions jump as far as they need to", async () => {
   for (const { bytes } of SPECIMENS) wire.send(bytes);
   assertEquals(await kept(some), await kept(arp));
   assertEquals(await kept(none), new Set());
-  assertEquals(await kept(others), await kept(plain));
+  // One that is too short to look at is dropped, whatever the condition.
+  const expected = [...await kept(plain)].filter((name) => !name.endsWith("short ip"));
+  assertEquals([...await kept(others)], expected);
 });
 
 test("A filter that is longer than the kernel takes is refused", () => {
@@ -225,8 +230,8 @@ test("Bad programs are refused with the instruction that is wrong", () => {
   assertThrows(() => parseProgram("1\n6 0 0\n"), TypeError, '"6 0 0" is no instruction');
 });
 
-test("The kernel's check of a program is the last word", () => {
-  using pair = new Pair();
+test("The kernel's check of a program is the last word", async () => {
+  using pair = await Pair.open();
   const unknown = [{ code: 0xffff, jt: 0, jf: 0, k: 0 }, { code: BPF.RET, jt: 0, jf: 0, k: 1 }];
   const error = assertThrows(() => pair.link.capture({ filter: unknown }));
   assertEquals((error as { code?: string }).code, "EINVAL");

@@ -1,16 +1,22 @@
 // Two namespaces and a veth pair between them, with nothing on the wire but what a test sends.
-import { type Capture, type Frame, NetNs, Veth } from "../../mod.ts";
+import { type Capture, type Frame, type Link, NetNs, Veth } from "../../mod.ts";
 
 /** The two ends. */
 export class Pair implements Disposable {
   readonly a: NetNs;
   readonly b: NetNs;
   readonly link: Veth;
-  readonly peer: Veth;
+  readonly peer: Link;
 
-  /** With addresses 10.0.0.1/24 and 10.0.0.2/24 when `ip` is set; silent otherwise. */
-  constructor(ip = false) {
-    [this.a, this.b] = [NetNs.create(), NetNs.create()];
+  /** Ready to send; with addresses 10.0.0.1/24 and 10.0.0.2/24 when `ip` is set, silent otherwise. */
+  static async open(options: { ip?: boolean; name?: string } = {}): Promise<Pair> {
+    const pair = new Pair(options);
+    for (const link of [pair.link, pair.peer]) await link.waitFor((it) => it.operstate === "up");
+    return pair;
+  }
+
+  private constructor({ ip = false, name }: { ip?: boolean; name?: string }) {
+    [this.a, this.b] = [NetNs.create(), NetNs.create(name)];
     // Nothing is sent that the tests do not send.
     const silent = { arp: ip, addrGenMode: "none", up: true } as const;
     this.link = Veth.create({
@@ -20,7 +26,7 @@ export class Pair implements Disposable {
       addresses: ip ? ["10.0.0.1/24"] : [],
       peer: { ...silent, name: "v1", netns: this.b, addresses: ip ? ["10.0.0.2/24"] : [] },
     });
-    this.peer = this.link.peer as Veth;
+    this.peer = this.link.peer;
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,438 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type Capture, type Frame, Link, NetNs, readCapture } from "../../mod.ts";
+import { ip, run } from "../helpers.ts";
+import { test, traces } from "../leaks.ts";
+import { BROADCAST, frame as ethernet, Wire } from "../link/wire.ts";
+import { specimenOf, SPECIMENS } from "./frames.ts";
+import { Pair, rest } from "./pair.ts";
+
+const SMALL = { snaplen: 400, bufferSize: 131_072 };
+const FROM = "02:00:00:00:00:01";
+
+/** Mappings of packet sockets. */
+function mappings(): string[] {
+  const lines = Deno.readTextFileSync("/proc/self/maps").split("\n");
+  return lines.filter((line) => /socket:/.test(line));
+}
+
+/** The numbers of the specimens captured. */
+function names(frames: Frame[]): string[] {
+  return frames.map((frame) => specimenOf(frame.data)!.name);
+}
+
+test("Link.capture() has the frames that tcpdump has, both ways", async () => {
+  using pair = await Pair.open({ ip: true });
+  const filter = { protocol: "icmp" } as const;
+  const tcpdump = pair.a.command("tcpdump", {
+    args: ["-i", "v0", "-U", "-c", "6", "-w", "-", "icmp"],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const says = tcpdump.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  while (!(await says.read()).value!.includes("listening"));
+  using capture = pair.link.capture({ filter });
+  await pair.a.ping("10.0.0.2", { count: 3, interval: 1 });
+  const theirs: Frame[] = [];
+  for await (const frame of readCapture(tcpdump.stdout)) theirs.push(frame);
+  const ours = await rest(capture);
+  assertEquals(ours.map(({ data }) => data), theirs.map(({ data }) => data));
+  assertEquals(ours.map(({ length }) => length), theirs.map(({ length }) => length));
+  assertEquals(ours.map(({ direction }) => direction), ["out", "in", "out", "in", "out", "in"]);
+  assertEquals(capture.statistics(), { packets: 6, drops: 0, freezes: 0 });
+  await says.cancel();
+  await tcpdump.status;
+});
+
+test("A frame tells its link, its time in nanoseconds and its length", async () => {
+  const [before, name] = [Date.now(), "netloom-capture"];
+  using pair = await Pair.open({ name });
+  using capture = pair.peer.capture();
+  using wire = new Wire(pair.a, pair.link);
+  wire.send(ethernet(BROADCAST, FROM, "hello"));
+  const [frame, ...others] = await rest(capture);
+  assertEquals(others, []);
+  assertEquals(frame!.interface, { name: `${name}/v1`, linkType: 1, snaplen: 65_600 });
+  assertEquals([frame!.length, frame!.capturedLength, frame!.vlan], [60, 60, undefined]);
+  const { seconds, nanoseconds, timestamp } = frame!;
+  assertEquals(timestamp, BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds));
+  assert(Number(timestamp / 1_000_000n) >= before - 1 && seconds <= Date.now() / 1000 + 1);
+});
+
+test("A capture keeps the direction that is asked for", async () => {
+  using pair = await Pair.open();
+  const directions = ["in", "out", "both"] as const;
+  const captures = directions.map((direction) => pair.link.capture({ ...SMALL, direction }));
+  using own = new Wire(pair.a, pair.link);
+  using other = new Wire(pair.b, pair.peer);
+  own.send(ethernet(BROADCAST, FROM, "out"));
+  other.send(ethernet(BROADCAST, FROM, "in"));
+  const seen = await Promise.all(
+    captures.map(async (capture) => (await rest(capture)).map(({ direction }) => direction)),
+  );
+  assertEquals(seen, [["in"], ["out"], ["out", "in"]]);
+});
+
+test("A direction counts for a program of one's own, too", async () => {
+  using pair = await Pair.open();
+  // ret #2000
+  const filter = [{ code: 6, jt: 0, jf: 0, k: 2000 }];
+  const captures = (["in", "out"] as const).map((direction) =>
+    pair.link.capture({ ...SMALL, snaplen: 20, filter, direction })
+  );
+  using own = new Wire(pair.a, pair.link);
+  using other = new Wire(pair.b, pair.peer);
+  own.send(ethernet(BROADCAST, FROM, "out"));
+  other.send(ethernet(BROADCAST, FROM, "in"));
+  for (const [i, capture] of captures.entries()) {
+    const frames = await rest(capture);
+    assertEquals(frames.map(({ direction }) => direction), [["in", "out"][i]]);
+    assertEquals(frames[0]!.capturedLength, 20);
+  }
+});
+
+test("A capture keeps so many bytes as snaplen says, and the length", async () => {
+  using pair = await Pair.open();
+  const captures = [1, 14, 59, 60, 61].map((snaplen) => pair.peer.capture({ ...SMALL, snaplen }));
+  using wire = new Wire(pair.a, pair.link);
+  const sent = ethernet(BROADCAST, FROM, "something");
+  wire.send(sent);
+  for (const capture of captures) {
+    const [frame] = await rest(capture);
+    const { snaplen } = frame!.interface;
+    assertEquals(frame!.length, 60);
+    assertEquals(frame!.data, sent.slice(0, Math.min(60, snaplen)));
+  }
+});
+
+test("Frames of offloaded segments are captured whole", async () => {
+  using pair = await Pair.open({ ip: true });
+  using capture = pair.link.capture({ filter: { protocol: "tcp" }, snaplen: 65_600 });
+  using listener = pair.b.listen({ hostname: "10.0.0.2", port: 9000 });
+  const accepted = listener.accept();
+  using sender = await pair.a.connect({ hostname: "10.0.0.2", port: 9000 });
+  using receiver = await accepted;
+  const all = new Uint8Array(1 << 20);
+  const sending = sender.writable.getWriter().write(all);
+  let received = 0;
+  const buffer = new Uint8Array(1 << 16);
+  while (received < all.length) received += (await receiver.read(buffer))!;
+  await sending;
+  const frames = await rest(capture);
+  assert(frames.some(({ length }) => length > 20_000));
+  for (const { capturedLength, length } of frames) assertEquals(capturedLength, length);
+});
+
+test("VLAN tags are where they were on the wire, and told", async () => {
+  using pair = await Pair.open();
+  using arrived = pair.peer.capture();
+  using sent = pair.link.capture();
+  using cut = pair.peer.capture({ snaplen: 20 });
+  using wire = new Wire(pair.a, pair.link);
+  for (const { bytes } of SPECIMENS) wire.send(bytes);
+  const out = await rest(sent);
+  assertEquals(out.map(({ data }) => data), SPECIMENS.map(({ bytes }) => bytes));
+  const into = await rest(arrived);
+  const tags = new Set<string>();
+  for (const { data, length, vlan } of into) {
+    const { bytes, tags: count } = specimenOf(data)!;
+    assertEquals(data, bytes);
+    assertEquals(length, bytes.length);
+    assertEquals(vlan !== undefined, count > 0);
+    if (vlan) tags.add(JSON.stringify(vlan));
+  }
+  assertEquals([...tags].toSorted(), [
+    '{"id":5,"priority":0,"dei":false,"protocol":33024}',
+    '{"id":7,"priority":0,"dei":false,"protocol":34984}',
+    '{"id":7,"priority":3,"dei":false,"protocol":33024}',
+  ]);
+  // The kernel drops tagged frames that are too short to have a type.
+  assert(into.length >= SPECIMENS.length - 5);
+  for (const frame of await rest(cut)) {
+    const { bytes } = specimenOf(frame.data)!;
+    assertEquals(frame.data, bytes.slice(0, 20));
+    assertEquals(frame.length, bytes.length);
+  }
+});
+
+test("No frame that the filter drops slips in while a capture opens", async () => {
+  using pair = await Pair.open({ ip: true });
+  const flood = pair.a.command("ping", { args: ["-f", "10.0.0.2"], stdout: "null" }).spawn();
+  using icmp = pair.peer.capture({ filter: { protocol: "icmp" } });
+  await icmp.next();
+  for (let i = 0; i < 10; i++) {
+    using capture = pair.peer.capture({ ...SMALL, filter: { etherType: 0x88b5 } });
+    const before = icmp.statistics().packets;
+    while (icmp.statistics().packets < before + 10);
+    assertEquals(capture.statistics().packets, 0);
+  }
+  flood.kill("SIGINT");
+  await flood.status;
+});
+
+test("A view of a frame becomes empty when its block goes back, and never another's", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture({ bufferSize: 131_072, snaplen: 400 });
+  using wire = new Wire(pair.a, pair.link);
+  wire.send(ethernet(BROADCAST, FROM, "first"));
+  const { value: first } = await capture.next();
+  const [view, copy] = [first!.data, first!.copy()];
+  assertEquals(view.length, 60);
+  const next = capture.next();
+  assertEquals(view.length, 0);
+  assertThrows(() => first!.data, TypeError, "copy()");
+  assertEquals(copy.data, ethernet(BROADCAST, FROM, "first"));
+  wire.send(ethernet(BROADCAST, FROM, "second"));
+  const second = (await next).value!;
+  const last = second.data;
+  capture.close();
+  assertEquals(last.length, 0);
+  assertThrows(() => second.data, TypeError);
+  assertThrows(() => second.copy(), TypeError);
+});
+
+test("An abort ends a capture at once and frees it, waited for or not", async () => {
+  using pair = await Pair.open();
+  const { signal: gone } = { signal: AbortSignal.abort("gone") };
+  assertThrows(() => pair.link.capture({ signal: gone }));
+  const controller = new AbortController();
+  const capture = pair.link.capture({ signal: controller.signal });
+  const idle = pair.link.capture({ signal: controller.signal });
+  const pending = capture.next();
+  assertEquals(mappings().length, 2);
+  controller.abort(new Error("enough"));
+  assertEquals(mappings(), []);
+  await assertRejects(() => pending, Error, "enough");
+  await assertRejects(() => idle.next(), Error, "enough");
+  assertEquals(await capture.next(), { done: true, value: undefined });
+  assertEquals(await idle.next(), { done: true, value: undefined });
+});
+
+test("Leaving the loop, disposal and close() free a capture", async () => {
+  using pair = await Pair.open();
+  using wire = new Wire(pair.a, pair.link);
+  const kept: Capture[] = [];
+  for (const leave of ["break", "throw", "dispose", "asyncDispose", "close"]) {
+    const capture = pair.peer.capture(SMALL);
+    kept.push(capture);
+    wire.send(ethernet(BROADCAST, FROM));
+    const loop = async () => {
+      for await (const _ of capture) {
+        if (leave === "break") break;
+        if (leave === "throw") throw new Error("thrown");
+        if (leave === "dispose") capture[Symbol.dispose]();
+        if (leave === "asyncDispose") await capture[Symbol.asyncDispose]();
+        if (leave === "close") capture.close();
+      }
+    };
+    if (leave === "throw") await assertRejects(loop, Error, "thrown");
+    else await loop();
+    assertEquals(mappings(), [], leave);
+    assertEquals(capture.statistics().packets, 1);
+    assertEquals(capture.tryNext(), undefined);
+    capture.close();
+    capture.stop();
+  }
+});
+
+test("Opened and ended again and again, captures leave no descriptor and no mapping", async () => {
+  using pair = await Pair.open();
+  using wire = new Wire(pair.a, pair.link);
+  const before = traces();
+  for (let i = 0; i < 300; i++) {
+    const controller = new AbortController();
+    const capture = pair.peer.capture({ ...SMALL, signal: controller.signal });
+    if (i % 2 === 0) {
+      const pending = capture.next();
+      controller.abort(i);
+      assertEquals(await pending.catch((reason) => reason), i);
+    } else {
+      wire.send(ethernet(BROADCAST, FROM, `frame ${i}`));
+      for await (const { data } of capture) {
+        // Never one of another round.
+        assertEquals(data, ethernet(BROADCAST, FROM, `frame ${i}`));
+        break;
+      }
+    }
+  }
+  assertEquals(mappings(), []);
+  assertEquals(traces(), before);
+});
+
+test("A capture ends with its link, after the frames that were before", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture();
+  using waited = pair.peer.capture({ filter: { protocol: "arp" } });
+  const pending = waited.next();
+  using wire = new Wire(pair.a, pair.link);
+  wire.send(ethernet(BROADCAST, FROM, "last words"));
+  pair.link.delete();
+  const frames: Frame[] = [];
+  for await (const frame of capture) frames.push(frame.copy());
+  assertEquals(frames.length, 1);
+  assertEquals(await pending, { done: true, value: undefined });
+});
+
+test("A capture ends when its link moves away", async () => {
+  using pair = await Pair.open();
+  using elsewhere = NetNs.create();
+  using other = Link.get("v1", { netns: pair.b });
+  using capture = other.capture();
+  const pending = capture.next();
+  pair.peer.move(elsewhere);
+  assertEquals(await pending, { done: true, value: undefined });
+});
+
+test("A capture survives that its link goes down, and goes on when it is up", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture();
+  const pending = capture.next();
+  pair.peer.down();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  pair.peer.up();
+  using wire = new Wire(pair.a, pair.link);
+  wire.send(ethernet(BROADCAST, FROM, "back"));
+  assertEquals((await pending).value!.length, 60);
+  pair.peer.down();
+  using again = pair.peer.capture();
+  const first = again.next();
+  pair.peer.up();
+  wire.send(ethernet(BROADCAST, FROM, "again"));
+  assertEquals((await first).value!.length, 60);
+});
+
+test("A capture ends with the handle of its namespace", async () => {
+  const netns = NetNs.create();
+  const capture = netns.capture();
+  const pending = capture.next();
+  netns[Symbol.dispose]();
+  assertEquals(await pending, { done: true, value: undefined });
+  assertEquals(mappings(), []);
+});
+
+test("stop() lets what was captured come, and nothing later", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture({ latency: 100 });
+  using wire = new Wire(pair.a, pair.link);
+  const pending = capture.next();
+  wire.send(ethernet(BROADCAST, FROM, "before"));
+  capture.stop();
+  wire.send(ethernet(BROADCAST, FROM, "after"));
+  assertEquals((await pending).value!.data, ethernet(BROADCAST, FROM, "before"));
+  assertEquals(await capture.next(), { done: true, value: undefined });
+});
+
+test("Frames that find the buffer full are counted as drops", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture({ bufferSize: 131_072, snaplen: 400 });
+  using wire = new Wire(pair.a, pair.link);
+  const count = 3000;
+  for (let i = 0; i < count; i++) wire.send(ethernet(BROADCAST, FROM, `${i}`));
+  const frames = await rest(capture);
+  const { packets, drops, freezes } = capture.statistics();
+  assertEquals(packets, count);
+  assert(drops > 0 && freezes > 0);
+  assertEquals(frames.length, packets - drops);
+  assertEquals(frames[0]!.data, ethernet(BROADCAST, FROM, "0"));
+});
+
+test("Calls of next() that overlap are answered in their order", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture();
+  using wire = new Wire(pair.a, pair.link);
+  const calls = Array.from({ length: 5 }, async () => (await capture.next()).value?.copy());
+  for (let i = 0; i < 4; i++) wire.send(ethernet(BROADCAST, FROM, `${i}`));
+  const frames = await Promise.all(calls.slice(0, 4));
+  assertEquals(
+    frames.map((frame) => frame?.data),
+    Array.from({ length: 4 }, (_, i) => ethernet(BROADCAST, FROM, `${i}`)),
+  );
+  capture.close();
+  assertEquals(await calls[4], undefined);
+});
+
+test("Timers have their turn while frames are always there", async () => {
+  using pair = await Pair.open();
+  using capture = pair.peer.capture();
+  using wire = new Wire(pair.a, pair.link);
+  for (let i = 0; i < 5000; i++) wire.send(ethernet(BROADCAST, FROM, `${i}`));
+  capture.stop();
+  let [frames, fired] = [0, -1];
+  setTimeout(() => fired = frames, 1);
+  for await (const _ of capture) {
+    frames++;
+    for (const until = performance.now() + 0.02; performance.now() < until;);
+  }
+  assertEquals(frames, 5000);
+  assert(fired > 0 && fired < 4000, `The timer fired after ${fired} frames`);
+});
+
+test("NetNs.capture() has the frames of all links, those of loopback once", async () => {
+  using pair = await Pair.open();
+  const before = await pair.a.ping("127.0.0.1");
+  assertEquals(before.received, 1);
+  using capture = pair.a.capture();
+  using loopback = Link.get("lo", { netns: pair.a }).capture();
+  await pair.a.ping("127.0.0.1");
+  using wire = new Wire(pair.a, pair.link);
+  wire.send(ethernet(BROADCAST, FROM));
+  const frames = await rest(capture);
+  const { inode } = pair.a;
+  assertEquals(
+    frames.map(({ interface: { name }, direction }) => [name, direction]),
+    [[`${inode}/lo`, "in"], [`${inode}/lo`, "in"], [`${inode}/v0`, "out"]],
+  );
+  assertEquals(capture.interfaces.map(({ name }) => name), [`${inode}/lo`, `${inode}/v0`]);
+  assertEquals((await rest(loopback)).length, 2);
+});
+
+test("A capture in the process's own namespace names the link alone", async () => {
+  using lo = Link.get("lo");
+  using capture = lo.capture({ filter: { protocol: "icmp", host: "127.0.0.77" } });
+  using own = NetNs.current();
+  await own.ping("127.0.0.77");
+  assertEquals((await capture.next()).value!.interface.name, "lo");
+});
+
+test("A promiscuous capture asks the link for all frames, as long as it runs", async () => {
+  using pair = await Pair.open();
+  const promiscuity = () => ip(pair.a.ref, "-d -j link show v0")[0]!.promiscuity;
+  {
+    using _ = pair.link.capture({ promiscuous: true });
+    assertEquals(promiscuity(), 1);
+  }
+  assertEquals(promiscuity(), 0);
+});
+
+test("Bad options are refused with their values, and nothing is opened", async () => {
+  using pair = await Pair.open();
+  const bad: [options: object, error: typeof Error, message: string][] = [
+    [{ snaplen: 0 }, RangeError, "snaplen must be in 1..262144: the current value is 0"],
+    [{ snaplen: "x" }, TypeError, 'snaplen must be a whole number: the current value is "x"'],
+    [{ direction: "up" }, TypeError, 'the current value is "up"'],
+    [{ bufferSize: 1 }, RangeError, "bufferSize must be in 131072..1073741824"],
+    [{ latency: 0.5 }, TypeError, "latency must be a whole number: the current value is 0.5"],
+    [{ promiscuous: 1 }, TypeError, "promiscuous must be true or false: the current value is 1"],
+    [{ signal: 5 }, TypeError, "signal must be an AbortSignal: the current value is 5"],
+    [{ filter: "arp" }, TypeError, 'the current value is "arp"'],
+    [{ filtre: {} }, TypeError, 'Unknown option "filtre"'],
+  ];
+  for (const [options, error, message] of bad) {
+    assertThrows(() => pair.link.capture(options), error, message);
+  }
+  assertThrows(() => pair.a.capture({ promiscuous: true } as object), TypeError, "needs a link");
+  const gone = Link.get("v0", { netns: pair.a });
+  pair.link.delete();
+  const error = assertThrows(() => gone.capture()) as Error & { code: string };
+  assertEquals(error.code, "ENODEV");
+  assert(error.message.startsWith('capture link "v0" in '), error.message);
+  assertEquals(mappings(), []);
+});
+
+test("Specimens are told apart by all who send and see them", async () => {
+  using pair = await Pair.open();
+  using capture = pair.link.capture();
+  using wire = new Wire(pair.a, pair.link);
+  for (const { bytes } of SPECIMENS) wire.send(bytes);
+  assertEquals(names(await rest(capture)), SPECIMENS.map(({ name }) => name));
+  assertEquals(run(pair.a.ref, "cat /proc/net/packet").trim().split("\n").length, 2);
+});
