@@ -8,6 +8,8 @@
  * @module
  */
 import { show } from "../netlink/attribute.ts";
+import { ETHERTYPE } from "../packet/ethernet.ts";
+import { IPPROTO } from "../packet/ip.ts";
 import { assemble, checkProgram, type Instruction, Label, type Line } from "./bpf.ts";
 import { ARPHRD, BPF, ETH_P, PACKET_TYPE, SKF_AD } from "./constants.ts";
 import {
@@ -42,7 +44,7 @@ const UNTAGGED = 0xffff_ffff;
 
 const LOOPBACK_IFINDEX = 1;
 
-const IPPROTO = { ICMP: 1, TCP: 6, UDP: 17, FRAGMENT: 44, ICMPV6: 58, SCTP: 132 };
+const SCTP = 132;
 
 /**
  * Compiles a filter to the program that the kernel runs.
@@ -164,8 +166,8 @@ class Compiler {
     this.#store(L3_TYPE);
     if (!behind) return this.#go(done);
     this.#then((tag) => {
-      this.#then((next) => this.#if(JEQ, ETH_P["8021Q"], tag, next));
-      this.#then((next) => this.#if(JEQ, ETH_P["8021AD"], tag, next));
+      this.#then((next) => this.#if(JEQ, ETHERTYPE["8021Q"], tag, next));
+      this.#then((next) => this.#if(JEQ, ETHERTYPE["8021AD"], tag, next));
       this.#if(JEQ, ETH_P.QINQ1, tag, done);
     });
     behind();
@@ -192,8 +194,8 @@ class Compiler {
       case "protocol":
         return this.#protocol(condition.protocol, yes, no);
       case "ipProtocol":
-        this.#then((next) => this.#ipProtocol(ETH_P.IP, [condition.number], yes, next));
-        return this.#ipProtocol(ETH_P.IPV6, [condition.number], yes, no);
+        this.#then((next) => this.#ipProtocol(ETHERTYPE.IP, [condition.number], yes, next));
+        return this.#ipProtocol(ETHERTYPE.IPV6, [condition.number], yes, no);
       case "etherType":
         return this.#type(condition.number, yes, no);
       case "vlan":
@@ -214,17 +216,17 @@ class Compiler {
   #protocol(name: FilterProtocol, yes: Label, no: Label): void {
     switch (name) {
       case "arp":
-        return this.#type(ETH_P.ARP, yes, no);
+        return this.#type(ETHERTYPE.ARP, yes, no);
       case "ip":
-        return this.#type(ETH_P.IP, yes, no);
+        return this.#type(ETHERTYPE.IP, yes, no);
       case "ip6":
-        return this.#type(ETH_P.IPV6, yes, no);
+        return this.#type(ETHERTYPE.IPV6, yes, no);
       case "icmp":
-        return this.#ipProtocol(ETH_P.IP, [IPPROTO.ICMP], yes, no);
+        return this.#ipProtocol(ETHERTYPE.IP, [IPPROTO.ICMP], yes, no);
       case "icmp6":
-        return this.#ipProtocol(ETH_P.IPV6, [IPPROTO.ICMPV6], yes, no);
+        return this.#ipProtocol(ETHERTYPE.IPV6, [IPPROTO.ICMPV6], yes, no);
       default: {
-        const number = { tcp: IPPROTO.TCP, udp: IPPROTO.UDP, sctp: IPPROTO.SCTP }[name];
+        const number = { tcp: IPPROTO.TCP, udp: IPPROTO.UDP, sctp: SCTP }[name];
         return this.when({ is: "ipProtocol", number }, yes, no);
       }
     }
@@ -239,9 +241,9 @@ class Compiler {
   #ipProtocol(type: number, numbers: readonly number[], yes: Label, no: Label): void {
     this.#then((next) => this.#type(type, next, no));
     this.#at();
-    this.#lines.push({ code: LD | B | IND, k: type === ETH_P.IP ? 9 : 6 });
+    this.#lines.push({ code: LD | B | IND, k: type === ETHERTYPE.IP ? 9 : 6 });
     for (const number of numbers) this.#then((next) => this.#if(JEQ, number, yes, next));
-    if (type === ETH_P.IP || numbers.length > 1) return this.#go(no);
+    if (type === ETHERTYPE.IP || numbers.length > 1) return this.#go(no);
     this.#then((next) => this.#if(JEQ, IPPROTO.FRAGMENT, next, no));
     this.#lines.push({ code: LD | B | IND, k: 40 });
     this.#if(JEQ, numbers[0]!, yes, no);
@@ -258,18 +260,18 @@ class Compiler {
 
   #net4({ end, prefix }: Condition & { is: "net" }, yes: Label, no: Label): void {
     const arp = new Label();
-    this.#then((next) => this.#type(ETH_P.IP, next, arp));
+    this.#then((next) => this.#type(ETHERTYPE.IP, next, arp));
     this.#words(end, prefix, 12, 16, yes, no);
     this.#lines.push(arp);
     const carries = new Label();
-    this.#then((next) => this.#if(JEQ, ETH_P.ARP, carries, next));
+    this.#then((next) => this.#if(JEQ, ETHERTYPE.ARP, carries, next));
     this.#if(JEQ, ETH_P.RARP, carries, no);
     this.#lines.push(carries);
     this.#words(end, prefix, 14, 24, yes, no);
   }
 
   #net6({ end, prefix }: Condition & { is: "net" }, yes: Label, no: Label): void {
-    this.#then((next) => this.#type(ETH_P.IPV6, next, no));
+    this.#then((next) => this.#type(ETHERTYPE.IPV6, next, no));
     this.#words(end, prefix, 8, 24, yes, no);
   }
 
@@ -298,7 +300,7 @@ class Compiler {
 
   /** Not of later fragments, which have no ports; over IPv6 not behind extension headers. */
   #port({ end, first, last }: Condition & { is: "port" }, yes: Label, no: Label): void {
-    const numbers = [IPPROTO.TCP, IPPROTO.UDP, IPPROTO.SCTP];
+    const numbers = [IPPROTO.TCP, IPPROTO.UDP, SCTP];
     const compare = (offset: number, yes: Label, no: Label) => {
       this.#lines.push({ code: LD | H | IND, k: offset });
       if (first === last) return this.#if(JEQ, first, yes, no);
@@ -306,8 +308,8 @@ class Compiler {
       this.#if(JGT, last, no, yes);
     };
     const six = new Label();
-    this.#then((next) => this.#type(ETH_P.IP, next, six));
-    this.#then((next) => this.#ipProtocol(ETH_P.IP, numbers, next, no));
+    this.#then((next) => this.#type(ETHERTYPE.IP, next, six));
+    this.#then((next) => this.#ipProtocol(ETHERTYPE.IP, numbers, next, no));
     this.#lines.push({ code: LD | H | IND, k: 6 });
     this.#then((next) => this.#if(JSET, 0x1fff, no, next));
     this.#lines.push(
@@ -319,7 +321,7 @@ class Compiler {
     );
     this.#ends(end, 0, 2, yes, no, compare);
     this.#lines.push(six);
-    this.#then((next) => this.#ipProtocol(ETH_P.IPV6, numbers, next, no));
+    this.#then((next) => this.#ipProtocol(ETHERTYPE.IPV6, numbers, next, no));
     this.#ends(end, 40, 42, yes, no, compare);
   }
 

@@ -38,17 +38,8 @@ export const TP_STATUS = {
   VLAN_TPID_VALID: 1 << 6,
 } as const;
 
-/** EtherTypes, `ETH_P_*`. */
-export const ETH_P = {
-  ALL: 0x0003,
-  IP: 0x0800,
-  ARP: 0x0806,
-  RARP: 0x8035,
-  "8021Q": 0x8100,
-  IPV6: 0x86dd,
-  "8021AD": 0x88a8,
-  QINQ1: 0x9100,
-} as const;
+/** EtherTypes beside those of `ETHERTYPE`, `ETH_P_*`; `ALL` stands for every one. */
+export const ETH_P = { ALL: 0x0003, RARP: 0x8035, QINQ1: 0x9100 } as const;
 
 /** Hardware types of links, `ARPHRD_*`, those that are told apart here. */
 export const ARPHRD = {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { VlanTag } from "../packet/ethernet.ts";
 
 /** The link a frame was captured on: in a file, an interface description. */
 export interface CaptureInterface {
@@ -12,18 +13,6 @@ export interface CaptureInterface {
   readonly linkType: number;
   /** At most so many bytes of a frame were kept; 0 for all. */
   readonly snaplen: number;
-}
-
-/** A VLAN tag, IEEE 802.1Q. */
-export interface VlanTag {
-  /** VLAN id: 0..4095. */
-  readonly id: number;
-  /** Priority code point: 0..7. */
-  readonly priority: number;
-  /** Drop eligible indicator. */
-  readonly dei: boolean;
-  /** EtherType of the tag: 0x8100, 0x88a8. */
-  readonly protocol: number;
 }
 
 /** A frame: what was captured of it, and when. */

@@ -3,14 +3,9 @@
  *
  * @module
  */
-import { ARPHRD, ETH_P, PACKET_TYPE, TP_STATUS } from "./constants.ts";
-import {
-  type CaptureInterface,
-  type Frame,
-  nanosecondsOf,
-  OwnFrame,
-  type VlanTag,
-} from "./frame.ts";
+import { ETHERTYPE, type VlanTag } from "../packet/ethernet.ts";
+import { ARPHRD, PACKET_TYPE, TP_STATUS } from "./constants.ts";
+import { type CaptureInterface, type Frame, nanosecondsOf, OwnFrame } from "./frame.ts";
 
 /** `struct tpacket3_hdr`, and the `struct sockaddr_ll` behind it. */
 const PACKET = {
@@ -71,7 +66,7 @@ export class RingFrame implements Frame {
     if (tagged) {
       this.#tci = view.getUint16(at + PACKET.VLAN_TCI, true);
       const tpid = view.getUint16(at + PACKET.VLAN_TPID, true);
-      this.#tpid = (status & TP_STATUS.VLAN_TPID_VALID) !== 0 ? tpid : ETH_P["8021Q"];
+      this.#tpid = (status & TP_STATUS.VLAN_TPID_VALID) !== 0 ? tpid : ETHERTYPE["8021Q"];
       bytes.copyWithin(data - TAG, data, data + ADDRESSES);
       data -= TAG;
       view.setUint16(data + ADDRESSES, this.#tpid, false);
@@ -98,10 +93,10 @@ export class RingFrame implements Frame {
     const tci = this.#tci;
     if (tci < 0) return undefined;
     return {
-      id: tci & 0xfff,
-      priority: tci >> 13,
-      dei: (tci >> 12 & 1) === 1,
       protocol: this.#tpid,
+      vid: tci & 0xfff,
+      pcp: tci >> 13,
+      dei: (tci >> 12 & 1) === 1,
     };
   }
 

@@ -141,9 +141,9 @@ test("VLAN tags are where they were on the wire, and told", async () => {
     if (vlan) tags.add(JSON.stringify(vlan));
   }
   assertEquals([...tags].toSorted(), [
-    '{"id":5,"priority":0,"dei":false,"protocol":33024}',
-    '{"id":7,"priority":0,"dei":false,"protocol":34984}',
-    '{"id":7,"priority":3,"dei":false,"protocol":33024}',
+    '{"protocol":33024,"vid":5,"pcp":0,"dei":false}',
+    '{"protocol":33024,"vid":7,"pcp":3,"dei":false}',
+    '{"protocol":34984,"vid":7,"pcp":0,"dei":false}',
   ]);
   // The kernel drops tagged frames that are too short to have a type.
   assert(into.length >= SPECIMENS.length - 5);
