@@ -87,13 +87,6 @@ export class Socket implements Disposable {
     this.setOptionBytes(C.SOL_SOCKET, C.SO_ATTACH_FILTER, fprog, what);
   }
 
-  /** Reads the `struct sockaddr` the socket is bound to into `address`. */
-  name(address: Uint8Array<ArrayBuffer>, what: string): void {
-    if (datagram().getsockname(this.fd.value, address, lengthOf(address)) !== 0) {
-      throw new SyscallError(what, "getsockname", errno());
-    }
-  }
-
   /** Sends `length` bytes to the connected or default destination. Throws {@link SyscallError}. */
   send(bytes: Uint8Array<ArrayBuffer>, length: number, what: string): void {
     if (symbols().send(this.fd.value, bytes, length, 0) < 0) {
@@ -147,7 +140,7 @@ export class Socket implements Disposable {
     what: string,
   ): number {
     const { recvfrom } = datagram();
-    const length = new Uint8Array(new Int32Array([address.length]).buffer);
+    const length = lengthOf(address);
     const n = recvfrom(this.fd.value, buffer, buffer.length, C.MSG_DONTWAIT, address, length);
     if (n >= 0) return n;
     const code = errno();
@@ -158,8 +151,7 @@ export class Socket implements Disposable {
   /** The address it is bound to, as a `struct sockaddr`. */
   name(what: string): Uint8Array<ArrayBuffer> {
     const address = new Uint8Array(ADDRESS_SIZE);
-    const length = new Uint8Array(new Int32Array([ADDRESS_SIZE]).buffer);
-    if (datagram().getsockname(this.fd.value, address, length) !== 0) {
+    if (datagram().getsockname(this.fd.value, address, lengthOf(address)) !== 0) {
       throw new SyscallError(what, "getsockname", errno());
     }
     return address;

@@ -45,3 +45,8 @@ export function linkSocketAddress(index: number, protocol: number): Uint8Array<A
   view.setInt32(4, index, true);
   return bytes;
 }
+
+/** The index of the link in such an address; -1 when the kernel has taken the socket from a link that is gone. */
+export function linkOfSocketAddress(bytes: Uint8Array<ArrayBuffer>): number {
+  return new DataView(bytes.buffer).getInt32(4, true);
+}

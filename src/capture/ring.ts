@@ -10,6 +10,7 @@ import { Mapping } from "../../ffi/mapping.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
+import { linkOfSocketAddress, linkSocketAddress } from "../../ffi/socket_address.ts";
 import { encodeProgram, type Instruction } from "./bpf.ts";
 import { BPF, ETH_P, PACKET_MR, PACKET_OPTION, TP_STATUS, TPACKET_V3 } from "./constants.ts";
 import type { CaptureInterface, Frame } from "./frame.ts";
@@ -108,7 +109,7 @@ export class Ring implements Disposable {
       this.#words = new Int32Array(memory);
       this.#view = new DataView(memory);
       this.#bytes = new Uint8Array(memory);
-      this.#bind(what);
+      socket.bind(linkSocketAddress(options.index, ETH_P.ALL), what);
     } catch (error) {
       this.close();
       throw error;
@@ -131,15 +132,6 @@ export class Ring implements Disposable {
     set(PACKET_OPTION.RX_RING, this.#blockSize, this.#blocks, FRAME_SIZE, frames, latency, 0, 0);
     // struct packet_mreq: index, u16 type, u16 length and 8 bytes of an address.
     if (promiscuous) set(PACKET_OPTION.ADD_MEMBERSHIP, index, PACKET_MR.PROMISC, 0, 0);
-  }
-
-  #bind(what: string): void {
-    const address = new Uint8Array(20); // struct sockaddr_ll
-    const view = new DataView(address.buffer);
-    view.setUint16(0, C.AF_PACKET, true);
-    view.setUint16(2, ETH_P.ALL, false);
-    view.setInt32(4, this.#options.index, true);
-    this.#socket.bind(address, what);
   }
 
   /**
@@ -197,9 +189,7 @@ export class Ring implements Disposable {
     if (error === 0) return false;
     if (error !== ERRNO.ENETDOWN) throw new SyscallError(what, "recv", error);
     // A link that is only down comes back; the kernel unbinds from one that goes.
-    const address = new Uint8Array(20);
-    this.#socket.name(address, what);
-    return new DataView(address.buffer).getInt32(4, true) === -1;
+    return linkOfSocketAddress(this.#socket.name(what)) === -1;
   }
 
   /** Lets no more frames in. */
