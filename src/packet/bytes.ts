@@ -51,14 +51,19 @@ export function same(
 }
 
 let latest: DataView = new DataView(new ArrayBuffer(0));
+let other: DataView = latest;
 
 /**
  * A view on the whole memory behind `bytes`, in which byte `i` is at `bytes.byteOffset + i`. The latest
- * one is kept: packets come from the same memory again and again, and a view costs more than a checksum.
+ * two are kept: packets come from the same memory again and again, and go to the same, and a view costs
+ * more than the checksum of a small packet.
  */
 export function memory(bytes: Uint8Array): DataView {
-  if (latest.buffer !== bytes.buffer) latest = new DataView(bytes.buffer);
-  return latest;
+  const { buffer } = bytes;
+  if (latest.buffer === buffer) return latest;
+  if (other.buffer === buffer) return other;
+  other = latest;
+  return latest = new DataView(buffer);
 }
 
 /**

@@ -51,6 +51,7 @@ export {
   checksumUpdate32,
   pseudoHeaderSum,
 } from "./checksum.ts";
+export { Coalescer, type CoalescerOptions } from "./coalescer.ts";
 export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
 export { Ethernet, ethernet, type EthernetFields, ETHERTYPE, type VlanTag } from "./ethernet.ts";
 export { format, type FormatOptions } from "./format.ts";
@@ -68,8 +69,15 @@ export {
   type NeighborDiscoveryFields,
 } from "./neighbor_discovery.ts";
 export { type NeighborDiscoveryOption } from "./neighbor_discovery_options.ts";
+export { completeChecksum, type PacketSlots, segment, type SegmentOptions } from "./segment.ts";
 export { Tcp, tcp, TCP_FLAG, type TcpFields } from "./tcp.ts";
 export { type TcpOption } from "./tcp_options.ts";
 export { Udp, udp, type UdpFields } from "./udp.ts";
 export { View } from "./view.ts";
+export {
+  VIRTIO_NET_HDR_F,
+  VIRTIO_NET_HDR_GSO,
+  VIRTIO_NET_HEADER,
+  VirtioNetHeader,
+} from "./virtio.ts";
 export { Vxlan, vxlan, VXLAN_PORT } from "./vxlan.ts";

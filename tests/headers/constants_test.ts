@@ -20,6 +20,7 @@ import { ICMPV6 } from "../../src/packet/icmpv6.ts";
 import { IPPROTO } from "../../src/packet/ip.ts";
 import { ND } from "../../src/packet/neighbor_discovery.ts";
 import { TCP_FLAG } from "../../src/packet/tcp.ts";
+import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from "../../src/packet/virtio.ts";
 import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
 import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
 import * as rtnetlink from "../../src/rtnetlink/constants.ts";
@@ -113,6 +114,8 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [ETHERTYPE, "ETH_P_"],
   [ARPOP, "ARPOP_"],
   [IPPROTO, "IPPROTO_"],
+  [VIRTIO_NET_HDR_F, "VIRTIO_NET_HDR_F_"],
+  [VIRTIO_NET_HDR_GSO, "VIRTIO_NET_HDR_GSO_"],
 ];
 
 /** Tables that are RFCs', and not in the headers: tcpdump holds those. */
@@ -147,6 +150,7 @@ const HEADERS = [
   "linux/sched.h",
   "linux/stat.h",
   "linux/veth.h",
+  "linux/virtio_net.h",
 ];
 
 /** Names that came after Linux 6.1, the oldest headers these tests are run with, and what brought them. */
