@@ -7,7 +7,7 @@ import { memory, u16 } from "./bytes.ts";
 
 /** Below this many bytes the setup of the fast loop costs more than it saves. */
 const FEW = 48;
-/** No sum of half-words in a chunk exceeds 32 bits. */
+/** The sum of so many bytes' low or high halves stays within 32 bits. */
 const CHUNK = 0x40000;
 
 /**
@@ -53,9 +53,9 @@ export function checksum(bytes: Uint8Array, start = 0, end: number = bytes.lengt
   return ~checksumAdd(bytes, start, end) & 0xffff;
 }
 
-/** Adds the carries of a sum of 16-bit words back into it until there are none. */
+/** Adds the carries of a sum of at most 65,537 16-bit words back into it until there are none. */
 export function checksumFold(sum: number): number {
-  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
 
@@ -111,31 +111,42 @@ export function pseudoHeaderSum(
 
 /** Sums memory, four bytes at a time; not checked for being within it. */
 export function sumMemory(view: DataView, start: number, end: number): number {
+  if (end - start <= CHUNK) return sumChunk(view, start, end);
   let total = 0;
   for (let at = start; at < end; at += CHUNK) {
-    total += sumChunk(view, at, Math.min(at + CHUNK, end));
+    total = checksumFold(total + sumChunk(view, at, Math.min(at + CHUNK, end)));
   }
-  return checksumFold(total);
+  return total;
 }
 
 /**
  * Words are read in little-endian order, which is what machines have: the sum's bytes are swapped in the
- * end (RFC 1071, section 2B). Four sums, because each addition waits for the one before it.
+ * end (RFC 1071, section 2B). Of 32-bit words the total and that of their high halves are summed up: the
+ * low halves' is the difference, modulo 2^32. Two of each, because an addition waits for the one before.
  */
 function sumChunk(view: DataView, start: number, end: number): number {
-  let low = 0, high = 0, low2 = 0, high2 = 0;
+  let total = 0, high = 0, total2 = 0, high2 = 0;
   let i = start;
-  for (; i + 16 <= end; i += 16) {
+  for (; i + 32 <= end; i += 32) {
     const a = view.getInt32(i, true), b = view.getInt32(i + 4, true);
     const c = view.getInt32(i + 8, true), d = view.getInt32(i + 12, true);
-    low = low + (a & 0xffff) + (b & 0xffff) | 0;
-    high = high + (a >>> 16) + (b >>> 16) | 0;
-    low2 = low2 + (c & 0xffff) + (d & 0xffff) | 0;
-    high2 = high2 + (c >>> 16) + (d >>> 16) | 0;
+    const e = view.getInt32(i + 16, true), f = view.getInt32(i + 20, true);
+    const g = view.getInt32(i + 24, true), h = view.getInt32(i + 28, true);
+    total = total + a + b + c + d | 0;
+    high = high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16) | 0;
+    total2 = total2 + e + f + g + h | 0;
+    high2 = high2 + (e >>> 16) + (f >>> 16) + (g >>> 16) + (h >>> 16) | 0;
   }
-  for (; i + 2 <= end; i += 2) low += view.getUint16(i, true);
-  if (i < end) high += view.getUint8(i);
-  const sum = fold32(fold32(low) + fold32(high) + fold32(low2) + fold32(high2));
+  for (; i + 4 <= end; i += 4) {
+    const word = view.getInt32(i, true);
+    total = total + word | 0;
+    high = high + (word >>> 16) | 0;
+  }
+  for (; i + 2 <= end; i += 2) total = total + view.getUint16(i, true) | 0;
+  if (i < end) total = total + view.getUint8(i) | 0;
+  high = high + high2 | 0;
+  const low = (total + total2 | 0) - (high << 16) | 0;
+  const sum = fold32(fold32(low) + fold32(high));
   return (sum & 0xff) << 8 | sum >>> 8;
 }
 

@@ -8,6 +8,7 @@ import { type BenchOptions, type Row, table } from "./_measure.ts";
 import { batches } from "./batch.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
+import { packets } from "./packet.ts";
 import { veth1000 } from "./veth_1000.ts";
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
@@ -15,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   veth_1000: veth1000,
   dump_2000: dump2000,
   batch: batches,
+  packet: packets,
 };
 
 const USAGE = `deno task bench [OPTION...]
