@@ -8,7 +8,7 @@ import { Link, NetNs } from "../../../mod.ts";
 const HERE = new URL(".", import.meta.url).pathname;
 const RIVALS = new URL("../rivals/device/", import.meta.url).pathname;
 const CACHE = new URL("../../../.cache/bench/", import.meta.url).pathname;
-const NAMES = [`nlb-a${Deno.pid}`, `nlb-b${Deno.pid}`] as const;
+let runs = 0;
 const decoder = new TextDecoder();
 
 /** Who forwards: how netloom does it, or a rival. */
@@ -44,9 +44,11 @@ export async function withForwarder<T>(
   job: Job,
   use: (forwarder: Forwarder) => Promise<T>,
 ): Promise<T> {
-  await using a = NetNs.create(NAMES[0]);
-  await using b = NetNs.create(NAMES[1]);
-  const [command, args] = await commandOf(contender, job);
+  // Names of their own: the kernel may still be cleaning up after the last ones.
+  const names = [`nlb-${Deno.pid}-${++runs}a`, `nlb-${Deno.pid}-${runs}b`] as const;
+  using a = NetNs.create(names[0]);
+  using b = NetNs.create(names[1]);
+  const [command, args] = await commandOf(contender, job, names);
   const env = { IDLE: `${job.idle ?? 0}`, ...(job.timer ? { TIMER: "1" } : {}) };
   const process = new Deno.Command(command, { args, env, stdout: "piped" }).spawn();
   const output = process.stdout.getReader();
@@ -79,9 +81,13 @@ export async function withForwarder<T>(
   }
 }
 
-async function commandOf(contender: Contender, job: Job): Promise<[string, string[]]> {
+async function commandOf(
+  contender: Contender,
+  job: Job,
+  names: readonly string[],
+): Promise<[string, string[]]> {
   const offloads = job.offloads ? "1" : "0";
-  const rest = [...NAMES, offloads, job.echo ? "echo" : "poll"];
+  const rest = [...names, offloads, job.echo ? "echo" : "poll"];
   switch (contender) {
     case "C":
       return [await binary("forward.c", "gcc", "-O2", "-o"), rest];
@@ -91,7 +97,7 @@ async function commandOf(contender: Contender, job: Job): Promise<[string, strin
       return ["/usr/bin/python3", [`${RIVALS}forward.py`, ...rest]];
     default: {
       const mode = job.echo ? "echo" : contender;
-      return [Deno.execPath(), ["run", "-A", `${HERE}forward_child.ts`, ...NAMES, offloads, mode]];
+      return [Deno.execPath(), ["run", "-A", `${HERE}forward_child.ts`, ...names, offloads, mode]];
     }
   }
 }
