@@ -11,7 +11,8 @@ const { values } = parseArgs({
   args: Deno.args,
   options: {
     only: { type: "string", multiple: true },
-    quick: { type: "boolean", default: false },
+    rounds: { type: "string", default: "9" },
+    seconds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -211,11 +212,18 @@ const BENCHMARKS: Readonly<Record<string, (run: Run) => Promise<Row[]>>> = {
   },
 };
 
+function positive(option: string, text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  console.error(`--${option} is a number from 1 on: the current value is "${text}"`);
+  Deno.exit(2);
+}
+
 if (values.help) {
   console.log(`deno task bench:device [OPTION...]
 
   --only NAME  one of ${Object.keys(BENCHMARKS).join(", ")}; may be repeated
-  --quick      three short rounds: to see that everything works
+  --rounds N   times everybody takes a turn; default 9
+  --seconds N  seconds of traffic in each; default 3
   --json       prints JSON instead of tables`);
   Deno.exit(0);
 }
@@ -229,8 +237,8 @@ const results: Record<string, Row[]> = {};
 for (const [name, benchmark] of Object.entries(BENCHMARKS)) {
   if (values.only && !values.only.includes(name)) continue;
   const rows = await benchmark({
-    rounds: values.quick ? 3 : 9,
-    seconds: values.quick ? 1 : 3,
+    rounds: positive("rounds", values.rounds),
+    seconds: positive("seconds", values.seconds),
     progress: (message) => console.error(`${name}: ${message}`),
   });
   results[name] = rows;
