@@ -11,10 +11,17 @@ export interface Lack {
   readonly message: string;
 }
 
-/** What is lacking, if anything, of link kinds and of `bridge vlan_filtering`. */
+/** What is lacking, if anything, of link kinds, `bridge vlan_filtering` and `device nodes`. */
 export function lacking(needs: readonly string[]): Lack | undefined {
   try {
     for (const need of needs) {
+      if (need === "device nodes") {
+        if (hasDeviceNodes()) continue;
+        return {
+          code: 77,
+          message: `This user namespace lacks ${need}: run it as the machine's root`,
+        };
+      }
       const [kind, feature] = need.split(" ");
       const bringer = !supports(kind!)
         ? whatBrings(kind!)
@@ -45,4 +52,9 @@ function whatBrings(kind: string): string {
 function filtersVlans(): boolean {
   using netns = NetNs.create();
   return Bridge.create({ name: "probe", netns }).options().vlanProtocol !== undefined;
+}
+
+/** They cannot be opened in a user namespace other than the first. */
+function hasDeviceNodes(): boolean {
+  return /^\s*0\s+0\s+4294967295$/m.test(Deno.readTextFileSync("/proc/self/uid_map"));
 }

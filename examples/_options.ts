@@ -18,7 +18,7 @@ export interface Option {
 
 /** What an example takes and needs. */
 export interface About<Own extends Record<string, Option>> {
-  /** What the kernel must have: link kinds, and `bridge vlan_filtering`. Default: `["veth"]`. */
+  /** What it needs: link kinds, `bridge vlan_filtering`, `device nodes`. Default: `["veth"]`. */
   readonly needs?: readonly string[];
   /** Options beside `--keep` and `--help`, by name. */
   readonly own?: Own;
