@@ -10,6 +10,7 @@ import { Link, type PingResult, type Scope } from "@netloom/netloom";
 import { printTable } from "./_table.ts";
 
 export { options } from "./_options.ts";
+export { runTests } from "./_run_tests.ts";
 
 /** Prints the links the lab has, one row each. */
 export function printLinks(lab: Scope): void {
@@ -57,7 +58,11 @@ export async function finish({ checks, keep, look }: Finish): Promise<void> {
   }
   console.log(`\nVerdict: ${good ? "good" : "bad"}`);
   if (!good) Deno.exitCode = 1;
-  if (!keep) return;
+  if (keep) await hold(look);
+}
+
+/** Holds the network up until Ctrl-C; says how to look around. */
+export async function hold(look: string): Promise<void> {
   console.log(`\nThe network stays up. Look around: ${look}\nCtrl-C removes it.`);
   await new Promise(() => setInterval(() => {}, 1 << 30));
 }

@@ -137,7 +137,7 @@ test("An example that does not come to what it shows says so and ends with 1", a
   assertMatch(stdout, /^NO {3}ns1 reaches ns2.*\n\nVerdict: bad\n$/m);
 });
 
-test("Examples import the library and @std/cli only", () => {
+test("Examples import the library and @std only", () => {
   for (const { name } of Deno.readDirSync(`${ROOT}examples`)) {
     const source = Deno.readTextFileSync(`${ROOT}examples/${name}`);
     for (const [, specifier] of source.matchAll(/^(?:import|export|\}).* from "(.+)";$/gm)) {

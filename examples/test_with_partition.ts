@@ -1,0 +1,64 @@
+/**
+ * A test of what a program makes of a broken network: three nodes, cut apart and joined again inside
+ * `Deno.test`.
+ *
+ *     deno test -A examples/test_with_partition.ts
+ *     deno run -A examples/test_with_partition.ts [--keep]
+ */
+import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
+import { assertEquals } from "@std/assert";
+import { hold, options, runTests } from "./_recipe.ts";
+
+const SCOPE = "netloom-test_with_partition";
+const { keep } = options("A test that cuts and heals a network of three nodes", {
+  needs: ["veth", "bridge"],
+});
+if (import.meta.main) await runTests(import.meta.filename!, SCOPE);
+
+/** What is tested: whether a node sees most of the three, itself among them, and may go on. */
+async function hasMajority(node: NetNs): Promise<boolean> {
+  const addresses = [1, 2, 3].map((n) => `192.168.123.${n}`);
+  const pings = await Promise.all(addresses.map((it) => node.ping(it, { timeout: 1000 })));
+  return pings.filter(({ received }) => received === 1).length >= 2;
+}
+
+Deno.test("A cluster of three nodes survives the loss of one", async (t) => {
+  // What has no name is gone with the process, also when a test is killed; --keep gives names.
+  await using lab = Scope.open(keep ? { name: SCOPE, replace: true } : {});
+
+  // ip netns add switch; ip -n switch link add br0 up type bridge
+  const hub = NetNs.create(keep ? "switch" : undefined, { scope: lab });
+  const bridge = Bridge.create({ scope: lab, name: "br0", netns: hub, up: true });
+
+  // ip netns add node1
+  // ip -n switch link add port1 master br0 up type veth peer name eth0 netns node1
+  // ip -n node1 address add 192.168.123.1/24 dev eth0; ip -n node1 link set eth0 up
+  const nodes = [1, 2, 3].map((n) => {
+    const netns = NetNs.create(keep ? `node${n}` : undefined, { scope: lab });
+    const end = { name: "eth0", netns, up: true, addresses: [`192.168.123.${n}/24`] };
+    Veth.create({ ...end, scope: lab, peer: { name: `port${n}`, master: bridge, up: true } });
+    return netns;
+  });
+  await lab.ready();
+  const whoGoesOn = () => Promise.all(nodes.map(hasMajority));
+
+  await t.step("together all go on", async () => {
+    assertEquals(await whoGoesOn(), [true, true, true]);
+  });
+  await t.step("the third one is cut off: it stops, the others go on", async () => {
+    // ip -n switch link set port3 down
+    bridge.port("port3").down();
+    assertEquals(await whoGoesOn(), [true, true, false]);
+  });
+  await t.step("the first one, too: none goes on", async () => {
+    bridge.port("port1").down();
+    assertEquals(await whoGoesOn(), [false, false, false]);
+  });
+  await t.step("healed, all go on", async () => {
+    // ip -n switch link set port3 up
+    for (const port of bridge.ports()) port.up();
+    await lab.ready();
+    assertEquals(await whoGoesOn(), [true, true, true]);
+  });
+  if (keep) await hold("ip netns exec node1 ping 192.168.123.3");
+});
