@@ -28,7 +28,10 @@ export interface LinkHandle {
   readonly index: number;
 }
 
-/** An address of a link: `192.168.123.1/24`, or with more said of it. */
+/**
+ * An address of a link: `192.168.123.1/24`, or with more said of it. Without a prefix length it is the
+ * address alone, /32 or /128, and reaches no others.
+ */
 export type AddressOptions = string | Omit<AddressMessage, "index">;
 
 /** What can be changed on a living link. */
@@ -85,7 +88,7 @@ export interface LinkEndOptions extends LinkSettings {
   readonly netns?: NetNsTarget;
   /** Alternative names, up to 127 bytes each. */
   readonly altNames?: readonly string[];
-  /** IP addresses with prefix lengths. */
+  /** IP addresses with prefix lengths: `192.168.123.1/24`. */
   readonly addresses?: readonly AddressOptions[];
   /** IPv6 addresses are used at once, without duplicate address detection. Default: false. */
   readonly nodad?: boolean;

@@ -272,7 +272,8 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /**
    * A program to run in the namespace, as `ip netns exec` does: /sys shows this namespace, and files in
-   * /etc/netns/NAME stand in for those in /etc. Takes `--allow-run`.
+   * /etc/netns/NAME stand in for those in /etc. A program that is not there is exit code 127, with the
+   * reason in `stderr`; with `mounts: false` it is `Deno.errors.NotFound`. Takes `--allow-run`.
    *
    * @example Asking another program
    * ```ts
@@ -320,7 +321,8 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /**
    * `fetch` from the namespace; the host in the URL, and in those it redirects to, is an IP address.
-   * Every request has a connection of its own. Takes `--allow-net`.
+   * Every request has a connection of its own. Why one failed is in the error's `cause`. Takes
+   * `--allow-net`.
    */
   fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
     return fetchWithin(this.ref, input, init);
