@@ -168,6 +168,7 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.tryReadBatch}. */
   tryReadBatch(batch: PacketBatch): number {
+    if (batch.bytes.length === 0) throw new TypeError("The batch's memory was transferred");
     const n = batchEngine().read(this.#target, batch, Math.min(this.#likely, batch.capacity));
     if (n < 0 && n !== WAITING) throw this.#failure("read", n);
     this.#likely = Math.min(Math.max(2 * n, LEAST), RING_ENTRIES);

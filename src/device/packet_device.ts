@@ -72,8 +72,9 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
   tryWrite(packet: Uint8Array, length?: number): boolean;
 
   /**
-   * Reads as many packets as are queued and fit the batch; waits only for the first. One system call
-   * where the kernel has io_uring and allows it.
+   * Reads packets that are queued, as many as fit the batch; waits only for the first. One system call
+   * where the kernel has io_uring and allows it; so it asks for about twice what the last one gave, and
+   * there may be more.
    *
    * @param batch Where to: `batch.count` and `batch.lengths` say what came.
    * @param options Abort signal.
@@ -81,7 +82,7 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
    */
   readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number>;
 
-  /** Reads as many packets as are queued and fit the batch: how many, 0 for none. */
+  /** Reads packets that are queued, as {@linkcode PacketDevice.readBatch} does: how many, 0 for none. */
   tryReadBatch(batch: PacketBatch): number;
 
   /**
