@@ -28,6 +28,11 @@ export class Socket implements Disposable {
     });
   }
 
+  /** A socket that is open already; both owners are one. */
+  static of(fd: Fd): Socket {
+    return Object.assign(Object.create(Socket.prototype), { fd });
+  }
+
   /** Sets an `int` option; `false` when the kernel refuses. */
   setOption(level: number, option: number, value: number): boolean {
     const bytes = new Uint8Array(new Int32Array([value]).buffer);

@@ -4,6 +4,7 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
+import type { Fd } from "../../ffi/fd.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress } from "../../ffi/socket_address.ts";
@@ -47,8 +48,8 @@ export const IP_SOCKET_OPTIONS = ["netns", "remote", "local", "receiveBuffer"] a
 
 /** A socket that was opened. */
 export interface OpenIpSocket {
-  /** The socket. */
-  readonly socket: Socket;
+  /** Owner of the descriptor. */
+  readonly fd: Fd;
   /** What it is, for messages. */
   readonly what: string;
   /** Whether it is of IPv6. */
@@ -57,19 +58,18 @@ export interface OpenIpSocket {
 
 /** A packet device over an IP socket. */
 export class IpSocket extends FdDevice {
-  /** For sockets that extend it. */
-  protected readonly socket: Socket;
+  readonly #socket: Socket;
   readonly #address = new Uint8Array(ADDRESS_SIZE);
 
   /** For sockets that extend it: wraps what {@link openIpSocket} gave. */
-  constructor({ socket, what }: OpenIpSocket) {
-    super(socket.fd, what);
-    this.socket = socket;
+  constructor({ fd, what }: OpenIpSocket) {
+    super(fd, what);
+    this.#socket = Socket.of(fd);
   }
 
   /** The address it is bound to. */
   get local(): Required<Endpoint> {
-    return endpointOf(this.socket.name(`read the address of ${this.what}`));
+    return endpointOf(this.#socket.name(`read the address of ${this.what}`));
   }
 
   /** Reads one packet, and from whom it is; otherwise as `read`. */
@@ -78,7 +78,7 @@ export class IpSocket extends FdDevice {
     for (;;) {
       const { fd } = this; // Throws when it is closed.
       const bytes = buffer as Uint8Array<ArrayBuffer>;
-      const length = this.socket.receiveFrom(bytes, this.#address, what);
+      const length = this.#socket.receiveFrom(bytes, this.#address, what);
       if (length >= 0) return { length, from: endpointOf(this.#address) };
       await readable(fd, options.signal);
     }
@@ -95,7 +95,7 @@ export class IpSocket extends FdDevice {
     const bytes = packet as Uint8Array<ArrayBuffer>;
     for (;;) {
       const { fd } = this; // Throws when it is closed.
-      if (this.socket.sendTo(bytes, bytes.length, address, what)) return;
+      if (this.#socket.sendTo(bytes, bytes.length, address, what)) return;
       await writable(fd, options.signal);
     }
   }
@@ -130,7 +130,7 @@ export function openIpSocket(
       setReceiveBuffer(socket, receiveBuffer, what);
       if (from) socket.bind(from, `bind ${what} to ${text(local!)}`);
       if (to) socket.connect(to, `open ${what}`);
-      return { socket, what, v6 };
+      return { fd: socket.fd, what, v6 };
     } catch (error) {
       socket.close();
       throw error;

@@ -4,6 +4,7 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
+import { Socket } from "../../ffi/socket.ts";
 import { show } from "../netlink/attribute.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { IPPROTO } from "../packet/ip.ts";
@@ -63,6 +64,13 @@ const OPTIONS: ReadonlySet<string> = new Set([
  * ```
  */
 export class RawSocket extends IpSocket {
+  readonly #socket: Socket;
+
+  private constructor(open: OpenIpSocket) {
+    super(open);
+    this.#socket = Socket.of(open.fd);
+  }
+
   /**
    * Opens a raw socket.
    *
@@ -90,23 +98,23 @@ export class RawSocket extends IpSocket {
       setUp(open, receiveErrors, header);
       return new RawSocket(open);
     } catch (error) {
-      open.socket.close();
+      open.fd.close();
       throw error;
     }
   }
 
   /** As `tryRead` of every device. */
   override tryRead(buffer: Uint8Array): number {
-    const { socket, what } = this;
+    const { what } = this;
     void this.fd; // Throws when it is closed.
-    const n = socket.receive(buffer as Uint8Array<ArrayBuffer>, 0, `read from ${what}`);
+    const n = this.#socket.receive(buffer as Uint8Array<ArrayBuffer>, 0, `read from ${what}`);
     return Math.min(n, buffer.length);
   }
 
   /** As `tryWrite` of every device. */
   override tryWrite(packet: Uint8Array, length: number = packet.length): boolean {
     void this.fd;
-    return this.socket.trySend(packet as Uint8Array<ArrayBuffer>, length, `write to ${this.what}`);
+    return this.#socket.trySend(packet as Uint8Array<ArrayBuffer>, length, `write to ${this.what}`);
   }
 
   /**
@@ -116,11 +124,12 @@ export class RawSocket extends IpSocket {
   tryReadError(buffer: Uint8Array): number {
     void this.fd;
     const what = `read errors of ${this.what}`;
-    return this.socket.receive(buffer as Uint8Array<ArrayBuffer>, C.MSG_ERRQUEUE, what);
+    return this.#socket.receive(buffer as Uint8Array<ArrayBuffer>, C.MSG_ERRQUEUE, what);
   }
 }
 
-function setUp({ socket, what, v6 }: OpenIpSocket, receiveErrors: boolean, header: boolean): void {
+function setUp({ fd, what, v6 }: OpenIpSocket, receiveErrors: boolean, header: boolean): void {
+  const socket = Socket.of(fd);
   if (receiveErrors) {
     const [level, option] = v6 ? [C.SOL_IPV6, C.IPV6_RECVERR] : [C.SOL_IP, C.IP_RECVERR];
     socket.setOptionInt(level, option, 1, `set receiveErrors of ${what}`);
