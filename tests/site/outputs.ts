@@ -55,6 +55,7 @@ async function captureInGuest(names: string[]): Promise<void> {
     kernel: debian,
     command: `export NO_COLOR=1\n${lines.join("\n")}`,
     timeout: 120 * names.length,
+    signal: new AbortController().signal,
   });
   if (failure) throw new Error(failure);
   for (const name of names) {
