@@ -3,16 +3,19 @@ import process from "node:process";
 import { defineConfig } from "vitepress";
 import { english, traditionalChinese } from "./navigation.ts";
 
+/** Where on its server the site is: `/` or `/netloom/`. */
+const base = process.env["DOCS_BASE"] ?? "/";
+
 export default defineConfig({
   title: "netloom",
-  base: process.env["DOCS_BASE"] ?? "/",
+  base,
   outDir: "../.cache/docs/site",
   cacheDir: "../.cache/docs/vite",
   cleanUrls: false,
   lastUpdated: false,
   // Made by `deno doc --html` beside the built pages; the tests of the site check these links too.
   ignoreDeadLinks: [/^\/api\//],
-  head: [["link", { rel: "icon", href: "data:image/svg+xml," + encodeURIComponent(icon()) }]],
+  head: [["link", { rel: "icon", href: `${base}favicon.ico` }]],
   locales: {
     root: { label: "English", lang: "en", ...english },
     "zh-TW": { label: "繁體中文", lang: "zh-TW", ...traditionalChinese },
@@ -46,11 +49,4 @@ function words(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.flatMap((word) =>
     /\p{Script=Han}/u.test(word) ? [...word] : [word]
   ) ?? [];
-}
-
-/** Two ends of a wire. */
-function icon(): string {
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path d="M9 16h14" ` +
-    `stroke="#3451b2" stroke-width="3"/><circle cx="7" cy="16" r="5" fill="#3451b2"/>` +
-    `<circle cx="25" cy="16" r="5" fill="#18794e"/></svg>`;
 }

@@ -12,6 +12,8 @@ export function build(): void {
   deno("docs", "install", "--frozen", "--quiet");
   deno("docs", "task", "--quiet", "build");
   deno(".", "doc", "--html", "--name=netloom", `--output=${SITE}/api`, ...entries);
+  const style = Deno.readTextFileSync(`${ROOT}docs/.vitepress/api.css`);
+  Deno.writeTextFileSync(`${SITE}/api/page.css`, style, { append: true });
 }
 
 function deno(cwd: string, ...args: string[]): void {

@@ -1,0 +1,3 @@
+import { untranslated } from "../../.vitepress/untranslated.ts";
+
+export default { paths: () => untranslated("guides") };

@@ -1,0 +1,67 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { isDark, keep, open, overflow, type View, visit } from "./browser.ts";
+import { pages } from "./pages.ts";
+
+const PHONE = 390;
+const DESK = 1280;
+const VIEWS: View[] = [
+  { colorScheme: "light", width: DESK },
+  { colorScheme: "dark", width: DESK },
+  { colorScheme: "light", width: PHONE },
+  { colorScheme: "dark", width: PHONE },
+];
+
+for (const view of VIEWS) {
+  const { colorScheme, width } = view;
+  const how = `${colorScheme}, ${width} pixels wide`;
+
+  Deno.test(`A reader finds a device, its recipe and its reference: ${how}`, async () => {
+    await using site = await visit();
+    const { page, complaints } = await open(site, view);
+    const look = async (name: string) => {
+      assertEquals(await overflow(page), 0, `${page.url()} is wider than its window`);
+      assertEquals(await isDark(page), colorScheme === "dark", `${page.url()} is ${colorScheme}`);
+      await keep(page, `${name}_${colorScheme}_${width}`);
+    };
+
+    await page.goto(`${site.origin}/`);
+    assertMatch(await page.title(), /netloom/);
+    await look("home");
+
+    await page.click("#local-search button");
+    await page.fill(".search-input", "spanning tree");
+    await page.locator(".result", { hasText: "Bridge" }).first().click();
+    await page.waitForURL("**/concepts/bridge.html**");
+    await page.locator(".diagram svg").waitFor();
+    await look("bridge");
+    const recipe = page.locator(".language-ts", { hasText: "ip netns add ns1" });
+    assertStringIncludes(await recipe.first().innerText(), "Bridge.create(");
+
+    await page.click('main a[href="/api/~/Bridge.html"]');
+    await page.waitForURL("**/api/~/Bridge.html");
+    assertMatch(await page.title(), /Bridge/);
+    await look("api");
+
+    await page.goto(`${site.origin}/zh-TW/`);
+    assertEquals(await page.locator("html").getAttribute("lang"), "zh-TW");
+    await page.click("#local-search button");
+    await page.fill(".search-input", "命名空間");
+    await page.locator(".result").first().waitFor();
+    await page.keyboard.press("Escape");
+    await look("zh-TW");
+
+    assertEquals(complaints, []);
+  });
+}
+
+Deno.test("No page complains, or is wider than a phone", async () => {
+  await using site = await visit();
+  const { page, complaints } = await open(site, { colorScheme: "light", width: PHONE });
+  const wide: string[] = [];
+  for (const { address } of pages()) {
+    await page.goto(site.origin + address);
+    if (await overflow(page) > 0) wide.push(address);
+  }
+  assert(pages().length > 20);
+  assertEquals([complaints, wide], [[], []]);
+});
