@@ -53,8 +53,10 @@ async function captureInGuest(names: string[]): Promise<void> {
   const lines = names.map((name) => `echo "@ ${name}"; ${inNamespaces(name)} 2>&1; echo "@ = $?"`);
   const { failure, output } = await runInGuest({
     kernel: debian,
-    command: `export NO_COLOR=1\n${lines.join("\n")}`,
+    command: lines.join("\n"),
+    env: { NO_COLOR: "1" },
     timeout: 120 * names.length,
+    signal: new AbortController().signal, // Ctrl-C reaches QEMU by itself
     signal: new AbortController().signal,
   });
   if (failure) throw new Error(failure);
