@@ -57,7 +57,6 @@ async function captureInGuest(names: string[]): Promise<void> {
     env: { NO_COLOR: "1" },
     timeout: 120 * names.length,
     signal: new AbortController().signal, // Ctrl-C reaches QEMU by itself
-    signal: new AbortController().signal,
   });
   if (failure) throw new Error(failure);
   for (const name of names) {
