@@ -40,6 +40,15 @@ export default defineConfig({
         if (token.attrGet("href")?.startsWith("/api/")) token.attrSet("target", "_self");
         return open(tokens, index, options, env, self);
       };
+      // Where a line of Chinese ends in the source there is no space in the text.
+      markdown.renderer.rules["softbreak"] = (tokens, index) => {
+        const around = [tokens[index - 1]?.content.at(-1), tokens[index + 1]?.content.at(0)];
+        return around.every((char) =>
+            char && /[\p{Script=Han}\u3000-\u303f\uff00-\uffef]/u.test(char)
+          )
+          ? ""
+          : "\n";
+      };
     },
   },
 });

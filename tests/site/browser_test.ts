@@ -32,6 +32,7 @@ for (const view of VIEWS) {
     await page.fill(".search-input", "spanning tree");
     await page.locator(".result", { hasText: "Bridge" }).first().click();
     await page.waitForURL("**/concepts/bridge.html**");
+    await page.locator("h1", { hasText: "Bridge" }).waitFor();
     await page.locator(".diagram svg").waitFor();
     await look("bridge");
     const recipe = page.locator(".language-ts", { hasText: "ip netns add ns1" });
