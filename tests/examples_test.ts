@@ -5,6 +5,7 @@ import { homeNetNs } from "../ffi/namespace.ts";
 import { ip } from "./helpers.ts";
 import { test } from "./leaks.ts";
 import { machine } from "./machine.ts";
+import { tcpdumpCommand } from "./tcpdump.ts";
 import { type Ended, ROOT, run, script } from "./script.ts";
 
 const files = Array.from(Deno.readDirSync(`${ROOT}examples`), ({ name }) => name)
@@ -114,6 +115,20 @@ test("examples/local_breakout.ts lends a card it is given, and brings it home on
     assertEquals(machine(), before);
   } finally {
     ip(homeNetNs(), spare ? `address flush dev ${nic}` : `link delete ${nic}`);
+  }
+});
+
+test("examples/capture.ts --write writes what tcpdump reads", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".pcapng" });
+  try {
+    const { code, stdout } = await run(["examples/capture.ts", "--write", path]).end();
+    assertEquals(code, 0);
+    const tcpdump = await tcpdumpCommand("-nn", "-r", path, "icmp").output();
+    const lines = (text: string) => text.match(/ICMP echo .*$/gm);
+    assertEquals(lines(new TextDecoder().decode(tcpdump.stdout)), lines(stdout));
+    assertEquals(lines(stdout)!.length, 12);
+  } finally {
+    await Deno.remove(path);
   }
 });
 

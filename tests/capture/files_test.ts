@@ -10,6 +10,7 @@ import {
 import { test } from "../leaks.ts";
 import { BROADCAST, frame as ethernet, Wire } from "../link/wire.ts";
 import { SPECIMENS } from "./frames.ts";
+import { tcpdumpCommand, tcpdumpTest } from "../tcpdump.ts";
 import { Pair } from "./pair.ts";
 
 const HERE: CaptureInterface = { name: "ns1/eth0", linkType: 1, snaplen: 65_600 };
@@ -59,7 +60,7 @@ async function withFile(bytes: Uint8Array, fn: (path: string) => Promise<void>):
 }
 
 async function tcpdump(...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command("tcpdump", { args }).output();
+  const { success, stdout, stderr } = await tcpdumpCommand(...args).output();
   const decoder = new TextDecoder();
   if (!success) throw new Error(decoder.decode(stderr));
   return decoder.decode(stdout);
@@ -217,35 +218,49 @@ test("A frame larger than the writer's chunk is written whole", async () => {
   assertEquals((await all(bytes)).map((it) => it.data.length), [262_144, 262_144, 262_144]);
 });
 
-test("readCapture() reads what tcpdump writes, in microseconds and nanoseconds", async () => {
-  using pair = await Pair.open();
-  for (const unit of ["micro", "nano"]) {
-    const dump = pair.a.command("tcpdump", {
-      args: ["-i", "v0", "-U", "-c", "21", `--time-stamp-precision=${unit}`, "-w", "-"],
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const says = dump.stderr.pipeThrough(new TextDecoderStream()).getReader();
-    while (!(await says.read()).value!.includes("listening"));
-    using wire = new Wire(pair.a, pair.link);
-    for (const { bytes } of SPECIMENS.slice(0, 21)) wire.send(bytes);
-    const bytes = await new Response(dump.stdout).bytes() as Uint8Array<ArrayBuffer>;
-    await says.cancel();
-    await dump.status;
-    const read = await all(bytes);
-    assertEquals(read.map(({ data }) => data), SPECIMENS.slice(0, 21).map(({ bytes }) => bytes));
-    const times = read.map(({ seconds, nanoseconds }) =>
-      `${seconds}.${String(nanoseconds).padStart(9, "0")}`
-    );
-    await withFile(bytes, async (path) => {
-      assertEquals(times, (await asTcpdump(path)).map(({ time }) => time));
-    });
-    assertEquals((await all(otherEndPcap(bytes))).map(plain), read.map(plain));
-    await withFile(otherEndPcap(bytes), async (path) => {
-      assertEquals(times, (await asTcpdump(path)).map(({ time }) => time));
-    });
-  }
-});
+tcpdumpTest(
+  "readCapture() reads what tcpdump writes, in microseconds and nanoseconds",
+  async () => {
+    using pair = await Pair.open();
+    for (const unit of ["micro", "nano"]) {
+      const dump = pair.a.command("tcpdump", {
+        args: [
+          "-Z",
+          "root",
+          "-i",
+          "v0",
+          "-U",
+          "-c",
+          "21",
+          `--time-stamp-precision=${unit}`,
+          "-w",
+          "-",
+        ],
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+      const says = dump.stderr.pipeThrough(new TextDecoderStream()).getReader();
+      while (!(await says.read()).value!.includes("listening"));
+      using wire = new Wire(pair.a, pair.link);
+      for (const { bytes } of SPECIMENS.slice(0, 21)) wire.send(bytes);
+      const bytes = await new Response(dump.stdout).bytes() as Uint8Array<ArrayBuffer>;
+      await says.cancel();
+      await dump.status;
+      const read = await all(bytes);
+      assertEquals(read.map(({ data }) => data), SPECIMENS.slice(0, 21).map(({ bytes }) => bytes));
+      const times = read.map(({ seconds, nanoseconds }) =>
+        `${seconds}.${String(nanoseconds).padStart(9, "0")}`
+      );
+      await withFile(bytes, async (path) => {
+        assertEquals(times, (await asTcpdump(path)).map(({ time }) => time));
+      });
+      assertEquals((await all(otherEndPcap(bytes))).map(plain), read.map(plain));
+      await withFile(otherEndPcap(bytes), async (path) => {
+        assertEquals(times, (await asTcpdump(path)).map(({ time }) => time));
+      });
+    }
+  },
+);
 
 /** A pcap file in the other byte order. */
 function otherEndPcap(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

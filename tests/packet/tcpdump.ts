@@ -1,4 +1,5 @@
 // tcpdump as oracle: what it says of packets that are written to a file.
+import { tcpdumpCommand } from "../tcpdump.ts";
 
 /** What packets begin with: `DLT_EN10MB` or `DLT_RAW`. */
 const LINK_TYPES = { ethernet: 1, ip: 101 } as const;
@@ -32,7 +33,7 @@ export function tcpdump(
   const file = Deno.makeTempFileSync({ suffix: ".pcap" });
   try {
     Deno.writeFileSync(file, pcap(packets, layer));
-    const command = new Deno.Command("tcpdump", { args: ["-nnSt", ...args, "-r", file] });
+    const command = tcpdumpCommand("-nnSt", ...args, "-r", file);
     const { success, stdout, stderr } = command.outputSync();
     if (!success) throw new Error(`tcpdump: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout).trimEnd();
