@@ -16,6 +16,8 @@ import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, VIRTIO_NET_HEADER } from "./virti
 export interface CoalescerOptions {
   /** Bytes before the IP header: 14 on a TAP, 0 (the default) on a TUN. */
   readonly linkHeader?: number;
+  /** Whether to merge datagrams; default `true`. Linux takes them from 6.2 on: offload `uso4`. */
+  readonly udp?: boolean;
 }
 
 /** What more than one of has to be equal of two TCP segments to be merged. */
@@ -67,6 +69,7 @@ export class Coalescer {
   readonly #output: PacketSlots;
   readonly #view: DataView;
   readonly #linkHeader: number;
+  readonly #udp: boolean;
   readonly #packet = new FlowPacket();
   /** For a flow's hash the slot its packets are merged in, and 1; 0 for none. */
   readonly #flows = new Int32Array(FLOWS);
@@ -82,17 +85,18 @@ export class Coalescer {
    * Makes one for an output, which is empty.
    *
    * @param output Where packets go: slots of 65,600 bytes take any.
-   * @param options Link header.
+   * @param options Link header, and whether to merge datagrams.
    * @throws {RangeError} When the link header is not 0..64.
    */
   constructor(output: PacketSlots, options: CoalescerOptions = {}) {
-    const { linkHeader = 0 } = options;
+    const { linkHeader = 0, udp = true } = options;
     if (!Number.isInteger(linkHeader) || linkHeader < 0 || linkHeader > 64) {
       throw new RangeError(`linkHeader must be in 0..64: the current value is ${linkHeader}`);
     }
     this.#output = output;
     this.#view = new DataView(output.bytes.buffer);
     this.#linkHeader = linkHeader;
+    this.#udp = udp;
     this.#hashes = new Int32Array(output.capacity);
     this.#sizes = new Int32Array(output.capacity);
     this.#payloads = new Int32Array(output.capacity);
@@ -132,7 +136,7 @@ export class Coalescer {
     const next = this.#append(bytes, start, end);
     if (next < 0) return false;
     // What comes later of this flow must not get before it.
-    this.#flows[flow] = packet.opens ? next + 1 : 0;
+    this.#flows[flow] = packet.opens && (packet.tcp || this.#udp) ? next + 1 : 0;
     this.#hashes[next] = packet.hash;
     this.#sizes[next] = this.#payloads[next] = packet.end - packet.payload;
     this.#counts[next] = 1;

@@ -309,6 +309,14 @@ Deno.test("UDP without a checksum, or without data, is not merged", () => {
   assertEquals(coalesce(run(UDP, [0, 0])).length, 2);
 });
 
+Deno.test("Datagrams are merged only where the kernel takes that", () => {
+  const both = [...run(TCP, [1000, 1000]), ...run({ ...UDP, number: 2 }, [1000, 1000])];
+  const coalescer = new Coalescer(output, { udp: false });
+  coalescer.clear();
+  for (const packet of both) assert(coalescer.add(packet));
+  assertEquals(sizesOf(packetsIn(output)), [1000, 0, 0]);
+});
+
 Deno.test("No packet is longer than 65,535 bytes, or has more than 64 datagrams", () => {
   const tcp = coalesce(run(TCP, Array(100).fill(1448)));
   // 45 segments and two headers of 20 bytes.
