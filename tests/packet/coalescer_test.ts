@@ -281,6 +281,7 @@ Deno.test("Identifications count on, or stay the same with DF", () => {
   assertEquals(coalesce(fixed(TCP, [0xffff, 0, 1])).length, 1);
   assertEquals(coalesce(fixed(TCP, [9, 10, 10])).length, 2);
   assertEquals(coalesce(fixed(TCP, [9, 9, 10])).length, 2);
+  assertEquals(coalesce(fixed(TCP, [9, 9, 11])).length, 2);
   assertEquals(coalesce(fixed(TCP, [9, 8])).length, 2);
   assertEquals(coalesce(fixed({ ...TCP, dontFragment: false }, [9, 9])).length, 2);
   assertEquals(coalesce(fixed({ ...TCP, dontFragment: false }, [9, 10])).length, 1);
@@ -358,6 +359,13 @@ Deno.test("Frames of a TAP are merged when their Ethernet headers are equal", ()
     )
   );
   assertEquals(coalesce(tagged, 14).length, 2);
+});
+
+Deno.test("A packet with bytes behind its end is passed on with them", () => {
+  const [first, second, third] = run(TCP, [1000, 1000, 1000]);
+  const padded = Uint8Array.of(...second!, 0, 0);
+  const written = coalesce([first!, padded, third!]);
+  assertEquals(written.map((packet) => packet.subarray(10)), [first, padded, third]);
 });
 
 Deno.test("What is not IP goes through as it is", () => {
