@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import { type BenchOptions, type Row, table } from "./_measure.ts";
 import { batches } from "./batch.ts";
+import { captures } from "./capture.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
 import { packets } from "./packet.ts";
@@ -17,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   dump_2000: dump2000,
   batch: batches,
   packet: packets,
+  capture: captures,
 };
 
 const USAGE = `deno task bench [OPTION...]
