@@ -7,6 +7,12 @@
 const NOT_IN_GUESTS = {
   "tests/headers": "reads the kernel's header files, which are the machine's in a guest too",
   "tests/std": "compares parsers; asks no kernel",
+  "tests/packet/checksum_test.ts": "asks no kernel; packet/kernel_test.ts does",
+  "tests/packet/coalescer_test.ts": "asks no kernel",
+  "tests/packet/codecs_test.ts": "asks no kernel",
+  "tests/packet/format_test.ts": "asks tcpdump, but no kernel",
+  "tests/packet/fuzz_test.ts": "asks no kernel",
+  "tests/packet/segment_test.ts": "asks tcpdump, but no kernel",
   "tests/config_test.ts": "compares configuration files; asks no kernel",
   "tests/integration/layers_test.ts": "reads the sources; asks no kernel",
   "tests/integration/registry_test.ts": "publishes and imports the package; asks no kernel",

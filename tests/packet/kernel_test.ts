@@ -8,7 +8,7 @@ import { test } from "../leaks.ts";
 import { payloadOf } from "./flows.ts";
 import { tunnel } from "./tunnel.ts";
 
-const DATA = payloadOf(8_000_000);
+const DATA = payloadOf(2_000_000);
 
 /** Sends bytes over TCP and compares what arrives. */
 async function transfer(a: NetNs, b: NetNs, hostname: string): Promise<void> {
