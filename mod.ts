@@ -46,6 +46,7 @@ export {
 } from "./src/netlink/error.ts";
 export type { NetNsHandle, NetNsTarget } from "./src/netlink/target.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./src/netlink/trace.ts";
+/** Requests as data: what the typed links and namespaces send, and {@link batch} takes. */
 export * as rtnetlink from "./src/rtnetlink/mod.ts";
 export * from "./src/scope/mod.ts";
 export * from "./src/device/mod.ts";

@@ -45,6 +45,7 @@ export const english: Language = {
         "clean-up": "Cleaning up after a crash",
         performance: "Performance",
         "tun-program": "Writing a TUN program",
+        capture: "Looking at packets",
         errors: "Errors explained",
       }),
       section("Coming from", "/migrate/", {

@@ -4,6 +4,21 @@
  *
  * A capture is opened by `link.capture()` or `netns.capture()`.
  *
+ * @example What goes over a link
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import { format } from "@netloom/netloom/packet";
+ * import { assertMatch } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * using capture = netns.links.get("lo").capture({ filter: { protocol: "icmp" } });
+ * await netns.ping("127.0.0.1");
+ * for await (const frame of capture) {
+ *   assertMatch(format(frame.data), /ICMP echo request/);
+ *   break;
+ * }
+ * ```
+ *
  * @module
  */
 export { type Instruction, parseProgram } from "./bpf.ts";

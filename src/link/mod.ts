@@ -15,6 +15,7 @@
  *
  * @module
  */
+/** The commands of `brctl`, with the same names and order of arguments. */
 export * as brctl from "./brctl.ts";
 export * from "./bridge.ts";
 export * from "./bridge_attributes.ts";
