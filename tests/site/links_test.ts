@@ -14,7 +14,11 @@ Deno.test("Every link of the site and of its API reference leads somewhere, anch
     serverRoot: SITE,
     recurse: true,
     checkFragments: true,
-    concurrency: 20,
+    concurrency: 10,
+    // Its own server now and then drops a connection under load.
+    retryErrors: true,
+    retryErrorsCount: 3,
+    retryErrorsJitter: 100,
     // Tests of this project do not depend on other people's sites.
     linksToSkip: ["^https?://(?!127)"],
   });
@@ -22,7 +26,7 @@ Deno.test("Every link of the site and of its API reference leads somewhere, anch
   const broken = links.filter(({ state, url }) =>
     state === "BROKEN" && !DENO_DOC.some((pattern) => pattern.test(url))
   );
-  assertEquals(broken.map(({ url, parent }) => `${parent} -> ${url}`), []);
+  assertEquals(broken.map(({ url, parent, status }) => `${parent} -> ${url}: ${status}`), []);
 });
 
 Deno.test("Every example is on a page, with output that ends well", () => {
