@@ -72,6 +72,7 @@ export { type NeighborDiscoveryOption } from "./neighbor_discovery_options.ts";
 export { completeChecksum, type PacketSlots, segment, type SegmentOptions } from "./segment.ts";
 export { Tcp, tcp, TCP_FLAG, type TcpFields } from "./tcp.ts";
 export { type TcpOption } from "./tcp_options.ts";
+export { TransportHeader } from "./transport_header.ts";
 export { Udp, udp, type UdpFields } from "./udp.ts";
 export { View } from "./view.ts";
 export {

@@ -53,21 +53,31 @@ const superpacket = new Superpacket();
  *   packet is malformed, and then nothing was added.
  * @throws {RangeError} When a slot of the output is too small for a segment.
  *
- * @example Everything that a tunnel reads, in packets of the wire's size
+ * @example Three datagrams that were sent as one, into a batch of two
  * ```ts
- * import { type PacketSlots, segment, type VirtioNetHeader } from "@netloom/netloom/packet";
+ * import { PacketBatch } from "@netloom/netloom";
+ * import { buildPacket, ipv4, segment, udp, VirtioNetHeader } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
  *
- * function forward(packet: VirtioNetHeader, output: PacketSlots, send: () => void): void {
- *   let left = segment(packet, output);
- *   while (left) {
- *     send();
- *     output.count = 0;
- *     left = segment(packet, output, { left });
- *   }
- *   send();
- *   output.count = 0;
+ * // As a TUN with offloads gives it: NEEDS_CSUM, UDP_L4, 28 bytes of headers, 1000 of each payload.
+ * const packet = VirtioNetHeader.parse(Uint8Array.of(
+ *   ...[1, 5, 28, 0, 0xe8, 3, 20, 0, 6, 0],
+ *   ...buildPacket(
+ *     ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *     udp({ sourcePort: 1000, destinationPort: 2000 }),
+ *     new Uint8Array(2500),
+ *   ),
+ * ))!;
+ *
+ * const batch = new PacketBatch({ packets: 2, size: 1500 });
+ * const lengths: number[] = [];
+ * let left = segment(packet, batch);
+ * while (batch.count > 0) {
+ *   lengths.push(...batch.lengths.subarray(0, batch.count)); // or: await socket.writeBatch(batch)
+ *   batch.clear();
+ *   if (left) left = segment(packet, batch, { left });
  * }
- * console.log(forward.name);
+ * assertEquals(lengths, [1028, 1028, 528]);
  * ```
  */
 export function segment(

@@ -8,7 +8,8 @@ import { setU16, setU32, u16, u32 } from "./bytes.ts";
 import { checksumAdd } from "./checksum.ts";
 import { IPPROTO } from "./ip.ts";
 import { type TcpOption, tcpOptions, writeTcpOptions } from "./tcp_options.ts";
-import { holds, View } from "./view.ts";
+import { TransportHeader } from "./transport_header.ts";
+import { holds } from "./view.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;
@@ -45,7 +46,7 @@ export const TCP_FLAG = {
  * assert(segment.checksumValid(packet.pseudoHeaderSum(6, segment.end - segment.start)));
  * ```
  */
-export class Tcp extends View {
+export class Tcp extends TransportHeader {
   /** Makes a view of a segment, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Tcp | undefined {
     const view = new Tcp();
@@ -61,22 +62,6 @@ export class Tcp extends View {
     this.start = start;
     this.end = end;
     return true;
-  }
-
-  /** Sender. */
-  get sourcePort(): number {
-    return u16(this.bytes, this.start);
-  }
-  set sourcePort(port: number) {
-    setU16(this.bytes, this.start, port);
-  }
-
-  /** Receiver. */
-  get destinationPort(): number {
-    return u16(this.bytes, this.start + 2);
-  }
-  set destinationPort(port: number) {
-    setU16(this.bytes, this.start + 2, port);
   }
 
   /** Number of the first byte. */

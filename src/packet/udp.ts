@@ -7,12 +7,13 @@ import type { Layer } from "./build.ts";
 import { setU16, u16 } from "./bytes.ts";
 import { checksumAdd } from "./checksum.ts";
 import { IPPROTO } from "./ip.ts";
-import { holds, View } from "./view.ts";
+import { TransportHeader } from "./transport_header.ts";
+import { holds } from "./view.ts";
 
 const HEADER = 8;
 
 /** A UDP datagram. It may be longer than its memory, as captured ones are. */
-export class Udp extends View {
+export class Udp extends TransportHeader {
   /** Makes a view of a datagram, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Udp | undefined {
     const view = new Udp();
@@ -28,22 +29,6 @@ export class Udp extends View {
     this.start = start;
     this.end = end;
     return true;
-  }
-
-  /** Sender. */
-  get sourcePort(): number {
-    return u16(this.bytes, this.start);
-  }
-  set sourcePort(port: number) {
-    setU16(this.bytes, this.start, port);
-  }
-
-  /** Receiver. */
-  get destinationPort(): number {
-    return u16(this.bytes, this.start + 2);
-  }
-  set destinationPort(port: number) {
-    setU16(this.bytes, this.start + 2, port);
   }
 
   /** Bytes of header and payload; 0 for one that is longer than 65,535 (RFC 2675). */
