@@ -1,9 +1,11 @@
 // Chromium, and the built site served for it as `deno task docs:serve` does.
+import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "npm:playwright-core@1.65.1";
 import { ROOT, run } from "../script.ts";
 
-/** Debian's. */
-export const CHROMIUM = "/usr/bin/chromium";
+/** Debian's, or the one on GitHub's machines; `undefined` when there is none. */
+export const CHROMIUM: string | undefined = ["chromium", "google-chrome"]
+  .map((name) => `/usr/bin/${name}`).find((path) => existsSync(path));
 
 /** How somebody looks at the site. */
 export interface View {
@@ -26,7 +28,7 @@ export async function visit(): Promise<Visit> {
   const server = run([vitepress, "preview", "docs", `--port=${port}`], { flags });
   await server.writes("served at");
   // Root's browser cannot have its sandbox, and looks at our own pages only.
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ["--no-sandbox"] });
   return {
     browser,
     origin: `http://localhost:${port}`,
