@@ -2,7 +2,25 @@
  * Capturing frames: the ring the kernel fills, filters that run in it, and files as tcpdump and Wireshark
  * have them.
  *
- * A capture is opened by `link.capture()` or `netns.capture()`.
+ * A capture is opened by `link.capture()` or `netns.capture()`. A frame's `data` is a view of the kernel's
+ * memory: it is valid until the next frame is asked for, and empty afterwards. `frame.copy()` is for keeping.
+ *
+ * @example What passes all links of a namespace, until it is enough
+ * ```ts
+ * import { NetNs } from "@netloom/netloom/netns";
+ * import type { Frame } from "@netloom/netloom/capture";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * using frames = netns.capture({ filter: { protocol: "icmp" }, snaplen: 96 });
+ * await netns.ping("127.0.0.1", { size: 1000 });
+ * frames.stop(); // what was captured before still comes
+ *
+ * const kept: Frame[] = [];
+ * for await (const frame of frames) kept.push(frame.copy());
+ * assertEquals(kept.map((frame) => [frame.length, frame.capturedLength]), [[1042, 96], [1042, 96]]);
+ * assertEquals(frames.statistics().drops, 0);
+ * ```
  *
  * @example What goes over a link
  * ```ts

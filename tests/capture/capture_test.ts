@@ -353,7 +353,7 @@ test("Calls of next() that overlap are answered in their order", async () => {
 
 test("Timers have their turn while frames are always there", async () => {
   using pair = await Pair.open();
-  using capture = pair.peer.capture();
+  using capture = pair.peer.capture({ latency: 200 });
   using wire = new Wire(pair.a, pair.link);
   for (let i = 0; i < 5000; i++) wire.send(ethernet(BROADCAST, FROM, `${i}`));
   capture.stop();

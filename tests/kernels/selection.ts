@@ -13,6 +13,7 @@ const NOT_IN_GUESTS = {
   "tests/packet/format_test.ts": "asks tcpdump, but no kernel",
   "tests/packet/fuzz_test.ts": "asks no kernel",
   "tests/packet/segment_test.ts": "asks tcpdump, but no kernel",
+  "tests/capture/files_test.ts": "asks tcpdump; capture_test.ts asks the kernel",
   "tests/config_test.ts": "compares configuration files; asks no kernel",
   "tests/integration/layers_test.ts": "reads the sources; asks no kernel",
   "tests/integration/registry_test.ts": "publishes and imports the package; asks no kernel",
