@@ -68,6 +68,12 @@ export function options<const Own extends Record<string, Option> = Record<never,
   return flags as { keep: boolean } & Values<Own>;
 }
 
+/** A number above 0 that an option was given; anything else ends the script with code 2. */
+export function number(option: string, word: string): number {
+  if (Number(word) > 0 && Number(word) < Infinity) return Number(word);
+  exit(2, `${option} takes a number above 0: it was given "${word}"`);
+}
+
 const LINE = `deno run -A examples/${Deno.mainModule.split("/").at(-1)}`;
 
 function usageOf(title: string, all: [string, Option][], needs: readonly string[]): string {

@@ -9,7 +9,7 @@
 import { Link, type PingResult, type Scope } from "@netloom/netloom";
 import { printTable } from "./_table.ts";
 
-export { options } from "./_options.ts";
+export { number, options } from "./_options.ts";
 export { runTests } from "./_run_tests.ts";
 
 /** Prints the links the lab has, one row each. */
@@ -47,16 +47,18 @@ export interface Finish {
   readonly keep: boolean;
   /** A command to look around with. */
   readonly look: string;
+  /** Standard output is JSON: the verdict goes to standard error. */
+  readonly json?: boolean;
 }
 
 /** Prints the verdict, which sets the exit code, then holds the network up if asked to. */
-export async function finish({ checks, keep, look }: Finish): Promise<void> {
+export async function finish({ checks, keep, look, json = false }: Finish): Promise<void> {
   const good = Object.values(checks).every(Boolean);
-  console.log();
-  for (const [claim, holds] of Object.entries(checks)) {
-    console.log(`${holds ? "yes" : "NO "}  ${claim}`);
-  }
-  console.log(`\nVerdict: ${good ? "good" : "bad"}`);
+  const lines = Object.entries(checks).map(([claim, holds]) =>
+    `${holds ? "yes" : "NO "}  ${claim}`
+  );
+  const print = json ? console.error : console.log;
+  print(`\n${lines.join("\n")}\n\nVerdict: ${good ? "good" : "bad"}`);
   if (!good) Deno.exitCode = 1;
   if (keep) await hold(look);
 }
@@ -70,4 +72,10 @@ export async function hold(look: string): Promise<void> {
 /** Resolves after a time in milliseconds. */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Shows on a terminal how far long work is, in a line that the next one replaces; "" removes it. */
+export function progress(line: string): void {
+  if (!Deno.stderr.isTerminal()) return;
+  Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));
 }

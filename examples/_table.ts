@@ -15,10 +15,12 @@ export function printTable(rows: readonly Row[]): void {
 /** Rows under the headings of the first one, as lines of text. */
 export function formatTable(rows: readonly Row[]): string {
   const columns = Object.keys(rows[0] ?? {}).map((heading) => {
-    const cells = rows.map((row) => row[heading] ?? "");
-    const width = Math.max(heading.length, ...cells.map((cell) => String(cell).length));
-    const right = cells.every((cell) => typeof cell === "number" || cell === "");
-    const lines = [heading, ...cells.map(String)];
+    const values = rows.map((row) => row[heading] ?? "");
+    const right = values.every((value) => typeof value === "number" || value === "");
+    const digits = Math.max(...values.map((value) => String(value).split(".")[1]?.length ?? 0));
+    const cells = values.map((it) => right && it !== "" ? Number(it).toFixed(digits) : String(it));
+    const lines = [heading, ...cells];
+    const width = Math.max(...lines.map((line) => line.length));
     return lines.map((line) => right ? line.padStart(width) : line.padEnd(width));
   });
   return ["", ...rows].map((_, i) => columns.map((column) => column[i]).join("  ").trimEnd())

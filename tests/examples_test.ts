@@ -11,8 +11,12 @@ import { type Ended, ROOT, run, script } from "./script.ts";
 const files = Array.from(Deno.readDirSync(`${ROOT}examples`), ({ name }) => name)
   .filter((name) => /^[a-z]\w*\.ts$/.test(name)).sort();
 
-/** Arguments that make a second run shorter. */
-const SHORT: Readonly<Record<string, string[]>> = { "macvlan.ts": ["--mode", "bridge"] };
+/** Arguments that make a run shorter. */
+const QUICK: Readonly<Record<string, string[]>> = {
+  "connect_compare.ts": ["--seconds", "0.05", "--rounds", "1"],
+};
+/** And those for a second run. */
+const SHORT: Readonly<Record<string, string[]>> = { ...QUICK, "macvlan.ts": ["--mode", "bridge"] };
 
 const helps = new Map<string, Promise<Ended>>();
 
@@ -55,7 +59,7 @@ for (const name of files) {
   test(`${file} comes to a good verdict, or names what the kernel lacks; and leaves nothing`, async () => {
     const before = machine();
     const lack = await lacks(file);
-    const { code, stdout, stderr } = await run([file]).end();
+    const { code, stdout, stderr } = await run([file, ...QUICK[name] ?? []]).end();
     if (lack === undefined) {
       assertEquals([code, stderr], [0, ""]);
       assertMatch(stdout, /^yes {2}\S.*\n\nVerdict: good\n$/m);
@@ -153,10 +157,13 @@ test("An example that does not come to what it shows says so and ends with 1", a
 });
 
 test("Examples import the library and @std only", () => {
-  for (const { name } of Deno.readDirSync(`${ROOT}examples`)) {
-    const source = Deno.readTextFileSync(`${ROOT}examples/${name}`);
-    for (const [, specifier] of source.matchAll(/^(?:import|export|\}).* from "(.+)";$/gm)) {
-      assertMatch(specifier!, /^@netloom\/netloom(\/packet)?$|^@std\/(cli|assert)|^\.\/_\w+\.ts$/);
+  const allowed = /^@netloom\/netloom(\/\w+)?$|^@std\/(cli|assert)|^\.\.?\/\w*\/?\w+\.ts$/;
+  for (const folder of ["examples", "examples/_compare"]) {
+    for (const { name, isFile } of Deno.readDirSync(`${ROOT}${folder}`)) {
+      const source = isFile ? Deno.readTextFileSync(`${ROOT}${folder}/${name}`) : "";
+      for (const [, specifier] of source.matchAll(/^(?:import|export|\}).* from "(.+)";$/gm)) {
+        assertMatch(specifier!, allowed);
+      }
     }
   }
 });

@@ -70,6 +70,7 @@ export type {
   LinkSettings,
   LinkTarget,
 } from "./options.ts";
+export * from "./openvswitch.ts";
 export * from "./supports.ts";
 export { Tap, type TapOptions } from "./tap.ts";
 export { Tun } from "./tun.ts";

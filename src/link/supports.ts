@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { SyscallError } from "../../ffi/errno.ts";
 import { readText } from "../../ffi/file.ts";
-import { newNetNs } from "../../ffi/namespace.ts";
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { openTunDevice } from "../../ffi/tun.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { linkKindNames } from "../rtnetlink/kinds.ts";
@@ -77,6 +79,7 @@ function probe(kinds: string[]): Record<string, boolean> {
   const asked = kinds.filter((kind) => !known.has(kind));
   if (asked.length > 0) {
     using netns = newNetNs("netns for trying link kinds");
+    if (asked.includes("tun")) loadTun(netns);
     const results = connectionTo(netns).batch(
       asked.map((kind, i) => newLink({ name: `probe${i}`, linkInfo: { kind } })),
     );
@@ -86,4 +89,14 @@ function probe(kinds: string[]): Record<string, boolean> {
     }
   }
   return Object.fromEntries(kinds.map((kind) => [kind, known.get(kind)!]));
+}
+
+/** The kernel has no alias for the kind's module: the first use of the device loads it. */
+function loadTun(netns: NetNsRef): void {
+  try {
+    openTunDevice(netns, "try /dev/net/tun").close();
+  } catch (error) {
+    // Without the node or the module there is no such kind, which the probe will find.
+    if (!(error instanceof SyscallError)) throw error;
+  }
 }

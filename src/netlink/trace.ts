@@ -59,9 +59,11 @@ export function shellWord(value: unknown): string {
   return /^[\w.:/@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Puts `-n NAME` after the program's name. */
+/** Puts `-n NAME` after the name of a program of iproute2's, and others behind `ip netns exec`. */
 function inNetNs(command: string, name: string): string {
-  return command.replace(/^\w+/, (program) => `${program} -n ${shellWord(name)}`);
+  const word = shellWord(name);
+  if (!/^(ip|bridge|tc) /.test(command)) return `ip netns exec ${word} ${command}`;
+  return command.replace(/^\w+/, (program) => `${program} -n ${word}`);
 }
 
 /** Tells the handlers about a request. */

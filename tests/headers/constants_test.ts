@@ -4,6 +4,10 @@ import { ARCHITECTURES, C } from "../../ffi/constants.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import * as capture from "../../src/capture/constants.ts";
 import * as pcapng from "../../src/capture/pcapng.ts";
+import * as controller from "../../src/genetlink/controller.ts";
+import * as ovsDatapath from "../../src/genetlink/ovs_datapath.ts";
+import * as ovsFlow from "../../src/genetlink/ovs_flow.ts";
+import * as ovsVport from "../../src/genetlink/ovs_vport.ts";
 import * as bridge from "../../src/link/bridge_attributes.ts";
 import * as port from "../../src/link/bridge_port_options.ts";
 import * as ipvlan from "../../src/link/ipvlan_options.ts";
@@ -109,6 +113,20 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [capture.ARPHRD, "ARPHRD_"],
   [capture.BPF, "BPF_"],
   [capture.SKF_AD, "SKF_AD_"],
+  [controller.CTRL_CMD, "CTRL_CMD_"],
+  [controller.CTRL_ATTR, "CTRL_ATTR_"],
+  [controller.CTRL_ATTR_MCAST_GRP, "CTRL_ATTR_MCAST_GRP_"],
+  [{ CTRL: controller.GENL_ID_CTRL }, "GENL_ID_"],
+  [ovsDatapath.OVS_DP_CMD, "OVS_DP_CMD_"],
+  [ovsDatapath.OVS_DP_ATTR, "OVS_DP_ATTR_"],
+  [{ DATAPATH: ovsDatapath.OVS_DATAPATH_VERSION }, "", { DATAPATH: "OVS_DATAPATH_VERSION" }],
+  [ovsVport.OVS_VPORT_CMD, "OVS_VPORT_CMD_"],
+  [ovsVport.OVS_VPORT_ATTR, "OVS_VPORT_ATTR_"],
+  [ovsVport.OVS_VPORT_TYPE, "OVS_VPORT_TYPE_"],
+  [ovsFlow.OVS_FLOW_CMD, "OVS_FLOW_CMD_"],
+  [ovsFlow.OVS_FLOW_ATTR, "OVS_FLOW_ATTR_"],
+  [ovsFlow.OVS_KEY_ATTR, "OVS_KEY_ATTR_"],
+  [ovsFlow.OVS_ACTION_ATTR, "OVS_ACTION_ATTR_"],
   [ICMP, "ICMP_", { ECHO_REPLY: "ICMP_ECHOREPLY" }],
   [ICMPV6, "ICMPV6_", { ECHO: "ICMPV6_ECHO_REQUEST" }],
   [ETHERTYPE, "ETH_P_"],
@@ -131,6 +149,7 @@ const HEADERS = [
   "linux/eventpoll.h",
   "linux/fcntl.h",
   "linux/filter.h",
+  "linux/genetlink.h",
   "linux/icmp.h",
   "linux/icmpv6.h",
   "linux/if.h",
@@ -146,6 +165,7 @@ const HEADERS = [
   "linux/neighbour.h",
   "linux/net_namespace.h",
   "linux/netlink.h",
+  "linux/openvswitch.h",
   "linux/rtnetlink.h",
   "linux/sched.h",
   "linux/stat.h",

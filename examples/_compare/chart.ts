@@ -1,0 +1,58 @@
+/**
+ * The comparison as an SVG, drawn by Vega-Lite, which is fetched from npm when it is asked for.
+ *
+ * @module
+ */
+import type { Row } from "../_table.ts";
+
+// Not spelled as literals where they are imported: Deno fetches those also when nobody asks for a chart.
+const PACKAGES = ["npm:vega-lite@6.5.0", "npm:vega@6.4.0"];
+
+/** Draws a panel of bars for each column of numbers, and writes the file. */
+export type WriteChart = (file: string, rows: readonly Row[], note: string) => Promise<void>;
+
+/** Fetches what draws; before long work, which it would be a pity to have done in vain. */
+export async function chartWriter(): Promise<WriteChart> {
+  try {
+    const [vegaLite, vega] = await Promise.all(PACKAGES.map((name) => import(name)));
+    return async (file, rows, note) => {
+      const { spec } = vegaLite.compile(chart(rows, note));
+      const view = new vega.View(vega.parse(spec), { renderer: "none" });
+      await Deno.writeTextFile(file, await view.toSVG());
+    };
+  } catch (cause) {
+    const fetch = `where there is a network: deno cache ${PACKAGES.join(" ")}`;
+    throw new Error(`--svg needs Vega-Lite from npm. To fetch it ${fetch}`, { cause });
+  }
+}
+
+function chart(rows: readonly Row[], note: string): object {
+  const [label, ...panels] = Object.keys(rows[0]!);
+  return {
+    title: { text: "Two namespaces, connected", subtitle: note, anchor: "start" },
+    background: "white",
+    data: { values: rows },
+    hconcat: panels.map((field, i) => ({
+      width: 180,
+      height: { step: 26 },
+      encoding: {
+        y: {
+          field: label,
+          type: "nominal",
+          sort: null,
+          title: null,
+          axis: i === 0 ? { labelLimit: 200 } : null,
+        },
+        x: { field, type: "quantitative", axis: { title: field, tickCount: 4, format: "~s" } },
+      },
+      layer: [
+        { mark: { type: "bar", color: "#4c78a8" } },
+        {
+          mark: { type: "text", align: "left", dx: 4 },
+          encoding: { text: { field, type: "quantitative", format: ".3~s" } },
+        },
+      ],
+    })),
+    config: { view: { stroke: null }, font: "sans-serif" },
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * What a connection of two namespaces carries, and what it costs.
+ *
+ * @module
+ */
+import { type NetNs, type PacketDevice, UdpSocket } from "@netloom/netloom";
+import type { Answer, Job } from "./traffic.ts";
+import { ADDRESSES } from "./ways.ts";
+
+/** One round of measurements. */
+export interface Measured {
+  /** TCP, one connection. */
+  readonly gigabits: number;
+  /** Processors busy meanwhile, on the whole machine. */
+  readonly processors: number;
+  /** Datagrams of 18 bytes, 64 with all headers, that arrived in a second. */
+  readonly packets: number;
+  /** Median round trip of a ping, in microseconds. */
+  readonly latency: number;
+}
+
+const PORT = 5201;
+const TRAFFIC = new URL("traffic.ts", import.meta.url);
+
+/** The two ends of a connection, with a worker in each that makes traffic. */
+export class Ends implements Disposable {
+  readonly #netns: readonly [NetNs, NetNs];
+  readonly #workers: readonly [Worker, Worker];
+
+  constructor(netns: readonly [NetNs, NetNs]) {
+    this.#netns = netns;
+    this.#workers = [netns[0].worker(TRAFFIC), netns[1].worker(TRAFFIC)];
+  }
+
+  /** Measures everything once, each for a while. */
+  async measure(ms: number): Promise<Measured> {
+    const before = busy();
+    const { count, seconds } = await this.#tcp(ms);
+    const processors = (busy() - before) / seconds;
+    const packets = await this.#udp(ms);
+    const { replies } = await this.#netns[0].ping(ADDRESSES[1], {
+      count: Math.ceil(ms),
+      interval: 0,
+    });
+    const times = replies.map(({ time }) => time).sort((a, b) => a - b);
+    return {
+      gigabits: count * 8 / seconds / 1e9,
+      processors,
+      packets,
+      latency: (times[times.length >> 1] ?? NaN) * 1000,
+    };
+  }
+
+  #tcp(ms: number): Promise<{ count: number; seconds: number }> {
+    return this.#transfer(
+      { job: "receive-tcp", port: PORT },
+      { job: "send-tcp", address: ADDRESSES[1], port: PORT, ms },
+    );
+  }
+
+  /** The sockets are opened here: a worker that opened some would keep its namespace. */
+  async #udp(ms: number): Promise<number> {
+    const local = { address: ADDRESSES[1], port: PORT };
+    const server: PacketDevice = UdpSocket.open({ netns: this.#netns[1], local });
+    const client: PacketDevice = UdpSocket.open({ netns: this.#netns[0], remote: local });
+    const { count } = await this.#transfer(
+      { job: "receive-udp", device: server.transfer() },
+      { job: "send-udp", device: client.transfer(), ms, size: 18 },
+    );
+    return count / (ms / 1000);
+  }
+
+  /** Starts the receiver, then the sender, and gives what the receiver counted. */
+  async #transfer(receive: Job, send: Job): Promise<{ count: number; seconds: number }> {
+    const [sender, receiver] = this.#workers;
+    const ready = answer(receiver);
+    receiver.postMessage(receive);
+    await ready;
+    const received = answer(receiver);
+    const sent = answer(sender);
+    sender.postMessage(send);
+    await sent;
+    if (receive.job === "receive-udp") {
+      setTimeout(() => receiver.postMessage({ job: "stop" } satisfies Job), 100); // what is queued
+    }
+    return await received as { count: number; seconds: number };
+  }
+
+  /** Ends the workers. */
+  [Symbol.dispose](): void {
+    for (const worker of this.#workers) worker.terminate();
+  }
+}
+
+/** The next message of a worker. */
+function answer(worker: Worker): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      reject(new Error(event.message));
+    };
+  });
+}
+
+/** Seconds all processors together were busy since boot: interrupts included, other programs too. */
+function busy(): number {
+  const [, user, nice, system, , , irq, softirq] = Deno.readTextFileSync("/proc/stat")
+    .split("\n")[0]!.split(/ +/).map(Number);
+  return (user! + nice! + system! + irq! + softirq!) / 100;
+}

@@ -1,0 +1,74 @@
+/**
+ * The ways to connect two namespaces, compared: how much TCP they carry and what that costs, how many
+ * small packets, and how fast a packet is there and back.
+ *
+ *     deno run -A examples/connect_compare.ts [--seconds N] [--rounds N] [--json] [--svg FILE] [--keep]
+ */
+import { NetNs, Scope } from "@netloom/netloom";
+import { chartWriter } from "./_compare/chart.ts";
+import { Ends, type Measured } from "./_compare/measure.ts";
+import { WAYS } from "./_compare/ways.ts";
+import { finish, number, options, progress } from "./_recipe.ts";
+import { printTable, type Row } from "./_table.ts";
+
+const { keep, ...given } = options("The ways to connect two namespaces, compared", {
+  own: {
+    seconds: { value: "N", help: "length of each measurement; default: 1" },
+    rounds: { value: "N", help: "how often each is made, the median counts; default: 3" },
+    json: { help: "prints the figures as JSON" },
+    svg: { value: "FILE", help: "draws them, by Vega-Lite from npm" },
+  },
+});
+const ms = 1000 * number("--seconds", given.seconds ?? "1");
+const rounds = number("--rounds", given.rounds ?? "3");
+const writeChart = given.svg === undefined ? undefined : await chartWriter();
+await using lab = Scope.open({ name: "netloom-connect_compare", replace: true, signals: true });
+
+const measured = new Map<string, Measured[]>();
+const lacking = WAYS.map(({ name, lacks }) => [name, lacks()] as const).filter(([, why]) => why);
+const ways = WAYS.filter(({ name }) => lacking.every(([other]) => other !== name));
+const ends = ways.map(({ build }, i) => {
+  const [a, b, between] = ["a", "b", "between"].map((name) =>
+    NetNs.create(`way${i + 1}-${name}`, { scope: lab })
+  );
+  build(lab, [a!, b!], between!);
+  return lab.use(new Ends([a!, b!]));
+});
+await lab.ready();
+
+for (let round = 1; round <= rounds; round++) {
+  for (const [i, { name }] of ways.entries()) {
+    progress(`round ${round} of ${rounds}: ${name}`);
+    measured.set(name, [...measured.get(name) ?? [], await ends[i]!.measure(ms)]);
+  }
+}
+progress("");
+
+const median = (name: string, of: (it: Measured) => number, digits: number) => {
+  const sorted = measured.get(name)!.map(of).sort((a, b) => a - b);
+  return Number(sorted[sorted.length >> 1]!.toFixed(digits));
+};
+const rows = ways.map(({ name }): Row => ({
+  "connected by": name,
+  "TCP, Gbit/s": median(name, (it) => it.gigabits, 2),
+  "processors busy": median(name, (it) => it.processors, 2),
+  "64-byte packets/s": median(name, (it) => it.packets, 0),
+  "ping, µs": median(name, (it) => it.latency, 1),
+}));
+if (given.json) console.log(JSON.stringify(rows, null, 2));
+else printTable(rows);
+const print = given.json ? console.error : console.log;
+print("\nProcessors: of the whole machine, while TCP is measured, other programs included");
+for (const [name, why] of lacking) print(`Left out: ${name}, because ${why}`);
+await writeChart?.(given.svg!, rows, `${rounds} rounds of ${ms} ms each, medians`);
+
+const carried = (all: Measured[]) =>
+  all.every(({ gigabits, packets, latency }) => gigabits > 0 && packets > 0 && latency > 0);
+await finish({
+  checks: Object.fromEntries(
+    [...measured].map(([name, it]) => [`${name}: TCP, datagrams and pings arrive`, carried(it)]),
+  ),
+  keep,
+  look: "ip netns exec way1-a ping 192.168.123.2",
+  json: given.json,
+});

@@ -1,0 +1,197 @@
+/**
+ * Open vSwitch: a switch in the kernel that does with packets what flows say.
+ *
+ * @module
+ */
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { getFamily } from "../genetlink/controller.ts";
+import { deleteOvsDatapath, getOvsDatapath, newOvsDatapath } from "../genetlink/ovs_datapath.ts";
+import { newOvsFlow } from "../genetlink/ovs_flow.ts";
+import {
+  deleteOvsVport,
+  getOvsVport,
+  newOvsVport,
+  type OvsPortType,
+} from "../genetlink/ovs_vport.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NETLINK } from "../netlink/constants.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { checkOptions } from "../netlink/options.ts";
+import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import { checkLinkName } from "../rtnetlink/fields.ts";
+import type { Scope } from "../scope/scope.ts";
+import { findLink, Link } from "./link.ts";
+import { indexOf, type LinkTarget } from "./options.ts";
+
+/** Options of {@link OvsDatapath.create}. */
+export interface OvsDatapathOptions {
+  /** Name of the datapath and of its local port, 1 to 15 bytes. */
+  readonly name: string;
+  /** Where. Default: the namespace calls land in now. */
+  readonly netns?: NetNsTarget;
+  /** The owner: removes the datapath with everything else it owns. */
+  readonly scope?: Scope;
+}
+
+const OPTIONS: ReadonlySet<string> = new Set(["name", "netns", "scope"]);
+
+/** A port of an {@link OvsDatapath}. */
+export interface OvsPort {
+  /** Its number in the datapath; 0 is the local port. */
+  readonly number: number;
+  /** Its link. */
+  readonly link: Link;
+}
+
+/** The families' ids. They are given anew when the module is loaded anew. */
+interface Families {
+  readonly datapath: number;
+  readonly vport: number;
+  readonly flow: number;
+}
+
+/**
+ * A datapath of Open vSwitch, without its daemon: ports, and flows from port to port. A packet that no
+ * flow is for is dropped. Needs CONFIG_OPENVSWITCH.
+ *
+ * @example Two namespaces on it, where the kernel can
+ * ```ts
+ * import { NetNs, OvsDatapath } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using hub = NetNs.create();
+ * if (OvsDatapath.supported({ netns: hub })) {
+ *   using datapath = OvsDatapath.create({ name: "dp0", netns: hub });
+ *   const hosts = [NetNs.create(), NetNs.create()] as const;
+ *   const ports = hosts.map((netns, i) => {
+ *     const port = datapath.addInternalPort(`host${i}`);
+ *     port.link.move(netns).up().addresses.add(`192.168.123.${i + 1}/24`);
+ *     return port;
+ *   });
+ *   datapath.addFlow(ports[0]!, ports[1]!);
+ *   datapath.addFlow(ports[1]!, ports[0]!);
+ *   assertEquals((await hosts[0].ping("192.168.123.2")).received, 1);
+ *   for (const netns of hosts) netns[Symbol.dispose]();
+ * }
+ * ```
+ */
+export class OvsDatapath implements Disposable {
+  /** Its name. */
+  readonly name: string;
+  /** Its index: that of the link of its local port. */
+  readonly index: number;
+  readonly #netns: ResolvedNetNs;
+  readonly #families: Families;
+
+  private constructor(name: string, index: number, netns: ResolvedNetNs, families: Families) {
+    this.name = name;
+    this.index = index;
+    this.#netns = netns;
+    this.#families = families;
+  }
+
+  /**
+   * Makes a datapath.
+   *
+   * @param options Its name, where, and who owns it.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken, ENOENT when the kernel has no Open vSwitch.
+   * @throws {TypeError} For a malformed name or an unknown option; nothing is made then.
+   */
+  static create(options: OvsDatapathOptions): OvsDatapath {
+    checkOptions(options, OPTIONS);
+    const { scope } = options;
+    const name = checkLinkName(options.name);
+    const netns = resolveNetNs(options.netns);
+    try {
+      const connection = generic(netns.ref);
+      const families = findFamilies(connection);
+      connection.request(newOvsDatapath(families.datapath, name));
+      const { index } = connection.request(getOvsDatapath(families.datapath, name));
+      const datapath = new OvsDatapath(name, index, netns, families);
+      return scope ? scope.use(datapath) : datapath;
+    } catch (error) {
+      if (netns.owned) netns.ref.close();
+      throw error;
+    }
+  }
+
+  /** Whether the running kernel has Open vSwitch; asking loads its module. */
+  static supported(options: { readonly netns?: NetNsTarget } = {}): boolean {
+    const netns = resolveNetNs(options.netns);
+    try {
+      findFamilies(generic(netns.ref));
+      return true;
+    } catch (error) {
+      if (error instanceof NetlinkError && error.code === "ENOENT") return false;
+      throw error;
+    } finally {
+      if (netns.owned) netns.ref.close();
+    }
+  }
+
+  /** Its namespace. */
+  get ref(): NetNsRef {
+    return this.#netns.ref;
+  }
+
+  /** Makes a link a port. EBUSY when it is a port already, EINVAL when it cannot be one. */
+  addPort(link: LinkTarget): OvsPort {
+    const { info } = findLink(indexOf(link, this.ref, "port"), { netns: this });
+    return this.#add(info.name, "netdev");
+  }
+
+  /** Makes a port with a link of its own, which can be moved to another namespace. EEXIST when the name is taken. */
+  addInternalPort(name: string): OvsPort {
+    return this.#add(checkLinkName(name), "internal");
+  }
+
+  /** Takes a port away, by the name its link had when it was added; an internal one's link is deleted. */
+  deletePort(name: string): void {
+    generic(this.ref).request(deleteOvsVport(this.#families.vport, this.index, name));
+  }
+
+  /** Sends all that comes in by a port out by others; by none: drops it. EEXIST when the port has a flow. */
+  addFlow(from: OvsPort, ...to: OvsPort[]): void {
+    const flow = { inPort: from.number, output: to.map(({ number }) => number) };
+    generic(this.ref).request(newOvsFlow(this.#families.flow, this.index, flow));
+  }
+
+  /** Removes the datapath with its ports and flows. One that is gone already is no error. */
+  [Symbol.dispose](): void {
+    if (this.ref.fd.closed) return;
+    try {
+      generic(this.ref).request(deleteOvsDatapath(this.#families.datapath, this.name));
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.code !== "ENODEV") throw error;
+    } finally {
+      if (this.#netns.owned) this.#netns.ref.close();
+    }
+  }
+
+  #add(name: string, type: OvsPortType): OvsPort {
+    const connection = generic(this.ref);
+    const { vport } = this.#families;
+    connection.request(newOvsVport(vport, this.index, { name, type }));
+    const { number } = connection.request(getOvsVport(vport, this.index, name));
+    return { number: number!, link: Link.get(name, { netns: this }) };
+  }
+}
+
+function generic(ref: NetNsRef): Connection {
+  return connectionTo(ref, NETLINK.GENERIC);
+}
+
+function findFamilies(connection: Connection): Families {
+  const find = (name: string) => connection.request(getFamily(name)).id;
+  try {
+    return { datapath: find("ovs_datapath"), vport: find("ovs_vport"), flow: find("ovs_flow") };
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.code !== "ENOENT") throw error;
+    const { operation, netns, errno } = error;
+    const hint = "the running kernel lacks Open vSwitch: CONFIG_OPENVSWITCH, module openvswitch, " +
+      "brings it";
+    throw new NetlinkError({ operation, netns, errno, hint });
+  }
+}
