@@ -136,7 +136,7 @@ export class OvsDatapath implements Disposable {
     return this.#netns.ref;
   }
 
-  /** Makes a link a port. EBUSY when it is a port already, EINVAL when it cannot be one. */
+  /** Makes a link a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
   addPort(link: LinkTarget): OvsPort {
     const { info } = findLink(indexOf(link, this.ref, "port"), { netns: this });
     return this.#add(info.name, "netdev");

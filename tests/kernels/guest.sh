@@ -4,6 +4,7 @@ set -e
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 modprobe virtio_console || true # built into some kernels
 modprobe virtio_net
+modprobe tun # elsewhere udev makes the node whose first use loads it
 ip link set lo up
 ulimit -n 65536
 for device in /sys/class/net/*/device; do

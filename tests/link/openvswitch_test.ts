@@ -1,5 +1,14 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { NetlinkError, NetNs, OvsDatapath, type OvsPort, Scope, trace, Veth } from "../../mod.ts";
+import {
+  Bridge,
+  NetlinkError,
+  NetNs,
+  OvsDatapath,
+  type OvsPort,
+  Scope,
+  trace,
+  Veth,
+} from "../../mod.ts";
 import { ip, type Json } from "../helpers.ts";
 import { test } from "../leaks.ts";
 
