@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 
 type Config = Record<string, unknown>;
 
@@ -16,15 +16,4 @@ Deno.test("Every export of deno.json is importable by its public name", () => {
   const publicName = (path: string) => path.replace(/^\./, name as string);
   const entries = Object.entries(exports as Config).map(([path, file]) => [publicName(path), file]);
   assertEquals(imports, { ...imports as Config, ...Object.fromEntries(entries) });
-});
-
-Deno.test("Every entry point says what it is for, with an example that runs", () => {
-  const { exports } = config("deno.json");
-  for (const file of Object.values(exports as Record<string, string>)) {
-    const source = Deno.readTextFileSync(new URL(`../${file}`, import.meta.url));
-    const [comment = ""] = /^\/\*\*[^]*?\*\//.exec(source) ?? [];
-    for (const part of ["@module", "@example", "```ts"]) {
-      assert(comment.includes(part), `The module documentation of ${file} lacks ${part}`);
-    }
-  }
 });
