@@ -42,10 +42,11 @@ export default defineConfig({
       };
       // Where a line of Chinese ends in the source there is no space in the text.
       markdown.renderer.rules["softbreak"] = (tokens, index) => {
-        const around = [tokens[index - 1]?.content.at(-1), tokens[index + 1]?.content.at(0)];
-        return around.every((char) =>
-            char && /[\p{Script=Han}\u3000-\u303f\uff00-\uffef]/u.test(char)
-          )
+        const before = tokens[index - 1]?.content.at(-1) ?? "";
+        const after = tokens[index + 1]?.content.at(0) ?? "";
+        const mark = /[\u3000-\u303f\uff00-\uffef]/;
+        const chinese = /\p{Script=Han}/u;
+        return mark.test(before) || mark.test(after) || chinese.test(before) && chinese.test(after)
           ? ""
           : "\n";
       };
