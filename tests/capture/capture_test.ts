@@ -290,6 +290,7 @@ test("A capture survives that its link goes down, and goes on when it is up", as
   pair.peer.down();
   await new Promise((resolve) => setTimeout(resolve, 20));
   pair.peer.up();
+  await pair.carries();
   using wire = new Wire(pair.a, pair.link);
   wire.send(ethernet(BROADCAST, FROM, "back"));
   assertEquals((await pending).value!.length, 60);
@@ -297,6 +298,7 @@ test("A capture survives that its link goes down, and goes on when it is up", as
   using again = pair.peer.capture();
   const first = again.next();
   pair.peer.up();
+  await pair.carries();
   wire.send(ethernet(BROADCAST, FROM, "again"));
   assertEquals((await first).value!.length, 60);
 });

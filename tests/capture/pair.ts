@@ -11,8 +11,13 @@ export class Pair implements Disposable {
   /** Ready to send; with addresses 10.0.0.1/24 and 10.0.0.2/24 when `ip` is set, silent otherwise. */
   static async open(options: { ip?: boolean; name?: string } = {}): Promise<Pair> {
     const pair = new Pair(options);
-    for (const link of [pair.link, pair.peer]) await link.waitFor((it) => it.operstate === "up");
+    await pair.carries();
     return pair;
+  }
+
+  /** Waits until both ends send: a while after they are up, what is sent before is lost. */
+  async carries(): Promise<void> {
+    for (const link of [this.link, this.peer]) await link.waitFor((it) => it.operstate === "up");
   }
 
   private constructor({ ip = false, name }: { ip?: boolean; name?: string }) {
