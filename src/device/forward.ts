@@ -4,7 +4,9 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { PacketBatch } from "./packet_batch.ts";
+import { RING_ENTRIES } from "../../ffi/uring.ts";
+import { checkOptions } from "../netlink/options.ts";
+import { checkCount, PacketBatch } from "./packet_batch.ts";
 import {
   DeviceClosedError,
   MAX_PACKET,
@@ -20,6 +22,8 @@ export interface ForwardOptions extends WaitOptions {
    */
   readonly batch?: number;
 }
+
+const OPTIONS: ReadonlySet<string> = new Set(["batch", "signal"]);
 
 /** What {@link forward} has done. */
 export interface ForwardStats {
@@ -49,6 +53,7 @@ const REFUSED: ReadonlySet<number> = new Set([
  * @param options Abort signal, size of batches.
  * @returns What was done.
  * @throws {SyscallError} EBADFD when a link is gone.
+ * @throws {RangeError} For a `batch` out of range.
  *
  * @example A wire between two namespaces, made of a program
  * ```ts
@@ -71,7 +76,9 @@ export async function forward(
   to: PacketDevice,
   options: ForwardOptions = {},
 ): Promise<ForwardStats> {
+  checkOptions(options, OPTIONS);
   const { batch: packets = 64, signal } = options;
+  checkCount("batch", packets, RING_ENTRIES);
   const stats: ForwardStats = { packets: 0, bytes: 0, dropped: 0 };
   const wait = signal ? { signal } : undefined;
   try {

@@ -58,8 +58,8 @@ export class PacketBatch {
   constructor(options: PacketBatchOptions = {}) {
     checkOptions(options, OPTIONS);
     const { packets = 64, size = 65_600 } = options;
-    check("packets", packets, RING_ENTRIES);
-    check("size", size, MAX_SIZE);
+    checkCount("packets", packets, RING_ENTRIES);
+    checkCount("size", size, MAX_SIZE);
     this.capacity = packets;
     this.size = size;
     const { bytes, address } = new PinnedMemory(packets * size);
@@ -111,7 +111,8 @@ export function checkPackets({ count, capacity, offsets, lengths, bytes }: Packe
   }
 }
 
-function check(name: string, value: number, max: number): void {
+/** Checks a whole number in 1..`max`. */
+export function checkCount(name: string, value: number, max: number): void {
   if (!Number.isInteger(value)) {
     throw new TypeError(`${name} must be a whole number: the current value is ${show(value)}`);
   }
