@@ -33,6 +33,8 @@ export const TUN = {
 export const IFF_TUN_FLAGS = {
   TUN: 0x0001,
   TAP: 0x0002,
+  NAPI: 0x0010,
+  NAPI_FRAGS: 0x0020,
   MULTI_QUEUE: 0x0100,
   ATTACH_QUEUE: 0x0200,
   DETACH_QUEUE: 0x0400,
@@ -102,7 +104,7 @@ function failed(request: keyof typeof TUN, what: string): SyscallError {
 
 /** Name and flags of a `struct ifreq`. */
 export interface InterfaceRequest {
-  /** Interface name, or a pattern such as `t%d`; what the kernel made of it when read. */
+  /** Interface name, or a pattern such as `t%d`. */
   readonly name: string;
   /** `IFF_TUN_FLAGS`. */
   readonly flags: number;
@@ -112,21 +114,18 @@ export interface InterfaceRequest {
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 
-/** TUNSETIFF: makes an interface or attaches to one; returns what TUNGETIFF says of it. */
-export function setInterface(fd: Fd, request: InterfaceRequest, what: string): InterfaceRequest {
+/**
+ * TUNSETIFF: makes an interface or attaches to one. Returns its name, as TUNGETIFF has it. The flags of
+ * that are no use: IFF_NO_PI is the bit of IFF_NOFILTER there.
+ */
+export function setInterface(fd: Fd, request: InterfaceRequest, what: string): string {
   const bytes = new Uint8Array(IFREQ_SIZE);
   bytes.set(cString(request.name));
   new DataView(bytes.buffer).setUint16(IFNAMSIZ, request.flags, true);
   tunIoctl(fd, "SETIFF", bytes, what);
-  return getInterface(fd, what);
-}
-
-/** TUNGETIFF. */
-export function getInterface(fd: Fd, what: string): InterfaceRequest {
-  const bytes = new Uint8Array(IFREQ_SIZE);
+  bytes.fill(0);
   tunIoctl(fd, "GETIFF", bytes, what);
-  const name = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
-  return { name, flags: new DataView(bytes.buffer).getUint16(IFNAMSIZ, true) };
+  return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
 }
 
 /** TUNSETQUEUE: lets a queue take part in the link's traffic, or not. */

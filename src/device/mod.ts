@@ -48,5 +48,5 @@ export { DevicePoll } from "./poll.ts";
 export { type IpProtocol, RawSocket, type RawSocketOptions } from "./raw_socket.ts";
 export { receiveDevice } from "./transfer.ts";
 export type { TapDeviceOptions } from "./tap_device.ts";
-export { type Offload, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
+export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 export { UdpSocket } from "./udp_socket.ts";

@@ -5,7 +5,14 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
-import { setQueue, TUN_F, tunIoctl, tunIoctlInt, tunIoctlValue } from "../../ffi/tun.ts";
+import {
+  IFF_TUN_FLAGS,
+  setQueue,
+  TUN_F,
+  tunIoctl,
+  tunIoctlInt,
+  tunIoctlValue,
+} from "../../ffi/tun.ts";
 import { show } from "../netlink/attribute.ts";
 import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
@@ -27,6 +34,22 @@ const OFFLOADS: Readonly<Record<Offload, number>> = {
   uso4: TUN_F.USO4,
   uso6: TUN_F.USO6,
 };
+
+/** What the kernel's driver of TUNs and TAPs, or of macvtaps, has. */
+export interface TunFeatures {
+  /** IP packets. */
+  readonly tun: boolean;
+  /** Ethernet frames. */
+  readonly tap: boolean;
+  /** Several queues. */
+  readonly multiQueue: boolean;
+  /** A virtio-net header in front of packets, and so offloads. */
+  readonly vnetHdr: boolean;
+  /** Receive processing as network cards do it, `IFF_NAPI`. */
+  readonly napi: boolean;
+  /** The same with packets in fragments, `IFF_NAPI_FRAGS`. */
+  readonly napiFrags: boolean;
+}
 
 /** What there is, in the order it is given up: Linux has uso4 and uso6 since 6.2. */
 const FALLBACKS: readonly (readonly Offload[])[] = [
@@ -69,10 +92,16 @@ export class TunQueue extends FdDevice {
    * @param offloads What exactly, or `true` for the most this kernel has.
    * @returns What is on now.
    * @throws {SyscallError} EINVAL when the kernel lacks one that was named.
+   * @throws {TypeError} For a name that is none, and without `vnetHdr`.
    */
   setOffloads(offloads: readonly Offload[] | boolean): readonly Offload[] {
     if (offloads === true) return this.#most();
-    const wanted = offloads === false ? [] : [...offloads];
+    if (offloads !== false && !Array.isArray(offloads)) {
+      throw new TypeError(
+        `offloads must be a list or a boolean: the current value is ${show(offloads)}`,
+      );
+    }
+    const wanted: readonly Offload[] = offloads === false ? [] : [...offloads];
     let bits = 0;
     for (const offload of wanted) {
       const bit = OFFLOADS[offload];
@@ -104,6 +133,26 @@ export class TunQueue extends FdDevice {
     return [];
   }
 
+  /** What the kernel's driver has, whether this queue uses it or not: TUNGETFEATURES. */
+  features(): TunFeatures {
+    const bits = tunIoctlInt(this.fd, "GETFEATURES", 0, `read the features of ${this.what}`);
+    const { TUN, TAP, MULTI_QUEUE, VNET_HDR, NAPI, NAPI_FRAGS } = IFF_TUN_FLAGS;
+    return {
+      tun: (bits & TUN) !== 0,
+      tap: (bits & TAP) !== 0,
+      multiQueue: (bits & MULTI_QUEUE) !== 0,
+      vnetHdr: (bits & VNET_HDR) !== 0,
+      napi: (bits & NAPI) !== 0,
+      napiFrags: (bits & NAPI_FRAGS) !== 0,
+    };
+  }
+
+  /** For link kinds: the virtio-net header gets the size that {@link VNET_HDR_SIZE} says. */
+  resetHeaderLength(): void {
+    const what = `set the length of the virtio-net header of ${this.what}`;
+    tunIoctlInt(this.fd, "SETVNETHDRSZ", VNET_HDR_SIZE, what);
+  }
+
   /** Whether the queue takes part in the link's traffic. */
   get attached(): boolean {
     return this.#attached;
@@ -115,7 +164,7 @@ export class TunQueue extends FdDevice {
     this.#attached = true;
   }
 
-  /** Keeps the queue, and takes it out of the link's traffic. */
+  /** Keeps the queue, and takes it out of the link's traffic: it gets no packets; it may still write. */
   detach(): void {
     setQueue(this.fd, false, `detach a queue of ${this.what}`);
     this.#attached = false;
@@ -139,6 +188,10 @@ export class TunQueue extends FdDevice {
   }
 }
 
+const TUN_FLT_ALLMULTI = 1;
+/** How many MACs the kernel compares exactly: the first ones. */
+const EXACT = 8;
+
 /**
  * TUNSETTXFILTER: hands over frames to these MACs only. Returns how many of them are compared exactly;
  * groups beyond those share a hash.
@@ -149,12 +202,25 @@ function setTapFilter(
   macs: readonly string[],
   allMulticast: boolean,
 ): number {
+  if (!Array.isArray(macs)) {
+    throw new TypeError(`macs must be a list of MACs: the current value is ${show(macs)}`);
+  }
   const addresses = macs.map((mac) => parseMac(mac));
+  const isGroup = (address: Uint8Array) => (address[0]! & 1) !== 0;
+  const singles = addresses.filter((address) => !isGroup(address));
+  // Those beyond must be group addresses: otherwise the kernel filters nothing, in silence.
+  if (singles.length > EXACT) {
+    throw new RangeError(
+      `macs may have ${EXACT} that are no group addresses: there are ${singles.length}`,
+    );
+  }
+  if (macs.length > 0xffff) throw new RangeError(`macs may have 65535: there are ${macs.length}`);
   // struct tun_filter: u16 flags, u16 count, u8 addr[][6]
   const bytes = new Uint8Array(4 + 6 * macs.length);
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, allMulticast ? 1 : 0, true);
+  view.setUint16(0, allMulticast ? TUN_FLT_ALLMULTI : 0, true);
   view.setUint16(2, macs.length, true);
-  addresses.forEach((address, i) => bytes.set(address, 4 + 6 * i));
+  const sorted = [...singles, ...addresses.filter(isGroup)];
+  sorted.forEach((address, i) => bytes.set(address, 4 + 6 * i));
   return tunIoctl(fd, "SETTXFILTER", bytes, `set the filter of ${what}`);
 }

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { checkOptions } from "../netlink/options.ts";
 import { attachTun, createTun, type TunAttachOptions, TunLink } from "./tun_base.ts";
 import type { TapFilter, TunOptions } from "./tun_options.ts";
+
+const FILTER_OPTIONS: ReadonlySet<string> = new Set(["macs", "allMulticast"]);
 
 /** Options of a TAP link. */
 export interface TapOptions extends TunOptions {
@@ -44,7 +47,7 @@ export class Tap extends TunLink {
     const { filter, ...rest } = options;
     return createTun("tap", rest, (attached) => {
       const tap = new Tap("tap", attached);
-      if (filter) tap.setFilter(filter);
+      if (filter !== undefined) tap.setFilter(filter);
       return tap;
     });
   }
@@ -67,9 +70,12 @@ export class Tap extends TunLink {
    * Says which frames are handed over, by their destination: TUNSETTXFILTER.
    *
    * @param filter The MACs; with none, everything is handed over again.
-   * @returns How many MACs are compared exactly; of group addresses beyond those, some more come.
+   * @returns How many MACs are compared exactly, 8 at most; of group addresses beyond those, frames to
+   * some others come too.
+   * @throws {RangeError} For more than 8 MACs that are no group addresses.
    */
   setFilter(filter: TapFilter): number {
+    checkOptions(filter, FILTER_OPTIONS);
     return this.filter(filter.macs, filter.allMulticast ?? false);
   }
 }

@@ -13,8 +13,10 @@ import {
   setInterface,
   tunIoctlValue,
 } from "../../ffi/tun.ts";
+import type { DeviceTransfer } from "../device/packet_device.ts";
 import { TunQueue } from "../device/tun_queue.ts";
 import { show } from "../netlink/attribute.ts";
+import { byteLength } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions } from "../netlink/options.ts";
@@ -39,13 +41,8 @@ type Type = keyof typeof TUN_TYPES;
 /** Options of attaching to an existing link. */
 export interface TunAttachOptions extends LinkGetOptions, TunQueueOptions {}
 
-const ATTACH_OPTIONS: ReadonlySet<string> = new Set([
-  "netns",
-  "vnetHdr",
-  "packetInfo",
-  "offloads",
-  "sendBuffer",
-]);
+const QUEUE_OPTIONS = new Set(["vnetHdr", "packetInfo", "offloads", "sendBuffer"]);
+const ATTACH_OPTIONS: ReadonlySet<string> = new Set([...QUEUE_OPTIONS, "netns"]);
 
 /** A TUN or TAP: a link, and a queue of it that is a packet device. */
 export class TunLink extends TunQueue implements LinkHandle {
@@ -54,9 +51,9 @@ export class TunLink extends TunQueue implements LinkHandle {
   readonly #type: Type;
 
   /** For {@link Tun} and {@link Tap}: wraps what {@link createTun} or {@link attachTun} gave. */
-  constructor(type: Type, { fd, state, flags }: AttachedTun) {
-    const what = describe(type, state.info.name, state.netns.ref);
-    super(fd, what, (flags & IFF_TUN_FLAGS.VNET_HDR) !== 0, (flags & IFF_TUN_FLAGS.NO_PI) === 0);
+  constructor(type: Type, { fd, state }: AttachedTun) {
+    const { vnetHdr, packetInfo } = infoOf(state.info);
+    super(fd, describe(type, state.info.name, state.netns.ref), vnetHdr, packetInfo);
     this.link = new Link(state);
     this.#type = type;
   }
@@ -78,25 +75,31 @@ export class TunLink extends TunQueue implements LinkHandle {
 
   /** What the kernel reports of it as a TUN or TAP. */
   options(): TunInfo {
-    return this.link.read().linkInfo!.data as unknown as TunInfo;
+    return infoOf(this.link.read());
   }
 
   /**
    * Opens one more queue of a link with `multiQueue`. The kernel spreads flows over the attached
    * queues; each can be handed to a worker of its own.
    *
-   * @param options What the queue is like; default: as this one.
+   * @param options What the queue is like; default: as this one. Offloads and the send buffer are the
+   * link's: those of all queues change.
    * @throws {SyscallError} EINVAL when the link has one queue only, E2BIG beyond 256.
+   * @throws {TypeError} For headers that differ from those of the link's other queues.
    */
   openQueue(options: TunQueueOptions = {}): TunQueue {
-    const { vnetHdr = this.vnetHdr, packetInfo = this.packetInfo, ...rest } = options;
+    checkOptions(options, QUEUE_OPTIONS);
+    const { offloads = this.offloads, sendBuffer } = options;
+    const { vnetHdr = this.vnetHdr, packetInfo = this.packetInfo } = options;
+    const layout: Layout = { vnetHdr, packetInfo, multiQueue: true };
+    const flags = flagsOf(this.#type, layout);
     const what = `open a queue of ${this.what}`;
-    const { MULTI_QUEUE } = IFF_TUN_FLAGS;
     const fd = openTunDevice(this.ref, what);
     try {
-      const flags = flagsOf(this.#type, { vnetHdr, packetInfo }) | MULTI_QUEUE;
       setInterface(fd, { name: this.name, flags }, what);
-      return setUp(new TunQueue(fd, `queue of ${this.what}`, vnetHdr, packetInfo), rest);
+      checkLayout(layout, this.options(), this.what);
+      const queue = new TunQueue(fd, `queue of ${this.what}`, vnetHdr, packetInfo);
+      return setUp(queue, { offloads, ...(sendBuffer !== undefined && { sendBuffer }) });
     } catch (error) {
       fd.close();
       throw error;
@@ -108,6 +111,13 @@ export class TunLink extends TunQueue implements LinkHandle {
     tunIoctlValue(this.fd, "SETPERSIST", 1, `make ${this.what} persistent`);
     this.link.persist();
     return this;
+  }
+
+  /** As {@link FdDevice.transfer}. The link goes with the descriptor, unless it is persistent. */
+  override transfer(): DeviceTransfer {
+    const transfer = super.transfer();
+    this.link.persist()[Symbol.dispose]();
+    return transfer;
   }
 
   /**
@@ -128,10 +138,8 @@ export class TunLink extends TunQueue implements LinkHandle {
 export interface AttachedTun {
   /** Owner of the descriptor. */
   readonly fd: Fd;
-  /** The link. */
+  /** The link, as it is now. */
   readonly state: LinkState;
-  /** `IFF_TUN_FLAGS` that the kernel gave. */
-  readonly flags: number;
 }
 
 /** Makes a TUN or TAP. `finish` does what the type needs with the finished handle. */
@@ -144,29 +152,31 @@ export function createTun<T extends TunLink>(
   const { common, own } = splitOptions<TunOptions>({ ...options, name });
   checkOptions(own, TUN_OPTIONS);
   const { exclusive = true, persistent = false, multiQueue = false, linkType } = own;
-  for (const key of ["owner", "ownerGroup", "linkType"] as const) checkId(key, own[key]);
+  for (const [key, max] of IDS) checkId(key, own[key], max);
+  checkBooleans({ exclusive, persistent });
+  const layout: Layout = { ...headersOf(own), multiQueue };
+  const flags = flagsOf(type, layout);
   const netns = resolveEnd(common);
   let fd: Fd | undefined;
   try {
     // Bad input is found while nothing exists; the kernel puts a number in place of a pattern's %d.
-    const example = typeof name === "string" ? name.replace("%d", "0") : name;
+    const example = exampleOf(name);
     const prepared = prepareEnd({ ...common, name: example }, netns.ref, common.scope);
     checkLater(type, prepared);
     common.scope?.visit(netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
-    const flags = flagsOf(type, own) | (exclusive ? IFF_TUN_FLAGS.TUN_EXCL : 0) |
-      (multiQueue ? IFF_TUN_FLAGS.MULTI_QUEUE : 0);
-    const got = attach(fd, { name, flags }, what);
+    const got = makeOrJoin(fd, { name, flags }, exclusive, what);
     if (linkType !== undefined) tunIoctlValue(fd, "SETLINK", linkType, `set linkType: ${what}`);
     if (own.owner !== undefined) tunIoctlValue(fd, "SETOWNER", own.owner, what);
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
-    const end: End = named(prepared, got.name);
-    const info = configure(type, end);
-    const state: LinkState = { netns, info, kind: "tun", owned: true };
-    const tun = setUp(make({ fd, state, flags: got.flags }), own);
+    const end: End = named(prepared, got.name, got.made);
+    const info = configure(type, end, layout);
+    const state: LinkState = { netns, info, kind: "tun", owned: got.made };
+    const tun = setUp(make({ fd, state }), own);
     if (persistent) tunIoctlValue(fd, "SETPERSIST", 1, `make ${tun.name} persistent`);
-    ownBy(common.scope, type, end, info, netns, () => tun.close());
+    if (got.made) ownBy(common.scope, type, end, info, netns, () => tun.close());
+    else common.scope?.use(tun);
     return tun;
   } catch (error) {
     // A link that is not persistent yet goes with its only descriptor.
@@ -197,13 +207,13 @@ export function attachTun<T extends TunLink>(
     const what = `attach to ${describe(type, info.name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
     const { vnetHdr = data.vnetHdr, packetInfo = data.packetInfo } = own;
-    const flags = flagsOf(type, { vnetHdr, packetInfo }) |
-      (data.multiQueue ? IFF_TUN_FLAGS.MULTI_QUEUE : 0);
-    const got = attach(fd, { name: info.name, flags }, what);
-    const now = connectionTo(netns.ref).request(getLink(got.name, { stats: false }));
+    const layout: Layout = { vnetHdr, packetInfo, multiQueue: data.multiQueue };
+    const name = attach(fd, { name: info.name, flags: flagsOf(type, layout) }, what);
+    const now = connectionTo(netns.ref).request(getLink(name, { stats: false }));
     // It went meanwhile, and attaching has made another one, which closing takes away.
     if (now.index !== info.index) throw gone(what, netns.ref);
-    return setUp(make({ fd, state: { ...state, owned: false }, flags: got.flags }), own);
+    checkLayout(layout, infoOf(now), describe(type, name, netns.ref));
+    return setUp(make({ fd, state: { ...state, info: now, owned: false } }), own);
   } catch (error) {
     fd?.close();
     if (netns.owned) netns.ref.close();
@@ -211,7 +221,24 @@ export function attachTun<T extends TunLink>(
   }
 }
 
-function attach(fd: Fd, request: InterfaceRequest, what: string): InterfaceRequest {
+/** TUN_EXCL tells whether there was one; without it nobody can say afterwards whose the link is. */
+function makeOrJoin(
+  fd: Fd,
+  request: InterfaceRequest,
+  exclusive: boolean,
+  what: string,
+): { name: string; made: boolean } {
+  const alone = { ...request, flags: request.flags | IFF_TUN_FLAGS.TUN_EXCL };
+  try {
+    return { name: attach(fd, alone, what), made: true };
+  } catch (error) {
+    const exists = error instanceof SyscallError && error.errno === ERRNO.EBUSY;
+    if (exclusive || !exists) throw error;
+    return { name: attach(fd, request, what), made: false };
+  }
+}
+
+function attach(fd: Fd, request: InterfaceRequest, what: string): string {
   try {
     return setInterface(fd, request, what);
   } catch (error) {
@@ -225,51 +252,91 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): InterfaceReque
 }
 
 /** Everything that rtnetlink can say of a link is said once the kernel has made it. */
-function configure(type: Type, end: End): LinkInfo {
+function configure(type: Type, end: End, layout: Layout): LinkInfo {
   const { name: _, ...settings } = end.first;
   const connection = connectionTo(end.ref);
   const made = connection.request(getLink(end.options.name, { stats: false }));
   const what = `${type} ${show(end.options.name)}`;
+  checkLayout(layout, infoOf(made), what);
   if (Object.keys(settings).length > 0) {
     connection.request(setLink({ ...settings, index: made.index }, what));
   }
   return finishEnd(type, end, made.index);
 }
 
-function named(end: End, name: string): End {
-  const first: LinkMessage = { ...end.first, name };
+/** The end by the name it has got. A link that was there before does not become the scope's. */
+function named(end: End, name: string, made: boolean): End {
+  const { group, ...rest } = end.first;
+  const first: LinkMessage = { ...rest, name };
+  if (group !== undefined && (made || end.options.group !== undefined)) first.group = group;
   return { ...end, first, options: { ...end.options, name } };
 }
 
-function flagsOf(type: Type, options: TunQueueOptions): number {
-  const { TUN, TAP, NO_PI, VNET_HDR } = IFF_TUN_FLAGS;
-  const { offloads, packetInfo = false } = options;
+/** What all queues of a link have alike. */
+type Layout = Readonly<Pick<TunInfo, "vnetHdr" | "packetInfo" | "multiQueue">>;
+
+function headersOf({ vnetHdr, packetInfo = false, offloads }: TunQueueOptions) {
   const wants = Array.isArray(offloads) ? offloads.length > 0 : offloads === true;
-  const vnetHdr = options.vnetHdr ?? wants;
-  for (const [key, value] of Object.entries({ vnetHdr, packetInfo })) {
-    if (typeof value !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: the current value is ${show(value)}`);
-    }
+  return { vnetHdr: vnetHdr ?? wants, packetInfo };
+}
+
+function flagsOf(type: Type, layout: Layout): number {
+  const { TUN, TAP, NO_PI, VNET_HDR, MULTI_QUEUE } = IFF_TUN_FLAGS;
+  checkBooleans(layout);
+  return (type === "tap" ? TAP : TUN) | (layout.packetInfo ? 0 : NO_PI) |
+    (layout.vnetHdr ? VNET_HDR : 0) | (layout.multiQueue ? MULTI_QUEUE : 0);
+}
+
+/** The kernel takes other headers in silence, and ignores them, when the link has a queue already. */
+function checkLayout(asked: Layout, info: TunInfo, what: string): void {
+  for (const key of ["vnetHdr", "packetInfo", "multiQueue"] as const) {
+    if (info[key] === asked[key]) continue;
+    throw new TypeError(`${key} of ${what} is ${info[key]}, for all of its queues`);
   }
-  return (type === "tap" ? TAP : TUN) | (packetInfo ? 0 : NO_PI) | (vnetHdr ? VNET_HDR : 0);
+}
+
+function infoOf(info: LinkInfo): TunInfo {
+  return info.linkInfo!.data as unknown as TunInfo;
 }
 
 function setUp<T extends TunQueue>(queue: T, options: TunQueueOptions): T {
   const { offloads, sendBuffer } = options;
+  // A persistent link keeps what another program, such as a virtual machine, has set.
+  if (queue.vnetHdr) queue.resetHeaderLength();
   // The mask outlives descriptors: an earlier one's is not this one's.
   if (queue.vnetHdr || offloads !== undefined) queue.setOffloads(offloads ?? false);
   if (sendBuffer !== undefined) queue.sendBuffer = sendBuffer;
   return queue;
 }
 
+/** A name as the pattern gives them; the kernel would cut a pattern that is too long. */
+function exampleOf(pattern: string): string {
+  if (typeof pattern !== "string" || !pattern.includes("%d")) return pattern;
+  const length = byteLength(pattern);
+  if (length > 15) {
+    throw new RangeError(`name must have at most 15 bytes: ${show(pattern)} has ${length}`);
+  }
+  return pattern.replace("%d", "0");
+}
+
 function describe(type: Type, name: string, ref: NetNsRef): string {
   return `${type} ${show(name)}${ref.description ? ` in ${ref.description}` : ""}`;
 }
 
-function checkId(key: string, value: number | undefined): void {
+const IDS = [["owner", 0xfffffffe], ["ownerGroup", 0xfffffffe], ["linkType", 0xffff]] as const;
+
+function checkId(key: string, value: number | undefined, max: number): void {
   if (value === undefined) return;
-  if (!Number.isInteger(value) || value < 0 || value > 0xfffffffe) {
-    throw new RangeError(`${key} must be in 0..4294967294: the current value is ${show(value)}`);
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw new RangeError(`${key} must be in 0..${max}: the current value is ${show(value)}`);
+  }
+}
+
+function checkBooleans(values: object): void {
+  for (const [key, value] of Object.entries(values)) {
+    if (typeof value !== "boolean") {
+      throw new TypeError(`${key} must be a boolean: the current value is ${show(value)}`);
+    }
   }
 }
 

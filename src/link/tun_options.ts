@@ -78,7 +78,10 @@ export interface TunQueueOptions {
 export interface TunOptions extends Omit<LinkOptions, "name">, TunQueueOptions {
   /** Name, or a pattern: `t%d` takes the first number that is free. Default: `tun%d` or `tap%d`. */
   readonly name?: string;
-  /** The link must not exist. Default: true. Without it, an existing one that fits is attached to. */
+  /**
+   * The link must not exist. Default: true. Without it, an existing one that fits is attached to and
+   * set as said here; it stays when the handle is closed, as nobody here has made it.
+   */
   readonly exclusive?: boolean;
   /** The link stays when its last queue closes, until something deletes it. Default: false. */
   readonly persistent?: boolean;
