@@ -56,6 +56,18 @@ export const C = {
   MAP_SHARED: 1,
   MAP_POPULATE: 0x8000,
 
+  S_IFCHR: 0o020000,
+  FSOPEN_CLOEXEC: 1,
+  FSMOUNT_CLOEXEC: 1,
+  FSCONFIG_CMD_CREATE: 6,
+
+  // System calls that came when all architectures got the same numbers.
+  __NR_io_uring_setup: 425,
+  __NR_io_uring_enter: 426,
+  __NR_fsopen: 430,
+  __NR_fsconfig: 431,
+  __NR_fsmount: 432,
+
   CLONE_NEWNET: 0x40000000,
   MS_BIND: 4096,
   MS_REC: 16384,

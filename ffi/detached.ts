@@ -10,25 +10,31 @@ import { Fd } from "./fd.ts";
 import { cString, read } from "./file.ts";
 import { detached } from "./libc.ts";
 
-/** System call numbers, the same on every architecture. */
-const NR_FSOPEN = 430n;
-const NR_FSCONFIG = 431n;
-const NR_FSMOUNT = 432n;
-const FSOPEN_CLOEXEC = 1;
-const FSMOUNT_CLOEXEC = 1;
-const FSCONFIG_CMD_CREATE = 6;
-const S_IFCHR = 0o020000;
-
 /** Mounts a file system, such as the sysfs of the current network namespace. */
 export function mountDetached(type: "sysfs" | "tmpfs", what: string): Fd {
   const { fsopen, fsconfig, fsmount } = detached();
   const name = cString(type);
-  const context = checked(Number(fsopen(NR_FSOPEN, name, FSOPEN_CLOEXEC)), "fsopen", what);
+  const context = checked(
+    Number(fsopen(BigInt(C.__NR_fsopen), name, C.FSOPEN_CLOEXEC)),
+    "fsopen",
+    what,
+  );
   using owner = new Fd(context);
-  const created = fsconfig(NR_FSCONFIG, owner.value, FSCONFIG_CMD_CREATE, null, null, 0);
+  const created = fsconfig(
+    BigInt(C.__NR_fsconfig),
+    owner.value,
+    C.FSCONFIG_CMD_CREATE,
+    null,
+    null,
+    0,
+  );
   checked(Number(created), "fsconfig", what);
   return new Fd(
-    checked(Number(fsmount(NR_FSMOUNT, owner.value, FSMOUNT_CLOEXEC, 0)), "fsmount", what),
+    checked(
+      Number(fsmount(BigInt(C.__NR_fsmount), owner.value, C.FSMOUNT_CLOEXEC, 0)),
+      "fsmount",
+      what,
+    ),
   );
 }
 
@@ -57,7 +63,7 @@ export function makeCharacterDevice(
   const bytes = cString(name);
   // As glibc's makedev(3) has it.
   const device = BigInt(minor & 0xff) | BigInt(major & 0xfff) << 8n | BigInt(minor >>> 8) << 20n;
-  checked(detached().mknodat(directory.value, bytes, S_IFCHR | 0o600, device), "mknodat", what);
+  checked(detached().mknodat(directory.value, bytes, C.S_IFCHR | 0o600, device), "mknodat", what);
 }
 
 function checked(result: number, syscall: string, what: string): number {

@@ -27,10 +27,6 @@ export const IORING = {
  */
 export const RWF_NOWAIT = 8;
 
-/** System call numbers, the same on every architecture. */
-const NR_SETUP = 425n;
-const NR_ENTER = 426;
-
 /** Size of `struct io_uring_params`, and where its ring offsets are. */
 const PARAMS_SIZE = 120;
 const SQ_OFF = 40;
@@ -110,7 +106,7 @@ export class Ring {
       const params = new Uint8Array(PARAMS_SIZE);
       const view = new DataView(params.buffer);
       view.setUint32(8, flags, true);
-      const fd = Number(symbols().setup(NR_SETUP, RING_ENTRIES, params));
+      const fd = Number(symbols().setup(BigInt(C.__NR_io_uring_setup), RING_ENTRIES, params));
       // io_uring descriptors are close-on-exec from the start.
       if (fd >= 0) return new Ring(new Fd(fd), view);
     }
@@ -154,7 +150,15 @@ export class Ring {
     let missing = submit;
     this.#queued = 0;
     while (missing > 0) {
-      const n = this.#enter(NR_ENTER, fd, submit, missing, IORING.ENTER_GETEVENTS, null, 0);
+      const n = this.#enter(
+        C.__NR_io_uring_enter,
+        fd,
+        submit,
+        missing,
+        IORING.ENTER_GETEVENTS,
+        null,
+        0,
+      );
       if (n >= 0) submit -= n;
       else {
         const code = this.#errno[0]!;

@@ -1,7 +1,10 @@
 // Holds every table of constants in ffi/ and src/ against the kernel headers of both architectures.
+import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
 import { ARCHITECTURES, C } from "../../ffi/constants.ts";
 import { ERRNO } from "../../ffi/errno.ts";
+import { IFF_TUN_FLAGS, TUN, TUN_F } from "../../ffi/tun.ts";
+import { IORING, RWF_NOWAIT } from "../../ffi/uring.ts";
 import * as capture from "../../src/capture/constants.ts";
 import * as pcapng from "../../src/capture/pcapng.ts";
 import * as controller from "../../src/genetlink/controller.ts";
@@ -12,6 +15,7 @@ import * as bridge from "../../src/link/bridge_attributes.ts";
 import * as port from "../../src/link/bridge_port_options.ts";
 import * as ipvlan from "../../src/link/ipvlan_options.ts";
 import * as macvlan from "../../src/link/macvlan_options.ts";
+import * as tun from "../../src/link/tun_options.ts";
 import { VETH_INFO } from "../../src/link/veth.ts";
 import * as vlan from "../../src/link/vlan_options.ts";
 import { Writer } from "../../src/netlink/bytes.ts";
@@ -43,6 +47,12 @@ type Table = Readonly<Record<string, number>>;
 const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, string>>][] = [
   [C, ""],
   [ERRNO, ""],
+  [TUN, "TUN"],
+  [IFF_TUN_FLAGS, "IFF_"],
+  [TUN_F, "TUN_F_"],
+  [IORING, "IORING_"],
+  [tun.IFLA_TUN, "IFLA_TUN_"],
+  [tun.TUN_TYPES, "IFF_"],
   [netlink.NETLINK, "NETLINK_"],
   [netlink.NETLINK_OPTION, "NETLINK_"],
   [netlink.NLMSG, "NLMSG_"],
@@ -144,6 +154,7 @@ const HEADERS = [
   "linux/in6.h",
   "asm/errno.h",
   "asm/fcntl.h",
+  "asm/poll.h",
   "asm/socket.h",
   "asm/unistd.h",
   "linux/eventpoll.h",
@@ -159,7 +170,9 @@ const HEADERS = [
   "linux/if_ether.h",
   "linux/if_link.h",
   "linux/if_packet.h",
+  "linux/if_tun.h",
   "linux/if_vlan.h",
+  "linux/io_uring.h",
   "linux/mman.h",
   "linux/mount.h",
   "linux/neighbour.h",
@@ -178,6 +191,9 @@ const NEWER: Readonly<Record<string, string>> = {
   IFLA_DEVLINK_PORT: "6.2",
   IFLA_BRPORT_MAB: "6.2",
   NTF_EXT_LOCKED: "6.2",
+  TUN_F_USO4: "6.2",
+  TUN_F_USO6: "6.2",
+  VIRTIO_NET_HDR_GSO_UDP_L4: "6.2",
   IFLA_BRPORT_MCAST_N_GROUPS: "6.3",
   IFLA_BRPORT_MCAST_MAX_GROUPS: "6.3",
   IFLA_GSO_IPV4_MAX_SIZE: "6.3",
@@ -185,6 +201,7 @@ const NEWER: Readonly<Record<string, string>> = {
   IFLA_BRPORT_NEIGH_VLAN_SUPPRESS: "6.4",
   IFLA_MACVLAN_BC_CUTOFF: "6.4",
   IFLA_BRPORT_BACKUP_NHID: "6.6",
+  IORING_SETUP_NO_SQARRAY: "6.6",
   IFLA_BR_FDB_N_LEARNED: "6.7",
   IFLA_BR_FDB_MAX_LEARNED: "6.7",
   IFLA_DPLL_PIN: "6.7",
@@ -215,6 +232,7 @@ const C_LIBRARY = [
   "MSG_ERRQUEUE",
   "SOL_IP",
   "SOL_IPV6",
+  "SOL_PACKET",
   "MNT_DETACH",
   "EFD_CLOEXEC",
   "EFD_NONBLOCK",
@@ -294,6 +312,12 @@ for (const { arch, dir } of includeDirs()) {
     assertEquals(netlink.NLMSG_HDRLEN, readStruct(dir, "linux/netlink.h", "nlmsghdr").size);
     // linux/socket.h has no socket option levels; SOL_NETLINK is as old as netlink(7).
     assertEquals(netlink.SOL_NETLINK, 270);
+    // A cast that is none of C's.
+    const fs = dir.map((dir) => `${dir}/linux/fs.h`).find((path) => existsSync(path))!;
+    const [, nowait] = /define RWF_NOWAIT\s+\(\((?:__force )?__kernel_rwf_t\)\s*(\w+)\)/.exec(
+      Deno.readTextFileSync(fs),
+    )!;
+    assertEquals(RWF_NOWAIT, Number(nowait));
     assertEquals(capture.TPACKET_V3, constants.get("TPACKET_V3"));
   });
 
@@ -367,6 +391,18 @@ for (const { arch, dir } of includeDirs()) {
       ndm_updated: 8,
       ndm_refcnt: 12,
     }],
+    ["asm-generic/poll.h", "pollfd", 8, { fd: 0, events: 4, revents: 6 }],
+    ["linux/if_tun.h", "tun_pi", 4, { flags: 0, proto: 2 }],
+    ["linux/io_uring.h", "io_uring_params", 120, {
+      sq_entries: 0,
+      cq_entries: 4,
+      flags: 8,
+      sq_off: 40,
+      cq_off: 80,
+    }],
+    ["linux/io_uring.h", "io_sqring_offsets", 40, { head: 0, tail: 4, ring_mask: 8, array: 24 }],
+    ["linux/io_uring.h", "io_cqring_offsets", 40, { head: 0, tail: 4, ring_mask: 8, cqes: 20 }],
+    ["linux/io_uring.h", "io_uring_cqe", 16, { user_data: 0, res: 8, flags: 12 }],
     ["linux/if_link.h", "ifla_vlan_flags", 8, { flags: 0, mask: 4 }],
     ["linux/if_link.h", "ifla_vlan_qos_mapping", 8, { from: 0, to: 4 }],
     ["linux/if_link.h", "ifla_bridge_id", 8, { prio: 0, addr: 2 }],
