@@ -6,7 +6,7 @@
 import type { Row } from "../_table.ts";
 
 // Not spelled as literals where they are imported: Deno fetches those also when nobody asks for a chart.
-const PACKAGES = ["npm:vega-lite@6.5.0", "npm:vega@6.4.0"];
+export const PACKAGES: readonly string[] = ["npm:vega-lite@6.5.0", "npm:vega@6.4.0"];
 
 /** Draws a panel of bars for each column of numbers, and writes the file. */
 export type WriteChart = (file: string, rows: readonly Row[], note: string) => Promise<void>;
@@ -43,13 +43,19 @@ function chart(rows: readonly Row[], note: string): object {
           title: null,
           axis: i === 0 ? { labelLimit: 200 } : null,
         },
-        x: { field, type: "quantitative", axis: { title: field, tickCount: 4, format: "~s" } },
+        x: {
+          field,
+          type: "quantitative",
+          // Room for the figure behind the longest bar.
+          scale: { domainMax: 1.3 * Math.max(...rows.map((row) => Number(row[field]))) },
+          axis: { title: field, tickCount: 4, format: "~s" },
+        },
       },
       layer: [
         { mark: { type: "bar", color: "#4c78a8" } },
         {
           mark: { type: "text", align: "left", dx: 4 },
-          encoding: { text: { field, type: "quantitative", format: ".3~s" } },
+          encoding: { text: { field, type: "quantitative", format: ",.3~r" } },
         },
       ],
     })),

@@ -35,8 +35,9 @@ export class Ends implements Disposable {
   /** Measures everything once, each for a while. */
   async measure(ms: number): Promise<Measured> {
     const before = busy();
+    const started = performance.now();
     const { count, seconds } = await this.#tcp(ms);
-    const processors = (busy() - before) / seconds;
+    const processors = (busy() - before) / (performance.now() - started) * 1000;
     const packets = await this.#udp(ms);
     const { replies } = await this.#netns[0].ping(ADDRESSES[1], {
       count: Math.ceil(ms),
@@ -61,7 +62,11 @@ export class Ends implements Disposable {
   /** The sockets are opened here: a worker that opened some would keep its namespace. */
   async #udp(ms: number): Promise<number> {
     const local = { address: ADDRESSES[1], port: PORT };
-    const server: PacketDevice = UdpSocket.open({ netns: this.#netns[1], local });
+    const server: PacketDevice = UdpSocket.open({
+      netns: this.#netns[1],
+      local,
+      receiveBuffer: 4 << 20,
+    });
     const client: PacketDevice = UdpSocket.open({ netns: this.#netns[0], remote: local });
     const { count } = await this.#transfer(
       { job: "receive-udp", device: server.transfer() },
