@@ -49,4 +49,5 @@ export { type IpProtocol, RawSocket, type RawSocketOptions } from "./raw_socket.
 export { receiveDevice } from "./transfer.ts";
 export type { TapDeviceOptions } from "./tap_device.ts";
 export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
-export { UdpSocket } from "./udp_socket.ts";
+export { UdpSocket, type UdpSocketOptions, type WriteSegmentsOptions } from "./udp_socket.ts";
+export { writeSegmented, type WriteSegmentedOptions } from "./write_segmented.ts";

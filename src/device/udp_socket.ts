@@ -4,10 +4,30 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
+import { writable } from "../../ffi/reactor.ts";
+import { Socket } from "../../ffi/socket.ts";
+import { show } from "../netlink/attribute.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { IP_SOCKET_OPTIONS, IpSocket, type IpSocketOptions, openIpSocket } from "./ip_socket.ts";
+import type { WaitOptions } from "./packet_device.ts";
 
-const OPTIONS: ReadonlySet<string> = new Set(IP_SOCKET_OPTIONS);
+/** Options of a UDP socket. */
+export interface UdpSocketOptions extends IpSocketOptions {
+  /**
+   * A read may give many datagrams, one after the other: `UDP_GRO`. They are of one sender, and all but
+   * the last, which may be shorter, have one size, at most 65,535 bytes together. Where they end, their
+   * contents have to tell, as IP packets in a tunnel do. Default: false.
+   */
+  readonly gro?: boolean;
+}
+
+/** Options of {@link UdpSocket.writeSegments}. */
+export interface WriteSegmentsOptions extends WaitOptions {
+  /** How many of the bytes; default: all. */
+  readonly length?: number;
+}
+
+const OPTIONS: ReadonlySet<string> = new Set([...IP_SOCKET_OPTIONS, "gro"]);
 
 /**
  * A UDP socket as a packet device: batches, streams and all. For everything else there is
@@ -30,6 +50,8 @@ const OPTIONS: ReadonlySet<string> = new Set(IP_SOCKET_OPTIONS);
  * ```
  */
 export class UdpSocket extends IpSocket {
+  #socket: Socket | undefined;
+
   /**
    * Opens a UDP socket.
    *
@@ -39,8 +61,61 @@ export class UdpSocket extends IpSocket {
    * @throws {TypeError} For a malformed or unknown option.
    * @throws {RangeError} For an option out of range.
    */
-  static open(options: IpSocketOptions = {}): UdpSocket {
+  static open(options: UdpSocketOptions = {}): UdpSocket {
     checkOptions(options, OPTIONS);
-    return new UdpSocket(openIpSocket(C.SOCK_DGRAM, 0, "UDP socket", options));
+    const { gro = false, ...rest } = options;
+    if (typeof gro !== "boolean") {
+      throw new TypeError(`gro must be a boolean: the current value is ${show(gro)}`);
+    }
+    const open = openIpSocket(C.SOCK_DGRAM, 0, "UDP socket", rest);
+    try {
+      const socket = Socket.of(open.fd);
+      if (gro) socket.setOptionInt(C.SOL_UDP, C.UDP_GRO, 1, `set gro of ${open.what}`);
+      return new UdpSocket(open);
+    } catch (error) {
+      open.fd.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Writes many datagrams with one call, which the kernel cuts as late as it can: `UDP_SEGMENT`. The
+   * socket needs a `remote`.
+   *
+   * @param bytes What is in the datagrams, one after the other; at most 64 of them, and 65,507 bytes.
+   * @param size Bytes of each but the last, which may be shorter.
+   * @param options How many of the bytes, abort signal.
+   * @throws {SyscallError} EMSGSIZE when a datagram does not fit the link, EINVAL for too many of them.
+   * @throws {RangeError} When `size` is not 1..65,507.
+   */
+  async writeSegments(
+    bytes: Uint8Array,
+    size: number,
+    options: WriteSegmentsOptions = {},
+  ): Promise<void> {
+    const { length, signal } = options;
+    while (!this.tryWriteSegments(bytes, size, length)) await writable(this.fd, signal);
+  }
+
+  /** Does the same, of the first `length` bytes, if the socket takes it now: whether it did. */
+  tryWriteSegments(bytes: Uint8Array, size: number, length: number = bytes.length): boolean {
+    if (!Number.isInteger(size) || size < 1 || size > 65_507) {
+      throw new RangeError(`size must be in 1..65507: the current value is ${show(size)}`);
+    }
+    if (length <= size) return this.tryWrite(bytes, length);
+    this.#setSegmentSize(size);
+    try {
+      return this.tryWrite(bytes, length);
+    } finally {
+      // Other writes are one datagram each.
+      this.#setSegmentSize(0);
+    }
+  }
+
+  #setSegmentSize(size: number): void {
+    const what = `set the size of segments of ${this.what}`;
+    const { fd } = this; // Throws when it is closed.
+    this.#socket ??= Socket.of(fd);
+    this.#socket.setOptionInt(C.SOL_UDP, C.UDP_SEGMENT, size, what);
   }
 }
