@@ -182,6 +182,7 @@ const HEADERS = [
   "linux/rtnetlink.h",
   "linux/sched.h",
   "linux/stat.h",
+  "linux/udp.h",
   "linux/veth.h",
   "linux/virtio_net.h",
 ];
@@ -233,6 +234,7 @@ const C_LIBRARY = [
   "SOL_IP",
   "SOL_IPV6",
   "SOL_PACKET",
+  "SOL_UDP",
   "MNT_DETACH",
   "EFD_CLOEXEC",
   "EFD_NONBLOCK",
@@ -464,6 +466,7 @@ Deno.test("C library names have its values where its headers are installed", () 
     "bits/socket_type.h",
     "sys/mount.h",
     "bits/eventfd.h",
+    "netinet/udp.h",
   ];
   const dir = includeDirs().find(({ arch }) => arch === Deno.build.arch)!.dir;
   const text = files.flatMap((file) => dir.map((dir) => `${dir}/${file}`)).map((path) => {
