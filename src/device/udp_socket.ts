@@ -87,6 +87,19 @@ export class UdpSocket extends IpSocket {
    * @param options How many of the bytes, abort signal.
    * @throws {SyscallError} EMSGSIZE when a datagram does not fit the link, EINVAL for too many of them.
    * @throws {RangeError} When `size` is not 1..65,507.
+   *
+   * @example Three datagrams, which arrive as one
+   * ```ts
+   * import { NetNs, UdpSocket } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using netns = NetNs.create();
+   * const server = { address: "127.0.0.1", port: 4789 };
+   * using receiver = UdpSocket.open({ netns, local: server, gro: true });
+   * using sender = UdpSocket.open({ netns, remote: server });
+   * await sender.writeSegments(new Uint8Array(2500), 1000); // 1000, 1000 and 500 bytes
+   * assertEquals(await receiver.read(new Uint8Array(65_535)), 2500);
+   * ```
    */
   async writeSegments(
     bytes: Uint8Array,
