@@ -7,7 +7,7 @@
 import { NetNs, Scope } from "@netloom/netloom";
 import { chartWriter } from "./_compare/chart.ts";
 import { Ends, type Measured } from "./_compare/measure.ts";
-import { WAYS } from "./_compare/ways.ts";
+import { type Site, WAYS } from "./_compare/ways.ts";
 import { finish, number, options, progress } from "./_recipe.ts";
 import { printTable, type Row } from "./_table.ts";
 
@@ -27,19 +27,23 @@ await using lab = Scope.open({ name: "netloom-connect_compare", replace: true, s
 const measured = new Map<string, Measured[]>();
 const lacking = WAYS.map(({ name, lacks }) => [name, lacks()] as const).filter(([, why]) => why);
 const ways = WAYS.filter(({ name }) => lacking.every(([other]) => other !== name));
-const ends = ways.map(({ build }, i) => {
-  const [a, b, between] = ["a", "b", "between"].map((name) =>
-    NetNs.create(`way${i + 1}-${name}`, { scope: lab })
-  );
-  build(lab, [a!, b!], between!);
-  return lab.use(new Ends([a!, b!]));
+const [a, b, between] = ["a", "b", "between"].map((name) => NetNs.create(name, { scope: lab }));
+const sites = ways.map(({ build }, i): Site => {
+  const addresses = [`10.0.${i}.1`, `10.0.${i}.2`] as const;
+  const site = { lab, ends: [a!, b!], between: between!, name: `way${i}`, addresses } as const;
+  build(site);
+  return site;
 });
+using ends = new Ends([a!, b!]);
 await lab.ready();
 
 for (let round = 0; round <= rounds; round++) {
   for (const [i, { name }] of ways.entries()) {
     progress(round === 0 ? `warming up: ${name}` : `round ${round} of ${rounds}: ${name}`);
-    const figures = await ends[i]!.measure(round === 0 ? Math.min(ms, 200) : ms);
+    const figures = await ends.measure(
+      sites[i]!.addresses[1],
+      round === 0 ? Math.min(ms, 200) : ms,
+    );
     if (round > 0) measured.set(name, [...measured.get(name) ?? [], figures]);
   }
 }
@@ -70,6 +74,6 @@ await finish({
     [...measured].map(([name, it]) => [`${name}: TCP, datagrams and pings arrive`, carried(it)]),
   ),
   keep,
-  look: "ip netns exec way1-a ping 192.168.123.2",
+  look: "ip netns exec a ping 10.0.0.2",
   json: given.json,
 });

@@ -5,7 +5,6 @@
  */
 import { type NetNs, type PacketDevice, UdpSocket } from "@netloom/netloom";
 import type { Answer, Job } from "./traffic.ts";
-import { ADDRESSES } from "./ways.ts";
 
 /** One round of measurements. */
 export interface Measured {
@@ -32,14 +31,14 @@ export class Ends implements Disposable {
     this.#workers = [netns[0].worker(TRAFFIC), netns[1].worker(TRAFFIC)];
   }
 
-  /** Measures everything once, each for a while. */
-  async measure(ms: number): Promise<Measured> {
+  /** Measures everything once to an address of the second end, each for a while. */
+  async measure(address: string, ms: number): Promise<Measured> {
     const before = busy();
     const started = performance.now();
-    const { count, seconds } = await this.#tcp(ms);
+    const { count, seconds } = await this.#tcp(address, ms);
     const processors = (busy() - before) / (performance.now() - started) * 1000;
-    const packets = await this.#udp(ms);
-    const { replies } = await this.#netns[0].ping(ADDRESSES[1], {
+    const packets = await this.#udp(address, ms);
+    const { replies } = await this.#netns[0].ping(address, {
       count: Math.ceil(ms),
       interval: 0,
     });
@@ -52,16 +51,16 @@ export class Ends implements Disposable {
     };
   }
 
-  #tcp(ms: number): Promise<{ count: number; seconds: number }> {
+  #tcp(address: string, ms: number): Promise<{ count: number; seconds: number }> {
     return this.#transfer(
       { job: "receive-tcp", port: PORT },
-      { job: "send-tcp", address: ADDRESSES[1], port: PORT, ms },
+      { job: "send-tcp", address, port: PORT, ms },
     );
   }
 
   /** The sockets are opened here: a worker that opened some would keep its namespace. */
-  async #udp(ms: number): Promise<number> {
-    const local = { address: ADDRESSES[1], port: PORT };
+  async #udp(address: string, ms: number): Promise<number> {
+    const local = { address, port: PORT };
     const server: PacketDevice = UdpSocket.open({
       netns: this.#netns[1],
       local,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type DeviceTransfer, PacketBatch, receiveDevice } from "@netloom/netloom";
+import { type DeviceTransfer, PacketBatch, receiveDevice } from "@netloom/netloom/device";
 
 /** What the other thread asks for. */
 export type Job =

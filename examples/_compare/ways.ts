@@ -17,63 +17,78 @@ import {
   Veth,
 } from "@netloom/netloom";
 
-/** The addresses of both ends, in every way. */
-export const ADDRESSES = ["192.168.123.1", "192.168.123.2"] as const;
+/** Where a way is built: between two namespaces, with a third one for what is in between. */
+export interface Site {
+  readonly lab: Scope;
+  readonly ends: readonly [NetNs, NetNs];
+  readonly between: NetNs;
+  /** Name of the link in both ends; other links have it as a prefix. */
+  readonly name: string;
+  /** The addresses of both ends. */
+  readonly addresses: readonly [string, string];
+}
 
-/** A way, and how it is built between two namespaces, with a third one for what is in between. */
+/** A way. */
 export interface Way {
   /** For tables. */
   readonly name: string;
   /** Why this machine does not have it, if so. */
   lacks(): string | undefined;
   /** Builds it. */
-  build(lab: Scope, ends: readonly [NetNs, NetNs], between: NetNs): void;
+  build(site: Site): void;
 }
 
 const always = () => undefined;
 const kind = (name: string) => () => supports(name) ? undefined : `this kernel lacks ${name}`;
 
 /** What both ends have. */
-function end(netns: NetNs, i: number): LinkEndOptions {
-  return { name: "eth0", netns, up: true, addresses: [`${ADDRESSES[i]}/24`] };
+function end({ ends, name, addresses }: Site, i: 0 | 1): LinkEndOptions {
+  return { name, netns: ends[i], up: true, addresses: [`${addresses[i]}/24`] };
 }
 
-/** A cable from each end, plugged in by `plug`. */
-function cables(lab: Scope, ends: readonly NetNs[], between: NetNs, master?: Bridge): Veth[] {
-  return ends.map((netns, i) => {
-    const peer = { name: `port${i}`, netns: between, up: true, ...(master ? { master } : {}) };
-    return Veth.create({ scope: lab, ...end(netns, i), peer });
-  });
+/** The same for both ends. */
+function both<T>(make: (i: 0 | 1) => T): [T, T] {
+  return [make(0), make(1)];
+}
+
+/** A cable from each end; `master` is what they are plugged into. */
+function cables(site: Site, master?: Bridge): [Veth, Veth] {
+  const { lab: scope, between: netns, name } = site;
+  const plug = { netns, up: true, ...(master ? { master } : {}) };
+  return both((i) =>
+    Veth.create({ scope, ...end(site, i), peer: { name: `${name}-${i}`, ...plug } })
+  );
 }
 
 /** A link for others to sit on, with nothing at the end of its cable. */
-function parent(lab: Scope, netns: NetNs): Veth {
-  const peer = { name: "nowhere", netns, up: true };
-  return Veth.create({ scope: lab, name: "parent", netns, up: true, peer });
+function parent({ lab: scope, between: netns, name }: Site): Veth {
+  const peer = { name: `${name}-nowhere`, netns, up: true };
+  return Veth.create({ scope, name: `${name}-parent`, netns, up: true, peer });
 }
 
 function tunPair(offloads: boolean): Way["build"] {
-  return (lab, ends) => {
-    const [a, b] = ends.map((netns, i) => Tun.create({ ...end(netns, i), scope: lab, offloads }));
+  return (site) => {
+    const [a, b] = both((i) => Tun.create({ ...end(site, i), scope: site.lab, offloads }));
     // Ends when the scope closes them.
     const options = offloads ? { batch: 1 } : {};
-    forward(a!, b!, options);
-    forward(b!, a!, options);
+    forward(a, b, options);
+    forward(b, a, options);
   };
 }
 
 function ovs(internal: boolean): Way["build"] {
-  return (lab, ends, between) => {
-    const datapath = OvsDatapath.create({ scope: lab, name: "dp0", netns: between });
-    const ports = internal
-      ? ends.map((netns, i) => {
-        const port = datapath.addInternalPort(`eth${i}`);
-        port.link.move(netns).up().addresses.add(`${ADDRESSES[i]}/24`);
+  return (site) => {
+    const { lab: scope, between: netns, name, ends, addresses } = site;
+    const datapath = OvsDatapath.create({ scope, name: `${name}-dp`, netns });
+    const [a, b] = internal
+      ? both((i) => {
+        const port = datapath.addInternalPort(`${name}-${i}`);
+        port.link.move(ends[i]).up().addresses.add(`${addresses[i]}/24`);
         return port;
       })
-      : cables(lab, ends, between).map(({ peer }) => datapath.addPort(peer));
-    datapath.addFlow(ports[0]!, ports[1]!);
-    datapath.addFlow(ports[1]!, ports[0]!);
+      : cables(site).map(({ peer }) => datapath.addPort(peer));
+    datapath.addFlow(a!, b!);
+    datapath.addFlow(b!, a!);
   };
 }
 
@@ -84,31 +99,30 @@ export const WAYS: readonly Way[] = [
   {
     name: "veth",
     lacks: always,
-    build: (lab, [a, b]) => {
-      Veth.create({ scope: lab, ...end(a, 0), peer: end(b, 1) });
-    },
+    build: (site) => void Veth.create({ scope: site.lab, ...end(site, 0), peer: end(site, 1) }),
   },
   {
     name: "bridge, 2 veth pairs",
     lacks: kind("bridge"),
-    build: (lab, ends, netns) => {
-      cables(lab, ends, netns, Bridge.create({ scope: lab, name: "br0", netns, up: true }));
+    build: (site) => {
+      const { lab: scope, between: netns, name } = site;
+      cables(site, Bridge.create({ scope, name: `${name}-br`, netns, up: true }));
     },
   },
   {
     name: "macvlan",
     lacks: kind("macvlan"),
-    build: (lab, ends, between) => {
-      const below = { scope: lab, parent: parent(lab, between), mode: "bridge" } as const;
-      ends.forEach((netns, i) => Macvlan.create({ ...below, ...end(netns, i) }));
+    build: (site) => {
+      const below = { scope: site.lab, parent: parent(site), mode: "bridge" } as const;
+      both((i) => Macvlan.create({ ...below, ...end(site, i) }));
     },
   },
   {
     name: "ipvlan l2",
     lacks: kind("ipvlan"),
-    build: (lab, ends, between) => {
-      const below = { scope: lab, parent: parent(lab, between), mode: "l2" } as const;
-      ends.forEach((netns, i) => Ipvlan.create({ ...below, ...end(netns, i) }));
+    build: (site) => {
+      const below = { scope: site.lab, parent: parent(site), mode: "l2" } as const;
+      both((i) => Ipvlan.create({ ...below, ...end(site, i) }));
     },
   },
   { name: "TUN pair", lacks: kind("tun"), build: tunPair(false) },
