@@ -236,13 +236,17 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
       `addresses must be an array: the current value is ${show(options.addresses)}`,
     );
   }
-  const { alias, afSpec, linkInfo, flags = 0, change = 0, ...first } = messageOf(options, ref);
+  const { alias, afSpec, linkInfo, carrier, protoDown, flags = 0, change = 0, ...first } =
+    messageOf(options, ref);
   first.name = options.name;
   if (scope) first.group = scope.group;
   if (options.numTxQueues !== undefined) first.numTxQueues = options.numTxQueues;
   if (options.numRxQueues !== undefined) first.numRxQueues = options.numRxQueues;
   const later: LinkMessage = {};
+  // The kernel ignores these in a creating message.
   if (alias !== undefined) later.alias = alias;
+  if (carrier !== undefined) later.carrier = carrier;
+  if (protoDown !== undefined) later.protoDown = protoDown;
   if (linkInfo !== undefined) later.linkInfo = linkInfo;
   // IPv6 starts when the link comes up: what is to hold then has to be there before.
   if (afSpec !== undefined) later.afSpec = afSpec;

@@ -9,6 +9,7 @@ import {
   inNetNs,
   inUse,
   line,
+  noticed,
   Replica,
   snapshotOf,
   viewOf,
@@ -54,13 +55,18 @@ test("monitor() reports each change of a link once", () =>
       ["link set br0 txqueuelen 7", ["link change br0 txqlen"]],
       ["link set br0 group 7", ["link change br0 group"]],
       ["link property add dev br0 altname another", ["link change br0 altNames"]],
-      ["link set br0 name br1", ["link change br1 name"]],
-      ["link set br1 type bridge forward_delay 300", ["link change br1 linkInfo"]],
+      ["link set br0 type bridge forward_delay 300", ["link change br0 linkInfo"]],
     ];
     for (const [command, lines] of steps) {
       ip(ref, command);
       assertEquals((await collect(events, ref)).map(line), lines, command);
     }
+    ip(ref, "link set br0 down"); // before 6.2 a name is changed of links that are down only
+    await collect(events, ref);
+    ip(ref, "link set br0 name br1");
+    assertEquals((await collect(events, ref)).map(line), ["link change br1 name"]);
+    ip(ref, "link set br1 up");
+    await collect(events, ref);
     ip(ref, "link delete br1"); // which takes it down first
     const lines = (await collect(events, ref)).map(line);
     assertEquals(lines.filter((text) => !text.includes("change")), ["link remove br1"]);
@@ -157,6 +163,7 @@ test("monitor() reports each change of an address once", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add v0 type veth peer name v1");
     ip(ref, "link set v0 up");
+    await noticed(ref, "v0");
     await using events = monitor({ netns: { ref }, links: true, addresses: true });
     await snapshotOf(events);
     const steps: [command: string, lines: string[]][] = [
@@ -183,6 +190,7 @@ test("monitor() reports each change of a neighbor once", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add v0 type veth peer name v1");
     ip(ref, "link set v0 up");
+    await noticed(ref, "v0");
     await using events = monitor({ netns: { ref }, links: true, neighbors: true });
     await snapshotOf(events);
     const steps: [command: string, lines: string[]][] = [
@@ -207,7 +215,7 @@ test("monitor() reports each change of a neighbor once", () =>
 
 test("monitor() reports what becomes of a bridge's forwarding entries", () =>
   inNetNs(async (ref) => {
-    ip(ref, "link add br0 type bridge");
+    ip(ref, "link add br0 type bridge vlan_default_pvid 0"); // a VLAN has entries of its own
     for (const n of [1, 2]) {
       ip(ref, `link add v${n} type veth peer name p${n}`);
       ip(ref, `link set p${n} master br0`);

@@ -45,13 +45,19 @@ export async function collect(events: Monitor, ref: NetNsRef): Promise<MonitorEv
     seen.push(first.value);
     pending = events.next();
   }
-  const alias = `mark ${++marks}`;
-  connectionTo(ref).request(setLink({ index: 1, alias }));
-  for (;; pending = events.next()) {
-    const { value, done } = await pending;
-    if (done || value.type === "link" && value.link.alias === alias) return seen;
-    seen.push(value);
+  // After an overrun the first mark may be among what is read again, ahead of other things.
+  let next: Promise<IteratorResult<MonitorEvent>> | undefined = pending;
+  for (const alias of [`mark ${++marks}`, `mark ${++marks}`]) {
+    connectionTo(ref).request(setLink({ index: 1, alias }));
+    for (;;) {
+      const { value, done } = await (next ?? events.next());
+      next = undefined;
+      if (done) return seen;
+      if (value.type === "link" && value.link.alias === alias) break;
+      seen.push(value);
+    }
   }
+  return seen;
 }
 
 /** The first event, which is the snapshot. */
@@ -167,6 +173,13 @@ export async function atRest(ref: NetNsRef): Promise<View> {
     const next = told(viewOf(ref));
     if (JSON.stringify(view) === JSON.stringify(next)) return view;
     view = next;
+  }
+}
+
+/** Waits until the kernel has noticed that a link is up or has no carrier: before 6.8 in a while. */
+export async function noticed(ref: NetNsRef, name: string): Promise<void> {
+  while (ip(ref, `-j link show ${name}`)[0]!.operstate === "UNKNOWN") {
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -408,7 +408,7 @@ Deno.test("deleteFdb() of an entry that is not there is ENOENT", () => {
 Deno.test("dumpFdb() is limited to a bridge's table and to a link", () => {
   using testbed = new Testbed(
     ...BRIDGE,
-    "ip link add br1 index 20 address 02:00:00:00:00:20 type bridge",
+    "ip link add br1 index 20 address 02:00:00:00:00:20 type bridge vlan_default_pvid 0",
     "ip link add v2 index 21 address 02:00:00:00:00:21 master br1 type veth peer name v3 index 22",
     "ip link set v3 master br1",
     `bridge fdb add ${MAC} dev v1 master static`,

@@ -11,11 +11,15 @@ export const V1 = 11;
 /** Index of the bridge that {@link BRIDGE} makes. */
 export const BR0 = 12;
 
-/** Makes a bridge that `v1` is a port of. */
+/**
+ * Makes a bridge that `v1` is a port of. It has no default VLAN: where the kernel filters VLANs, each
+ * forwarding entry would be there once more for that.
+ */
 export const BRIDGE = [
-  "ip link add br0 index 12 address 02:00:00:00:00:12 type bridge",
+  "ip link add br0 index 12 address 02:00:00:00:00:12 type bridge vlan_default_pvid 0",
   "ip link set v1 master br0",
-  "ip link set br0 addrgenmode none up",
+  "ip link set br0 addrgenmode none",
+  "ip link set br0 up",
 ];
 
 /** A namespace with a veth whose both ends are up, `v0` and `v1`, and nothing that the kernel adds later. */
@@ -29,9 +33,12 @@ export class Testbed implements Disposable {
       "ip link set lo up",
       "ip link add v0 index 10 address 02:00:00:00:00:10 type veth" +
       " peer name v1 index 11 address 02:00:00:00:00:11",
-      // No address of its own, whose detection would go on in the background.
-      "ip link set v0 addrgenmode none up",
-      "ip link set v1 addrgenmode none up",
+      // No address of its own, whose detection would go on in the background. In one line with `up`
+      // it comes too late on Linux 6.1.
+      "ip link set v0 addrgenmode none",
+      "ip link set v1 addrgenmode none",
+      "ip link set v0 up",
+      "ip link set v1 up",
       ...setup,
     ];
     try {

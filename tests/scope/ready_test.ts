@@ -142,6 +142,8 @@ test("ready() fails at once when another host has an address", async () => {
     addresses: ["fd00::1/64"],
     peer: { name: "eth0", netns: b, up: true, nodad: true, addresses: ["fd00::1/64"] },
   });
+  // The other end may not have noticed its carrier yet when it is asked for the first time.
+  a.sysctl("net.ipv6.conf.eth0.dad_transmits", 3);
   up(a, "eth0");
   const error = await assertRejects(() => scope.ready(), ScopeError);
   assertEquals(error.message, 'veth "eth0" cannot use fd00::1/64: another host has this address');
