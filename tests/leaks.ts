@@ -53,17 +53,27 @@ export async function settle(before: Traces, within = SETTLES_WITHIN): Promise<v
 
 type TestFunction = (t: Deno.TestContext) => void | Promise<void>;
 
+/** What a test needs that may be missing. */
+export interface Needs {
+  /** What is missing, in words; `undefined` when nothing is. */
+  readonly lacks: string | undefined;
+}
+
+/** The name of a test, and whether to run it. The kernel matrix wants to know why one is skipped. */
+export function needing({ lacks }: Needs, name: string): { name: string; ignore: boolean } {
+  return lacks === undefined
+    ? { name, ignore: false }
+    : { name: `${name} (ignored: ${lacks})`, ignore: true };
+}
+
 /** Registers a test that fails when it leaves anything behind. */
 export function test(name: string, fn: TestFunction): void;
-/** Registers a test with options. */
-export function test(name: string, options: { ignore?: boolean }, fn: TestFunction): void;
-export function test(
-  name: string,
-  options: { ignore?: boolean } | TestFunction,
-  fn?: TestFunction,
-): void {
-  const body = typeof options === "function" ? options : fn!;
-  Deno.test(name, typeof options === "function" ? {} : options, async (t) => {
+/** Registers a test that needs something. */
+export function test(name: string, needs: Needs, fn: TestFunction): void;
+export function test(name: string, needs: Needs | TestFunction, fn?: TestFunction): void {
+  const body = typeof needs === "function" ? needs : fn!;
+  const options = needing(typeof needs === "function" ? { lacks: undefined } : needs, name);
+  Deno.test(options, async (t) => {
     await warmUp();
     const before = traces();
     // A failure speaks for itself: what it leaves is not another one.

@@ -14,6 +14,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { newAddress } from "../rtnetlink/address.ts";
+import { IFF } from "../rtnetlink/constants.ts";
 import {
   addAltNames,
   deleteLink,
@@ -167,6 +168,11 @@ export function changeRequests(
   message: LinkMessage,
   what: string,
 ): Request<undefined>[] {
+  const { flags = 0, change = 0, ...still } = message;
+  // Linux 6.1 brings a link up before it looks at the rest of the message.
+  if (message.afSpec && flags & change & IFF.UP) {
+    return [still, { flags, change }].flatMap((part) => changeRequests(index, part, what));
+  }
   const { linkInfo: { memberKind, memberData, ...info } = {}, ...rest } = message;
   const settings = settingNames(message);
   // The kernel seldom says which one it refuses.

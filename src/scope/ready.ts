@@ -86,13 +86,19 @@ function look(links: readonly ScopedLink[]): Missing[] {
   }
 }
 
+/** Kinds whose links come to an operational state: others stay in `unknown`. */
+const KINDS_WITH_STATE: ReadonlySet<unknown> = new Set(["bridge", "veth"]);
+
 /** Bridge port states that pass: `BR_STATE_DISABLED`, `LISTENING`, `LEARNING`. */
 const PASSING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
 
 function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): string | undefined {
   if (!(link.flags & IFF.UP)) return undefined;
   if (link.flags & IFF.LOWER_UP) {
-    if (link.operstate !== "up" && link.operstate !== "unknown") {
+    // Linux before 6.8 looks at a carrier some time later, and passes no packets until then.
+    const settled = link.operstate === "up" ||
+      link.operstate === "unknown" && !KINDS_WITH_STATE.has(link.linkInfo?.kind);
+    if (!settled) {
       return `is operationally ${link.operstate}`;
     }
     const state = (link.linkInfo?.memberData as { state?: unknown } | undefined)?.state;

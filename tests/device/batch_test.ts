@@ -7,17 +7,15 @@ import {
   SyscallError,
   useEngine,
 } from "../../mod.ts";
-import { threadRing } from "../../ffi/uring.ts";
 import { run } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import { Lab, packetOf, queued, soFar, textIn, texts } from "./lab.ts";
+import { Lab, packetOf, queued, soFar, textIn, texts, withoutRing } from "./lab.ts";
 
 /** Everything about batches is the same through both engines. */
 function engineTest(name: string, fn: (engine: EngineName) => Promise<void>): void {
   for (const engine of ["io_uring", "loop"] as const) {
-    const missing = engine === "io_uring" && !threadRing();
-    const ignored = missing ? " (ignored: the kernel has no io_uring, or forbids it)" : "";
-    test(`${name}, through ${engine}${ignored}`, { ignore: missing }, async () => {
+    const lacks = engine === "io_uring" ? withoutRing() : undefined;
+    test(`${name}, through ${engine}`, { lacks }, async () => {
       useEngine(engine === "loop" ? "loop" : undefined);
       try {
         assertEquals(batchEngineName(), engine);

@@ -3,6 +3,7 @@ import { batchEngineName, useEngine } from "../../mod.ts";
 import { threadRing } from "../../ffi/uring.ts";
 import { test } from "../leaks.ts";
 import { script } from "../script.ts";
+import { withoutRing } from "./lab.ts";
 
 const ROUND_TRIP = `
   import { batchEngineName, NetNs, PacketBatch, Tun } from "./mod.ts";
@@ -64,7 +65,7 @@ for (const [errno, name] of [[1, "EPERM"], [38, "ENOSYS"]] as const) {
   });
 }
 
-test("Each thread has a ring of its own", { ignore: !threadRing() }, async () => {
+test("Each thread has a ring of its own", { lacks: withoutRing() }, async () => {
   const { stdout, stderr } = await script(`
     const source = ${
     JSON.stringify(ROUND_TRIP)

@@ -1,5 +1,6 @@
 // A TAP in a namespace of its own in which nobody speaks unasked: the program has the device, and a
 // packet socket is the network's side of it.
+import { threadRing } from "../../ffi/uring.ts";
 import { NetNs, type PacketDevice, Tap, type TapOptions } from "../../mod.ts";
 import { silent } from "../link/rig.ts";
 import { frame, parseFrame, textOf, Wire } from "../link/wire.ts";
@@ -66,4 +67,9 @@ export async function soFar<T>(promise: Promise<T>): Promise<T | Error | undefin
   promise.then((value) => result = value, (error) => result = error);
   for (let i = 0; i < 20; i++) await undefined;
   return result;
+}
+
+/** Why there is no ring to test with. */
+export function withoutRing(): string | undefined {
+  return threadRing() ? undefined : "the kernel has no io_uring, or forbids it";
 }

@@ -1,9 +1,10 @@
 // A fault at each message of each create: the machine is as before, descriptors and all.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { type NetNsRef, newNetNs, within } from "../../ffi/namespace.ts";
-import { Bridge, Link, NetlinkError, NetNs, Scope, supports, Veth } from "../../mod.ts";
+import { Bridge, Link, NetlinkError, NetNs, Scope, Veth } from "../../mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import { settle, test, traces } from "../leaks.ts";
+import { withoutKind } from "../link/oracle.ts";
 import { machine } from "../machine.ts";
 
 /** Above the last message type of rtnetlink: the kernel answers EOPNOTSUPP. */
@@ -119,8 +120,8 @@ const CREATES: Record<string, (place: Place) => Disposable> = {
 };
 
 for (const [name, create] of Object.entries(CREATES)) {
-  const ignore = name.includes("parent") && !supports("macvlan");
-  test(`A fault at any message of ${name} leaves nothing`, { ignore }, async () => {
+  const lacks = name.includes("parent") ? withoutKind("macvlan") : undefined;
+  test(`A fault at any message of ${name} leaves nothing`, { lacks }, async () => {
     using near = newNetNs("near");
     using far = newNetNs("far");
     for (const ref of [near, far]) Bridge.create({ name: "there", netns: { ref } });

@@ -25,7 +25,7 @@ const installed = (() => {
 
 /** A test beside the real `brctl`. */
 function twin(name: string, body: () => void | Promise<void>): void {
-  test(name, { ignore: !installed }, body);
+  test(name, { lacks: installed ? undefined : "brctl is not installed" }, body);
 }
 
 /** A namespace with the links `v0` and `v1`, back to back. */

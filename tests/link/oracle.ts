@@ -43,8 +43,12 @@ export function kernelTest(
   name: string,
   fn: (t: Deno.TestContext) => void | Promise<void>,
 ): void {
-  const ignore = !supports(kind);
-  test(ignore ? `${name} (ignored: this kernel has no ${kind})` : name, { ignore }, fn);
+  test(name, { lacks: withoutKind(kind) }, fn);
+}
+
+/** What a kernel without a link kind lacks. */
+export function withoutKind(kind: string): string | undefined {
+  return supports(kind) ? undefined : `this kernel has no ${kind}`;
 }
 
 /** A class, with options as data. */
@@ -158,9 +162,9 @@ export function testLacking(
   module: string,
   options: object = {},
 ): void {
-  const ignore = supports(kind.kind);
+  const lacks = supports(kind.kind) ? "this kernel has it" : undefined;
   const name = `Without ${kind.kind} in the kernel, an UnsupportedError names ${config}`;
-  test(ignore ? `${name} (ignored: this kernel has it)` : name, { ignore }, () => {
+  test(name, { lacks }, () => {
     using netns = NetNs.create();
     using bed = new Testbed();
     const error = caught(() => untyped(kind).create(bed.netns, options));

@@ -3,9 +3,10 @@ import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
 import { open, read, write } from "../../ffi/file.ts";
-import { type Link, type NetNs, supports } from "../../mod.ts";
+import type { Link, NetNs } from "../../mod.ts";
 import { run } from "../helpers.ts";
-import { kernelTest } from "./oracle.ts";
+import { test } from "../leaks.ts";
+import { withoutKind } from "./oracle.ts";
 import { Watcher } from "./wire.ts";
 
 /** Bytes of `struct virtio_net_hdr`, which the device puts in front of a frame. */
@@ -60,11 +61,8 @@ export function deviceTest(
   fn: () => Promise<void>,
   tap = "macvtap",
 ): void {
-  const missing = !hasDevices
-    ? "no device files in a user namespace"
-    : !supports(tap)
-    ? `this kernel has no ${tap}`
-    : undefined;
-  if (missing === undefined) kernelTest(kind, name, fn);
-  else Deno.test({ name: `${name} (ignored: ${missing})`, ignore: true, fn });
+  const lacks = hasDevices
+    ? withoutKind(tap) ?? withoutKind(kind)
+    : "no device files in a user namespace";
+  test(name, { lacks }, fn);
 }

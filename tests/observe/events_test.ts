@@ -88,6 +88,7 @@ test("monitor() reports no change where only counters moved", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add v0 type veth peer name v1");
     for (const name of ["v0", "v1"]) ip(ref, `link set ${name} up`);
+    for (const name of ["v0", "v1"]) await noticed(ref, name);
     ip(ref, "address add 10.0.0.1/24 dev v0");
     await using events = monitor({ netns: { ref }, links: true });
     const { links } = await snapshotOf(events);

@@ -2,9 +2,10 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { NetlinkError } from "../../src/netlink/error.ts";
 import { dumpFdb, type FdbFlushFilter, flushFdb } from "../../src/rtnetlink/mod.ts";
 import { run } from "../helpers.ts";
-import { able, BR0, BRIDGE, Testbed, V0, V1 } from "./testbed.ts";
+import { needing } from "../leaks.ts";
+import { BR0, BRIDGE, lacking, Testbed, V0, V1 } from "./testbed.ts";
 
-const FLUSH = able(...BRIDGE, "bridge fdb flush dev br0");
+const lacks = lacking(...BRIDGE, "bridge fdb flush dev br0");
 
 /** A bridge with an entry of each kind: on two ports, static, dynamic and permanent, sticky, learned. */
 function crowded(): Testbed {
@@ -48,8 +49,10 @@ const FLUSHES: [filter: FdbFlushFilter, left: number[]][] = [
 
 for (const [filter, expected] of FLUSHES) {
   Deno.test({
-    name: `flushFdb() removes what its filter says, as bridge does: ${JSON.stringify(filter)}`,
-    ignore: !FLUSH,
+    ...needing(
+      { lacks },
+      `flushFdb() removes what its filter says, as bridge does: ${JSON.stringify(filter)}`,
+    ),
     fn: () => {
       const request = flushFdb(BR0, filter);
       using testbed = crowded();

@@ -12,7 +12,8 @@ import {
   type NewFdbOptions,
 } from "../../src/rtnetlink/mod.ts";
 import { bodyOf, bridge, type Json, readReply, run } from "../helpers.ts";
-import { able, BR0, BRIDGE, Testbed, V0, V1 } from "./testbed.ts";
+import { needing } from "../leaks.ts";
+import { BR0, BRIDGE, lacking, Testbed, V0, V1 } from "./testbed.ts";
 
 const VX0 = 13;
 
@@ -314,8 +315,10 @@ const CASES: [
 
 for (const [name, message, words, expected, info, setup = []] of CASES) {
   Deno.test({
-    name: `A forwarding entry set here or by bridge is the same in the kernel: ${name}`,
-    ignore: setup.length > 0 && !able(...BRIDGE, ...setup),
+    ...needing(
+      { lacks: setup.length > 0 ? lacking(...BRIDGE, ...setup) : undefined },
+      `A forwarding entry set here or by bridge is the same in the kernel: ${name}`,
+    ),
     fn: () => {
       const request = newFdb(message);
       using testbed = new Testbed(...BRIDGE, ...setup);
@@ -369,8 +372,10 @@ Deno.test("newFdb() refuses what is there already, unless it is to replace it", 
 });
 
 Deno.test({
-  name: "newFdb() appends destinations to a VXLAN's entry, and deleteFdb() takes one of them",
-  ignore: !able(...VXLAN),
+  ...needing(
+    { lacks: lacking(...VXLAN) },
+    "newFdb() appends destinations to a VXLAN's entry, and deleteFdb() takes one of them",
+  ),
   fn: () => {
     using testbed = new Testbed(...VXLAN);
     const { connection } = testbed;

@@ -19,7 +19,8 @@ import {
   upFlags,
 } from "../../src/rtnetlink/mod.ts";
 import { ip, type Json, run } from "../helpers.ts";
-import { able, Testbed, V0, V1 } from "./testbed.ts";
+import { needing } from "../leaks.ts";
+import { lacking, Testbed, V0, V1 } from "./testbed.ts";
 
 /** Flags that follow a link's carrier, which the kernel works off from a queue, and iproute2's own. */
 const LATER = ["LOWER_UP", "RUNNING", "NO-CARRIER"];
@@ -192,8 +193,10 @@ const CREATIONS: Case[] = [
 
 for (const [name, message, words, expected, info, setup = []] of CREATIONS) {
   Deno.test({
-    name: `A link made here or by ip is the same in the kernel: ${name}`,
-    ignore: setup.length > 0 && !able(...setup),
+    ...needing(
+      { lacks: setup.length > 0 ? lacking(...setup) : undefined },
+      `A link made here or by ip is the same in the kernel: ${name}`,
+    ),
     fn: () => {
       const request = newLink(message);
       using ours = new Testbed(...SETUP);

@@ -10,7 +10,8 @@ import {
   newNeighbor,
 } from "../../src/rtnetlink/mod.ts";
 import { bodyOf, ip, type Json, readReply, run } from "../helpers.ts";
-import { able, Testbed, V0, V1 } from "./testbed.ts";
+import { needing } from "../leaks.ts";
+import { lacking, Testbed, V0, V1 } from "./testbed.ts";
 
 const PLAIN = { index: 3, family: 2, flags: [], proxy: false, probes: 0 };
 
@@ -294,8 +295,10 @@ const CASES: [
 
 for (const [name, message, words, expected, info, setup = []] of CASES) {
   Deno.test({
-    name: `A neighbor set here or by ip is the same in the kernel: ${name}`,
-    ignore: setup.length > 0 && !able(...setup),
+    ...needing(
+      { lacks: setup.length > 0 ? lacking(...setup) : undefined },
+      `A neighbor set here or by ip is the same in the kernel: ${name}`,
+    ),
     fn: () => {
       const request = newNeighbor({ index: V0, ...message });
       const { proxy = false } = message;

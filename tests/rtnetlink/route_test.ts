@@ -11,8 +11,9 @@ import {
   RTNH_F,
 } from "../../src/rtnetlink/mod.ts";
 import { ip, type Json, run, sysctl } from "../helpers.ts";
+import { needing } from "../leaks.ts";
 import { CASES, PLAIN } from "./routes.ts";
-import { able, Testbed, V0, V1 } from "./testbed.ts";
+import { lacking, Testbed, V0, V1 } from "./testbed.ts";
 
 const ADDRESSES = [
   "ip addr add 192.0.2.1/24 dev v0",
@@ -36,8 +37,10 @@ function ours({ connection }: Testbed): RouteInfo[] {
 
 for (const [name, message, words, expected, info, setup = []] of CASES) {
   Deno.test({
-    name: `A route set here or by ip is the same in the kernel: ${name}`,
-    ignore: setup.length > 0 && !able(...ADDRESSES, ...setup),
+    ...needing(
+      { lacks: setup.length > 0 ? lacking(...ADDRESSES, ...setup) : undefined },
+      `A route set here or by ip is the same in the kernel: ${name}`,
+    ),
     fn: () => {
       const request = newRoute(message);
       using testbed = new Testbed(...ADDRESSES, ...setup);

@@ -54,12 +54,14 @@ export class Testbed implements Disposable {
   }
 }
 
-/** Whether `ip` and the kernel know how to do all of this. */
-export function able(...lines: string[]): boolean {
+/** What keeps `ip` or the kernel from doing all of this; `undefined` when they can. */
+export function lacking(...lines: string[]): string | undefined {
   try {
     using _testbed = new Testbed(...lines);
-    return true;
-  } catch {
-    return false;
+    return undefined;
+  } catch (error) {
+    const [line] = (error as Error).message.split(": ");
+    const kind = / type (\w+).*Unknown device type/s.exec((error as Error).message)?.[1];
+    return kind ? `this kernel has no ${kind}` : `this machine cannot "${line}"`;
   }
 }
