@@ -86,19 +86,16 @@ function look(links: readonly ScopedLink[]): Missing[] {
   }
 }
 
-/** Kinds whose links come to an operational state: others stay in `unknown`. */
-const KINDS_WITH_STATE: ReadonlySet<unknown> = new Set(["bridge", "veth"]);
-
 /** Bridge port states that pass: `BR_STATE_DISABLED`, `LISTENING`, `LEARNING`. */
 const PASSING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
 
 function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): string | undefined {
   if (!(link.flags & IFF.UP)) return undefined;
   if (link.flags & IFF.LOWER_UP) {
-    // Linux before 6.8 looks at a carrier some time later, and passes no packets until then.
-    const settled = link.operstate === "up" ||
-      link.operstate === "unknown" && !KINDS_WITH_STATE.has(link.linkInfo?.kind);
-    if (!settled) {
+    // Linux before 6.8 acts on a change of the carrier some time later, and passes no packets until
+    // then. Where the carrier is always there, `unknown` is what the state stays.
+    const known = link.operstate === "unknown" ? !link.carrierChanges : link.operstate === "up";
+    if (!known) {
       return `is operationally ${link.operstate}`;
     }
     const state = (link.linkInfo?.memberData as { state?: unknown } | undefined)?.state;
