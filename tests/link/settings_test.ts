@@ -26,6 +26,8 @@ interface Case {
   read: Partial<LinkInfo>;
 }
 
+/** IFF_RUNNING, which follows the operational state. */
+const RUNNING = 0x40;
 const IFF = { UP: 1, NOARP: 0x80, PROMISC: 0x100, ALLMULTI: 0x200, MULTICAST: 0x1000 } as const;
 
 const CASES: Record<string, Case> = {
@@ -67,7 +69,7 @@ const CASES: Record<string, Case> = {
   up: {
     settings: { up: true },
     words: "up",
-    shown: { flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP", "M-DOWN"] },
+    shown: { flags: ["BROADCAST", "MULTICAST", "UP", "M-DOWN"] },
     read: {},
   },
   "no ARP": { settings: { arp: false }, words: "arp off", read: {} },
@@ -137,11 +139,13 @@ function look(netns: NetNs): [Json, Partial<LinkInfo>] {
   for (const key of own) {
     if (!(key === "address" && shown[key] === CASES.mac!.shown!.address)) delete shown[key];
   }
+  shown.flags = (shown.flags as string[]).filter((flag) => flag !== "NO-CARRIER");
   return [shown, {
     ...read,
     index: 0,
     parent: 0,
     operstate: "unknown",
+    flags: read.flags & ~RUNNING,
     mac: read.mac!.startsWith("02:00") ? read.mac! : "",
   }];
 }

@@ -94,7 +94,7 @@ test("ready() does not wait for a port that is blocked for good", async () => {
 test("ready() waits for the check of IPv6 addresses given at creation", async () => {
   await using scope = Scope.open();
   const [a, b] = [eager(scope), eager(scope)];
-  Veth.create({
+  const veth = Veth.create({
     scope,
     name: "eth0",
     netns: a,
@@ -102,6 +102,7 @@ test("ready() waits for the check of IPv6 addresses given at creation", async ()
     peer: { name: "eth0", netns: b, addresses: ["fd00::2/64"] },
   });
   for (const netns of [a, b]) up(netns, "eth0");
+  for (const end of [veth, veth.peer]) await end.waitFor(({ operstate }) => operstate === "up");
   const error = await assertRejects(() => scope.ready({ timeout: 0 }), ScopeError);
   assertEquals(
     error.message,
