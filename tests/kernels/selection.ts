@@ -6,28 +6,20 @@
  */
 const NOT_IN_GUESTS = {
   "tests/headers": "reads the kernel's header files, which are the machine's in a guest too",
-<<<<<<< HEAD
-  "tests/std": "compares parsers; asks no kernel",
-  "tests/packet/checksum_test.ts": "asks no kernel; packet/kernel_test.ts does",
-  "tests/packet/coalescer_test.ts": "asks no kernel",
-  "tests/packet/codecs_test.ts": "asks no kernel",
-  "tests/packet/format_test.ts": "asks tcpdump, but no kernel",
-  "tests/packet/fuzz_test.ts": "asks no kernel",
-  "tests/packet/segment_test.ts": "asks tcpdump, but no kernel",
-  "tests/capture/files_test.ts": "asks tcpdump; capture_test.ts asks the kernel",
-  "tests/config_test.ts": "compares configuration files; asks no kernel",
-  "tests/integration/layers_test.ts": "reads the sources; asks no kernel",
-  "tests/integration/registry_test.ts": "publishes and imports the package; asks no kernel",
-=======
   "tests/std": "compares parsers",
   "tests/config_test.ts": "compares configuration files",
   "tests/integration": "reads the sources, and imports the package",
   "tests/permissions_test.ts": "asks Deno for permissions, each in a process of its own",
   "tests/rootless_test.ts": "starts copies of Deno as another user",
   "tests/leaks_test.ts": "tests the tests",
-  "tests/packet": "packs and unpacks bytes",
-  "src/packet": "the same",
-  "tests/capture/files_test.ts": "reads and writes files",
+  "tests/packet/checksum_test.ts": "asks no kernel; packet/kernel_test.ts does",
+  "tests/packet/coalescer_test.ts": "the same",
+  "tests/packet/codecs_test.ts": "the same",
+  "tests/packet/format_test.ts": "asks tcpdump, but no kernel",
+  "tests/packet/fuzz_test.ts": "asks no kernel",
+  "tests/packet/segment_test.ts": "asks tcpdump, but no kernel",
+  "src/packet": "the examples are of bytes",
+  "tests/capture/files_test.ts": "asks tcpdump; capture_test.ts asks the kernel",
   "tests/netlink/attribute_test.ts": "reads and writes bytes",
   "tests/netlink/connection_test.ts": "has a stand-in for the kernel",
   "tests/netlink/extack_test.ts": "the same",
@@ -39,14 +31,16 @@ const NOT_IN_GUESTS = {
   "src/netlink": "the examples are of bytes",
   "README.md": "the examples are those of examples/",
   docs: "the same",
->>>>>>> 19aea90 (Leave out in guests what asks no kernel; matrix in CI)
 };
 
 /** Flags of `deno test` for a guest. Types are checked on the machine, 20 times faster. */
 export const GUEST_FLAGS = ["--no-check", `--ignore=${Object.keys(NOT_IN_GUESTS).join(",")}`];
 
 /**
- * Compiling costs more than it saves where the processor is emulated: code that is made while it runs is
- * translated again and again.
+ * Variables in a guest. `NETLOOM_GUEST`: tests/examples_test.ts runs each example once. The flags: code
+ * that is made while it runs is translated again and again, which costs more than it saves.
  */
-export const GUEST_ENV = { DENO_V8_FLAGS: "--no-opt,--no-sparkplug,--no-maglev" };
+export const GUEST_ENV = {
+  NETLOOM_GUEST: "1",
+  DENO_V8_FLAGS: "--no-opt,--no-sparkplug,--no-maglev",
+};
