@@ -1,6 +1,7 @@
 /**
- * Linux virtual networking from TypeScript: network namespaces, veth pairs, bridges, addresses, routes
- * and neighbors, made and read over rtnetlink. No compiler, no addon, no `ip`.
+ * Linux virtual networking from TypeScript: network namespaces, TUN and TAP, veth pairs, bridges,
+ * macvlan, ipvlan, macvtap and ipvtap, VLANs, addresses, routes and neighbors over netlink, and packet
+ * capture. No compiler, no addon, no `ip`.
  *
  * Calls that change the kernel are synchronous; what waits for packets or events returns a promise.
  * Needs Linux and `--allow-ffi`; making things needs root, or namespaces of your own:
