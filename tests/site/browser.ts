@@ -66,6 +66,12 @@ export async function open({ browser }: Visit, { colorScheme, width }: View): Pr
   return { page, complaints };
 }
 
+/** Opens a page and waits until it answers to clicks. */
+export async function goTo(page: Page, address: string): Promise<void> {
+  await page.goto(address);
+  await page.waitForFunction("document.querySelector('#app').__vue_app__");
+}
+
 /** By how many pixels a page is wider than its window. */
 export function overflow(page: Page): Promise<number> {
   return page.evaluate(

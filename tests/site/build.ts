@@ -12,8 +12,14 @@ export function build(): void {
   deno("docs", "install", "--frozen", "--quiet");
   deno("docs", "task", "--quiet", "build");
   deno(".", "doc", "--html", "--name=netloom", `--output=${SITE}/api`, ...entries);
-  const style = Deno.readTextFileSync(`${ROOT}docs/.vitepress/api.css`);
-  Deno.writeTextFileSync(`${SITE}/api/page.css`, style, { append: true });
+  append("api.css", "page.css");
+  append("api.js", "script.js");
+}
+
+/** Adds a file of docs/.vitepress/ to one of the reference's. */
+function append(addition: string, file: string): void {
+  const text = Deno.readTextFileSync(`${ROOT}docs/.vitepress/${addition}`);
+  Deno.writeTextFileSync(`${SITE}/api/${file}`, `\n${text}`, { append: true });
 }
 
 function deno(cwd: string, ...args: string[]): void {
