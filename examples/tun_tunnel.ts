@@ -6,8 +6,8 @@
  *     deno run -A examples/tun_tunnel.ts [--keep]
  */
 import { forward, NetNs, Scope, Tun, UdpSocket, Veth } from "@netloom/netloom";
+import { Ends } from "./_compare/measure.ts";
 import { finish, options, pingLine, printLinks } from "./_recipe.ts";
-import { throughput } from "./_traffic.ts";
 import { tunnel } from "./_tunnel.ts";
 
 const { keep } = options("A UDP tunnel between two TUNs, without and with offloads", {
@@ -52,7 +52,9 @@ for (const offloads of [false, true]) {
   if (!offloads) printLinks(lab);
 
   // ip netns exec ns2 iperf3 -s -1 & ip netns exec ns1 iperf3 -c 10.8.0.2 -t 2
-  const rate = await throughput({ from: ns1, to: ns2, hostname: "10.8.0.2" });
+  using ends = new Ends([ns1, ns2]);
+  const { count, seconds } = await ends.tcp("10.8.0.2", 2000);
+  const rate = count * 8 / seconds / 1e9;
   const { txBytes, txPackets } = ns1.links.get("tun0").stats();
   const size = Math.round(txBytes / txPackets);
   // ip netns exec ns1 ping -c 20 -i 0.01 10.8.0.2

@@ -35,7 +35,7 @@ export class Ends implements Disposable {
   async measure(address: string, ms: number): Promise<Measured> {
     const before = busy();
     const started = performance.now();
-    const { count, seconds } = await this.#tcp(address, ms);
+    const { count, seconds } = await this.tcp(address, ms);
     const processors = (busy() - before) / (performance.now() - started) * 1000;
     const packets = await this.#udp(address, ms);
     const { replies } = await this.#netns[0].ping(address, {
@@ -51,7 +51,8 @@ export class Ends implements Disposable {
     };
   }
 
-  #tcp(address: string, ms: number): Promise<{ count: number; seconds: number }> {
+  /** How many bytes one TCP connection carries to an address of the second namespace, in how long. */
+  tcp(address: string, ms: number): Promise<{ count: number; seconds: number }> {
     return this.#transfer(
       { job: "receive-tcp", port: PORT },
       { job: "send-tcp", address, port: PORT, ms },
