@@ -37,7 +37,11 @@ export default defineConfig({
       const open = markdown.renderer.rules["link_open"]!;
       markdown.renderer.rules["link_open"] = (tokens, index, options, env, self) => {
         const token = tokens[index]!;
-        if (token.attrGet("href")?.startsWith("/api/")) token.attrSet("target", "_self");
+        const href = token.attrGet("href") ?? "";
+        if (href.startsWith("/api/")) {
+          token.attrSet("href", base + href.slice(1));
+          token.attrSet("target", "_self");
+        }
         return open(tokens, index, options, env, self);
       };
       // Where a line of Chinese ends in the source there is no space in the text.
