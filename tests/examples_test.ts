@@ -139,6 +139,15 @@ test("examples/capture.ts --write writes what tcpdump reads", async () => {
   }
 });
 
+test("An example that is interrupted in the middle leaves nothing", async () => {
+  const before = machine();
+  await using running = run(["examples/bridge_stp.ts"]);
+  await running.writes("seconds"); // while the bridges make up their minds
+  running.kill("SIGINT");
+  assertEquals((await running.end()).code, 130);
+  assertEquals(machine(), before);
+});
+
 test("An example clears up what a killed run left", async () => {
   const before = machine();
   await using killed = run(["examples/bridge.ts", "--keep"]);
