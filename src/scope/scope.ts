@@ -200,7 +200,11 @@ export class Scope implements AsyncDisposable {
    * 0.4 s after they are dropped. A second call does nothing.
    */
   close(): void {
-    this.#teardown();
+    try {
+      this.#teardown();
+    } finally {
+      this.#stopExit?.();
+    }
   }
 
   /**
@@ -209,16 +213,20 @@ export class Scope implements AsyncDisposable {
    * @throws {ScopeError} When a namespace stays because processes are in it, naming them.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    using watch = new RemovalWatch();
-    this.#teardown(watch);
-    await watch.wait();
+    try {
+      using watch = new RemovalWatch();
+      this.#teardown(watch);
+      await watch.wait();
+    } finally {
+      // Not before: a signal in the middle would leave the rest behind.
+      this.#stopExit?.();
+    }
   }
 
   #teardown(watch?: RemovalWatch): void {
     if (this.#closed) return;
     this.#closed = true;
     open.delete(this.group);
-    this.#stopExit?.();
     const errors: unknown[] = [];
     const attempt = (step: () => void) => {
       try {

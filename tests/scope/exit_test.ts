@@ -50,6 +50,11 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
   });
 }
 
+test("A scope with signals is removed whole when a signal comes in the middle of its removal", async () => {
+  const kill = 'lab.use({ [Symbol.dispose]: () => Deno.kill(Deno.pid, "SIGINT") });';
+  await ends(`${kill} await lab[Symbol.asyncDispose](); ${WAIT}`, 130);
+});
+
 test("A scope with signals is removed by Deno.exit(), which keeps its code", async () => {
   await ends("Deno.exit(7);", 7);
 });
