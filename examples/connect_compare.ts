@@ -6,7 +6,7 @@
  */
 import { NetNs, Scope } from "@netloom/netloom";
 import { chartWriter } from "./_compare/chart.ts";
-import { Ends, type Measured } from "./_compare/measure.ts";
+import { Ends, type Measured, medians } from "./_compare/measure.ts";
 import { type Site, WAYS } from "./_compare/ways.ts";
 import { finish, number, options, progress } from "./_recipe.ts";
 import { printTable, type Row } from "./_table.ts";
@@ -40,29 +40,26 @@ await lab.ready();
 for (let round = 0; round <= rounds; round++) {
   for (const [i, { name }] of ways.entries()) {
     progress(round === 0 ? `warming up: ${name}` : `round ${round} of ${rounds}: ${name}`);
-    const figures = await ends.measure(
+    const one = await ends.measure(
       sites[i]!.addresses[1],
       round === 0 ? Math.min(ms, 200) : ms,
     );
-    if (round > 0) measured.set(name, [...measured.get(name) ?? [], figures]);
+    if (round > 0) measured.set(name, [...measured.get(name) ?? [], one]);
   }
 }
 progress("");
 
-const median = (name: string, of: (it: Measured) => number, digits: number) => {
-  const sorted = measured.get(name)!.map(of).sort((a, b) => a - b);
-  return Number(sorted[sorted.length >> 1]!.toFixed(digits));
-};
-const rows = ways.map(({ name }): Row => ({
-  "connected by": name,
-  "TCP, Gbit/s": median(name, (it) => it.gigabits, 2),
-  "processors busy": median(name, (it) => it.processors, 2),
-  "64-byte packets/s": median(name, (it) => it.packets, 0),
-  "ping, µs": median(name, (it) => it.latency, 1),
+const figures = [...measured].map(([way, all]) => ({ way, ...medians(all) }));
+const rows = figures.map(({ way, gigabits, processors, packets, latency }): Row => ({
+  "connected by": way,
+  "TCP, Gbit/s": Number(gigabits.toFixed(2)),
+  "processors busy": Number(processors.toFixed(2)),
+  "64-byte packets/s": Math.round(packets),
+  "ping, µs": Number(latency.toFixed(1)),
 }));
-if (given.json) console.log(JSON.stringify(rows, null, 2));
-else printTable(rows);
 const print = given.json ? console.error : console.log;
+if (given.json) console.log(JSON.stringify(figures, null, 2));
+else printTable(rows);
 print("\nProcessors: of the whole machine, while TCP is measured, other programs included");
 for (const [name, why] of lacking) print(`Left out: ${name}, because ${why}`);
 await writeChart?.(given.svg!, rows, `${rounds} rounds of ${ms} ms each, medians`);
