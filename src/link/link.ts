@@ -261,9 +261,11 @@ export class Link implements LinkHandle, Disposable {
         scope?.visit(to.ref);
         const where = to.ref.description || "the process's netns";
         this.change({ netnsFd: to.ref.fd.value }, `move ${this.#what} to ${where}`);
-        scope?.dropLink(this.ref, this.#index);
+        const before = scope?.dropLink(this.ref, this.#index);
         this.#index = connectionTo(to.ref).request(getLink(this.#name, { stats: false })).index;
-        scope?.addLink({ ref: to.ref, index: this.#index, what: this.#what, ipv6: false });
+        const after = { ref: to.ref, index: this.#index, what: this.#what, ipv6: false };
+        // A descriptor that is joined to it stays so, and keeps the namespace alive that it was opened in.
+        scope?.addLink({ ...before, ...after });
         if (to.owned) scope?.use(to.ref);
       }
     } catch (error) {

@@ -165,10 +165,10 @@ export class Scope implements AsyncDisposable {
     this.#links.push({ ...link, ref: this.#visited.get(link.ref.inode) ?? link.ref });
   }
 
-  /** For links: one that the scope may have made is gone from there. */
-  dropLink(ref: NetNsRef, index: number): void {
+  /** For links: one that the scope may have made is gone from there. Returns what was known of it. */
+  dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
     const at = this.#links.findIndex((it) => it.index === index && it.ref.inode === ref.inode);
-    if (at >= 0) this.#links.splice(at, 1);
+    return at >= 0 ? this.#links.splice(at, 1)[0] : undefined;
   }
 
   /** For namespaces: about to take a name. */
