@@ -42,6 +42,9 @@ export function openTapDevice(link: TapLink, options: TapDeviceOptions = {}): Tu
   const { offloads, sendBuffer } = options;
   const wants = Array.isArray(offloads) ? offloads.length > 0 : offloads === true;
   const { vnetHdr = wants } = options;
+  if (typeof vnetHdr !== "boolean") {
+    throw new TypeError(`vnetHdr must be a boolean: the current value is ${show(vnetHdr)}`);
+  }
   const { ref, name, index, kind } = link;
   const what = `${kind} ${show(name)}${ref.description ? ` in ${ref.description}` : ""}`;
   const fd = within(ref, () => openNode(name, index, `open the device of ${what}`));

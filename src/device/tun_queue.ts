@@ -63,6 +63,7 @@ const FALLBACKS: readonly (readonly Offload[])[] = [
 export class TunQueue extends FdDevice {
   #offloads: readonly Offload[] = [];
   #attached = true;
+  #sendBuffer = 0x7fffffff;
   /** Whether each packet has a `struct virtio_net_hdr` of 10 bytes in front. */
   readonly vnetHdr: boolean;
   /** Whether each packet has a `struct tun_pi` of 4 bytes in front: flags and the EtherType. */
@@ -172,7 +173,13 @@ export class TunQueue extends FdDevice {
 
   /** Bytes of written packets that may be on their way before writes wait: TUNSETSNDBUF. */
   get sendBuffer(): number {
-    return tunIoctlInt(this.fd, "GETSNDBUF", 0, `read the send buffer of ${this.what}`);
+    try {
+      return tunIoctlInt(this.fd, "GETSNDBUF", 0, `read the send buffer of ${this.what}`);
+    } catch (error) {
+      // Macvtaps do not tell.
+      if (error instanceof SyscallError && error.errno === ERRNO.EINVAL) return this.#sendBuffer;
+      throw error;
+    }
   }
 
   set sendBuffer(bytes: number) {
@@ -180,6 +187,7 @@ export class TunQueue extends FdDevice {
       throw new RangeError(`sendBuffer must be in 1..2147483647: the current value is ${bytes}`);
     }
     tunIoctlInt(this.fd, "SETSNDBUF", bytes, `set the send buffer of ${this.what}`);
+    this.#sendBuffer = bytes;
   }
 
   /** For TAPs: see {@link setTapFilter}. */

@@ -73,11 +73,15 @@ export class Macvtap extends MacvlanLink {
    * through the parent. Opened again it gives a further queue.
    *
    * @param options What the device is like.
-   * @returns The device, with Ethernet frames. Closing it leaves the link in place.
+   * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is
+   * deleted the kernel wakes no read that waits: close the device too.
    * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.
+   * @throws {NetlinkError} ENODEV when the link is gone.
    * @throws {TypeError} For a malformed or unknown option.
    */
   openDevice(options: TapDeviceOptions = {}): TunQueue {
+    // Others may have renamed it; sysfs knows links by name.
+    this.read();
     return openTapDevice(this, options);
   }
 }
