@@ -407,7 +407,7 @@ Deno.test("trace() sees every request with its outcome, in the order of sending"
     netns: 'netns "blue"',
     flags: NLM_F.REQUEST | NLM_F.ACK,
     message: { size: 0 },
-    command: "toy -n blue add undefined",
+    command: "ip netns exec blue toy add undefined",
   });
 });
 
@@ -418,7 +418,10 @@ Deno.test("trace() quotes names for a shell", () => {
   using _trace = trace(({ command }) => seen.push(command));
   connection.request(newToy({ name: "a" }));
   odd.request(newToy({ name: "a" }));
-  assertEquals(seen, ["toy -n blue add a", `toy -n 'it'\\''s $& here' add a`]);
+  assertEquals(seen, [
+    "ip netns exec blue toy add a",
+    `ip netns exec 'it'\\''s $& here' toy add a`,
+  ]);
 });
 
 Deno.test("trace() sees dumps, refused ones with the error and each attempt", () => {
