@@ -189,6 +189,24 @@ export class FdDevice implements PacketDevice {
     return batch.count;
   }
 
+  /** As {@link PacketDevice.readBatchSync}. */
+  readBatchSync(batch: PacketBatch, options: BlockOptions = {}): number {
+    const { timeout } = options;
+    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+    for (;;) {
+      const n = this.tryReadBatch(batch);
+      if (n > 0 || !this.#block(C.POLLIN, until)) return n;
+    }
+  }
+
+  /** As {@link PacketDevice.writeBatchSync}. */
+  writeBatchSync(batch: PacketBatch): void {
+    checkPackets(batch);
+    batch.results.fill(WAITING, 0, batch.count);
+    while (batchEngine().write(this.#target, batch) > 0) this.#block(C.POLLOUT, Infinity);
+    this.#checkResults(batch);
+  }
+
   /** As {@link PacketDevice.writeBatch}. */
   async writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void> {
     checkPackets(batch);
@@ -203,9 +221,7 @@ export class FdDevice implements PacketDevice {
         this.#writing--;
       }
     }
-    for (let i = 0; i < count; i++) {
-      if (results[i]! < 0) throw this.#failure(`write packet ${i} of ${count}`, results[i]!);
-    }
+    this.#checkResults(batch);
     await dueTurn(count);
   }
 
@@ -255,6 +271,12 @@ export class FdDevice implements PacketDevice {
   /** Same as {@link FdDevice.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #checkResults({ count, results }: PacketBatch): void {
+    for (let i = 0; i < count; i++) {
+      if (results[i]! < 0) throw this.#failure(`write packet ${i} of ${count}`, results[i]!);
+    }
   }
 
   /** Ends every pending call, while the number is still this device's. */

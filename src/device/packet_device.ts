@@ -95,6 +95,12 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
    */
   writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void>;
 
+  /** As `readBatch`, blocking the thread until there is a packet; 0 after `timeout` ms without one. */
+  readBatchSync(batch: PacketBatch, options?: BlockOptions): number;
+
+  /** As `writeBatch`, blocking the thread while the device takes none. */
+  writeBatchSync(batch: PacketBatch): void;
+
   /** The packets as a stream, a copy each; one is read when one is asked for. Cancelling it reads no more. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
 

@@ -1,6 +1,6 @@
 // netloom's side: forwards between two TUNs, or answers pings on one, until it is ended.
 //     forward_child.ts NETNS_A NETNS_B OFFLOADS(0|1) MODE
-import { DevicePoll, forward, NetNs, type PacketDevice, Tun } from "../../../mod.ts";
+import { DevicePoll, forward, NetNs, PacketBatch, type PacketDevice, Tun } from "../../../mod.ts";
 import { useEngine } from "../../../src/device/engine.ts";
 
 const [a, b, offloads, mode] = Deno.args as [string, string, string, string];
@@ -27,6 +27,18 @@ function sync(tuns: Tun[]): never {
         if (n < 0) break;
         to.writeSync(buffer, n);
       }
+    }
+  }
+}
+
+/** The same with batches. */
+function syncBatch(tuns: Tun[]): never {
+  const poll = new DevicePoll(tuns);
+  const batch = new PacketBatch({ packets: 128 });
+  for (;;) {
+    poll.wait();
+    for (let i = 0; i < tuns.length; i++) {
+      if (poll.ready(i) && tuns[i]!.tryReadBatch(batch) > 0) tuns[1 - i]!.writeBatchSync(batch);
     }
   }
 }
@@ -89,6 +101,7 @@ const tuns = [open(a), open(b)] as [Tun, Tun];
 console.log("ready");
 for (const tun of tuns) await tun.link.waitFor((link) => (link.flags & 1) !== 0);
 if (mode === "sync") sync(tuns);
+else if (mode === "syncbatch") syncBatch(tuns);
 else if (mode === "async") {
   if (Deno.env.get("TIMER")) watchTimers();
   await Promise.all([async_(...tuns), async_(tuns[1], tuns[0])]);
