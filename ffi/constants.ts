@@ -88,7 +88,7 @@ export const C = {
   EPOLLOUT: 0x4,
   EPOLLERR: 0x8,
   EPOLLHUP: 0x10,
-  EPOLLONESHOT: 1 << 30,
+  EPOLLET: 0x80000000,
   EFD_CLOEXEC: 0o2000000,
   EFD_NONBLOCK: 0o4000,
 } as const;

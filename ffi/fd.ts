@@ -8,6 +8,7 @@ import { core } from "./libc.ts";
 /** Owns a descriptor and closes it once. Every descriptor the library opens is opened CLOEXEC. */
 export class Fd implements Disposable {
   #fd: number;
+  #leaving: (() => void) | undefined;
 
   /** Takes ownership of `fd`. */
   constructor(fd: number) {
@@ -32,9 +33,16 @@ export class Fd implements Disposable {
     core().close(this.release());
   }
 
+  /** For the reactor: calls `leave` once, before the number is anybody else's. */
+  onLeave(leave: () => void): void {
+    this.#leaving = leave;
+  }
+
   /** Gives ownership up and returns the number. */
   release(): number {
     const fd = this.value;
+    this.#leaving?.();
+    this.#leaving = undefined;
     this.#fd = -1;
     return fd;
   }

@@ -1,42 +1,57 @@
 /**
  * Waiting for descriptors: one `epoll` for all waiters of a thread.
  *
- * A parked wait occupies one slot of Deno's blocking pool, however many descriptors are waited for.
- * Adding a descriptor to an epoll that is being waited on needs no wake-up; only taking the last one
- * away does, so that the process can end.
+ * Descriptors stay registered, edge-triggered: a wait for one that was waited for before costs no system
+ * call. A parked wait occupies one slot of Deno's blocking pool, however many descriptors are waited
+ * for; only taking the last one away wakes it, so that the process can end.
  *
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { ERRNO, errno, SyscallError } from "./errno.ts";
+import { errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
 
 /** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
 const SPIN = 0.1;
+/** Recent waits longer than this, in milliseconds on average, are not worth a spin. */
+const SPIN_BELOW = 0.3;
 /** The loop lets timers and I/O run at least this often, in milliseconds. */
 const TURN = 4;
 const EVENTS = 64;
 
-/** Recent waits longer than this, in milliseconds on average, are not worth a spin. */
-const SPIN_BELOW = 0.3;
-
-interface Waiter {
-  resolve(): void;
+/** Somebody who waits for a descriptor. */
+export interface Waiter {
+  /** The descriptor may be ready: whether this was all the waiter waited for. It must not throw. */
+  attempt(): boolean;
+  /** The wait ends without that. */
   reject(reason: unknown): void;
 }
 
-/** The waiters of a descriptor, first come first, for each direction. */
-interface Waiters {
-  readonly readers: Waiter[];
-  readonly writers: Waiter[];
+/** Which way a descriptor is waited for. */
+export type Direction = "read" | "write";
+
+/** A descriptor in the epoll, and who waits for it, first come first. */
+class Watch {
+  readonly number: number;
+  /** What it is registered for. */
+  events = 0;
+  readonly read: Waiter[] = [];
+  readonly write: Waiter[] = [];
+
+  constructor(number: number) {
+    this.number = number;
+  }
 }
 
 class Reactor {
   readonly #epoll: Fd;
   readonly #wake: Fd;
-  readonly #waiters = new Map<number, Waiters>();
+  readonly #watches = new WeakMap<Fd, Watch>();
+  readonly #byNumber: (Watch | undefined)[] = [];
+  /** How many wait, for whatever. */
+  #waiting = 0;
   readonly #event = new Uint8Array(ARCH.epollEventSize);
   readonly #eventView = new DataView(this.#event.buffer);
   readonly #ready = new Uint8Array(ARCH.epollEventSize * EVENTS);
@@ -57,74 +72,72 @@ class Reactor {
     this.#control(C.EPOLL_CTL_ADD, wake, C.EPOLLIN);
   }
 
-  wait(fd: number, events: number, waiter: Waiter): void {
-    let waiters = this.#waiters.get(fd);
-    if (!waiters) this.#waiters.set(fd, waiters = { readers: [], writers: [] });
-    try {
-      this.#list(waiters, events).push(waiter);
-      this.#arm(fd, waiters);
-    } catch (error) {
-      this.#waiters.delete(fd);
-      throw error;
-    }
+  wait(fd: Fd, direction: Direction, waiter: Waiter, tried: boolean): void {
+    const watch = this.#watches.get(fd) ?? this.#watch(fd);
+    const needed = direction === "read" ? C.EPOLLIN : C.EPOLLOUT;
+    if ((watch.events & needed) === 0) this.#register(watch, watch.events | needed);
+    // Registering again makes the kernel look again: what is there already is no edge.
+    else if (!tried) this.#register(watch, watch.events);
+    watch[direction].push(waiter);
+    this.#waiting++;
     if (!this.#running) void this.#run().catch((error) => this.#fail(error));
   }
 
-  cancel(fd: number, events: number, waiter: Waiter): void {
-    const waiters = this.#waiters.get(fd);
-    if (!waiters) return;
-    const list = this.#list(waiters, events);
+  cancel(fd: Fd, direction: Direction, waiter: Waiter): void {
+    const list = this.#watches.get(fd)?.[direction] ?? [];
     const at = list.indexOf(waiter);
     if (at < 0) return;
     list.splice(at, 1);
-    if (waiters.readers.length > 0 || waiters.writers.length > 0) return;
-    this.#waiters.delete(fd);
-    this.#control(C.EPOLL_CTL_DEL, fd, 0, ERRNO.ENOENT);
-    this.#wakeIfIdle();
+    this.#left(1);
   }
 
-  /** Before a descriptor closes: its number may be another's next. */
-  forget(fd: number, reason: unknown): void {
-    const waiters = this.#waiters.get(fd);
-    if (!waiters) return;
-    this.#waiters.delete(fd);
-    this.#control(C.EPOLL_CTL_DEL, fd, 0, ERRNO.ENOENT);
-    this.#wakeIfIdle();
-    for (const waiter of [...waiters.readers, ...waiters.writers]) waiter.reject(reason);
+  forget(fd: Fd, reason: unknown): void {
+    const watch = this.#watches.get(fd);
+    if (!watch) return;
+    this.#watches.delete(fd);
+    this.#byNumber[watch.number] = undefined;
+    // Without this the file would stay in the epoll while anybody else has it open.
+    if (watch.events !== 0) this.#control(C.EPOLL_CTL_DEL, watch.number, 0);
+    const waiters = [...watch.read.splice(0), ...watch.write.splice(0)];
+    this.#left(waiters.length);
+    for (const waiter of waiters) waiter.reject(reason);
   }
 
-  #list(waiters: Waiters, events: number): Waiter[] {
-    return events === C.EPOLLIN ? waiters.readers : waiters.writers;
+  #watch(fd: Fd): Watch {
+    const watch = new Watch(fd.value);
+    this.#watches.set(fd, watch);
+    this.#byNumber[watch.number] = watch;
+    fd.onLeave(() => this.forget(fd, new TypeError("The file descriptor is closed")));
+    return watch;
   }
 
-  #arm(fd: number, { readers, writers }: Waiters): void {
-    const flags = (readers.length > 0 ? C.EPOLLIN : 0) | (writers.length > 0 ? C.EPOLLOUT : 0) |
-      C.EPOLLONESHOT;
-    // A descriptor waited for before is still registered, unless its number went to another file.
-    if (this.#control(C.EPOLL_CTL_MOD, fd, flags, ERRNO.ENOENT) !== 0) {
-      this.#control(C.EPOLL_CTL_ADD, fd, flags);
-    }
+  #register(watch: Watch, events: number): void {
+    const operation = watch.events === 0 ? C.EPOLL_CTL_ADD : C.EPOLL_CTL_MOD;
+    this.#control(operation, watch.number, events | C.EPOLLET);
+    watch.events = events;
   }
 
-  #wakeIfIdle(): void {
-    if (this.#waiters.size > 0 || !this.#parked) return;
+  #left(waiters: number): void {
+    this.#waiting -= waiters;
+    if (this.#waiting > 0 || waiters === 0 || !this.#parked) return;
     write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer));
   }
 
-  #control(operation: number, fd: number, events: number, tolerated = 0): number {
-    this.#eventView.setUint32(0, events, true);
+  #control(operation: number, fd: number, events: number): void {
+    this.#eventView.setUint32(0, events >>> 0, true);
     this.#eventView.setInt32(ARCH.epollDataOffset, fd, true);
-    const lib = symbols();
-    const epoll = this.#epoll.value;
-    if (lib.epoll_ctl(epoll, operation, fd, this.#event) === 0) return 0;
-    const code = errno();
-    if (code === tolerated) return code;
-    throw new SyscallError(`wait for descriptor ${fd}`, "epoll_ctl", code);
+    if (symbols().epoll_ctl(this.#epoll.value, operation, fd, this.#event) !== 0) {
+      throw new SyscallError(`wait for descriptor ${fd}`, "epoll_ctl", errno());
+    }
   }
 
   #fail(error: unknown): void {
     this.#running = false;
-    for (const fd of [...this.#waiters.keys()]) this.forget(fd, error);
+    for (const watch of this.#byNumber) {
+      const waiters = watch ? [...watch.read.splice(0), ...watch.write.splice(0)] : [];
+      this.#waiting -= waiters.length;
+      for (const waiter of waiters) waiter.reject(error);
+    }
   }
 
   async #run(): Promise<void> {
@@ -132,7 +145,7 @@ class Reactor {
     let turn = performance.now();
     // Others who are about to wait come first: a spin keeps them from it.
     await undefined;
-    while (this.#waiters.size > 0) {
+    while (this.#waiting > 0) {
       const started = performance.now();
       // Spinning pays only while waits are usually shorter than the spin.
       if (!(this.#recent <= SPIN_BELOW && this.#spin(started))) {
@@ -180,23 +193,32 @@ class Reactor {
 
   #dispatch(n: number): void {
     for (let i = 0; i < n; i++) {
-      const at = i * ARCH.epollEventSize + ARCH.epollDataOffset;
-      const fd = this.#readyView.getInt32(at, true);
-      if (fd === this.#wake.value) {
+      const at = i * ARCH.epollEventSize;
+      const number = this.#readyView.getInt32(at + ARCH.epollDataOffset, true);
+      if (number === this.#wake.value) {
         read(this.#wake, new Uint8Array(8));
         continue;
       }
-      const waiters = this.#waiters.get(fd);
-      if (!waiters) continue;
-      const events = this.#readyView.getUint32(i * ARCH.epollEventSize, true);
+      const watch = this.#byNumber[number];
+      if (!watch) continue;
+      const events = this.#readyView.getUint32(at, true);
       const failed = (events & (C.EPOLLERR | C.EPOLLHUP)) !== 0;
-      // One each: of several, a later one might find what comes while an earlier one has just looked.
-      const reader = failed || events & C.EPOLLIN ? waiters.readers.shift() : undefined;
-      const writer = failed || events & C.EPOLLOUT ? waiters.writers.shift() : undefined;
-      if (waiters.readers.length > 0 || waiters.writers.length > 0) this.#arm(fd, waiters);
-      else this.#waiters.delete(fd);
-      reader?.resolve();
-      writer?.resolve();
+      const nobody = watch.read.length === 0 && watch.write.length === 0;
+      if (failed || events & C.EPOLLIN) this.#wakeUp(watch.read);
+      if (failed || events & C.EPOLLOUT) this.#wakeUp(watch.write);
+      // What nobody waits for is not to wake anybody again: the next one to wait registers it anew.
+      if (nobody && watch.events !== 0) {
+        this.#control(C.EPOLL_CTL_DEL, number, 0);
+        watch.events = 0;
+      }
+    }
+  }
+
+  /** One after the other, until one finds nothing: there is no second edge for what is left. */
+  #wakeUp(waiters: Waiter[]): void {
+    while (waiters.length > 0 && waiters[0]!.attempt()) {
+      waiters.shift();
+      this.#waiting--;
     }
   }
 }
@@ -214,42 +236,83 @@ export function giveTurn(): Promise<void> {
 }
 
 /**
- * Resolves when `fd` has something to read (or an error to report). Several may wait for one
- * descriptor: they are woken one after the other, in the order they came, while it has something.
+ * Waits for a descriptor. Several may wait for one: they are attempted one after the other, in the order
+ * they came, until one finds nothing. Closing the descriptor ends all waits.
  *
- * @param fd The descriptor. Whoever closes it calls {@link abandon} first.
- * @param signal Ends the wait early: the promise rejects with the signal's reason.
+ * @param tried The waiter has just found that the descriptor is not ready; or another one waits already.
  */
-export function readable(fd: Fd, signal?: AbortSignal): Promise<void> {
-  return wait(fd, C.EPOLLIN, signal);
+export function wait(fd: Fd, direction: Direction, waiter: Waiter, tried: boolean): void {
+  (reactor ??= new Reactor()).wait(fd, direction, waiter, tried);
 }
 
-/** Resolves when `fd` takes more to write (or has an error to report); otherwise as {@link readable}. */
-export function writable(fd: Fd, signal?: AbortSignal): Promise<void> {
-  return wait(fd, C.EPOLLOUT, signal);
+/** Ends a wait; nothing is called any more. */
+export function cancel(fd: Fd, direction: Direction, waiter: Waiter): void {
+  reactor?.cancel(fd, direction, waiter);
 }
 
 /** Rejects all waits for a descriptor that is about to be closed. */
 export function abandon(fd: Fd, reason: unknown): void {
-  if (!fd.closed) reactor?.forget(fd.value, reason);
+  reactor?.forget(fd, reason);
 }
 
-function wait(fd: Fd, events: number, signal: AbortSignal | undefined): Promise<void> {
-  const number = fd.value;
+/** What {@link until} waits for. */
+export interface Attempt<T> {
+  /** Gives `undefined` while it has to wait; what it throws, the wait rejects with. */
+  attempt(): T | undefined;
+  /** Called once, when the wait has ended in whatever way. */
+  ended?(): void;
+  /** Ends the wait early: it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** As for {@link wait}. */
+  readonly tried: boolean;
+}
+
+/** Resolves when an attempt gives a value; it is made whenever `fd` may be ready. */
+export function until<T>(fd: Fd, direction: Direction, options: Attempt<T>): Promise<T> {
+  const { signal, tried } = options;
   return new Promise((resolve, reject) => {
-    const own = reactor ??= new Reactor();
-    if (!signal) return own.wait(number, events, { resolve, reject });
-    if (signal.aborted) return reject(signal.reason);
+    const end = () => {
+      signal?.removeEventListener("abort", abort);
+      options.ended?.();
+    };
     const abort = () => {
-      own.cancel(number, events, waiter);
-      reject(signal.reason);
+      cancel(fd, direction, waiter);
+      end();
+      reject(signal!.reason);
     };
-    const settled = () => signal.removeEventListener("abort", abort);
-    const waiter = {
-      resolve: () => (settled(), resolve()),
-      reject: (reason: unknown) => (settled(), reject(reason)),
+    const waiter: Waiter = {
+      attempt() {
+        try {
+          const value = options.attempt();
+          if (value === undefined) return false;
+          resolve(value);
+        } catch (error) {
+          reject(error);
+        }
+        end();
+        return true;
+      },
+      reject(reason) {
+        end();
+        reject(reason);
+      },
     };
-    own.wait(number, events, waiter);
-    signal.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) return waiter.reject(signal.reason);
+    wait(fd, direction, waiter, tried);
+    signal?.addEventListener("abort", abort, { once: true });
   });
+}
+
+/**
+ * Resolves when `fd` has something to read (or an error to report), at once if it does now.
+ *
+ * @param signal Ends the wait early: the promise rejects with the signal's reason.
+ */
+export async function readable(fd: Fd, signal?: AbortSignal): Promise<void> {
+  await until(fd, "read", { attempt: () => true, signal, tried: false });
+}
+
+/** Resolves when `fd` takes more to write (or has an error to report); otherwise as {@link readable}. */
+export async function writable(fd: Fd, signal?: AbortSignal): Promise<void> {
+  await until(fd, "write", { attempt: () => true, signal, tried: false });
 }

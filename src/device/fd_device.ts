@@ -8,7 +8,7 @@ import type { Fd } from "../../ffi/fd.ts";
 import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
-import { abandon, readable, writable } from "../../ffi/reactor.ts";
+import { abandon, readable, until } from "../../ffi/reactor.ts";
 import { show } from "../netlink/attribute.ts";
 import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
 import { checkPackets, type PacketBatch } from "./packet_batch.ts";
@@ -107,17 +107,27 @@ export class FdDevice implements PacketDevice {
     return turn === undefined ? Promise.resolve(n) : turn.then(() => n);
   }
 
-  async #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
+  #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
+    return this.#laterRead(() => {
+      const n = this.tryRead(buffer);
+      return n < 0 ? undefined : n;
+    }, options);
+  }
+
+  /** Waits in line to read. */
+  #laterRead<T>(attempt: () => T | undefined, options?: WaitOptions): Promise<T> {
+    if (this.closed) return Promise.reject(new DeviceClosedError(this.#what));
     this.#reading++;
-    try {
-      for (;;) {
-        await readable(this.fd, options?.signal);
-        const n = this.tryRead(buffer);
-        if (n >= 0) return n;
-      }
-    } finally {
-      this.#reading--;
-    }
+    const ended = () => void this.#reading--;
+    return until(this.#fd, "read", { attempt, ended, signal: options?.signal, tried: true });
+  }
+
+  /** Waits in line to write. */
+  #laterWrite<T>(attempt: () => T | undefined, options?: WaitOptions): Promise<T> {
+    if (this.closed) return Promise.reject(new DeviceClosedError(this.#what));
+    this.#writing++;
+    const ended = () => void this.#writing--;
+    return until(this.#fd, "write", { attempt, ended, signal: options?.signal, tried: true });
   }
 
   /** Resolves when a packet is queued, or an error; for readers that look for themselves. */
@@ -143,12 +153,7 @@ export class FdDevice implements PacketDevice {
     length: number | undefined,
     options: WaitOptions | undefined,
   ): Promise<void> {
-    this.#writing++;
-    try {
-      do await writable(this.fd, options?.signal); while (!this.tryWrite(packet, length));
-    } finally {
-      this.#writing--;
-    }
+    await this.#laterWrite(() => this.tryWrite(packet, length) || undefined, options);
   }
 
   /** As {@link PacketDevice.readSync}. */
@@ -178,12 +183,7 @@ export class FdDevice implements PacketDevice {
   /** As {@link PacketDevice.readBatch}. */
   async readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number> {
     if (this.#reading > 0 || options?.signal?.aborted || this.tryReadBatch(batch) === 0) {
-      this.#reading++;
-      try {
-        do await readable(this.fd, options?.signal); while (this.tryReadBatch(batch) === 0);
-      } finally {
-        this.#reading--;
-      }
+      await this.#laterRead(() => this.tryReadBatch(batch) || undefined, options);
     }
     await dueTurn(batch.count);
     return batch.count;
@@ -212,14 +212,9 @@ export class FdDevice implements PacketDevice {
     checkPackets(batch);
     const { count, results } = batch;
     results.fill(WAITING, 0, count);
-    const some = () => batchEngine().write(this.#target, batch) > 0;
-    if (this.#writing > 0 || options?.signal?.aborted || some()) {
-      this.#writing++;
-      try {
-        do await writable(this.fd, options?.signal); while (some());
-      } finally {
-        this.#writing--;
-      }
+    const done = () => batchEngine().write(this.#target, batch) === 0 || undefined;
+    if (this.#writing > 0 || options?.signal?.aborted || !done()) {
+      await this.#laterWrite(done, options);
     }
     this.#checkResults(batch);
     await dueTurn(count);
