@@ -10,6 +10,7 @@ const AF_PACKET = 17;
 const ETH_P_ALL = 3;
 const SOL_PACKET = 263;
 const PACKET_IGNORE_OUTGOING = 23;
+const PACKET_QDISC_BYPASS = 20;
 
 /** The broadcast address. */
 export const BROADCAST = "ff:ff:ff:ff:ff:ff";
@@ -113,10 +114,17 @@ export class Wire extends Watcher {
   readonly #socket: Socket;
   readonly #buffer = new Uint8Array(4096);
 
-  constructor(netns: NetNs, link: { readonly index: number }, incoming = false) {
+  /** `direct`: past the link's queue, which passes nothing until it has heard of the carrier. */
+  constructor(
+    netns: NetNs,
+    link: { readonly index: number },
+    incoming = false,
+    direct = false,
+  ) {
     super();
     this.#socket = new Socket(netns.ref, AF_PACKET, C.SOCK_RAW, 0, "watch a link");
     if (incoming) this.#socket.setOption(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+    if (direct) this.#socket.setOption(SOL_PACKET, PACKET_QDISC_BYPASS, 1);
     const address = new Uint8Array(20);
     const view = new DataView(address.buffer);
     view.setUint16(0, AF_PACKET, true);
