@@ -12,7 +12,7 @@ let runs = 0;
 const decoder = new TextDecoder();
 
 /** Who forwards: how netloom does it, or a rival. */
-export type Contender = "sync" | "async" | "batch" | "loop" | "C" | "Go" | "Python";
+export type Contender = "sync" | "async" | "batch" | "syncbatch" | "loop" | "C" | "Go" | "Python";
 
 /** What a contender is told. */
 export interface Job {

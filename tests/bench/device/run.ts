@@ -11,6 +11,7 @@ const { values } = parseArgs({
   args: Deno.args,
   options: {
     only: { type: "string", multiple: true },
+    with: { type: "string", multiple: true },
     rounds: { type: "string", default: "9" },
     seconds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
@@ -32,8 +33,9 @@ interface Value {
 const HOW: Readonly<Record<Contender, string>> = {
   sync: "sync",
   async: "async",
-  batch: "batches, io_uring",
-  loop: "batches, a call each",
+  batch: "forward(), io_uring",
+  loop: "forward(), a call each",
+  syncbatch: "sync batches, io_uring",
   C: "C",
   Go: "Go",
   Python: "Python",
@@ -108,23 +110,23 @@ const BENCHMARKS: Readonly<Record<string, (run: Run) => Promise<Row[]>>> = {
   async plain(run) {
     const samples = await throughput(
       run,
-      ["sync", "async", "batch", "C", "Go", "Python"],
+      ["sync", "async", "batch", "syncbatch", "C", "Go", "Python"],
       {},
       undefined,
       gigabits,
     );
-    const goals = { "batch/C": 1, "async/C": 0.95, Go: 1, Python: 1 };
+    const goals = { "syncbatch/C": 1, "async/C": 0.95, Go: 1, Python: 1 };
     return compare("TCP, plain", "Gbit/s", samples, goals);
   },
   async udp64(run) {
     const samples = await throughput(
       run,
-      ["sync", "async", "batch", "loop", "C", "Go", "Python"],
+      ["sync", "async", "batch", "syncbatch", "loop", "C", "Go", "Python"],
       {},
       { size: 64 },
       ({ packets }) => packets / 1000,
     );
-    const goals = { "batch/C": 1.1, "async/C": 0.95, Go: 1, Python: 1 };
+    const goals = { "syncbatch/C": 1.1, "async/C": 0.95, Go: 1, Python: 1 };
     return compare("UDP, 64 bytes", "kpackets/s", samples, goals);
   },
   async echo(run) {
@@ -222,6 +224,7 @@ if (values.help) {
   console.log(`deno task bench:device [OPTION...]
 
   --only NAME  one of ${Object.keys(BENCHMARKS).join(", ")}; may be repeated
+  --with NAME  only these of ${Object.keys(HOW).join(", ")}; may be repeated
   --rounds N   times everybody takes a turn; default 9
   --seconds N  seconds of traffic in each; default 3
   --json       prints JSON instead of tables`);
