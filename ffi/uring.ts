@@ -22,8 +22,8 @@ export const IORING = {
 } as const;
 
 /**
- * A read or write that would wait ends with EAGAIN (`linux/fs.h`). Where a file supports the flag,
- * io_uring waits in spite of O_NONBLOCK; where it does not, the flag is EOPNOTSUPP and O_NONBLOCK counts.
+ * A read or write that would wait ends with EAGAIN (`linux/fs.h`): io_uring waits in spite of
+ * O_NONBLOCK. Where a file does not support the flag it is EOPNOTSUPP, as TUN's before Linux 6.4.
  */
 export const RWF_NOWAIT = 8;
 

@@ -12,8 +12,8 @@ import type { PacketBatch } from "./packet_batch.ts";
 export interface Target {
   /** The descriptor's number. */
   fd: number;
-  /** `RWF_*` flags for io_uring. */
-  flags: number;
+  /** Whether it takes `RWF_NOWAIT`: io_uring might wait for ever without. */
+  nowait: boolean;
 }
 
 /** Reads and writes batches. Results are in band: bytes, or negated error numbers. */
@@ -34,7 +34,7 @@ export type EngineName = "io_uring" | "loop";
 
 /** A descriptor that nothing is known of yet. */
 export function targetOf(fd: number): Target {
-  return { fd, flags: RWF_NOWAIT };
+  return { fd, nowait: true };
 }
 
 /** The result of a packet that is still to be written. */
@@ -89,13 +89,14 @@ function ringEngine(): Engine | undefined {
     name: "io_uring",
     read(target, batch, most) {
       const { size, address, offsets, lengths } = batch;
-      const { fd, flags } = target;
-      for (let i = 0; i < most; i++) ring.add(OP_READ, fd, flags, address + i * size, size, i);
+      if (!target.nowait) return loop.read(target, batch, most);
+      const { fd } = target;
+      for (let i = 0; i < most; i++) ring.add(OP_READ, fd, RWF_NOWAIT, address + i * size, size, i);
       const failed = ring.run();
       if (failed < 0) return failed;
-      if (results[0] === -ERRNO.EOPNOTSUPP && flags !== 0) {
-        target.flags = 0;
-        return this.read(target, batch, most);
+      if (results[0] === -ERRNO.EOPNOTSUPP) {
+        target.nowait = false;
+        return loop.read(target, batch, most);
       }
       let count = 0;
       // After the first that found nothing, a packet may have come for a later one.
@@ -108,25 +109,26 @@ function ringEngine(): Engine | undefined {
       return count > 0 ? count : results[0]!;
     },
     write(target, batch) {
+      if (!target.nowait) return loop.write(target, batch);
       const { count, address, offsets, lengths, results: written } = batch;
-      const { fd, flags } = target;
+      const { fd } = target;
       for (let i = 0; i < count; i++) {
         if (written[i] !== WAITING) continue;
-        ring.add(OP_WRITE, fd, flags, address + offsets[i]!, lengths[i]!, i);
+        ring.add(OP_WRITE, fd, RWF_NOWAIT, address + offsets[i]!, lengths[i]!, i);
       }
       const failed = ring.run();
       let waiting = 0;
       for (let i = 0; i < count; i++) {
         if (written[i] !== WAITING) continue;
         let n = failed < 0 ? failed : results[i]!;
-        if (n === -ERRNO.EOPNOTSUPP && flags !== 0) {
-          target.flags = 0;
+        if (n === -ERRNO.EOPNOTSUPP) {
+          target.nowait = false;
           n = WAITING;
         }
         written[i] = n;
         if (n === WAITING) waiting++;
       }
-      return waiting > 0 && target.flags !== flags ? this.write(target, batch) : waiting;
+      return target.nowait ? waiting : loop.write(target, batch);
     },
   };
 }
