@@ -18,7 +18,7 @@ if (import.meta.main) await runTests(import.meta.filename!, SCOPE);
 /** What is tested: whether a node sees most of the three, itself among them, and may go on. */
 async function hasMajority(node: NetNs): Promise<boolean> {
   const addresses = [1, 2, 3].map((n) => `192.168.123.${n}`);
-  const pings = await Promise.all(addresses.map((it) => node.ping(it, { timeout: 1000 })));
+  const pings = await Promise.all(addresses.map((it) => node.ping(it, { timeout: 3000 })));
   return pings.filter(({ received }) => received === 1).length >= 2;
 }
 

@@ -61,7 +61,7 @@ for (const name of files) {
     const lack = await lacks(file);
     const { code, stdout, stderr } = await run([file, ...QUICK[name] ?? []]).end();
     if (lack === undefined) {
-      assertEquals([code, stderr], [0, ""]);
+      assertEquals([code, stderr], [0, ""], stdout);
       assertMatch(stdout, /^yes {2}\S.*\n\nVerdict: good\n$/m);
     } else {
       assertEquals([code, stdout], [77, ""]);
