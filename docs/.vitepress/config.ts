@@ -13,7 +13,8 @@ export default defineConfig({
   cacheDir: "../.cache/docs/vite",
   cleanUrls: false,
   lastUpdated: false,
-  // Made by `deno doc --html` beside the built pages; the tests of the site check these links too.
+  // `deno doc --html` makes the reference beside the built pages, `deno task test:kernels --write` the
+  // page on kernels; the tests of the site check links to them too.
   ignoreDeadLinks: [/^\/api\//, "./kernels"],
   head: [["link", { rel: "icon", href: `${base}favicon.ico` }]],
   locales: {

@@ -1,5 +1,9 @@
 // What the bars at the top and the side show, in each language.
+import { existsSync } from "node:fs";
 import type { DefaultTheme, LocaleSpecificConfig } from "vitepress";
+
+/** Whether the matrix of kernels has been run and written down. */
+const KERNELS = existsSync(new URL("../kernels.md", import.meta.url));
 
 type Language = LocaleSpecificConfig<DefaultTheme.Config>;
 type Item = DefaultTheme.SidebarItem;
@@ -55,7 +59,11 @@ export const english: Language = {
         pyroute2: "pyroute2",
         "vishvananda-netlink": "vishvananda/netlink",
       }),
-      section("Reference", "/", { reference: "API", architecture: "Architecture" }),
+      section("Reference", "/", {
+        reference: "API",
+        architecture: "Architecture",
+        ...(KERNELS ? { kernels: "Tested kernels" } : {}),
+      }),
     ],
   },
 };

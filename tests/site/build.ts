@@ -22,12 +22,21 @@ function append(addition: string, file: string): void {
   Deno.writeTextFileSync(`${SITE}/api/${file}`, `\n${text}`, { append: true });
 }
 
-function deno(cwd: string, ...args: string[]): void {
-  const { code } = new Deno.Command(Deno.execPath(), {
+/** Runs a command of Deno's in a folder of the project; ends the process when it fails. */
+export function deno(cwd: string, ...args: string[]): void {
+  run(cwd, [Deno.execPath(), ...args]);
+}
+
+/** Runs a command in a folder of the project; ends the process when it fails. */
+export function run(cwd: string, [command, ...args]: string[]): void {
+  const { code } = new Deno.Command(command!, {
     args,
     cwd: ROOT + cwd,
-    // Behind a proxy, npm's certificate is one that only the machine's own store knows.
-    env: { DENO_TLS_CA_STORE: "system,mozilla" },
+    env: {
+      // Behind a proxy, npm's certificate is one that only the machine's own store knows.
+      DENO_TLS_CA_STORE: "system,mozilla",
+      ...(Deno.stdout.isTerminal() ? {} : { NO_COLOR: "1" }),
+    },
     stdout: "inherit",
     stderr: "inherit",
   }).outputSync();
