@@ -1,10 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { NetNs, SyscallError, Tap, Tun, type TunOptions } from "../../mod.ts";
 import { Fd } from "../../ffi/fd.ts";
+import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
 import { IFLA_TUN } from "../../src/link/tun_options.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { testHeaders } from "./oracle.ts";
+import { frame, parseFrame, textOf, Wire } from "./wire.ts";
 
 testHeaders("IFLA_TUN_", IFLA_TUN);
 
@@ -232,8 +234,23 @@ test("A program that attaches later finds no offloads and no header of the one b
     using before = Tap.attach("t0", { netns, offloads: true });
     assertEquals(before.offloads.length > 0, true);
   }
+  {
+    // As virtual machines do it: a header of 12 bytes, which the link keeps.
+    using fd = openTunDevice(netns.ref, "test");
+    const { TAP, NO_PI, VNET_HDR } = IFF_TUN_FLAGS;
+    setInterface(fd, { name: "t0", flags: TAP | NO_PI | VNET_HDR }, "test");
+    tunIoctlInt(fd, "SETVNETHDRSZ", 12, "test");
+  }
+  run(netns.ref, "ip link set t0 up");
   using tap = Tap.attach("t0", { netns });
   assertEquals([tap.vnetHdr, tap.offloads], [true, []]);
+  using wire = new Wire(netns, tap, true, true);
+  wire.send(frame("02:00:00:00:00:02", "02:00:00:00:00:01", "mine"));
+  const buffer = new Uint8Array(2048);
+  let n = tap.tryRead(buffer);
+  // Others speak too; -1 is none of theirs, and ends it.
+  while (n > 0 && textOf(parseFrame(buffer.subarray(10, n))) !== "mine") n = tap.tryRead(buffer);
+  assertEquals(n, 70);
 });
 
 test("A handle prints as what it is", () => {
