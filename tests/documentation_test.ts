@@ -20,6 +20,17 @@ Deno.test("Every entry point says what it is for, with an example that runs", ()
   }
 });
 
+Deno.test("The page of the reference leads to every entry point", () => {
+  const { name, exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  const page = Deno.readTextFileSync(`${ROOT}docs/reference.md`);
+  for (const path of Object.keys(exports)) {
+    const link = `[\`${name}${path.slice(1)}\`](/api/${path.slice(2)}${
+      path === "." ? "" : "/"
+    }index.html)`;
+    assert(page.includes(link), `docs/reference.md lacks ${link}`);
+  }
+});
+
 Deno.test("No example of the documentation is left out of the tests", () => {
   const sources = [
     `${ROOT}README.md`,
