@@ -49,10 +49,13 @@ export async function column(label: string, options: ColumnOptions): Promise<Col
   if (code !== 0) console.log(output.slice(Math.max(0, output.indexOf("\n ERRORS "))));
 
   const results = readResults(output);
-  const wrong = failure ??
-    (code !== 0 && !results.some(({ outcome }) => outcome === "failed")
-      ? `The run ended with exit code ${code}`
-      : undefined);
+  // A test that hangs has said its name.
+  const last = output.trimEnd().split("\n").at(-1);
+  const wrong = failure
+    ? `${failure}\nThe last it wrote: ${last}`
+    : code !== 0 && !results.some(({ outcome }) => outcome === "failed")
+    ? `The run ended with exit code ${code}`
+    : undefined;
   const facts = readFacts(output);
   return { label, facts, results, seconds, ...(wrong === undefined ? {} : { failure: wrong }) };
 }
