@@ -171,11 +171,11 @@ function typeOf(bytes: Uint8Array): string {
 test("Filters of many conditions jump as far as they need to", async () => {
   using pair = await Pair.open();
   const hosts = Array.from(
-    { length: 200 },
+    { length: 100 }, // Linux before 6.7 has 20 kB for a socket's filter
     (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
   );
   const all = compileFilter({ or: [...hosts, { protocol: "arp" }] });
-  assert(all.length > 1000);
+  assert(all.length > 500);
   const some = pair.peer.capture({ ...SMALL, filter: { or: [...hosts, { protocol: "arp" }] } });
   const none = pair.peer.capture({ ...SMALL, filter: { and: [...hosts, { protocol: "arp" }] } });
   const others = pair.peer.capture({
