@@ -15,8 +15,13 @@ import { epoll as symbols } from "./libc.ts";
 
 /** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
 const SPIN = 0.1;
-/** Recent waits longer than this, in milliseconds on average, are not worth a spin. */
-const SPIN_BELOW = 0.3;
+/**
+ * How long a patient wait blocks the thread before it parks, in whole milliseconds: timers are kept
+ * waiting no longer. Meanwhile packets gather, which a batch then takes at once.
+ */
+const BLOCK = 1;
+/** Recent waits longer than this, in milliseconds on average, are worth neither. */
+const PARK_ABOVE = 0.3;
 /** The loop lets timers and I/O run at least this often, in milliseconds. */
 const TURN = 4;
 const EVENTS = 64;
@@ -27,6 +32,8 @@ export interface Waiter {
   attempt(): boolean;
   /** The wait ends without that. */
   reject(reason: unknown): void;
+  /** Rather more at once than the first of it soon. */
+  readonly patient?: boolean;
 }
 
 /** Which way a descriptor is waited for. */
@@ -50,8 +57,9 @@ class Reactor {
   readonly #wake: Fd;
   readonly #watches = new WeakMap<Fd, Watch>();
   readonly #byNumber: (Watch | undefined)[] = [];
-  /** How many wait, for whatever. */
+  /** How many wait, for whatever, and how many of them are patient. */
   #waiting = 0;
+  #patient = 0;
   readonly #event = new Uint8Array(ARCH.epollEventSize);
   readonly #eventView = new DataView(this.#event.buffer);
   readonly #ready = new Uint8Array(ARCH.epollEventSize * EVENTS);
@@ -80,6 +88,7 @@ class Reactor {
     else if (!tried) this.#register(watch, watch.events);
     watch[direction].push(waiter);
     this.#waiting++;
+    if (waiter.patient) this.#patient++;
     if (!this.#running) void this.#run().catch((error) => this.#fail(error));
   }
 
@@ -88,7 +97,7 @@ class Reactor {
     const at = list.indexOf(waiter);
     if (at < 0) return;
     list.splice(at, 1);
-    this.#left(1);
+    this.#left([waiter]);
   }
 
   forget(fd: Fd, reason: unknown): void {
@@ -99,7 +108,7 @@ class Reactor {
     // Without this the file would stay in the epoll while anybody else has it open.
     if (watch.events !== 0) this.#control(C.EPOLL_CTL_DEL, watch.number, 0);
     const waiters = [...watch.read.splice(0), ...watch.write.splice(0)];
-    this.#left(waiters.length);
+    this.#left(waiters);
     for (const waiter of waiters) waiter.reject(reason);
   }
 
@@ -117,9 +126,10 @@ class Reactor {
     watch.events = events;
   }
 
-  #left(waiters: number): void {
-    this.#waiting -= waiters;
-    if (this.#waiting > 0 || waiters === 0 || !this.#parked) return;
+  #left(waiters: readonly Waiter[]): void {
+    this.#waiting -= waiters.length;
+    this.#patient -= waiters.filter(({ patient }) => patient).length;
+    if (this.#waiting > 0 || waiters.length === 0 || !this.#parked) return;
     write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer));
   }
 
@@ -138,6 +148,7 @@ class Reactor {
       this.#waiting -= waiters.length;
       for (const waiter of waiters) waiter.reject(error);
     }
+    this.#patient = 0;
   }
 
   async #run(): Promise<void> {
@@ -147,8 +158,7 @@ class Reactor {
     await undefined;
     while (this.#waiting > 0) {
       const started = performance.now();
-      // Spinning pays only while waits are usually shorter than the spin.
-      if (!(this.#recent <= SPIN_BELOW && this.#spin(started))) {
+      if (!(this.#recent <= PARK_ABOVE && this.#linger(started))) {
         await this.#park();
         turn = performance.now();
       }
@@ -165,16 +175,18 @@ class Reactor {
     this.#running = false;
   }
 
-  #spin(started: number): boolean {
+  /** Waits on this thread, for a moment: whether anything came. */
+  #linger(started: number): boolean {
     const lib = symbols();
     const epoll = this.#epoll.value;
+    const timeout = this.#patient === this.#waiting ? BLOCK : 0;
     do {
-      const n = lib.epoll_wait(epoll, this.#ready, EVENTS, 0);
+      const n = lib.epoll_wait(epoll, this.#ready, EVENTS, timeout);
       if (n > 0) {
         this.#dispatch(n);
         return true;
       }
-    } while (performance.now() - started < SPIN);
+    } while (timeout === 0 && performance.now() - started < SPIN);
     return false;
   }
 
@@ -217,7 +229,7 @@ class Reactor {
   /** One after the other, until one finds nothing: there is no second edge for what is left. */
   #wakeUp(waiters: Waiter[]): void {
     while (waiters.length > 0 && waiters[0]!.attempt()) {
-      waiters.shift();
+      if (waiters.shift()!.patient) this.#patient--;
       this.#waiting--;
     }
   }
@@ -265,6 +277,8 @@ export interface Attempt<T> {
   readonly signal?: AbortSignal | undefined;
   /** As for {@link wait}. */
   readonly tried: boolean;
+  /** As of a {@link Waiter}. */
+  readonly patient?: boolean;
 }
 
 /** Resolves when an attempt gives a value; it is made whenever `fd` may be ready. */
@@ -281,6 +295,7 @@ export function until<T>(fd: Fd, direction: Direction, options: Attempt<T>): Pro
       reject(signal!.reason);
     };
     const waiter: Waiter = {
+      patient: options.patient ?? false,
       attempt() {
         try {
           const value = options.attempt();

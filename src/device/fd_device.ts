@@ -115,11 +115,16 @@ export class FdDevice implements PacketDevice {
   }
 
   /** Waits in line to read. */
-  #laterRead<T>(attempt: () => T | undefined, options?: WaitOptions): Promise<T> {
+  #laterRead<T>(
+    attempt: () => T | undefined,
+    options?: WaitOptions,
+    patient = false,
+  ): Promise<T> {
     if (this.closed) return Promise.reject(new DeviceClosedError(this.#what));
     this.#reading++;
     const ended = () => void this.#reading--;
-    return until(this.#fd, "read", { attempt, ended, signal: options?.signal, tried: true });
+    const { signal } = options ?? {};
+    return until(this.#fd, "read", { attempt, ended, signal, tried: true, patient });
   }
 
   /** Waits in line to write. */
@@ -183,7 +188,7 @@ export class FdDevice implements PacketDevice {
   /** As {@link PacketDevice.readBatch}. */
   async readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number> {
     if (this.#reading > 0 || options?.signal?.aborted || this.tryReadBatch(batch) === 0) {
-      await this.#laterRead(() => this.tryReadBatch(batch) || undefined, options);
+      await this.#laterRead(() => this.tryReadBatch(batch) || undefined, options, true);
     }
     await dueTurn(batch.count);
     return batch.count;
