@@ -58,7 +58,7 @@ test("A worker reads and writes a device, and gives it back", async () => {
       };\`);
     const back = next(answering);
     answering.postMessage(tun.transfer());
-    console.log((await netns.ping("10.9.0.2", { count: 3, interval: 1 })).received);
+    console.log((await netns.ping("10.9.0.2", { count: 3, interval: 1, timeout: 20_000 })).received);
     {
       using device = receiveDevice(await back);
       const silent = netns.ping("10.9.0.2", { timeout: 200 });
