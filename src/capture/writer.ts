@@ -46,6 +46,7 @@ interface Sink {
  *   addresses: ["10.0.0.1/24"],
  *   peer: { name: "v1", netns: b, up: true, addresses: ["10.0.0.2/24"] },
  * });
+ * await veth.waitFor((link) => link.operstate === "up");
  * const filter = { protocol: "icmp" } as const;
  * const captures = [veth.capture({ filter }), veth.peer.capture({ filter })];
  * await a.ping("10.0.0.2");

@@ -56,7 +56,9 @@ const OPTIONS: ReadonlySet<string> = new Set([
  * using ns1 = NetNs.create();
  * using ns2 = NetNs.create();
  * const peer = { name: "v1", netns: ns2, up: true, addresses: ["192.0.2.2/24"] };
- * Veth.create({ name: "v0", netns: ns1, up: true, addresses: ["192.0.2.1/24"], peer });
+ * const addresses = ["192.0.2.1/24"];
+ * const veth = Veth.create({ name: "v0", netns: ns1, up: true, addresses, peer });
+ * await veth.waitFor((link) => link.operstate === "up");
  * using socket = RawSocket.open({ protocol: "icmp", netns: ns2 });
  * await ns1.ping("192.0.2.2");
  * const { from } = await socket.readFrom(new Uint8Array(1500));

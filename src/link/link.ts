@@ -381,6 +381,7 @@ export class Link implements LinkHandle, Disposable {
    *   addresses: ["10.0.0.1/24"],
    *   peer: { name: "v0", netns: b, up: true, addresses: ["10.0.0.2/24"] },
    * });
+   * await veth.waitFor((link) => link.operstate === "up");
    * using frames = veth.capture({ filter: { protocol: "icmp", srcHost: "10.0.0.2" } });
    * await a.ping("10.0.0.2");
    * for await (const frame of frames) {

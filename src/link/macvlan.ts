@@ -31,6 +31,7 @@ registerKind({ kind: "macvlan", ...macvlanKind });
  *   up: true,
  *   peer: { name: "switch0", netns: hub, up: true },
  * });
+ * await parent.waitFor((link) => link.operstate === "up");
  * using ns1 = NetNs.create();
  * using ns2 = NetNs.create();
  * for (const [netns, n] of [[ns1, 1], [ns2, 2]] as const) {

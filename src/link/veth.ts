@@ -52,13 +52,14 @@ export interface VethOptions extends LinkOptions {
  *
  * using ns1 = NetNs.create();
  * using ns2 = NetNs.create();
- * Veth.create({
+ * const veth = Veth.create({
  *   name: "tap1",
  *   netns: ns1,
  *   up: true,
  *   addresses: ["192.168.123.1/24"],
  *   peer: { name: "tap2", netns: ns2, up: true, addresses: ["192.168.123.2/24"] },
  * });
+ * await veth.waitFor((link) => link.operstate === "up");
  * const result = await ns1.ping("192.168.123.2");
  * assertEquals(result.received, 1);
  * ```

@@ -49,7 +49,9 @@ export interface VlanSettings extends LinkSettings, VlanFlags, VlanMaps {}
  * if (supports("vlan")) {
  *   using ns1 = NetNs.create();
  *   using ns2 = NetNs.create();
- *   Veth.create({ name: "eth0", netns: ns1, up: true, peer: { name: "eth0", netns: ns2, up: true } });
+ *   const peer = { name: "eth0", netns: ns2, up: true };
+ *   const veth = Veth.create({ name: "eth0", netns: ns1, up: true, peer });
+ *   await veth.waitFor((link) => link.operstate === "up");
  *   for (const [netns, n] of [[ns1, 1], [ns2, 2]] as const) {
  *     Vlan.create({
  *       name: "eth0.5",
