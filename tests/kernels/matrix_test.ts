@@ -47,7 +47,8 @@ Deno.test("rowOf() is the kind and the group of options, or the folder", () => {
   const rows = {
     "tests/link/macvlan_test.ts": "macvlan",
     "tests/link/bridge_port_test.ts": "bridge: port",
-    "tests/device/read_test.ts": "tun, tap",
+    "tests/link/tap_test.ts": "tap",
+    "tests/device/read_test.ts": "device",
     "tests/link/link_test.ts": "link",
     "tests/netlink/socket_test.ts": "netlink",
     "tests/leaks_test.ts": "leaks",

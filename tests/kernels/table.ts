@@ -13,9 +13,8 @@ export interface Column {
   readonly failure?: string;
 }
 
-/** The kinds that have a row also when nothing tests them; and the row of tests/device. */
-const DEVICES = "tun, tap";
-const KINDS = [..."veth bridge dummy vlan macvlan macvtap ipvlan ipvtap ifb".split(" "), DEVICES];
+/** The kinds that have a row also when nothing tests them. */
+const KINDS = "veth bridge dummy vlan macvlan macvtap ipvlan ipvtap ifb tun tap".split(" ");
 
 const EXAMPLES = "examples of doc comments";
 
@@ -23,7 +22,6 @@ const EXAMPLES = "examples of doc comments";
 export function rowOf(file: string): string {
   if (!file.startsWith("tests/")) return EXAMPLES;
   const [, folder, stem] = /^tests\/(?:(.*)\/)?(.*?)(?:_test)?\.ts$/.exec(file)!;
-  if (folder === "device") return DEVICES;
   if (folder === "kernels") return stem!.replaceAll("_", " ");
   const [kind, ...group] = stem!.split("_");
   if (folder !== "link" || !KINDS.includes(kind!)) {
