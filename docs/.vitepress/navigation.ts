@@ -61,6 +61,7 @@ export const english: Language = {
       }),
       section("Reference", "/", {
         reference: "API",
+        performance: "Figures",
         architecture: "Architecture",
         ...(KERNELS ? { kernels: "Tested kernels" } : {}),
       }),

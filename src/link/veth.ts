@@ -100,6 +100,9 @@ export class Veth extends LinkBase {
   static create(options: VethOptions): Veth {
     const { peer: peerOptions, scope, ...first } = options;
     if (!peerOptions) throw new TypeError(`Veth.create() needs the other end's options in peer`);
+    if ("scope" in peerOptions) {
+      throw new TypeError("peer has scope: the scope is the pair's, one option beside peer");
+    }
     const nearNetNs = resolveEnd(first);
     let farNetNs: ReturnType<typeof resolveNetNs> | undefined;
     try {

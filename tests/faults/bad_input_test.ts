@@ -58,6 +58,14 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
     RangeError,
     ['"a234567890123456"'],
   ],
+  "a scope of one end": [
+    (netns) => {
+      const peer = { name: "v2", netns, scope: undefined };
+      Veth.create({ name: "v1", netns, peer });
+    },
+    TypeError,
+    ["scope"],
+  ],
   "a namespace that leads out of the directory": [
     () => NetNs.create("../x"),
     TypeError,
