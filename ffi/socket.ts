@@ -10,6 +10,8 @@ import { datagram, socket as symbols, socketAddress, socketStatus } from "./libc
 import { ADDRESS_SIZE } from "./socket_address.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
+const OPTMEM = "sysctl net.core.optmem_max limits the memory that a filter takes";
+
 /** A non-blocking, close-on-exec socket. It belongs to the namespace it was opened in for good. */
 export class Socket implements Disposable {
   /** Owner of the descriptor. */
@@ -78,7 +80,8 @@ export class Socket implements Disposable {
 
   /**
    * Attaches a classic BPF program, which says of each packet how many bytes of it are received.
-   * Throws {@link SyscallError}, EINVAL when the kernel's check refuses it.
+   * Throws {@link SyscallError}: EINVAL when the kernel's check refuses it, ENOMEM when it takes more
+   * memory than `net.core.optmem_max`.
    *
    * @param program Array of `struct sock_filter`, 8 bytes each.
    * @param what What is being done.
@@ -89,7 +92,11 @@ export class Socket implements Disposable {
     view.setUint16(0, program.length / 8, true);
     const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(program));
     view.setBigUint64(8, BigInt(address), true);
-    this.setOptionBytes(C.SOL_SOCKET, C.SO_ATTACH_FILTER, fprog, what);
+    const { setsockopt } = symbols();
+    const { value: fd } = this.fd;
+    if (setsockopt(fd, C.SOL_SOCKET, C.SO_ATTACH_FILTER, fprog, fprog.length) === 0) return;
+    const code = errno();
+    throw new SyscallError(what, "setsockopt", code, code === ERRNO.ENOMEM ? OPTMEM : undefined);
   }
 
   /** Sends `length` bytes to the connected or default destination. Throws {@link SyscallError}. */

@@ -3,6 +3,7 @@
 // `deno test`.
 import { existsSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
+import { fetchImports } from "./fetch_imports.ts";
 import { includeDirs } from "./headers/headers.ts";
 
 /** Arguments of `deno test`, a list for each run of it. */
@@ -35,11 +36,8 @@ function requireCommands(): void {
 async function requireCapabilities(): Promise<void> {
   const [, effective] = /^CapEff:\s*(\w+)/m.exec(Deno.readTextFileSync("/proc/self/status"))!;
   if ((BigInt(`0x${effective}`) & CAPABILITIES) === CAPABILITIES) return;
-  // A new network namespace reaches no registry: what the tests need from one is fetched before.
-  await new Deno.Command(Deno.execPath(), {
-    args: ["cache", "-q", "tests", "examples"],
-    env: { DENO_TLS_CA_STORE: "system,mozilla" },
-  }).output();
+  // A new network namespace reaches no registry.
+  await fetchImports();
   includeDirs();
   const args = ["-Urmn", Deno.execPath(), "run", "-A", "tests/run.ts", ...Deno.args];
   console.log("Not root: the tests run in namespaces of their own, by unshare -Urmn");

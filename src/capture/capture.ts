@@ -64,7 +64,8 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
  * @param link Index and name of the link; without it, all links of the namespace.
  * @param options Which frames, how much of each, until when.
  * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV when there is no such link, EINVAL for a
- * program that the kernel refuses, ENOMEM for a buffer that is too large.
+ * program that the kernel refuses, ENOMEM for a buffer that is too large, or a filter that takes more
+ * than `net.core.optmem_max` bytes: 20 kB before Linux 6.7, 128 kB since.
  * @throws {TypeError} For malformed options.
  * @throws {RangeError} For numbers out of range.
  */

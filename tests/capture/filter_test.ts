@@ -1,4 +1,5 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { existsSync } from "node:fs";
 import { assemble, checkProgram, Label } from "../../src/capture/bpf.ts";
 import { BPF } from "../../src/capture/constants.ts";
 import {
@@ -10,6 +11,7 @@ import {
   LINKTYPE,
   NetNs,
   parseProgram,
+  SyscallError,
   Tun,
 } from "../../mod.ts";
 import { test } from "../leaks.ts";
@@ -171,7 +173,7 @@ function typeOf(bytes: Uint8Array): string {
 test("Filters of many conditions jump as far as they need to", async () => {
   using pair = await Pair.open();
   const hosts = Array.from(
-    { length: 100 }, // Linux before 6.7 has 20 kB for a socket's filter
+    { length: 50 }, // Linux before 6.7 has 20 kB for a socket's filter
     (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
   );
   const all = compileFilter({ or: [...hosts, { protocol: "arp" }] });
@@ -191,6 +193,19 @@ test("Filters of many conditions jump as far as they need to", async () => {
   // One that is too short to look at is dropped, whatever the condition.
   const expected = [...await kept(plain)].filter((name) => !name.endsWith("short ip"));
   assertEquals([...await kept(others)], expected);
+});
+
+test("A filter that takes more memory than a socket has is refused with the setting's name", async () => {
+  using pair = await Pair.open();
+  const setting = "net.core.optmem_max";
+  // Before Linux 6.7 it is 20 kB, and the machine's alone.
+  if (pair.b.run(() => existsSync(`/proc/sys/${setting.replaceAll(".", "/")}`))) {
+    pair.b.sysctl(setting, 20_480);
+  }
+  const filter = { and: Array.from({ length: 100 }, (_, i): Filter => ({ host: `10.1.0.${i}` })) };
+  const error = assertThrows(() => pair.peer.capture({ ...SMALL, filter }), SyscallError);
+  assertEquals(error.code, "ENOMEM");
+  assertStringIncludes(error.message, setting);
 });
 
 test("A filter that is longer than the kernel takes is refused", () => {

@@ -10,6 +10,7 @@
 //     --write            writes the table to docs/kernels.md
 //     --command LINE     runs a shell command in a guest instead, 6.12 unless --kernel says another
 import { parseArgs } from "@std/cli";
+import { fetchImports } from "../fetch_imports.ts";
 import { column, type ColumnOptions, RUNNING } from "./column.ts";
 import { missingPackages, output } from "./command.ts";
 import { runInGuest } from "./guest.ts";
@@ -72,6 +73,7 @@ if (labels.some((label) => label !== RUNNING) || options.command !== undefined) 
   const missing = missingPackages();
   if (missing) stop(missing);
   if (Deno.build.arch !== "x86_64") stop("Guests are x86-64: on this machine --kernel running");
+  await fetchImports(); // guests reach no registry
 }
 
 if (options.command !== undefined) {
