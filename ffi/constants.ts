@@ -19,6 +19,7 @@ export const C = {
   AT_FDCWD: -100,
   AT_STATX_DONT_SYNC: 0x4000,
   STATX_INO: 0x100,
+  LOCK_EX: 2,
 
   AF_INET: 2,
   AF_INET6: 10,

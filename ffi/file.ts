@@ -7,7 +7,7 @@
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { core, directory, file, path as paths, status } from "./libc.ts";
+import { core, directory, file, locks, path as paths, status } from "./libc.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -63,6 +63,16 @@ export function writeText(path: string, text: string, mode = 0o600): void {
   }
   const [from, to] = [cString(draft), cString(path)];
   if (file().rename(from, to) !== 0) throw new SyscallError(`write ${path}`, "rename", errno());
+}
+
+/** Waits until no other process has the directory locked, as flock(2) does; closing unlocks it. */
+export function lock(path: string): Fd {
+  const what = `lock ${path}`;
+  const fd = open(path, C.O_RDONLY, what);
+  if (locks().flock(fd.value, C.LOCK_EX) === 0) return fd;
+  const code = errno();
+  fd.close();
+  throw new SyscallError(what, "flock", code);
 }
 
 /** Which file a path leads to, or `undefined` when it cannot be reached (gone, no permission). */

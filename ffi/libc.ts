@@ -147,6 +147,11 @@ export const path = lazy({
   unlink: { parameters: ["buffer"], result: "i32" },
 });
 
+/** Locks between processes. */
+export const locks = lazy({
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+});
+
 /** `statx(2)`: its layout is the same everywhere, and not every libc has a function for it. */
 export const status = lazy({
   syscall: { parameters: ["i64", "i32", "buffer", "i32", "u32", "buffer"], result: "i64" },

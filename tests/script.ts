@@ -43,6 +43,11 @@ export class Script implements AsyncDisposable {
     }
   }
 
+  /** Whether the program has written `text`, as far as has been read. */
+  wrote(text: string): boolean {
+    return this.#stdout.includes(text);
+  }
+
   /** Sends a signal. */
   kill(signal: Deno.Signal): void {
     this.child.kill(signal);

@@ -7,7 +7,7 @@
 import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
-import { open, removeFile } from "../../ffi/file.ts";
+import { lock, open, removeFile } from "../../ffi/file.ts";
 import { bindMount, shareMount, unmount } from "../../ffi/mount.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../netlink/attribute.ts";
@@ -25,19 +25,22 @@ export function giveName(name: string, ref: NetNsRef, claim: () => void): void {
   claim();
   const path = netnsPath(name);
   withRunDirectory(NETNS_DIRECTORY, () => {
-    if (makeFile(path, name)) return;
-    // A plain file is what a crash between here and the mount left behind.
-    removeFile(path);
-    if (!makeFile(path, name)) throw taken(name);
+    // `ip netns` takes it, too. A plain file is a crash's then, not one about to be a mount.
+    using _lock = lock(NETNS_DIRECTORY);
+    if (!makeFile(path, name)) {
+      if (isNamed(name)) throw taken(name);
+      removeFile(path);
+      if (!makeFile(path, name)) throw taken(name);
+    }
+    try {
+      // For other mount namespaces to see too.
+      shareMount(NETNS_DIRECTORY);
+      bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
+    } catch (error) {
+      removeFile(path);
+      throw error;
+    }
   });
-  try {
-    // For other mount namespaces to see too.
-    shareMount(NETNS_DIRECTORY);
-    bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
-  } catch (error) {
-    removeFile(path);
-    throw error;
-  }
 }
 
 function taken(name: string): SyscallError {

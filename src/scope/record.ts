@@ -5,7 +5,7 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { readText, removeFile, writeText } from "../../ffi/file.ts";
+import { lock, readText, removeFile, writeText } from "../../ffi/file.ts";
 import { show } from "../netlink/attribute.ts";
 import { ScopeError } from "./error.ts";
 import { withRunDirectory } from "./run_directory.ts";
@@ -36,6 +36,14 @@ export function checkScopeName(name: string): string {
     );
   }
   return name;
+}
+
+/** Runs a function while no other process opens a scope. */
+export function exclusively<T>(fn: () => T): T {
+  return withRunDirectory(DIRECTORY, () => {
+    using _lock = lock(DIRECTORY);
+    return fn();
+  });
 }
 
 /** Reads the record of a scope, if there is one. */

@@ -11,7 +11,7 @@ import { onExit } from "./exit.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { removeName } from "./named_netns.ts";
 import { type ReadyOptions, waitReady } from "./ready.ts";
-import { checkScopeName, removeRecord, startOf, writeRecord } from "./record.ts";
+import { checkScopeName, exclusively, removeRecord, startOf, writeRecord } from "./record.ts";
 import { RemovalWatch } from "./removal.ts";
 import { deleteGroup } from "./teardown.ts";
 
@@ -117,18 +117,20 @@ export class Scope implements AsyncDisposable {
     if (replace && name === undefined) {
       throw new TypeError("Scope.open({ replace: true }) needs a name: whose leftovers to remove");
     }
-    if (name !== undefined) {
-      checkScopeName(name);
+    if (name === undefined) return new Scope(options);
+    checkScopeName(name);
+    // Of two that open it at once, one finds the other's record.
+    return exclusively(() => {
       clearLeftovers(name, replace ?? false);
-    }
-    const scope = new Scope(options);
-    try {
-      scope.#record();
-    } catch (error) {
-      scope.close();
-      throw error;
-    }
-    return scope;
+      const scope = new Scope(options);
+      try {
+        scope.#record();
+      } catch (error) {
+        scope.close();
+        throw error;
+      }
+      return scope;
+    });
   }
 
   /** Whether it has been closed. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { homeNetNs } from "../../ffi/namespace.ts";
 import { Bridge, NetNs, Scope, ScopeError, Veth } from "../../mod.ts";
 import { startOf } from "../../src/scope/record.ts";
@@ -133,6 +133,46 @@ test("Scope refuses to open twice in one process", async () => {
     ScopeError,
     `Scope "twice" is open in process ${Deno.pid}`,
   );
+});
+
+test("Of processes that open one scope at once, one gets it, over the leftovers of a killed one", async () => {
+  const directory = Deno.makeTempDirSync();
+  const opener = (go: string) => `
+    import { existsSync } from "node:fs";
+    import { NetNs, Scope } from "./mod.ts";
+    console.log("waits");
+    while (!existsSync("${go}"));
+    try {
+      const scope = Scope.open({ name: "raced", replace: true });
+      NetNs.create("raced", { scope });
+      console.log("raced: opened");
+      setInterval(() => {}, 1000);
+    } catch (error) {
+      console.log(error.message);
+    }
+  `;
+  for (let round = 0; round < 3; round++) {
+    const go = `${directory}/${round}`;
+    await using started = new AsyncDisposableStack();
+    const racers = await Promise.all([1, 2, 3].map(() => start(opener(go))));
+    for (const racer of racers) started.use(racer);
+    await Promise.all(racers.map((racer) => racer.writes("waits")));
+    Deno.mkdirSync(go);
+    await Promise.all(racers.map((racer) => racer.writes("raced"))); // whichever line
+    const winners = racers.filter((racer) => racer.wrote("opened"));
+    assertEquals(winners.length, 1);
+    assert(NetNs.exists("raced"));
+    winners[0]!.kill("SIGKILL");
+    for (const racer of racers) {
+      const { stdout, stderr } = await racer.end();
+      if (racer === winners[0]) continue;
+      assertStringIncludes(stdout, `Scope "raced" is open in process ${winners[0]!.child.pid}`);
+      assertEquals(stderr, "");
+    }
+  }
+  Deno.removeSync(directory, { recursive: true });
+  await replace("raced");
+  assertEquals(NetNs.exists("raced"), false);
 });
 
 test("Scope without replace says what to do about leftovers, and leaves them", async () => {
