@@ -219,8 +219,12 @@ export class Scope implements AsyncDisposable {
       using watch = new RemovalWatch();
       this.#teardown(watch);
       await watch.wait();
+      // A signal that came in the middle is asked for in the event loop's next turn, and handled after it.
+      for (let turn = 0; turn < 2 && this.#stopExit; turn++) {
+        await new Promise((resolve) => setTimeout(resolve));
+      }
     } finally {
-      // Not before: a signal in the middle would leave the rest behind.
+      // Not before: the rest would be left behind, or the signal lost.
       this.#stopExit?.();
     }
   }
@@ -238,16 +242,10 @@ export class Scope implements AsyncDisposable {
       }
     };
     for (const resource of this.#resources.reverse()) attempt(() => resource[Symbol.dispose]());
-    for (const ref of this.#visited.values()) {
-      attempt(() => deleteGroup(connectionTo(ref), this.group));
-      if (ref !== homeNetNs()) ref.close();
-    }
     // A descriptor joined to a link deletes it when it closes, slowly; those that are gone close at once.
     const joined = this.#links.filter((link) => link.close);
     for (const ref of new Set(joined.map((link) => link.ref))) {
-      if (this.#namespaces.has(ref) && !ref.fd.closed) {
-        attempt(() => deleteGroup(connectionTo(ref), this.group));
-      }
+      if (!ref.fd.closed) attempt(() => deleteGroup(connectionTo(ref), this.group));
     }
     for (const link of joined) attempt(() => link.close!());
     for (const [ref, name] of this.#namespaces) {
@@ -255,6 +253,11 @@ export class Scope implements AsyncDisposable {
       attempt(() => watch?.add(ref));
       if (name !== undefined) attempt(() => void removeName(name, ref.inode));
       ref.close();
+    }
+    // After the namespaces, which the kernel takes down meanwhile, on another processor.
+    for (const ref of this.#visited.values()) {
+      attempt(() => deleteGroup(connectionTo(ref), this.group));
+      if (ref !== homeNetNs()) ref.close();
     }
     if (this.name !== undefined) attempt(() => removeRecord(this.name!));
     this.#trace?.[Symbol.dispose]();
