@@ -18,8 +18,10 @@ if (import.meta.main) await runTests(import.meta.filename!, SCOPE);
 /** What is tested: whether a node sees most of the three, itself among them, and may go on. */
 async function hasMajority(node: NetNs): Promise<boolean> {
   const addresses = [1, 2, 3].map((n) => `192.168.123.${n}`);
-  const pings = await Promise.all(addresses.map((it) => node.ping(it, { timeout: 3000 })));
-  return pings.filter(({ received }) => received === 1).length >= 2;
+  // One may be lost with an ARP request that was sent while the network was cut.
+  const options = { count: 3, interval: 200 };
+  const pings = await Promise.all(addresses.map((it) => node.ping(it, options)));
+  return pings.filter(({ received }) => received > 0).length >= 2;
 }
 
 Deno.test("A cluster of three nodes survives the loss of one", async (t) => {

@@ -162,11 +162,14 @@ for (const [type, kind] of [["tun", Tun], ["tap", Tap]] as const) {
     assertEquals(long.name, "abcdefghijklm0");
   });
 
-  test(`The carrier of a ${type} is off when asked, and set later`, () => {
+  test(`The carrier of a ${type} is off when asked, and set later`, async () => {
     using netns = NetNs.create();
     using tun = kind.create({ name: "t0", netns, carrier: false, up: true });
+    // Linux before 6.8 acts on it some time later.
+    await tun.link.waitFor(({ operstate }) => operstate === "down");
     assertEquals(shown(netns).flags.includes("NO-CARRIER"), true);
     tun.link.set({ carrier: true });
+    await tun.link.waitFor(({ operstate }) => operstate === "up");
     assertEquals(shown(netns).flags.includes("NO-CARRIER"), false);
   });
 
