@@ -21,7 +21,15 @@ file:///netloom/src/netns/mod.ts#6-27.ts ...
 ----- post-test output end -----
 file:///netloom/src/netns/mod.ts#6-27.ts ... ok (1s)
 
-ok | 4 passed | 1 failed | 1 ignored (2m4s)
+ ERRORS 
+
+ipvlan: each mode => ./tests/link/ipvlan_test.ts:7:1
+running 1 test from ./examples/ipvlan.ts
+An example's test ... FAILED (3s)
+
+ FAILURES 
+
+FAILED | 4 passed | 1 failed | 1 ignored (2m4s)
 running 1 test from ./tests/link/veth_test.ts
 veth: pairs (ignored: this kernel has no veth) ... ignored (0ms)
 `;

@@ -24,8 +24,9 @@ export interface TestResult {
 
 const OUTCOMES = { ok: "passed", FAILED: "failed", ignored: "skipped" } as const;
 
-/** What a test wrote. */
-const WRITTEN = /^-+ (?:\S+ )?output -+$[^]*?^-+ (?:\S+ )?output end -+$/gm;
+/** What a test wrote, and what is told of failures: of either, results of other runs may be part. */
+const WRITTEN =
+  /^-+ (?:\S+ )?output -+$[^]*?^-+ (?:\S+ )?output end -+$|^ ERRORS $[^]*?^ FAILURES $/gm;
 
 /** Reads the results from the output of one or more runs of `deno test`. */
 export function readResults(output: string): TestResult[] {
