@@ -13,6 +13,8 @@ import { NLA_TYPE_MASK } from "./constants.ts";
 const LEAST = 8;
 /** How many sequences of attributes a schema remembers. */
 const MOST = 16;
+/** How many sets a schema reads one by one before it does: learning from few costs more than it gives. */
+const PLAIN = 32;
 
 /** What a schema knows of an attribute type. `null`: to be skipped; `undefined`: nothing. */
 export type Entry = { readonly key: string; readonly field: Field<unknown> } | null | undefined;
@@ -55,6 +57,7 @@ export function shapedReader<T extends object>(
   if (entries.filter((entry) => entry).length < LEAST) return readPlain;
   const shapes: Shape[] = [];
   let last: Shape | undefined;
+  let plain = 0;
 
   /** The types of the known attributes; none when they are malformed. */
   const typesOf = ({ view }: Source, start: number, end: number): number[] => {
@@ -112,6 +115,10 @@ export function shapedReader<T extends object>(
   };
 
   return (source, start, end, first) => {
+    if (plain < PLAIN) {
+      plain++;
+      return readPlain(source, start, end, first);
+    }
     // Mostly it is the same sequence again: seeing that while reading saves looking for it.
     const again = last && last.first === first ? readAs(last, source, start, end) : undefined;
     if (again) return again;

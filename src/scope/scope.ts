@@ -4,6 +4,7 @@
  * @module
  */
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
+import { giveTurn } from "../../ffi/reactor.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
@@ -219,10 +220,8 @@ export class Scope implements AsyncDisposable {
       using watch = new RemovalWatch();
       this.#teardown(watch);
       await watch.wait();
-      // A signal that came in the middle is asked for in the event loop's next turn, and handled after it.
-      for (let turn = 0; turn < 2 && this.#stopExit; turn++) {
-        await new Promise((resolve) => setTimeout(resolve));
-      }
+      // A signal that came in the middle is handled in the event loop's next turn.
+      if (this.#stopExit) await giveTurn();
     } finally {
       // Not before: the rest would be left behind, or the signal lost.
       this.#stopExit?.();
