@@ -25,12 +25,6 @@ const PARK_ABOVE = 0.3;
 /** The loop lets timers and I/O run at least this often, in milliseconds. */
 const TURN = 4;
 const EVENTS = 64;
-/**
- * Deno takes 9 ms to load `setImmediate` at its first use, and a microsecond for a call. Until there
- * have been so many turns, a call on another thread does, which takes 0.1 ms and waits for nothing.
- */
-const OFTEN = 100;
-const NOTHING = -1;
 
 /** Somebody who waits for a descriptor. */
 export interface Waiter {
@@ -243,20 +237,24 @@ class Reactor {
 
 let reactor: Reactor | undefined;
 
-let turns = 0;
-
 /** Resolves when timers, I/O and signal handlers have had their turn, for work that never waits. */
-export async function giveTurn(): Promise<void> {
-  if (turns < OFTEN) {
-    turns++;
-    // Out of a bracket, if the caller is in one: other threads are not to be started there.
-    await undefined;
-    await symbols().park(NOTHING, new Uint8Array(ARCH.epollEventSize), 1, 0);
-  } else {
-    // Not a timer of 0 ms, which takes one or more.
-    const { setImmediate } = globalThis as unknown as { setImmediate(resolve: () => void): void };
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+export function giveTurn(): Promise<void> {
+  // Not a timer of 0 ms, which takes one or more: this takes microseconds. Not at import: at its first
+  // use Deno loads Node's timers, which takes 9 ms.
+  const { setImmediate } = globalThis as unknown as { setImmediate(resolve: () => void): void };
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Resolves when the event loop has been idle for a millisecond: signals that came before are handled
+ * then. Without Node's timers, for where nothing else needs them.
+ */
+export async function idle(): Promise<void> {
+  const { epoll_create1, park } = symbols();
+  const number = epoll_create1(C.EPOLL_CLOEXEC);
+  if (number < 0) throw new SyscallError("wait", "epoll_create1", errno());
+  using nothing = new Fd(number);
+  await park(nothing.value, new Uint8Array(ARCH.epollEventSize), 1, 1);
 }
 
 /**

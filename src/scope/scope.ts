@@ -4,7 +4,7 @@
  * @module
  */
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
-import { giveTurn } from "../../ffi/reactor.ts";
+import { idle } from "../../ffi/reactor.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
@@ -220,8 +220,8 @@ export class Scope implements AsyncDisposable {
       using watch = new RemovalWatch();
       this.#teardown(watch);
       await watch.wait();
-      // A signal that came in the middle is handled in the event loop's next turn.
-      if (this.#stopExit) await giveTurn();
+      // A signal may have come in the middle.
+      if (this.#stopExit) await idle();
     } finally {
       // Not before: the rest would be left behind, or the signal lost.
       this.#stopExit?.();

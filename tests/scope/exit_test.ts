@@ -51,7 +51,12 @@ for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]
 }
 
 test("A scope with signals is removed whole when a signal comes in the middle of its removal", async () => {
-  const kill = 'lab.use({ [Symbol.dispose]: () => Deno.kill(Deno.pid, "SIGINT") });';
+  // Deno's own thread for signals has to notice it.
+  const kill = `const cell = new Int32Array(new SharedArrayBuffer(4));
+    lab.use({ [Symbol.dispose]: () => {
+      Deno.kill(Deno.pid, "SIGINT");
+      Atomics.wait(cell, 0, 0, 500);
+    } });`;
   await ends(`${kill} await lab[Symbol.asyncDispose](); ${WAIT}`, 130);
 });
 
