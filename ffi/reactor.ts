@@ -246,15 +246,15 @@ export function giveTurn(): Promise<void> {
 }
 
 /**
- * Resolves when the event loop has been idle for a millisecond: signals that came before are handled
- * then. Without Node's timers, for where nothing else needs them.
+ * Resolves when the event loop has been idle twice, for a millisecond: signals that came before have
+ * been noticed then, and handled. Without Node's timers, for where nothing else needs them.
  */
 export async function idle(): Promise<void> {
   const { epoll_create1, park } = symbols();
   const number = epoll_create1(C.EPOLL_CLOEXEC);
   if (number < 0) throw new SyscallError("wait", "epoll_create1", errno());
   using nothing = new Fd(number);
-  await park(nothing.value, new Uint8Array(ARCH.epollEventSize), 1, 1);
+  for (let i = 0; i < 2; i++) await park(nothing.value, new Uint8Array(ARCH.epollEventSize), 1, 1);
 }
 
 /**
