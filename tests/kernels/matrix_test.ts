@@ -11,7 +11,7 @@ ipvlan: each mode ...
   l3 ... FAILED (2ms)
 ipvlan: each mode ... FAILED (due to 1 failed step) (7ms)
 ipvlan: l3s ...'ipvlan: l3s' has been running for over (1m0s)
-ipvlan: l3s ... ok (2m3s)
+ ok (2m3s)
 A link of a kind that is lacking (ignored: this kernel has it) ... ignored (0ms)
 running 1 test from ./src/netns/mod.ts#6-27.ts
 file:///netloom/src/netns/mod.ts#6-27.ts ...

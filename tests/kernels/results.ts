@@ -28,11 +28,14 @@ const OUTCOMES = { ok: "passed", FAILED: "failed", ignored: "skipped" } as const
 const WRITTEN =
   /^-+ (?:\S+ )?output -+$[^]*?^-+ (?:\S+ )?output end -+$|^ ERRORS $[^]*?^ FAILURES $/gm;
 
+/** What `deno test` puts between a test's name and its result when that takes a minute. */
+const LATE = /'[^\n]*' has been running for over \(\w+\)\n/g;
+
 /** Reads the results from the output of one or more runs of `deno test`. */
 export function readResults(output: string): TestResult[] {
   const results: TestResult[] = [];
   let file = "";
-  for (const line of output.replace(WRITTEN, "").split("\n")) {
+  for (const line of output.replace(WRITTEN, "").replace(LATE, "").split("\n")) {
     const running = /^running \d+ tests? from (?:\.\/)?(.+)$/.exec(line);
     if (running) file = running[1]!.replace(/#\d.*/, "");
     // Steps are indented.

@@ -26,7 +26,7 @@ test("A snapshot taken amid changes, and the events after it, lead to the tables
     const churn = startChurn(ref, 150);
     let running = true;
     const status = churn.status.finally(() => running = false);
-    // At many moments a monitor of its own, and all of them are read.
+    // At many moments a monitor of its own, and all of them are read; how many is a matter of speed.
     const watches: Watch[] = [];
     while (running && watches.length < 10) {
       watches.push(await Watch.start(monitor({ netns: { ref }, ...ALL })));
@@ -39,7 +39,7 @@ test("A snapshot taken amid changes, and the events after it, lead to the tables
       assertEquals(told(viewOfSnapshot(replica.tables)), view);
       assertEquals(overruns, 0);
     }
-    assert(watches.length > 3 && watches[0]!.count > 100);
+    assert(watches[0]!.count > 100);
   }));
 
 test("After an overrun events lead to the tables as they are, and further changes are reported", () =>
