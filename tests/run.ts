@@ -1,14 +1,19 @@
 // `deno task test`: looks for what the tests need, runs them and the examples of the documentation,
 // each of these in namespaces of its own, and closes with a plain count. Its arguments go to
-// `deno test`.
+// `deno test`; with --together tests/together.ts runs in place of the files one by one.
 import { existsSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { fetchImports } from "./fetch_imports.ts";
 import { includeDirs } from "./headers/headers.ts";
 
+const TOGETHER = "--together";
+const FLAGS = Deno.args.filter((arg) => arg !== TOGETHER);
+
 /** Arguments of `deno test`, a list for each run of it. */
 const RUNS = [
-  ["--ignore=tests/bench,tests/kernels,tests/site", "tests"],
+  Deno.args.includes(TOGETHER)
+    ? ["tests/together.ts"]
+    : ["--ignore=tests/bench,tests/kernels,tests/site", "tests"],
   ["--doc", "--preload=tests/own_namespace.ts", "README.md", "docs", "mod.ts", "src", "ffi"],
 ];
 
@@ -60,11 +65,11 @@ function countsOf(output: string): Counts {
 }
 
 /** Paths that `--ignore` says: `deno test` runs what is named in its arguments all the same. */
-const ignored = Deno.args.flatMap((arg) => /^--ignore=(.*)/.exec(arg)?.[1]?.split(",") ?? []);
+const ignored = FLAGS.flatMap((arg) => /^--ignore=(.*)/.exec(arg)?.[1]?.split(",") ?? []);
 
 async function runTests(args: string[]): Promise<Counts> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--permit-no-files", ...Deno.args, ...args],
+    args: ["test", "-A", "--permit-no-files", ...FLAGS, ...args],
     env: {
       ...(Deno.stdout.isTerminal() ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" }),
       // Behind a proxy, npm's certificate is one that only the machine's own store knows.

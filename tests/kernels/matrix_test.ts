@@ -30,7 +30,8 @@ An example's test ... FAILED (3s)
  FAILURES 
 
 FAILED | 4 passed | 1 failed | 1 ignored (2m4s)
-running 1 test from ./tests/link/veth_test.ts
+running 2 tests from ./tests/together.ts
+tests/link/veth_test.ts: ... ok (0ms)
 veth: pairs (ignored: this kernel has no veth) ... ignored (0ms)
 `;
 

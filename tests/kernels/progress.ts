@@ -1,5 +1,7 @@
 // What is to be seen of a long run while it goes on.
 
+import { fileOf } from "./results.ts";
+
 /** Seconds between two lines on how far a run is. */
 const EVERY = 30;
 
@@ -20,7 +22,7 @@ export function progress(report: (line: string) => void): (text: string) => void
     for (const line of lines) {
       if (/\.\.\. FAILED|has been running for over/.test(line)) report(line.trim());
       if (/^\S.* \.\.\. (ok|FAILED|ignored)/.test(line)) tests++;
-      file = /^running \d+ tests? from (?:\.\/)?(.*)/.exec(line)?.[1] ?? file;
+      file = fileOf(line) ?? file;
     }
     if (performance.now() - last < EVERY * 1000) return;
     last = performance.now();

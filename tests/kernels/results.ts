@@ -31,13 +31,22 @@ const WRITTEN =
 /** What `deno test` puts between a test's name and its result when that takes a minute. */
 const LATE = /'[^\n]*' has been running for over \(\w+\)\n/g;
 
+/** The file that a line says the next tests are from: `deno test`'s own, or one of tests/together.ts. */
+export function fileOf(line: string): string | undefined {
+  return /^running \d+ tests? from (?:\.\/)?(.+)$/.exec(line)?.[1] ??
+    /^(tests\/\S+): \.\.\. ok /.exec(line)?.[1];
+}
+
 /** Reads the results from the output of one or more runs of `deno test`. */
 export function readResults(output: string): TestResult[] {
   const results: TestResult[] = [];
   let file = "";
   for (const line of output.replace(WRITTEN, "").replace(LATE, "").split("\n")) {
-    const running = /^running \d+ tests? from (?:\.\/)?(.+)$/.exec(line);
-    if (running) file = running[1]!.replace(/#\d.*/, "");
+    const next = fileOf(line);
+    if (next) {
+      file = next.replace(/#\d.*/, "");
+      continue;
+    }
     // Steps are indented.
     const test = /^(\S.*) \.\.\. (ok|FAILED|ignored)(?: .*)?$/.exec(line);
     if (!test) continue;

@@ -4,7 +4,7 @@
  * What is left out in a guest, and why. All of it runs on the machine's own kernel; tests/bench, which
  * tests/run.ts leaves out as well, measures and tests nothing.
  */
-const NOT_IN_GUESTS = {
+export const NOT_IN_GUESTS = {
   "tests/headers": "reads the kernel's header files, which are the machine's in a guest too",
   "tests/std": "compares parsers",
   "tests/config_test.ts": "compares configuration files",
@@ -33,8 +33,12 @@ const NOT_IN_GUESTS = {
   docs: "the same",
 };
 
-/** Flags of `deno test` for a guest. Types are checked on the machine, 20 times faster. */
-export const GUEST_FLAGS = ["--no-check", `--ignore=${Object.keys(NOT_IN_GUESTS).join(",")}`];
+/** Flags of the suite for a guest. Types are checked on the machine, 20 times faster. */
+export const GUEST_FLAGS = [
+  "--together",
+  "--no-check",
+  `--ignore=${Object.keys(NOT_IN_GUESTS).join(",")}`,
+];
 
 /**
  * Variables in a guest. `NETLOOM_GUEST`: tests/examples_test.ts runs each example once. The flags: code

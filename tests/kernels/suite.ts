@@ -1,22 +1,25 @@
 // Run on the kernel that is to be tested: says what the kernel has, runs the test suite, and then the
 // tests of this directory, which tests/run.ts leaves out.
 //
-//     deno run -A tests/kernels/suite.ts [FLAG OF deno test | PATH]...
+//     deno run -A tests/kernels/suite.ts [--together] [FLAG OF deno test | PATH]...
 //
-// With paths, those alone. The exit code is 0 when all tests pass.
+// With paths or a filter, those alone. With --together, as tests/run.ts has it. The exit code is 0 when all tests pass.
 import { capabilities } from "@netloom/netloom";
 import { supports } from "@netloom/netloom/link";
 import { FACTS, type Facts } from "./results.ts";
 
-const flags = Deno.args.filter((arg) => arg.startsWith("-"));
+const TOGETHER = "--together";
+const flags = Deno.args.filter((arg) => arg.startsWith("-") && arg !== TOGETHER);
 const paths = Deno.args.filter((arg) => !arg.startsWith("-"));
+const some = paths.length > 0 || flags.some((flag) => flag.startsWith("--filter"));
+const together = Deno.args.includes(TOGETHER) && !some ? [TOGETHER] : [];
 
 const { kernel, links } = capabilities();
 const facts: Facts = { release: kernel, kinds: { ...links, tun: supports("tun") } };
 console.log(`${FACTS}${JSON.stringify(facts)}`);
 
 const runs = paths.length > 0 ? [["test", "-A", ...flags, ...paths]] : [
-  ["run", "-A", "tests/run.ts", ...flags],
+  ["run", "-A", "tests/run.ts", ...together, ...flags],
   ["test", "-A", ...flags, "tests/kernels"],
 ];
 let passed = true;
