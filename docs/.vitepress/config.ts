@@ -13,9 +13,9 @@ export default defineConfig({
   cacheDir: "../.cache/docs/vite",
   cleanUrls: false,
   lastUpdated: false,
-  // `deno doc --html` makes the reference beside the built pages, `deno task test:kernels --write` the
-  // page on kernels; the tests of the site check links to them too.
-  ignoreDeadLinks: [/^\/api\//, "./kernels"],
+  // `deno doc --html` makes the reference beside the built pages; the tests of the site check links to
+  // it too.
+  ignoreDeadLinks: [/^\/api\//],
   head: [["link", { rel: "icon", href: `${base}favicon.ico` }]],
   locales: {
     root: { label: "English", lang: "en", ...english },
