@@ -1,5 +1,4 @@
 // What is to be seen of a long run while it goes on.
-
 import { fileOf } from "./results.ts";
 
 /** Seconds between two lines on how far a run is. */

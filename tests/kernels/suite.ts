@@ -3,7 +3,8 @@
 //
 //     deno run -A tests/kernels/suite.ts [--together] [FLAG OF deno test | PATH]...
 //
-// With paths or a filter, those alone. With --together, as tests/run.ts has it. The exit code is 0 when all tests pass.
+// With paths or a filter, those alone. With --together, as tests/run.ts has it. The exit code is 0 when
+// all tests pass.
 import { capabilities } from "@netloom/netloom";
 import { supports } from "@netloom/netloom/link";
 import { FACTS, type Facts } from "./results.ts";
