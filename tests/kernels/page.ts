@@ -12,8 +12,8 @@ What is tested on which kernel, and what is skipped there and why. Made from a r
 
 ${kernels.join("")}
 A row is a kind of link, or a group of its options, with the tests in \`tests/link/\` that are named
-after it; below the kinds, what is of no kind. A dash means that no test of the row runs there:
-what asks no kernel is left out in guests (\`tests/kernels/selection.ts\`).
+after it; below the kinds, what is of no kind. TAPs are tested with TUNs. A dash means that no test of
+the row runs there: what asks no kernel is left out in guests (\`tests/kernels/selection.ts\`).
 
 ${asMarkdown(columns)}
 ## To make this page again
