@@ -10,11 +10,16 @@ export interface Source {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** A view on all of {@link Source.bytes}. */
   readonly view: DataView<ArrayBuffer>;
+  /** The same as words in the machine's byte order, where they are aligned. */
+  readonly words?: Int32Array;
 }
 
 /** Makes a {@link Source} of bytes. */
 export function source(bytes: Uint8Array<ArrayBuffer>): Source {
-  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  const { buffer, byteOffset, byteLength } = bytes;
+  const view = new DataView(buffer, byteOffset, byteLength);
+  if (byteOffset % 4 !== 0) return { bytes, view };
+  return { bytes, view, words: new Int32Array(buffer, byteOffset, byteLength >> 2) };
 }
 
 const encoder = new TextEncoder();

@@ -112,7 +112,7 @@ export function schema<T extends object>(
       const target = { ...first } as T;
       readInto(target, source, start, end);
       return target;
-    }, keepUnknown),
+    }),
     readInto,
   };
 }

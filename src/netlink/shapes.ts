@@ -1,7 +1,7 @@
 /**
  * Reading many attribute sets fast. The entries of a dump mostly have the same attributes in the same
- * order, and mostly the same values. V8 takes 30 ns to store a value under a computed key, more while
- * the object grows; a copy of an earlier set has all the keys, and only what differs is stored.
+ * order, and mostly the same values. So a set is compared with an earlier one, word by word: a copy of
+ * that has all the keys and values, and only what differs is read and stored.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const LEAST = 8;
 /** How many sequences of attributes a schema remembers. */
 const MOST = 16;
 /** How many sets a schema reads one by one before it does: learning from few costs more than it gives. */
-const PLAIN = 32;
+export const PLAIN = 32;
 
 /** What a schema knows of an attribute type. `null`: to be skipped; `undefined`: nothing. */
 export type Entry = { readonly key: string; readonly field: Field<unknown> } | null | undefined;
@@ -22,24 +22,30 @@ export type Entry = { readonly key: string; readonly field: Field<unknown> } | n
 /** Reads a set; `first` is what it has ahead of the attributes. */
 export type ReadSet<T> = (source: Source, start: number, end: number, first?: Partial<T>) => T;
 
-/** Keeps an attribute that the schema does not know: its payload is `length` bytes at `at`. */
-export type KeepUnknown = (
-  set: object,
-  type: number,
-  source: Source,
-  at: number,
-  length: number,
-) => void;
-
-/** A sequence of attributes, and a set read from one. */
+/** A sequence of attributes with their lengths, and a set that was read from one. */
 interface Shape {
-  readonly types: readonly number[];
-  readonly keys: readonly string[];
-  readonly fields: readonly Field<unknown>[];
   readonly first: object | undefined;
   readonly model: Readonly<Record<string, unknown>>;
-  /** The values in the model, in the order of the attributes. */
-  readonly values: readonly unknown[];
+  /** The words of the set that was read. */
+  readonly words: Int32Array;
+  /** Which of them to compare: the first one of each run, and the one after its last. */
+  readonly runs: readonly number[];
+  /** For each word: whose payload it is part of, as an index of `parts`; -1 for a header. */
+  readonly owners: Int16Array;
+  readonly parts: readonly Part[];
+  /** Those that are objects, of which each set has its own. */
+  readonly own: readonly Part[];
+}
+
+/** An attribute of a shape. */
+interface Part {
+  readonly key: string;
+  readonly field: Field<unknown>;
+  /** Where its payload begins, in bytes, and how long it is. */
+  readonly at: number;
+  readonly length: number;
+  /** The word after it. */
+  readonly end: number;
 }
 
 /**
@@ -47,86 +53,86 @@ interface Shape {
  *
  * @param entries What the schema knows, by attribute type.
  * @param readPlain Reads attribute by attribute: what is new, small or malformed.
- * @param keepUnknown What becomes of unknown attributes.
  */
 export function shapedReader<T extends object>(
   entries: readonly Entry[],
   readPlain: ReadSet<T>,
-  keepUnknown: KeepUnknown,
 ): ReadSet<T> {
   if (entries.filter((entry) => entry).length < LEAST) return readPlain;
   const shapes: Shape[] = [];
   let last: Shape | undefined;
   let plain = 0;
 
-  /** The types of the known attributes; none when they are malformed. */
-  const typesOf = ({ view }: Source, start: number, end: number): number[] => {
-    const types: number[] = [];
-    for (let at = start; at + 4 <= end;) {
-      const length = view.getUint16(at, true);
-      if (length < 4 || at + length > end) return [];
-      const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-      if (entries[type]) types.push(type);
-      at += (length + 3) & ~3;
-    }
-    return types;
-  };
-
-  const find = (types: readonly number[], first: object | undefined): Shape | undefined =>
-    shapes.find((shape) =>
-      shape.first === first && shape.types.length === types.length &&
-      shape.types.every((type, i) => type === types[i])
-    );
-
-  const learn = (types: readonly number[], set: T, first: object | undefined): void => {
-    const known = types.map((type) => entries[type]!);
-    const keys = known.map(({ key }) => key);
-    if (new Set(keys).size < keys.length) return;
+  /** Remembers a set that has been read, unless it has unknown attributes or one twice. */
+  const learn = (source: Source, start: number, size: number, set: T, first?: object): void => {
     // Parsed: V8 gives such an object room for all its properties, added ones go to a list beside it.
     const blank = Object.keys(set).map((key) => [key, null]);
     const model = JSON.parse(JSON.stringify(Object.fromEntries(blank)));
     for (const key in model) model[key] = set[key as keyof T];
-    const fields = known.map(({ field }) => field);
-    shapes.push({ types, keys, fields, first, model, values: keys.map((key) => model[key]) });
+    const { view, words } = source;
+    const parts: Part[] = [];
+    const owners = new Int16Array(size).fill(-1);
+    const runs = [0];
+    for (let word = 0; word < size;) {
+      const header = start + word * 4;
+      const length = view.getUint16(header, true);
+      const end = word + ((length + 3) >> 2);
+      const entry = entries[view.getUint16(header + 2, true) & NLA_TYPE_MASK];
+      if (entry === undefined) return;
+      if (entry === null || typeof model[entry.key] === "object") runs.push(word + 1, end);
+      if (entry) {
+        owners.fill(parts.length, word + 1, end);
+        parts.push({ ...entry, at: word * 4 + 4, length: length - 4, end });
+      }
+      word = end;
+    }
+    runs.push(size);
+    if (parts.length < LEAST || new Set(parts.map(({ key }) => key)).size < parts.length) return;
+    const own = parts.filter(({ key }) => typeof model[key] === "object");
+    const base = start >> 2;
+    shapes.push({ first, model, words: words!.slice(base, base + size), runs, owners, parts, own });
   };
 
   /** Reads a set as one of `shape`; `undefined` when its attributes are others. */
-  const readAs = (shape: Shape, source: Source, start: number, end: number): T | undefined => {
-    const { types, keys, fields, values } = shape;
-    const { view } = source;
+  const readAs = (shape: Shape, source: Source, start: number): T | undefined => {
+    const { words: before, runs, owners, parts, own } = shape;
+    const words = source.words!;
+    const base = start >> 2;
     const set = { ...shape.model };
-    let i = 0;
-    for (let at = start; at + 4 <= end;) {
-      const length = view.getUint16(at, true);
-      if (length < 4 || at + length > end) return undefined;
-      const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-      if (type === types[i]) {
-        const value = fields[i]!.read(source, at + 4, length - 4);
-        if (value !== values[i]) set[keys[i]!] = value;
-        i++;
-      } else {
-        const entry = entries[type];
-        if (entry) return undefined;
-        if (entry === undefined) keepUnknown(set, type, source, at + 4, length - 4);
+    for (let run = 0; run < runs.length; run += 2) {
+      const to = runs[run + 1]!;
+      for (let word = runs[run]!; word < to; word++) {
+        if (words[base + word] === before[word]) continue;
+        const part = parts[owners[word]!];
+        if (!part) return undefined;
+        set[part.key] = part.field.read(source, start + part.at, part.length);
+        word = part.end - 1;
       }
-      at += (length + 3) & ~3;
     }
-    return i === types.length ? set as T : undefined;
+    for (const part of own) set[part.key] = part.field.read(source, start + part.at, part.length);
+    return set as T;
   };
 
   return (source, start, end, first) => {
-    if (plain < PLAIN) {
+    // What is not aligned, or does not end with its last attribute, cannot be compared by words.
+    const size = (end - start) >> 2;
+    if (plain < PLAIN || !source.words || (start | end) & 3) {
       plain++;
       return readPlain(source, start, end, first);
     }
-    // Mostly it is the same sequence again: seeing that while reading saves looking for it.
-    const again = last && last.first === first ? readAs(last, source, start, end) : undefined;
+    // Mostly it is the same sequence again.
+    const like = (shape: Shape) => shape.words.length === size && shape.first === first;
+    const again = last && like(last) ? readAs(last, source, start) : undefined;
     if (again) return again;
-    const types = typesOf(source, start, end);
-    last = find(types, first);
-    if (last) return readAs(last, source, start, end)!;
+    for (const shape of shapes) {
+      if (shape === last || !like(shape)) continue;
+      const set = readAs(shape, source, start);
+      if (!set) continue;
+      last = shape;
+      return set;
+    }
     const set = readPlain(source, start, end, first);
-    if (types.length >= LEAST && shapes.length < MOST) learn(types, set, first);
+    if (shapes.length < MOST) learn(source, start, size, set, first);
     return set;
   };
 }

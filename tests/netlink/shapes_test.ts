@@ -3,19 +3,21 @@ import { type Field, nested, u32 } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
 import { type Schema, schema, unknownAttributes } from "../../src/netlink/schema.ts";
+import { PLAIN } from "../../src/netlink/shapes.ts";
 
 /** Enough attributes for the reader to remember sequences of them. */
 type Wide = Partial<Record<`a${number}`, number>> & { header?: string; inner?: Wide };
 
 const NUMBERS = Array.from({ length: 20 }, (_, i) => i + 1);
 
-/** Its nest is a set of the same schema. */
+/** Its nest is a set of the same schema. It has read so many sets that it remembers the next. */
 function wideSchema(): Schema<Wide> {
   const self = { write: () => {}, read: (...args: unknown[]) => read(args) } as unknown;
   const fields: Record<string, Field<unknown>> = { inner: nested(21, self as Schema<Wide>) };
   for (const n of NUMBERS) fields[`a${n}`] = u32(n);
   const made = schema<Wide>("WIDE_", {}, fields as never, [22]);
   const read = (args: unknown[]) => made.read(...args as Parameters<typeof made.read>);
+  for (let i = 0; i < PLAIN; i++) readAll(made, source(new Uint8Array()));
   return made;
 }
 
@@ -120,6 +122,23 @@ Deno.test("A malformed set is a NetlinkDecodeError, also when its like has been 
   for (let i = 0; i < 2; i++) {
     const read = () => readAll(wide, attributes(...set(0).slice(0, -1), short));
     assertThrows(read, NetlinkDecodeError, "1 bytes are too short for u32");
+  }
+});
+
+Deno.test("A set that is not aligned, or of another length, is read as it is", () => {
+  const wide = wideSchema();
+  const { bytes } = attributes(...set(0));
+  for (let i = 0; i < 2; i++) assertEquals(readAll(wide, source(bytes)), values(0));
+  const shifted = new Uint8Array(bytes.length + 2);
+  shifted.set(bytes, 2);
+  assertEquals(wide.read(source(shifted), 2, shifted.length), values(0));
+  assertEquals(readAll(wide, source(shifted.subarray(2))), values(0));
+  const long = attributes(...set(0).slice(0, -1), [20, new Uint8Array([20, 0, 0, 0, 9, 9, 9, 9])]);
+  assertEquals(readAll(wide, long), values(0));
+  // The last attribute may come without padding.
+  const name = attributes(...set(0).slice(0, -1), [20, new Uint8Array([20, 0, 0, 0, 9])]).bytes;
+  for (let i = 0; i < 2; i++) {
+    assertEquals(wide.read(source(name), 0, name.length - 3), values(0));
   }
 });
 
