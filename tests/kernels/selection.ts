@@ -12,6 +12,8 @@ export const NOT_IN_GUESTS = {
   "tests/permissions_test.ts": "asks Deno for permissions, each in a process of its own",
   "tests/rootless_test.ts": "starts copies of Deno as another user",
   "tests/leaks_test.ts": "tests the tests",
+  "tests/scope/exit_test.ts": "ends copies of Deno in many ways; record_test.ts kills them",
+  "tests/netns/worker_test.ts": "tests Deno's workers; device/queues_test.ts uses them",
   "tests/packet/checksum_test.ts": "asks no kernel; packet/kernel_test.ts does",
   "tests/packet/coalescer_test.ts": "the same",
   "tests/packet/codecs_test.ts": "the same",
