@@ -6,6 +6,7 @@
 import { NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions } from "../netlink/options.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
 import { type AddressMessage, IFA_F } from "../rtnetlink/address.ts";
@@ -219,6 +220,7 @@ export function settingNames(message: LinkMessage): string[] {
 
 /** Sorts one end's options into what the creating message carries and what has to follow. */
 export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope): End {
+  checkOptions(options, KNOWN);
   checkLinkName(options.name);
   if (scope && options.group !== undefined) {
     throw new TypeError(
@@ -227,7 +229,6 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
       }: in a scope links are in the scope's group`,
     );
   }
-  checkOptions(options, KNOWN);
   if (options.port !== undefined && (options.master ?? null) === null) {
     throw new TypeError(`port of link ${show(options.name)} needs a master: the bridge it joins`);
   }
@@ -275,7 +276,17 @@ export function addressMessage(
 export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): number {
   if (typeof target === "number") return checkIndex(target, option);
   if (typeof target === "string") {
-    return connectionTo(ref).request(getLink(target, { stats: false })).index;
+    try {
+      return connectionTo(ref).request(getLink(target, { stats: false })).index;
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.code !== "ENODEV") throw error;
+      throw new NetlinkError({
+        operation: `find ${option} ${show(target)}`,
+        netns: ref.description,
+        errno: error.errno,
+        text: `No such link; a name is looked up where the link it is for is`,
+      });
+    }
   }
   if (!(target?.ref instanceof NetNsRef)) {
     throw new TypeError(

@@ -9,6 +9,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { checkOptions } from "../netlink/options.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { onExit } from "./exit.ts";
+import { staying } from "./holders.ts";
 import { clearLeftovers } from "./leftovers.ts";
 import { removeName } from "./named_netns.ts";
 import { type ReadyOptions, waitReady } from "./ready.ts";
@@ -27,7 +28,8 @@ export interface ScopeOptions {
   readonly replace?: boolean;
   /**
    * Removes everything also on SIGINT, SIGTERM, `Deno.exit`, an uncaught error and an unhandled
-   * rejection, none of which run `using`. Default: false.
+   * rejection, none of which run `using`. A process in a namespace is not ended: it keeps the namespace,
+   * without a name, and standard error says so. Default: false.
    */
   readonly signals?: boolean;
   /** Called with every request of this thread while the scope is open; see `trace()`. */
@@ -99,7 +101,7 @@ export class Scope implements AsyncDisposable {
     this.name = options.name;
     this.group = GROUP_MARK | crypto.getRandomValues(new Uint32Array(1))[0]! & 0xffffff;
     this.#trace = options.trace && trace(options.trace);
-    this.#stopExit = options.signals ? onExit(() => this.close()) : undefined;
+    this.#stopExit = options.signals ? onExit(() => this.#closeAtExit()) : undefined;
     open.set(this.group, this);
   }
 
@@ -225,6 +227,17 @@ export class Scope implements AsyncDisposable {
     } finally {
       // Not before: the rest would be left behind, or the signal lost.
       this.#stopExit?.();
+    }
+  }
+
+  /** Nobody is there to catch what would be thrown of what stays: it is said. */
+  #closeAtExit(): void {
+    const namespaces = [...this.#namespaces.keys()].filter((ref) => !ref.fd.closed);
+    this.close();
+    for (const { inode, description } of namespaces) {
+      for (const pid of staying(inode)) {
+        console.error(`${description} stays: process ${pid} is in it`);
+      }
     }
   }
 

@@ -12,7 +12,7 @@ ipvlan: each mode ...
 ipvlan: each mode ... FAILED (due to 1 failed step) (7ms)
 ipvlan: l3s ...'ipvlan: l3s' has been running for over (1m0s)
  ok (2m3s)
-A link of a kind that is lacking (ignored: this kernel has it) ... ignored (0ms)
+A link of a kind that is lacking (ignored: for kernels without it) ... ignored (0ms)
 running 1 test from ./src/netns/mod.ts#6-27.ts
 file:///netloom/src/netns/mod.ts#6-27.ts ...
 ------- post-test output -------
@@ -68,7 +68,7 @@ Deno.test("rowOf() is the kind and the group of options, or the folder", () => {
 });
 
 Deno.test("A cell counts what passed, failed and was skipped, with the reasons", () => {
-  assertEquals(cell("ipvlan", column), "FAILED 1, passed 2, skipped 1 (this kernel has it)");
+  assertEquals(cell("ipvlan", column), "FAILED 1, passed 2, skipped 1 (for kernels without it)");
   assertEquals(cell("veth", column), "skipped 1 (this kernel has no veth)");
   assertEquals(cell("dummy", column), "–");
   assertEquals(cell("dummy", { ...column, failure: "hung" }), "not reached");

@@ -15,7 +15,12 @@ A row is a kind of link, or a group of its options, with the tests in \`tests/li
 after it; below the kinds, what is of no kind. TAPs are tested with TUNs. A dash means that no test of
 the row runs there: what asks no kernel is left out in guests (\`tests/kernels/selection.ts\`).
 
-${asMarkdown(columns)}
+How many tests there are differs, too: those of a kind are made for each option that the kernel's has.
+\`for kernels without it\` is what happens where a kind is lacking.
+
+<!-- deno-fmt-ignore-start -->
+${asMarkdown(columns)}<!-- deno-fmt-ignore-end -->
+
 ## To make this page again
 
 \`\`\`sh

@@ -7,7 +7,7 @@ const COMPLETE = "6.12";
 
 /** Reasons to skip a test that hold also there. */
 const ALLOWED = [
-  "this kernel has it", // tests what happens on a kernel without
+  "for kernels without it", // tests the error there
 ];
 
 /** What is wrong with a run, a line each; empty when all is well. */

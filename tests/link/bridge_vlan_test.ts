@@ -273,7 +273,7 @@ test("BridgeVlans.add() and delete() say on what the kernel refuses them", () =>
 });
 
 test("a kernel without VLAN filtering says so", {
-  lacks: filtering ? "this kernel has it" : undefined,
+  lacks: filtering ? "for kernels without it" : undefined,
 }, () => {
   using lab = new Lab(false);
   for (const vlans of [lab.port.vlans, lab.bridge.vlans]) {

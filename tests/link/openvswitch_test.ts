@@ -146,7 +146,7 @@ Deno.test("OvsDatapath.create() refuses malformed options", () => {
 
 test(
   "Without Open vSwitch, OvsDatapath.create() says what brings it",
-  { lacks: supported ? "this kernel has it" : undefined },
+  { lacks: supported ? "for kernels without it" : undefined },
   () => {
     using netns = NetNs.create();
     assertThrows(

@@ -162,7 +162,7 @@ export function testLacking(
   module: string,
   options: object = {},
 ): void {
-  const lacks = supports(kind.kind) ? "this kernel has it" : undefined;
+  const lacks = supports(kind.kind) ? "for kernels without it" : undefined;
   const name = `Without ${kind.kind} in the kernel, an UnsupportedError names ${config}`;
   test(name, { lacks }, () => {
     using netns = NetNs.create();

@@ -60,6 +60,23 @@ test("A scope with signals is removed whole when a signal comes in the middle of
   await ends(`${kill} await lab[Symbol.asyncDispose](); ${WAIT}`, 130);
 });
 
+test("A scope with signals says which process keeps a namespace that a signal was to remove", async () => {
+  const spawn = `
+    const quiet = { stdin: "null", stdout: "null", stderr: "null" };
+    const child = netns.command("sleep", { args: ["60"], mounts: false, ...quiet }).spawn();
+    console.log("child " + child.pid);
+  `;
+  const before = machine();
+  await using running = await start(program(STYLES.const, spawn + WAIT));
+  await running.writes("child");
+  running.kill("SIGTERM");
+  const { code, stdout, stderr } = await running.end();
+  const pid = Number(/child (\d+)/.exec(stdout)![1]);
+  Deno.kill(pid, "SIGKILL");
+  assertEquals([code, stderr], [143, `netns "exit" stays: process ${pid} is in it\n`]);
+  assertEquals(machine(), before);
+});
+
 test("A scope with signals is removed by Deno.exit(), which keeps its code", async () => {
   await ends("Deno.exit(7);", 7);
 });
