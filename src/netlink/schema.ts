@@ -102,7 +102,8 @@ export function schema<T extends object>(
         if (value === undefined) continue;
         const field = Object.hasOwn(fields, key) ? fields[key] as Field<unknown> : undefined;
         if (!field) {
-          throw new TypeError(`Unknown option ${JSON.stringify(path + key)}`);
+          const names = Object.keys(fields).sort().join(", ");
+          throw new TypeError(`Unknown option ${JSON.stringify(path + key)}: there are ${names}`);
         }
         if (field.flag && value === false) continue;
         writeAttribute(writer, field, value, path + key);
