@@ -1,20 +1,23 @@
 // `deno task test`: looks for what the tests need, runs them and the examples of the documentation,
 // each of these in namespaces of its own, and closes with a plain count. Its arguments go to
-// `deno test`; with --together tests/together.ts runs in place of the files one by one.
+// `deno test`; with --together, for emulated machines, tests/together.ts runs in place of the files one
+// by one, and of the examples only those of the kinds of links.
 import { existsSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { fetchImports } from "./fetch_imports.ts";
 import { includeDirs } from "./headers/headers.ts";
 
 const TOGETHER = "--together";
+const together = Deno.args.includes(TOGETHER);
 const FLAGS = Deno.args.filter((arg) => arg !== TOGETHER);
 
 /** Arguments of `deno test`, a list for each run of it. */
 const RUNS = [
-  Deno.args.includes(TOGETHER)
-    ? ["tests/together.ts"]
-    : ["--ignore=tests/bench,tests/kernels,tests/site", "tests"],
-  ["--doc", "--preload=tests/own_namespace.ts", "README.md", "docs", "mod.ts", "src", "ffi"],
+  together ? ["tests/together.ts"] : ["--ignore=tests/bench,tests/kernels,tests/site", "tests"],
+  [
+    ...["--doc", "--preload=tests/own_namespace.ts"],
+    ...(together ? ["src/link"] : ["README.md", "docs", "mod.ts", "src", "ffi"]),
+  ],
 ];
 
 /** Commands that tests cannot do without, and the Debian packages that bring them. */
@@ -64,9 +67,6 @@ function countsOf(output: string): Counts {
   return { passed, failed, skipped };
 }
 
-/** Paths that `--ignore` says: `deno test` runs what is named in its arguments all the same. */
-const ignored = FLAGS.flatMap((arg) => /^--ignore=(.*)/.exec(arg)?.[1]?.split(",") ?? []);
-
 async function runTests(args: string[]): Promise<Counts> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--permit-no-files", ...FLAGS, ...args],
@@ -92,7 +92,7 @@ requireCommands();
 await requireCapabilities();
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 for (const args of RUNS) {
-  const counts = await runTests(args.filter((arg) => !ignored.includes(arg)));
+  const counts = await runTests(args);
   for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
 }
 const { passed, failed, skipped } = total;
