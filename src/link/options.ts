@@ -284,7 +284,7 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
         operation: `find ${option} ${show(target)}`,
         netns: ref.description,
         errno: error.errno,
-        text: `No such link; a name is looked up where the link it is for is`,
+        text: `No such device; a name is looked up where the link it is for is`,
       });
     }
   }

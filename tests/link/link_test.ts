@@ -254,7 +254,7 @@ test("Link.create() refuses what makes no link, and says why", () => {
     [{ ...base, colour: 1 }, 'Unknown option "colour"'],
     [{ ...base, data: { colour: 1 } }, "colour"],
     [{ ...base, name: undefined }, "name must be a link name"],
-    [{ ...base, parent: "none" }, 'find parent "none" in netns "link-create": No such link'],
+    [{ ...base, parent: "none" }, 'find parent "none" in netns "link-create": No such device'],
   ];
   for (const [options, message] of refused) {
     assertThrows(() => Link.create(options as never), Error, message);

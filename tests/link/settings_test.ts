@@ -310,7 +310,7 @@ test("A setting the kernel refuses is an error that names link, setting and name
   assertThrows(() => veth.set({ mac: "ff:ff:ff:ff:ff:ff" }), NetlinkError, "EADDRNOTAVAIL");
   assertThrows(() => veth.set({ master: "v1" }), NetlinkError);
   assertThrows(() => veth.set({ port: { cost: 1 } }), NetlinkError);
-  assertThrows(() => veth.set({ master: "none" }), NetlinkError, 'get link "none"');
+  assertThrows(() => veth.set({ master: "none" }), NetlinkError, 'find master "none"');
   assertEquals(look(netns), before);
 });
 
