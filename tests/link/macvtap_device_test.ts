@@ -41,7 +41,7 @@ deviceTest(
   "macvtap",
   "Links of one index in several namespaces have devices of their own",
   async () => {
-    // Of one rig they have different ones before Linux 6.13: each is made beside its parent first.
+    // Of one rig they have different ones on Linux 6.1 and 6.12: each is made beside its parent first.
     await using rig = new Rig();
     await using other = new Rig();
     const links = [rig, other].map(({ scope, hosts: [netns], parent }) =>
