@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { BPF } from "./constants.ts";
+import { show } from "../options.ts";
 
 /** One instruction, `struct sock_filter`. */
 export interface Instruction {
@@ -98,7 +98,7 @@ export function checkProgram(program: readonly Instruction[]): void {
       within(k, 0xffff_ffff);
     if (!good) {
       throw new TypeError(
-        `Instruction ${at} must be { code, jt, jf, k }: the current value is ${show(instruction)}`,
+        `Instruction ${at} must be { code, jt, jf, k }: got ${show(instruction)}`,
       );
     }
     if ((code! & 7) !== BPF.JMP) return;

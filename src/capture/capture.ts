@@ -5,11 +5,11 @@
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { giveTurn } from "../../ffi/reactor.ts";
-import { show } from "../netlink/attribute.ts";
 import type { CaptureInterface, Frame } from "./frame.ts";
 import { Interfaces } from "./interface.ts";
 import { type CaptureOptions, ringOptions } from "./options.ts";
 import { Ring } from "./ring.ts";
+import { show } from "../options.ts";
 
 /** What a capture has counted. */
 export interface CaptureStatistics {

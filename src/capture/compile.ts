@@ -7,7 +7,6 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { ETHERTYPE } from "../packet/ethernet.ts";
 import { IPPROTO } from "../packet/ip.ts";
 import { assemble, checkProgram, type Instruction, Label, type Line } from "./bpf.ts";
@@ -20,6 +19,7 @@ import {
   maskByte,
   readFilter,
 } from "./filter.ts";
+import { show } from "../options.ts";
 
 /** Options of {@link compileFilter}. */
 export interface CompileOptions {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { parseIp, parseMac, parsePrefix, type Prefix } from "../packet/address.ts";
+import { show } from "../options.ts";
 
 /** Protocols by name. TCP, UDP and SCTP over IPv4 and IPv6. */
 export type FilterProtocol =
@@ -111,7 +111,7 @@ const READERS: { readonly [K in keyof Required<Filter>]: Reader } = {
       return { is: "protocol", protocol: value as FilterProtocol };
     }
     const names = [...PROTOCOLS].map((name) => show(name)).join(", ");
-    throw new TypeError(`protocol must be one of ${names}: the current value is ${show(value)}`);
+    throw new TypeError(`protocol must be one of ${names}: got ${show(value)}`);
   },
   ipProtocol: (value: unknown, name) => ({ is: "ipProtocol", number: whole(value, name, 255) }),
   etherType: (value: unknown, name) => ({ is: "etherType", number: whole(value, name, 0xffff) }),
@@ -145,9 +145,7 @@ const READERS: { readonly [K in keyof Required<Filter>]: Reader } = {
 export function readFilter(filter: unknown): Condition {
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
     throw new TypeError(
-      `A filter must be an object such as { protocol: "tcp" }: the current value is ${
-        show(filter)
-      }`,
+      `A filter must be an object such as { protocol: "tcp" }: got ${show(filter)}`,
     );
   }
   const of: Condition[] = [];
@@ -164,7 +162,7 @@ export function readFilter(filter: unknown): Condition {
 function list(value: unknown, name: string): Condition[] {
   if (Array.isArray(value) && value.length > 0) return value.map(readFilter);
   throw new TypeError(
-    `${name} must be an array of one or more filters: the current value is ${show(value)}`,
+    `${name} must be an array of one or more filters: got ${show(value)}`,
   );
 }
 
@@ -177,7 +175,7 @@ function net(value: string, name: string, end: End): Condition {
   const prefix = parsePrefix(value);
   const masked = prefix.address.map((byte, i) => byte & maskByte(prefix.length, i));
   if (masked.some((byte, i) => byte !== prefix.address[i])) {
-    throw new TypeError(`${name} has bits behind its prefix: the current value is ${show(value)}`);
+    throw new TypeError(`${name} has bits behind its prefix: got ${show(value)}`);
   }
   return { is: "net", end, prefix };
 }
@@ -192,7 +190,7 @@ function port(value: unknown, name: string, end: End): Condition {
   const range = { first: whole(first, name, 0xffff), last: whole(last, name, 0xffff) };
   if (range.first > range.last) {
     throw new RangeError(
-      `${name} must go from the lower to the higher port: the current value is ${show(value)}`,
+      `${name} must go from the lower to the higher port: got ${show(value)}`,
     );
   }
   return { is: "port", end, ...range };
@@ -204,10 +202,10 @@ function mac(value: unknown, end: End): Condition {
 
 function whole(value: unknown, name: string, most: number): number {
   if (typeof value !== "number" || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a whole number: the current value is ${show(value)}`);
+    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
   }
   if (value < 0 || value > most) {
-    throw new RangeError(`${name} must be in 0..${most}: the current value is ${value}`);
+    throw new RangeError(`${name} must be in 0..${most}: got ${value}`);
   }
   return value;
 }

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
 import type { Instruction } from "./bpf.ts";
 import { programOf, SNAPLEN } from "./compile.ts";
 import type { Filter } from "./filter.ts";
 import { blockSize, type RingOptions } from "./ring.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Which frames a capture keeps, how much of each, and until when. */
 export interface CaptureOptions {
@@ -37,15 +36,15 @@ export interface CaptureOptions {
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([
-  "filter",
-  "snaplen",
-  "direction",
-  "promiscuous",
-  "bufferSize",
-  "latency",
-  "signal",
-]);
+const OPTIONS = {
+  filter: true,
+  snaplen: true,
+  direction: true,
+  promiscuous: true,
+  bufferSize: true,
+  latency: true,
+  signal: true,
+};
 
 const DIRECTIONS: ReadonlySet<unknown> = new Set(["in", "out", "both"]);
 
@@ -64,19 +63,19 @@ export function ringOptions(
   checkNumber("latency", latency, 1, 10_000);
   if (!DIRECTIONS.has(direction)) {
     throw new TypeError(
-      `direction must be "in", "out" or "both": the current value is ${show(direction)}`,
+      `direction must be "in", "out" or "both": got ${show(direction)}`,
     );
   }
   if (typeof promiscuous !== "boolean") {
     throw new TypeError(
-      `promiscuous must be true or false: the current value is ${show(promiscuous)}`,
+      `promiscuous must be true or false: got ${show(promiscuous)}`,
     );
   }
   if (promiscuous && index === 0) {
     throw new TypeError("promiscuous needs a link: this captures all of a netns");
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new TypeError(`signal must be an AbortSignal: the current value is ${show(signal)}`);
+    throw new TypeError(`signal must be an AbortSignal: got ${show(signal)}`);
   }
   return {
     index,
@@ -92,9 +91,9 @@ export function ringOptions(
 
 function checkNumber(name: string, value: unknown, min: number, max: number): void {
   if (typeof value !== "number" || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a whole number: the current value is ${show(value)}`);
+    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
   }
   if (value < min || value > max) {
-    throw new RangeError(`${name} must be in ${min}..${max}: the current value is ${value}`);
+    throw new RangeError(`${name} must be in ${min}..${max}: got ${value}`);
   }
 }

@@ -9,7 +9,6 @@ import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
 import { abandon, readable, until } from "../../ffi/reactor.ts";
-import { show } from "../netlink/attribute.ts";
 import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
 import { checkPackets, type PacketBatch } from "./packet_batch.ts";
 import {
@@ -22,6 +21,7 @@ import {
 } from "./packet_device.ts";
 import { packetSink, packetStream } from "./streams.ts";
 import { dueTurn } from "./turn.ts";
+import { show } from "../options.ts";
 
 /** A batch asks for at least so many packets. */
 const LEAST = 4;
@@ -85,7 +85,7 @@ export class FdDevice implements PacketDevice {
     // The kernel would read on in the program's memory.
     if (!(length >= 0 && length <= packet.length)) {
       const range = `0..${packet.length}, what the packet has`;
-      throw new RangeError(`length must be in ${range}: the current value is ${show(length)}`);
+      throw new RangeError(`length must be in ${range}: got ${show(length)}`);
     }
     const n = writePacket(this.#number, packet as Uint8Array<ArrayBuffer>, length);
     if (n >= 0) return true;

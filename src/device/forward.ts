@@ -5,7 +5,6 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { checkCount, PacketBatch } from "./packet_batch.ts";
 import {
   DeviceClosedError,
@@ -13,6 +12,7 @@ import {
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";
+import { checkOptions } from "../options.ts";
 
 /** Options of {@link forward}. */
 export interface ForwardOptions extends WaitOptions {
@@ -23,7 +23,7 @@ export interface ForwardOptions extends WaitOptions {
   readonly batch?: number;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["batch", "signal"]);
+const OPTIONS = { batch: true, signal: true };
 
 /** What {@link forward} has done. */
 export interface ForwardStats {

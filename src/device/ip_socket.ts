@@ -8,12 +8,12 @@ import type { Fd } from "../../ffi/fd.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress } from "../../ffi/socket_address.ts";
-import { show } from "../netlink/attribute.ts";
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { formatIp, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import type { WaitOptions } from "./packet_device.ts";
 import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
+import { type OptionNames, show } from "../options.ts";
 
 /** An IP address, and for UDP a port. A link-local IPv6 one has the index of its link: `fe80::1%2`. */
 export interface Endpoint {
@@ -44,7 +44,12 @@ export interface IpSocketOptions {
 }
 
 /** Names of {@link IpSocketOptions}. */
-export const IP_SOCKET_OPTIONS = ["netns", "remote", "local", "receiveBuffer"] as const;
+export const IP_SOCKET_OPTIONS: OptionNames<IpSocketOptions> = {
+  netns: true,
+  remote: true,
+  local: true,
+  receiveBuffer: true,
+};
 
 /** A socket that was opened. */
 export interface OpenIpSocket {
@@ -116,7 +121,7 @@ export function openIpSocket(
   if (family !== undefined) sizes.add(family === "ipv6");
   if (sizes.size > 1) {
     const given = { family, remote, local };
-    throw new TypeError(`One socket is of IPv4 or of IPv6: the current values are ${show(given)}`);
+    throw new TypeError(`One socket is of IPv4 or of IPv6: got ${show(given)}`);
   }
   const [v6 = false] = sizes;
   const receiveBuffer = receiveBufferOf(options.receiveBuffer);
@@ -156,10 +161,10 @@ function addressOf(endpoint: Endpoint | string, option: string): Uint8Array<Arra
     ? { address: endpoint }
     : endpoint ?? { address: undefined };
   if (typeof address !== "string") {
-    throw new TypeError(`${option} must be an IP address: the current value is ${show(endpoint)}`);
+    throw new TypeError(`${option} must be an IP address: got ${show(endpoint)}`);
   }
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
-    throw new RangeError(`port must be in 0..65535: the current value is ${show(port)}`);
+    throw new RangeError(`port must be in 0..65535: got ${show(port)}`);
   }
   const [ip, zone] = address.split("%");
   const bytes = parseIp(ip!);

@@ -4,8 +4,7 @@
  * @module
  */
 import { PinnedMemory, RING_ENTRIES } from "../../ffi/uring.ts";
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of a {@link PacketBatch}. */
 export interface PacketBatchOptions {
@@ -15,7 +14,7 @@ export interface PacketBatchOptions {
   readonly size?: number;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["packets", "size"]);
+const OPTIONS = { packets: true, size: true };
 const MAX_SIZE = 1 << 20;
 
 /**
@@ -98,7 +97,7 @@ export class PacketBatch {
  */
 export function checkPackets({ count, capacity, offsets, lengths, bytes }: PacketBatch): void {
   if (!Number.isInteger(count) || count < 0 || count > capacity) {
-    throw new RangeError(`count must be in 0..${capacity}: the current value is ${show(count)}`);
+    throw new RangeError(`count must be in 0..${capacity}: got ${show(count)}`);
   }
   for (let i = 0; i < count; i++) {
     const start = offsets[i]!;
@@ -114,9 +113,9 @@ export function checkPackets({ count, capacity, offsets, lengths, bytes }: Packe
 /** Checks a whole number in 1..`max`. */
 export function checkCount(name: string, value: number, max: number): void {
   if (!Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a whole number: the current value is ${show(value)}`);
+    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
   }
   if (value < 1 || value > max) {
-    throw new RangeError(`${name} must be in 1..${max}: the current value is ${value}`);
+    throw new RangeError(`${name} must be in 1..${max}: got ${value}`);
   }
 }

@@ -7,13 +7,12 @@ import { C } from "../../ffi/constants.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { linkSocketAddress } from "../../ffi/socket_address.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { FdDevice } from "./fd_device.ts";
 import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of {@link PacketSocket.open}. */
 export interface PacketSocketOptions {
@@ -31,14 +30,14 @@ export interface PacketSocketOptions {
   readonly receiveBuffer?: number;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([
-  "link",
-  "netns",
-  "protocol",
-  "promiscuous",
-  "outgoing",
-  "receiveBuffer",
-]);
+const OPTIONS = {
+  link: true,
+  netns: true,
+  protocol: true,
+  promiscuous: true,
+  outgoing: true,
+  receiveBuffer: true,
+};
 
 const ETH_P_ALL = 3;
 
@@ -98,7 +97,7 @@ export class PacketSocket extends FdDevice {
       !(Number.isInteger(protocol) && protocol >= 0x600 && protocol <= 0xffff)
     ) {
       throw new RangeError(
-        `protocol must be in 0x0600..0xffff: the current value is ${show(protocol)}`,
+        `protocol must be in 0x0600..0xffff: got ${show(protocol)}`,
       );
     }
     if (outgoing && protocol !== ETH_P_ALL) {

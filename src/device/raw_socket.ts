@@ -5,8 +5,6 @@
  */
 import { C } from "../../ffi/constants.ts";
 import { Socket } from "../../ffi/socket.ts";
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { IPPROTO } from "../packet/ip.ts";
 import {
   IP_SOCKET_OPTIONS,
@@ -15,6 +13,7 @@ import {
   type OpenIpSocket,
   openIpSocket,
 } from "./ip_socket.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** A protocol over IP, by the name of its `IPPROTO_*` constant in lower case. */
 export type IpProtocol = Lowercase<keyof typeof IPPROTO>;
@@ -35,13 +34,13 @@ export interface RawSocketOptions extends IpSocketOptions {
   readonly receiveErrors?: boolean;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([
-  "protocol",
-  "family",
-  "header",
-  "receiveErrors",
+const OPTIONS: OptionNames<RawSocketOptions> = {
+  protocol: true,
+  family: true,
+  header: true,
+  receiveErrors: true,
   ...IP_SOCKET_OPTIONS,
-]);
+};
 
 /**
  * A raw socket: reads the IP packets of a protocol that arrive in a namespace, a copy each, and sends
@@ -88,7 +87,7 @@ export class RawSocket extends IpSocket {
     if (!Number.isInteger(protocol) || protocol < 0 || protocol > 255) {
       const names = [...PROTOCOLS.keys()].join(", ");
       throw new TypeError(
-        `protocol must be in 0..255 or one of ${names}: the current value is ${show(named)}`,
+        `protocol must be in 0..255 or one of ${names}: got ${show(named)}`,
       );
     }
     const given = options.remote ?? options.local;

@@ -5,14 +5,14 @@
  */
 import { C } from "../../ffi/constants.ts";
 import type { Socket } from "../../ffi/socket.ts";
-import { show } from "../netlink/attribute.ts";
+import { show } from "../options.ts";
 
 /** Checks the option `receiveBuffer`. */
 export function receiveBufferOf(bytes: number | undefined): number | undefined {
   if (bytes === undefined) return undefined;
   if (!Number.isInteger(bytes) || bytes < 1 || bytes > 0x7fffffff) {
     throw new RangeError(
-      `receiveBuffer must be in 1..2147483647: the current value is ${show(bytes)}`,
+      `receiveBuffer must be in 1..2147483647: got ${show(bytes)}`,
     );
   }
   return bytes;

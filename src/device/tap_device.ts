@@ -8,9 +8,8 @@ import { makeCharacterDevice, mountDetached, openAt, readTextAt } from "../../ff
 import type { Fd } from "../../ffi/fd.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
 import { IFF_TUN_FLAGS, setInterface } from "../../ffi/tun.ts";
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { type Offload, TunQueue } from "./tun_queue.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of opening a macvtap's or ipvtap's device. */
 export interface TapDeviceOptions {
@@ -22,7 +21,7 @@ export interface TapDeviceOptions {
   readonly sendBuffer?: number;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["vnetHdr", "offloads", "sendBuffer"]);
+const OPTIONS = { vnetHdr: true, offloads: true, sendBuffer: true };
 
 /** Which link: its kind, name and index. */
 interface TapLink {
@@ -43,7 +42,7 @@ export function openTapDevice(link: TapLink, options: TapDeviceOptions = {}): Tu
   const wants = Array.isArray(offloads) ? offloads.length > 0 : offloads === true;
   const { vnetHdr = wants } = options;
   if (typeof vnetHdr !== "boolean") {
-    throw new TypeError(`vnetHdr must be a boolean: the current value is ${show(vnetHdr)}`);
+    throw new TypeError(`vnetHdr must be a boolean: got ${show(vnetHdr)}`);
   }
   const { ref, name, index, kind } = link;
   const what = `${kind} ${show(name)}${ref.description ? ` in ${ref.description}` : ""}`;

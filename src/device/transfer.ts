@@ -4,9 +4,9 @@
  * @module
  */
 import { Fd } from "../../ffi/fd.ts";
-import { show } from "../netlink/attribute.ts";
 import { FdDevice } from "./fd_device.ts";
 import type { DeviceTransfer, PacketDevice } from "./packet_device.ts";
+import { show } from "../options.ts";
 
 /**
  * Takes over a device that another thread of this process gave up with {@linkcode
@@ -31,7 +31,7 @@ import type { DeviceTransfer, PacketDevice } from "./packet_device.ts";
 export function receiveDevice(transfer: DeviceTransfer): PacketDevice {
   if (!Number.isInteger(transfer?.fd) || transfer.fd < 0 || typeof transfer.what !== "string") {
     throw new TypeError(
-      `receiveDevice() needs what transfer() returned: the current value is ${show(transfer)}`,
+      `receiveDevice() needs what transfer() returned: got ${show(transfer)}`,
     );
   }
   return new FdDevice(new Fd(transfer.fd), transfer.what);

@@ -13,9 +13,9 @@ import {
   tunIoctlInt,
   tunIoctlValue,
 } from "../../ffi/tun.ts";
-import { show } from "../netlink/attribute.ts";
 import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
+import { show } from "../options.ts";
 
 /** Length of the `struct virtio_net_hdr` in front of each packet of a device with `vnetHdr`. */
 export const VNET_HDR_SIZE = 10;
@@ -99,7 +99,7 @@ export class TunQueue extends FdDevice {
     if (offloads === true) return this.#most();
     if (offloads !== false && !Array.isArray(offloads)) {
       throw new TypeError(
-        `offloads must be a list or a boolean: the current value is ${show(offloads)}`,
+        `offloads must be a list or a boolean: got ${show(offloads)}`,
       );
     }
     const wanted: readonly Offload[] = offloads === false ? [] : [...offloads];
@@ -184,7 +184,7 @@ export class TunQueue extends FdDevice {
 
   set sendBuffer(bytes: number) {
     if (!Number.isInteger(bytes) || bytes < 1 || bytes > 0x7fffffff) {
-      throw new RangeError(`sendBuffer must be in 1..2147483647: the current value is ${bytes}`);
+      throw new RangeError(`sendBuffer must be in 1..2147483647: got ${bytes}`);
     }
     tunIoctlInt(this.fd, "SETSNDBUF", bytes, `set the send buffer of ${this.what}`);
     this.#sendBuffer = bytes;
@@ -211,7 +211,7 @@ function setTapFilter(
   allMulticast: boolean,
 ): number {
   if (!Array.isArray(macs)) {
-    throw new TypeError(`macs must be a list of MACs: the current value is ${show(macs)}`);
+    throw new TypeError(`macs must be a list of MACs: got ${show(macs)}`);
   }
   const addresses = macs.map((mac) => parseMac(mac));
   const isGroup = (address: Uint8Array) => (address[0]! & 1) !== 0;

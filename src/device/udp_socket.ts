@@ -6,10 +6,9 @@
 import { C } from "../../ffi/constants.ts";
 import { writable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { IP_SOCKET_OPTIONS, IpSocket, type IpSocketOptions, openIpSocket } from "./ip_socket.ts";
 import type { WaitOptions } from "./packet_device.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of a UDP socket. */
 export interface UdpSocketOptions extends IpSocketOptions {
@@ -27,7 +26,7 @@ export interface WriteSegmentsOptions extends WaitOptions {
   readonly length?: number;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set([...IP_SOCKET_OPTIONS, "gro"]);
+const OPTIONS: OptionNames<UdpSocketOptions> = { ...IP_SOCKET_OPTIONS, gro: true };
 
 /**
  * A UDP socket as a packet device: batches, streams and all. For everything else there is
@@ -65,7 +64,7 @@ export class UdpSocket extends IpSocket {
     checkOptions(options, OPTIONS);
     const { gro = false, ...rest } = options;
     if (typeof gro !== "boolean") {
-      throw new TypeError(`gro must be a boolean: the current value is ${show(gro)}`);
+      throw new TypeError(`gro must be a boolean: got ${show(gro)}`);
     }
     const open = openIpSocket(C.SOCK_DGRAM, 0, "UDP socket", rest);
     try {
@@ -113,7 +112,7 @@ export class UdpSocket extends IpSocket {
   /** Does the same, of the first `length` bytes, if the socket takes it now: whether it did. */
   tryWriteSegments(bytes: Uint8Array, size: number, length: number = bytes.length): boolean {
     if (!Number.isInteger(size) || size < 1 || size > 65_507) {
-      throw new RangeError(`size must be in 1..65507: the current value is ${show(size)}`);
+      throw new RangeError(`size must be in 1..65507: got ${show(size)}`);
     }
     if (length <= size) return this.tryWrite(bytes, length);
     this.#setSegmentSize(size);

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { list, nested, show, text, u16, u32 } from "../netlink/attribute.ts";
+import { list, nested, text, u16, u32 } from "../netlink/attribute.ts";
 import type { Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { genericFormat } from "./message.ts";
+import { show } from "../options.ts";
 
 /** Message type of the controller itself. */
 export const GENL_ID_CTRL = 0x10;

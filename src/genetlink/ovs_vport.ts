@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { named, show, text, u32 } from "../netlink/attribute.ts";
+import { named, text, u32 } from "../netlink/attribute.ts";
 import type { Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { genericFormat } from "./message.ts";
+import { show } from "../options.ts";
 
 /** Version of the family's protocol. */
 export const OVS_VPORT_VERSION = 1;

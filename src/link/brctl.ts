@@ -20,7 +20,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { show as quote } from "../netlink/attribute.ts";
+import { show as quote } from "../options.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
@@ -172,7 +172,7 @@ function hundredths(seconds: number, command: string): number {
     return Math.round(seconds * 100);
   }
   throw new RangeError(
-    `${command} takes seconds, 0 or more: the current value is ${quote(seconds)}`,
+    `${command} takes seconds, 0 or more: got ${quote(seconds)}`,
   );
 }
 

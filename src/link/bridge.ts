@@ -185,7 +185,7 @@ function toData(options: BridgeOptions): BridgeData {
   // Changed one after the other, the kernel would refuse it; at once, it takes 200 in silence.
   if (stp && forwardDelay !== undefined && forwardDelay < 200) {
     throw new RangeError(
-      `forwardDelay must be in 200..3000 hundredths of a second with stp: the current value is ${forwardDelay}`,
+      `forwardDelay must be in 200..3000 hundredths of a second with stp: got ${forwardDelay}`,
     );
   }
   const data: Record<string, unknown> = {};

@@ -4,7 +4,6 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
 import {
@@ -20,6 +19,7 @@ import {
 import { dumpLinks, getLink } from "../rtnetlink/link.ts";
 import type { NeighborFlag } from "../rtnetlink/neighbor_attributes.ts";
 import { indexOf, type LinkHandle, type LinkTarget } from "./options.ts";
+import { show } from "../options.ts";
 
 /** Which forwarding entry of a port. */
 export interface BridgePortFdbSelector {
@@ -293,6 +293,6 @@ function flush(ref: NetNsRef, bridge: number, filter: FdbFlushFilter): void {
 
 function checkVlan(vlan: number | undefined): void {
   if (vlan !== undefined && !(Number.isInteger(vlan) && vlan >= 1 && vlan <= 4094)) {
-    throw new RangeError(`vlan must be in 1..4094: the current value is ${show(vlan)}`);
+    throw new RangeError(`vlan must be in 1..4094: got ${show(vlan)}`);
   }
 }

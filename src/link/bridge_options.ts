@@ -9,7 +9,6 @@ import {
   type Field,
   flag,
   named,
-  show,
   struct,
   u16,
   u32,
@@ -22,6 +21,7 @@ import { mac } from "../rtnetlink/fields.ts";
 import { BR_BOOLOPT, IFLA_BR } from "./bridge_attributes.ts";
 import { groupMask, MULTICAST_ROUTERS, type MulticastRouter } from "./bridge_port_options.ts";
 import { type BridgeStatus, bridgeStatusFields } from "./bridge_status.ts";
+import { show } from "../options.ts";
 
 /** The switches in IFLA_BR_MULTI_BOOLOPT. */
 export interface BridgeBooleans {
@@ -116,7 +116,7 @@ const boolopts: Field<BridgeBooleans> = struct<BridgeBooleans>(
     for (const [key, on] of Object.entries(value)) {
       if (!Object.hasOwn(BR_BOOLOPT, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
       if (typeof on !== "boolean") {
-        throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+        throw new TypeError(`${key} must be a boolean: got ${show(on)}`);
       }
       const bit = 1 << BR_BOOLOPT[key as keyof typeof BR_BOOLOPT];
       mask |= bit;
@@ -155,7 +155,7 @@ const groupAddress: Field<string> = {
     address.write(writer, value, path);
     if (!/^01:80:c2:00:00:0[04-9a-f]$/.test(formatMac(writer.bytes, at, 6))) {
       throw new RangeError(
-        `${path} must be 01:80:c2:00:00:0X with X 0 or 4..f: the current value is ${show(value)}`,
+        `${path} must be 01:80:c2:00:00:0X with X 0 or 4..f: got ${show(value)}`,
       );
     }
   },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { nested, show } from "../netlink/attribute.ts";
+import { nested } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -24,6 +24,7 @@ import {
 import { BridgeVlans } from "./bridge_vlan.ts";
 import { LinkBase } from "./link.ts";
 import type { LinkSettings } from "./options.ts";
+import { show } from "../options.ts";
 
 /** Settings of {@link BridgePort.set}. */
 export interface BridgePortSettings extends LinkSettings, BridgePortOptions {

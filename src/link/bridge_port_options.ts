@@ -178,7 +178,7 @@ export function groupMask(field: Field<number>, never: readonly number[]): Field
   return mapped(field, (value, path) => {
     const bit = Number.isInteger(value) ? never.find((bit) => value & 1 << bit) : undefined;
     if (bit === undefined) return value;
-    throw new RangeError(`${path} must not have bit ${bit}: the current value is ${value}`);
+    throw new RangeError(`${path} must not have bit ${bit}: got ${value}`);
   }, (value) => value);
 }
 

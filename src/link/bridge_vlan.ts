@@ -3,9 +3,7 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkOptions } from "../netlink/options.ts";
 import {
   addBridgeVlan,
   type BridgeVlan,
@@ -14,6 +12,7 @@ import {
   dumpBridgeVlans,
 } from "../rtnetlink/bridge_vlan.ts";
 import type { LinkHandle } from "./options.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of {@link BridgeVlans.add}. */
 export interface BridgeVlanOptions {
@@ -23,8 +22,8 @@ export interface BridgeVlanOptions {
   readonly untagged?: boolean;
 }
 
-const RANGE: ReadonlySet<string> = new Set(["vid", "end"]);
-const OPTIONS: ReadonlySet<string> = new Set(["pvid", "untagged"]);
+const RANGE = { vid: true, end: true };
+const OPTIONS = { pvid: true, untagged: true };
 
 /**
  * The VLANs a port lets in and out, or those of the bridge itself: what reaches the host through the

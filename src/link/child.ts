@@ -4,7 +4,6 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
 import { createLink } from "./create.ts";
 import { type LinkState, parentMessage } from "./link.ts";
@@ -15,6 +14,7 @@ import {
   settingsMessage,
   splitOptions,
 } from "./options.ts";
+import { show } from "../options.ts";
 
 /** What a link that sits on another needs. */
 export interface ChildOptions {
@@ -35,7 +35,7 @@ export function createChild<T extends object>(
   const { parent, ...rest } = own;
   if (!["object", "string", "number"].includes(typeof parent) || parent === null) {
     throw new TypeError(
-      `parent must be a link, a name or an index: the current value is ${show(parent)}`,
+      `parent must be a link, a name or an index: got ${show(parent)}`,
     );
   }
   const data = toData(rest as unknown as T);

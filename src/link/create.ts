@@ -6,7 +6,6 @@
 import { C } from "../../ffi/constants.ts";
 import { open, write } from "../../ffi/file.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
@@ -35,6 +34,7 @@ import {
 } from "./options.ts";
 import { UnsupportedError } from "./unsupported.ts";
 import { verify } from "./verify.ts";
+import { show } from "../options.ts";
 
 /** A link that was made. */
 export interface Created {

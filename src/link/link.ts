@@ -6,10 +6,8 @@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { type Capture, openCapture } from "../capture/capture.ts";
 import type { CaptureOptions } from "../capture/options.ts";
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import {
@@ -46,6 +44,7 @@ import {
   splitOptions,
 } from "./options.ts";
 import { verify } from "./verify.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of {@link Link.create}. */
 export interface GenericLinkOptions extends LinkOptions {
@@ -83,8 +82,8 @@ export interface WaitForOptions {
   readonly signal?: AbortSignal;
 }
 
-const GET_OPTIONS: ReadonlySet<string> = new Set(["netns"]);
-const WAIT_OPTIONS: ReadonlySet<string> = new Set(["timeout", "signal"]);
+const GET_OPTIONS = { netns: true };
+const WAIT_OPTIONS = { timeout: true, signal: true };
 
 /** The addresses of a link. */
 export interface LinkAddresses {
@@ -152,7 +151,7 @@ export class Link implements LinkHandle, Disposable {
     const { kind, data, parent, ...unknown } = own;
     for (const key in unknown) throw new TypeError(`Unknown option ${show(key)}`);
     if (typeof kind !== "string" || kind === "") {
-      throw new TypeError(`kind must name a link kind: the current value is ${show(kind)}`);
+      throw new TypeError(`kind must name a link kind: got ${show(kind)}`);
     }
     const { netns, info } = createLink(
       kind,

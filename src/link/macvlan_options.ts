@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { type Field, list, mapped, named, s32, show, u16, u32 } from "../netlink/attribute.ts";
+import { type Field, list, mapped, named, s32, u16, u32 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { formatMac, parseMac } from "../packet/address.ts";
 import { mac, readOnly } from "../rtnetlink/fields.ts";
 import type { CommandNames, LinkKind } from "../rtnetlink/kinds.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers. */
 export const IFLA_MACVLAN = {
@@ -140,7 +141,7 @@ function sender(type: number): Field<string> {
       const bytes = writer.bytes.subarray(at, writer.length);
       if (!(bytes[0]! & 1) && bytes.some((byte) => byte !== 0)) return;
       throw new RangeError(
-        `${path} must be a unicast address: the current value is ${show(value)}`,
+        `${path} must be a unicast address: got ${show(value)}`,
       );
     },
   };
@@ -154,7 +155,7 @@ const macs: Field<readonly string[]> = {
   write: (writer, value, path) => {
     if (!Array.isArray(value)) {
       throw new TypeError(
-        `${path} must be a list of addresses: the current value is ${show(value)}`,
+        `${path} must be a list of addresses: got ${show(value)}`,
       );
     }
     addresses.write(writer, value, path);
@@ -167,7 +168,7 @@ const flags: Field<MacvlanFlags> = mapped(u16(M.FLAGS), (value, path) => {
   for (const [key, bit] of Object.entries(MACVLAN_FLAG)) {
     const on = value[key as keyof MacvlanFlags];
     if (on !== undefined && typeof on !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+      throw new TypeError(`${key} must be a boolean: got ${show(on)}`);
     }
     if (on) bits |= bit;
   }

@@ -17,12 +17,12 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NETLINK } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import type { Scope } from "../scope/scope.ts";
 import { findLink, Link } from "./link.ts";
 import { indexOf, type LinkTarget } from "./options.ts";
+import { checkOptions } from "../options.ts";
 
 /** Options of {@link OvsDatapath.create}. */
 export interface OvsDatapathOptions {
@@ -34,7 +34,7 @@ export interface OvsDatapathOptions {
   readonly scope?: Scope;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["name", "netns", "scope"]);
+const OPTIONS = { name: true, netns: true, scope: true };
 
 /** A port of an {@link OvsDatapath}. */
 export interface OvsPort {

@@ -4,10 +4,8 @@
  * @module
  */
 import { NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions } from "../netlink/options.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
 import { type AddressMessage, IFA_F } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
@@ -17,6 +15,7 @@ import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { Scope } from "../scope/scope.ts";
 import { parsePrefix } from "../packet/address.ts";
 import type { BridgePortOptions } from "./bridge_port_options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Another link: a handle, a name or alternative name, or an index; the last two in this link's namespace. */
 export type LinkTarget = LinkHandle | string | number;
@@ -140,28 +139,35 @@ const FLAGS = [
 ] as const;
 
 /** What can be changed on a living link. */
-const SETTINGS: ReadonlySet<string> = new Set([
-  ...SETTINGS_AT_ONCE,
-  ...FLAGS.map(([key]) => key),
-  "group",
-  "alias",
-  "master",
-  "addrGenMode",
-  "port",
-]);
+const SETTINGS: OptionNames<LinkSettings> = {
+  ...Object.fromEntries(SETTINGS_AT_ONCE.map((key) => [key, true])) as Record<
+    typeof SETTINGS_AT_ONCE[number],
+    true
+  >,
+  up: true,
+  arp: true,
+  multicast: true,
+  allMulticast: true,
+  promiscuous: true,
+  group: true,
+  alias: true,
+  master: true,
+  addrGenMode: true,
+  port: true,
+};
 
 /** The options every link has; a kind's own come on top. */
-const KNOWN: ReadonlySet<string> = new Set([
+const KNOWN: OptionNames<LinkOptions> = {
   ...SETTINGS,
-  "name",
-  "netns",
-  "scope",
-  "altNames",
-  "addresses",
-  "nodad",
-  "numTxQueues",
-  "numRxQueues",
-]);
+  name: true,
+  netns: true,
+  scope: true,
+  altNames: true,
+  addresses: true,
+  nodad: true,
+  numTxQueues: true,
+  numRxQueues: true,
+};
 
 /** Splits a creation's options into those of every link and the kind's own. */
 export function splitOptions<T extends object>(
@@ -170,7 +176,7 @@ export function splitOptions<T extends object>(
   const common: Record<string, unknown> = {};
   const own: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined) (KNOWN.has(key) ? common : own)[key] = value;
+    if (value !== undefined) (Object.hasOwn(KNOWN, key) ? common : own)[key] = value;
   }
   return { common: common as unknown as LinkOptions, own: own as T };
 }
@@ -195,7 +201,7 @@ function messageOf(settings: LinkSettings, ref: NetNsRef): LinkMessage {
   for (const [key, bit, on] of FLAGS) {
     if (settings[key] === undefined) continue;
     if (typeof settings[key] !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: the current value is ${show(settings[key])}`);
+      throw new TypeError(`${key} must be a boolean: got ${show(settings[key])}`);
     }
     change |= bit;
     if (settings[key] === on) flags |= bit;
@@ -234,7 +240,7 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
   }
   if (options.addresses !== undefined && !Array.isArray(options.addresses)) {
     throw new TypeError(
-      `addresses must be an array: the current value is ${show(options.addresses)}`,
+      `addresses must be an array: got ${show(options.addresses)}`,
     );
   }
   const { alias, afSpec, linkInfo, carrier, protoDown, flags = 0, change = 0, ...first } =
@@ -290,7 +296,7 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
   }
   if (!(target?.ref instanceof NetNsRef)) {
     throw new TypeError(
-      `${option} must be a link, its name or its index: the current value is ${show(target)}`,
+      `${option} must be a link, its name or its index: got ${show(target)}`,
     );
   }
   if (target.ref !== ref && target.ref.inode !== ref.inode) {

@@ -7,11 +7,11 @@ import { SyscallError } from "../../ffi/errno.ts";
 import { readText } from "../../ffi/file.ts";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { openTunDevice } from "../../ffi/tun.ts";
-import { show } from "../netlink/attribute.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { linkKindNames } from "../rtnetlink/kinds.ts";
 import { newLink } from "../rtnetlink/link.ts";
 import { UnsupportedError } from "./unsupported.ts";
+import { show } from "../options.ts";
 
 /** What the running kernel can do. */
 export interface Capabilities {
@@ -47,7 +47,7 @@ const known = new Map<string, boolean>();
  */
 export function supports(kind: string): boolean {
   if (typeof kind !== "string" || !/^[\x21-\x7e]{1,55}$/.test(kind)) {
-    throw new TypeError(`kind must name a link kind: the current value is ${show(kind)}`);
+    throw new TypeError(`kind must name a link kind: got ${show(kind)}`);
   }
   return known.get(kind) ?? probe([kind])[kind]!;
 }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { checkOptions } from "../netlink/options.ts";
 import { attachTun, createTun, type TunAttachOptions, TunLink } from "./tun_base.ts";
 import type { TapFilter, TunOptions } from "./tun_options.ts";
+import { checkOptions } from "../options.ts";
 
-const FILTER_OPTIONS: ReadonlySet<string> = new Set(["macs", "allMulticast"]);
+const FILTER_OPTIONS = { macs: true, allMulticast: true };
 
 /** Options of a TAP link. */
 export interface TapOptions extends TunOptions {

@@ -15,11 +15,9 @@ import {
 } from "../../ffi/tun.ts";
 import type { DeviceTransfer } from "../device/packet_device.ts";
 import { TunQueue } from "../device/tun_queue.ts";
-import { show } from "../netlink/attribute.ts";
 import { byteLength } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { getLink, type LinkInfo, type LinkMessage, setLink } from "../rtnetlink/link.ts";
 import { checkLater, finishEnd, own as ownBy, resolveEnd } from "./create.ts";
@@ -33,6 +31,7 @@ import {
   type TunQueueOptions,
   tunSchema,
 } from "./tun_options.ts";
+import { checkOptions, show } from "../options.ts";
 
 registerKind({ kind: "tun", data: tunSchema });
 
@@ -41,8 +40,8 @@ type Type = keyof typeof TUN_TYPES;
 /** Options of attaching to an existing link. */
 export interface TunAttachOptions extends LinkGetOptions, TunQueueOptions {}
 
-const QUEUE_OPTIONS = new Set(["vnetHdr", "packetInfo", "offloads", "sendBuffer"]);
-const ATTACH_OPTIONS: ReadonlySet<string> = new Set([...QUEUE_OPTIONS, "netns"]);
+const QUEUE_OPTIONS = { vnetHdr: true, packetInfo: true, offloads: true, sendBuffer: true };
+const ATTACH_OPTIONS = { ...QUEUE_OPTIONS, netns: true };
 
 /** A TUN or TAP: a link, and a queue of it that is a packet device. */
 export class TunLink extends TunQueue implements LinkHandle {
@@ -328,14 +327,14 @@ const IDS = [["owner", 0xfffffffe], ["ownerGroup", 0xfffffffe], ["linkType", 0xf
 function checkId(key: string, value: number | undefined, max: number): void {
   if (value === undefined) return;
   if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`${key} must be in 0..${max}: the current value is ${show(value)}`);
+    throw new RangeError(`${key} must be in 0..${max}: got ${show(value)}`);
   }
 }
 
 function checkBooleans(values: object): void {
   for (const [key, value] of Object.entries(values)) {
     if (typeof value !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: the current value is ${show(value)}`);
+      throw new TypeError(`${key} must be a boolean: got ${show(value)}`);
     }
   }
 }

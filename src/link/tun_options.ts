@@ -96,18 +96,18 @@ export interface TunOptions extends Omit<LinkOptions, "name">, TunQueueOptions {
 }
 
 /** Names of {@link TunOptions} that are not those of every link. */
-export const TUN_OPTIONS: ReadonlySet<string> = new Set([
-  "vnetHdr",
-  "packetInfo",
-  "offloads",
-  "sendBuffer",
-  "exclusive",
-  "persistent",
-  "owner",
-  "ownerGroup",
-  "multiQueue",
-  "linkType",
-]);
+export const TUN_OPTIONS = {
+  vnetHdr: true,
+  packetInfo: true,
+  offloads: true,
+  sendBuffer: true,
+  exclusive: true,
+  persistent: true,
+  owner: true,
+  ownerGroup: true,
+  multiQueue: true,
+  linkType: true,
+};
 
 /** A filter on what a TAP hands over. */
 export interface TapFilter {

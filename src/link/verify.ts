@@ -6,12 +6,13 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { type Field, show } from "../netlink/attribute.ts";
+import type { Field } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { type LinkKind, linkKind } from "../rtnetlink/kinds.ts";
 import type { LinkInfo, LinkMessage } from "../rtnetlink/link.ts";
+import { show } from "../options.ts";
 
 /** Compares what was asked for with what the link has. */
 export function verify(

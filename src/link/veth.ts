@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Field, show } from "../netlink/attribute.ts";
+import type { Field } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import type { resolveNetNs } from "../netlink/target.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
@@ -12,6 +12,7 @@ import { linkSchema } from "../rtnetlink/link_attributes.ts";
 import { checkLater, createEnd, finishEnd, own, resolveEnd, undoing } from "./create.ts";
 import { Link, LinkBase, type LinkState } from "./link.ts";
 import { type LinkEndOptions, type LinkOptions, prepareEnd } from "./options.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers (`linux/veth.h`). */
 export const VETH_INFO = { PEER: 1 } as const;

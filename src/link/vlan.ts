@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { changeMessage, type ChildOptions, createChild } from "./child.ts";
 import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
@@ -20,6 +19,7 @@ import {
   type VlanOptions,
   vlanSchema,
 } from "./vlan_options.ts";
+import { show } from "../options.ts";
 
 registerKind({
   kind: "vlan",
@@ -83,7 +83,7 @@ export class Vlan extends LinkBase {
   static create(options: VlanCreateOptions): Vlan {
     return new Vlan(createChild<VlanOptions>("vlan", options, (own) => {
       if (own.id !== undefined) return toVlanData(own);
-      throw new TypeError("id must be the number of a VLAN: the current value is undefined");
+      throw new TypeError("id must be the number of a VLAN: got undefined");
     }));
   }
 

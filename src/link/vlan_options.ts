@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { be16, type Field, list, named, show, struct, u16 } from "../netlink/attribute.ts";
+import { be16, type Field, list, named, struct, u16 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import type { CommandNames } from "../rtnetlink/kinds.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers. */
 export const IFLA_VLAN = {
@@ -103,7 +104,7 @@ const flags: Field<VlanFlags> = struct<VlanFlags>(
     for (const [key, on] of Object.entries(value)) {
       if (!Object.hasOwn(VLAN_FLAG, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
       if (typeof on !== "boolean") {
-        throw new TypeError(`${key} must be a boolean: the current value is ${show(on)}`);
+        throw new TypeError(`${key} must be a boolean: got ${show(on)}`);
       }
       mask |= VLAN_FLAG[key as keyof VlanFlags];
       if (on) bits |= VLAN_FLAG[key as keyof VlanFlags];
@@ -144,7 +145,7 @@ function map(type: number, from: number, to: number): Field<QosMap> {
     ...mappings,
     write: (writer, value, path) => {
       if (typeof value !== "object" || value === null) {
-        throw new TypeError(`${path} must map numbers: the current value is ${show(value)}`);
+        throw new TypeError(`${path} must map numbers: got ${show(value)}`);
       }
       const pairs = Object.entries(value).map(([key, to]) => [Number(key), to] as [number, number]);
       for (const pair of pairs) {

@@ -8,6 +8,7 @@ import type { Source, Writer } from "./bytes.ts";
 import { NLA_F, NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
 import type { Schema } from "./schema.ts";
+import { boolean, integer, show, wordValue } from "../options.ts";
 
 /** Writes and reads the payload of one attribute. */
 export interface Field<T> {
@@ -41,24 +42,6 @@ function short(what: string, type: number, length: number): never {
   throw new NetlinkDecodeError(
     `Cannot read attribute ${type}: ${length} bytes are too short for ${what}`,
   );
-}
-
-function integer(value: number, path: string, min: number, max: number, unit?: string): number {
-  if (!Number.isInteger(value)) {
-    throw new TypeError(`${path} must be an integer: the current value is ${show(value)}`);
-  }
-  if (value < min || value > max) {
-    const of = unit ? ` ${unit}` : "";
-    throw new RangeError(`${path} must be in ${min}..${max}${of}: the current value is ${value}`);
-  }
-  return value;
-}
-
-/** A value as an error message shows it. */
-export function show(value: unknown): string {
-  return typeof value === "string" || typeof value === "object"
-    ? JSON.stringify(value)
-    : String(value);
 }
 
 /** An 8-bit number. */
@@ -162,10 +145,7 @@ export function uint(type: number): Field<number> {
 /** A boolean the kernel carries as a number in `field`. */
 export function bool(field: Field<number>): Field<boolean> {
   return mapped(field, (value, path) => {
-    if (typeof value !== "boolean") {
-      throw new TypeError(`${path} must be a boolean: the current value is ${show(value)}`);
-    }
-    return value ? 1 : 0;
+    return boolean(value, path) ? 1 : 0;
   }, (value) => value !== 0);
 }
 
@@ -188,9 +168,7 @@ export function named<const K extends string>(
   for (const name in names) byValue.set(names[name], name);
   return mapped(field, (value, path) => {
     if (typeof value === "number") return value;
-    if (Object.hasOwn(names, value)) return names[value];
-    const known = Object.keys(names).map(show).join(", ");
-    throw new TypeError(`${path} must be one of ${known}: the current value is ${show(value)}`);
+    return wordValue(value, names, path);
   }, (value) => byValue.get(value) ?? value);
 }
 
@@ -233,7 +211,7 @@ export function text(type: number, max = 0xfff0): Field<string> {
     write: (w, value, path) => {
       if (typeof value !== "string" || value.includes("\0")) {
         throw new TypeError(
-          `${path} must be text without NUL: the current value is ${show(value)}`,
+          `${path} must be text without NUL: got ${show(value)}`,
         );
       }
       const written = w.text(value);
@@ -254,7 +232,7 @@ export function binary(type: number): Field<Uint8Array> {
     type,
     write: (w, value, path) => {
       if (!(value instanceof Uint8Array)) {
-        throw new TypeError(`${path} must be bytes: the current value is ${show(value)}`);
+        throw new TypeError(`${path} must be bytes: got ${show(value)}`);
       }
       w.append(value);
     },

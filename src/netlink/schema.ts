@@ -9,6 +9,7 @@ import type { Source, Writer } from "./bytes.ts";
 import { NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
 import { type Entry, shapedReader } from "./shapes.ts";
+import { unknownOption } from "../options.ts";
 
 /** One {@link Field} for every property of `T`. */
 export type Fields<T extends object> = {
@@ -102,8 +103,7 @@ export function schema<T extends object>(
         if (value === undefined) continue;
         const field = Object.hasOwn(fields, key) ? fields[key] as Field<unknown> : undefined;
         if (!field) {
-          const names = Object.keys(fields).sort().join(", ");
-          throw new TypeError(`Unknown option ${JSON.stringify(path + key)}: there are ${names}`);
+          throw unknownOption(path + key, key, Object.keys(fields));
         }
         if (field.flag && value === false) continue;
         writeAttribute(writer, field, value, path + key);

@@ -5,7 +5,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { currentNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
-import { show } from "./attribute.ts";
+import { show } from "../options.ts";
 
 /** Where named namespaces live, as `ip netns` has them. */
 export const NETNS_DIRECTORY = "/run/netns";
@@ -36,21 +36,21 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   if (target === undefined) return { ref: currentNetNs(), owned: false };
   if (typeof target !== "object" || target === null) {
     throw new TypeError(
-      `netns must be a NetNs, { name }, { pid } or { path }: the current value is ${show(target)}`,
+      `netns must be a NetNs, { name }, { pid } or { path }: got ${show(target)}`,
     );
   }
   if ("ref" in target) return { ref: target.ref, owned: false };
   if ("pid" in target) {
     const { pid } = target;
     if (!Number.isInteger(pid) || pid <= 0) {
-      throw new TypeError(`netns.pid must be a process id: the current value is ${show(pid)}`);
+      throw new TypeError(`netns.pid must be a process id: got ${show(pid)}`);
     }
     return { ref: openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`), owned: true };
   }
   if ("path" in target) {
     const { path } = target;
     if (typeof path !== "string" || path === "") {
-      throw new TypeError(`netns.path must be a path: the current value is ${show(path)}`);
+      throw new TypeError(`netns.path must be a path: got ${show(path)}`);
     }
     return { ref: openChecked(path, `netns ${show(path)}`, "is no namespace"), owned: true };
   }
@@ -76,9 +76,7 @@ export function netnsPath(name: string): string {
   const plain = typeof name === "string" && /^[^/\x00]+$/.test(name);
   if (!plain || name === "." || name === ".." || new TextEncoder().encode(name).length > 255) {
     throw new TypeError(
-      `A netns name has 1 to 255 bytes without "/" and is not "." or "..": the current value is ${
-        show(name)
-      }`,
+      `A netns name has 1 to 255 bytes without "/" and is not "." or "..": got ${show(name)}`,
     );
   }
   return `${NETNS_DIRECTORY}/${name}`;

@@ -4,7 +4,7 @@
  * @module
  */
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
+import { show } from "../options.ts";
 
 /** The statuses `fetch` follows. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);

@@ -14,11 +14,9 @@ import {
 } from "../../ffi/namespace.ts";
 import { type Capture, openCapture } from "../capture/capture.ts";
 import type { CaptureOptions } from "../capture/options.ts";
-import { show } from "../netlink/attribute.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { type Monitor, monitor, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
@@ -41,6 +39,7 @@ import {
   type RouteTable,
   routeTable,
 } from "./tables.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
 export interface NetNsCreateOptions {
@@ -50,7 +49,7 @@ export interface NetNsCreateOptions {
   readonly loopback?: boolean;
 }
 
-const CREATE_OPTIONS: ReadonlySet<string> = new Set(["scope", "loopback"]);
+const CREATE_OPTIONS = { scope: true, loopback: true };
 
 /** A result that settles later: what must not leave a synchronous bracket. */
 export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;

@@ -5,13 +5,12 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { RawSocket } from "../device/raw_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ICMP, Icmp, icmp } from "../packet/icmp.ts";
 import { ECHO_HEADER } from "../packet/icmp_message.ts";
 import { ICMPV6, icmpv6 } from "../packet/icmpv6.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Options of a ping. */
 export interface PingOptions {
@@ -61,7 +60,7 @@ export interface PingResult {
   readonly errors: readonly { readonly sequence: number; readonly code: string }[];
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["count", "interval", "timeout", "size", "signal"]);
+const OPTIONS = { count: true, interval: true, timeout: true, size: true, signal: true };
 
 /** Answers of the network to a request, rather than failures of the program. */
 const UNREACHABLE: ReadonlySet<number> = new Set([
@@ -253,10 +252,10 @@ function unreachable(error: unknown): SyscallError {
 
 function checkNumber(name: string, value: number, min: number, max: number, whole = false): void {
   if (typeof value !== "number" || Number.isNaN(value) || whole && !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a number: the current value is ${show(value)}`);
+    throw new TypeError(`${name} must be a number: got ${show(value)}`);
   }
   if (value < min || value > max) {
-    throw new RangeError(`${name} must be in ${min}..${max}: the current value is ${value}`);
+    throw new RangeError(`${name} must be in ${min}..${max}: got ${value}`);
   }
 }
 

@@ -6,15 +6,13 @@
 import { C } from "../../ffi/constants.ts";
 import { open, read, write } from "../../ffi/file.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
+import { show } from "../options.ts";
 
 /** Reads a setting, after writing it when a value is given. */
 export function sysctl(netns: NetNsRef, name: string, value?: string | number): string {
   if (typeof name !== "string" || !/^net(\.[\w/-]+)+$/.test(name) || name.includes("//")) {
     throw new TypeError(
-      `A netns setting begins with "net.", as in "net.ipv4.ip_forward": the current value is ${
-        show(name)
-      }`,
+      `A netns setting begins with "net.", as in "net.ipv4.ip_forward": got ${show(name)}`,
     );
   }
   const swapped: Record<string, string> = { ".": "/", "/": "." };

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import { resolveNetNs } from "../netlink/target.ts";
 // The link kinds: their options are decoded once they are known.
 import "../link/mod.ts";
 import { type MonitorOptions, watchedOf } from "./options.ts";
 import { type Monitor, TableMonitor } from "./table_monitor.ts";
+import { show } from "../options.ts";
 
 export type { MonitorEvent } from "./event.ts";
 export type { MonitorOptions } from "./options.ts";
@@ -85,9 +85,7 @@ export function monitor(options: MonitorOptions = {}): Monitor {
   const watched = watchedOf(tables);
   if (!Number.isInteger(receiveBuffer) || receiveBuffer < 1 || receiveBuffer > MOST_BYTES) {
     throw new TypeError(
-      `receiveBuffer must be in 1..${MOST_BYTES} bytes: the current value is ${
-        show(receiveBuffer)
-      }`,
+      `receiveBuffer must be in 1..${MOST_BYTES} bytes: got ${show(receiveBuffer)}`,
     );
   }
   signal?.throwIfAborted();

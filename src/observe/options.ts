@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { show } from "../netlink/attribute.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
 import type { Watched } from "./state.ts";
+import { show, unknownOption } from "../options.ts";
 
 /**
  * Options of {@link monitor}: which tables, where, and until when. With none of the tables `true` these
@@ -53,9 +53,9 @@ const NONE: Watched = {
 /** Which tables options ask for. */
 export function watchedOf(options: { [K in keyof Watched]?: boolean | undefined }): Watched {
   for (const [key, value] of Object.entries(options)) {
-    if (!Object.hasOwn(NONE, key)) throw new TypeError(`Unknown option ${show(key)}`);
+    if (!Object.hasOwn(NONE, key)) throw unknownOption(key, key, Object.keys(NONE));
     if (value !== undefined && typeof value !== "boolean") {
-      throw new TypeError(`${key} must be true or false: the current value is ${show(value)}`);
+      throw new TypeError(`${key} must be true or false: got ${show(value)}`);
     }
   }
   const named = Object.fromEntries(Object.entries(options).filter(([, it]) => it !== undefined));

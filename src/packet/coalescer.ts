@@ -91,7 +91,7 @@ export class Coalescer {
   constructor(output: PacketSlots, options: CoalescerOptions = {}) {
     const { linkHeader = 0, udp = true } = options;
     if (!Number.isInteger(linkHeader) || linkHeader < 0 || linkHeader > 64) {
-      throw new RangeError(`linkHeader must be in 0..64: the current value is ${linkHeader}`);
+      throw new RangeError(`linkHeader must be in 0..64: got ${linkHeader}`);
     }
     this.#output = output;
     this.#view = new DataView(output.bytes.buffer);

@@ -7,11 +7,11 @@ import { type Field, named, struct, text, u32, u8 } from "../netlink/attribute.t
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { formatIp, parsePrefix } from "../packet/address.ts";
 import { AF, RTM } from "./constants.ts";
 import { ip, writeInHeader } from "./fields.ts";
+import { checkOptions } from "../options.ts";
 
 /** Attribute numbers. */
 export const IFA = {
@@ -141,7 +141,7 @@ const fromSeconds = (value: number, path: string): number => {
   if (value === Infinity) return FOREVER;
   if (!Number.isInteger(value) || value < 0 || value >= FOREVER) {
     throw new RangeError(
-      `${path} must be whole seconds below ${FOREVER} or Infinity: the current value is ${value}`,
+      `${path} must be whole seconds below ${FOREVER} or Infinity: got ${value}`,
     );
   }
   return value;
@@ -252,7 +252,7 @@ export interface NewAddressOptions {
   readonly replace?: boolean;
 }
 
-const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace"]);
+const NEW_OPTIONS = { replace: true };
 
 /** Adds an IP address to a link. */
 export function newAddress(
@@ -299,7 +299,7 @@ export interface AddressFilter {
   readonly family?: number;
 }
 
-const FILTER: ReadonlySet<string> = new Set(["index", "family"]);
+const FILTER = { index: true, family: true };
 
 /** Reads the addresses of one link or of all. */
 export function dumpAddresses(filter: AddressFilter = {}): DumpRequest<AddressInfo> {

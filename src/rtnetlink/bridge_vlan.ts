@@ -7,7 +7,6 @@
 import {
   type Field,
   forEachAttribute,
-  show,
   struct,
   u16,
   u32,
@@ -18,6 +17,7 @@ import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts"
 import { type Schema, schema } from "../netlink/schema.ts";
 import { AF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { IFLA } from "./link_attributes.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers inside IFLA_AF_SPEC of family AF_BRIDGE. */
 export const IFLA_BRIDGE = {
@@ -139,7 +139,7 @@ function writeHeader(writer: Writer, index: number): void {
 function checkVid(option: string, vid: number): number {
   if (!Number.isInteger(vid) || vid < 1 || vid > 4094) {
     throw new RangeError(
-      `${option} must be a VLAN id in 1..4094: the current value is ${show(vid)}`,
+      `${option} must be a VLAN id in 1..4094: got ${show(vid)}`,
     );
   }
   return vid;
@@ -149,7 +149,7 @@ function writeVlans(writer: Writer, message: BridgeVlanMessage): void {
   const { index, vid, end, self = false, pvid = false, untagged = false } = message;
   checkVid("vid", vid);
   if (end !== undefined && checkVid("end", end) < vid) {
-    throw new RangeError(`end must not be below vid ${vid}: the current value is ${end}`);
+    throw new RangeError(`end must not be below vid ${vid}: got ${end}`);
   }
   const isRange = end !== undefined && end > vid;
   if (pvid && isRange) {

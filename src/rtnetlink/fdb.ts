@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { named, show, u16 } from "../netlink/attribute.ts";
+import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
@@ -24,6 +24,7 @@ import {
   readNeighborHeader,
   writeNeighborHeader,
 } from "./neighbor_attributes.ts";
+import { show } from "../options.ts";
 
 /**
  * How long a forwarding entry lasts, and for whom it is. `permanent`: the address is the bridge's own,
@@ -395,5 +396,5 @@ function flushState(
 ): readonly [bits: number, mask: number] {
   if (Object.hasOwn(FLUSH_STATES, state)) return FLUSH_STATES[state];
   const known = Object.keys(FLUSH_STATES).map(show).join(", ");
-  throw new TypeError(`state must be one of ${known}: the current value is ${show(state)}`);
+  throw new TypeError(`state must be one of ${known}: got ${show(state)}`);
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { type Field, show, text } from "../netlink/attribute.ts";
+import { type Field, text } from "../netlink/attribute.ts";
 import { byteLength, type Writer } from "../netlink/bytes.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
+import { show } from "../options.ts";
 
 /** A hardware address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
 export function mac(type: number): Field<string> {
@@ -68,9 +69,7 @@ export function linkName(type: number): Field<string> {
 export function checkLinkName(name: string, path = "name"): string {
   if (typeof name !== "string" || !/^[^/:%\s\0]+$/.test(name) || name === "." || name === "..") {
     throw new TypeError(
-      `${path} must be a link name, without "/", ":", "%" and white space: the current value is ${
-        show(name)
-      }`,
+      `${path} must be a link name, without "/", ":", "%" and white space: got ${show(name)}`,
     );
   }
   const bytes = byteLength(name);
@@ -98,7 +97,7 @@ export function altName(type: number): Field<string> {
 export function checkAltName(name: string, path = "name"): string {
   if (typeof name !== "string" || !/^[^/\s\0]+$/.test(name)) {
     throw new TypeError(
-      `${path} must be a name without "/" and white space: the current value is ${show(name)}`,
+      `${path} must be a name without "/" and white space: got ${show(name)}`,
     );
   }
   const bytes = byteLength(name);
@@ -111,10 +110,10 @@ export function checkAltName(name: string, path = "name"): string {
 /** Checks a link's index. */
 export function checkIndex(index: number, path = "index"): number {
   if (!Number.isInteger(index)) {
-    throw new TypeError(`${path} must be an integer: the current value is ${show(index)}`);
+    throw new TypeError(`${path} must be an integer: got ${show(index)}`);
   }
   if (index < 1 || index > 0x7fffffff) {
-    throw new RangeError(`${path} must be in 1..2147483647: the current value is ${index}`);
+    throw new RangeError(`${path} must be in 1..2147483647: got ${index}`);
   }
   return index;
 }

@@ -6,7 +6,6 @@
 import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { checkOptions } from "../netlink/options.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { AF, IFF, RTM } from "./constants.ts";
@@ -20,6 +19,7 @@ import {
 } from "./link_attributes.ts";
 import { linkAddCommand, linkSetCommand } from "./link_command.ts";
 import type { LinkStats } from "./link_stats.ts";
+import { checkOptions } from "../options.ts";
 
 /** A link message: `struct ifinfomsg` and attributes. */
 export interface LinkMessage extends LinkAttributes {
@@ -238,7 +238,7 @@ export interface LinkFilter extends GetLinkOptions {
   readonly group?: number;
 }
 
-const FILTER: ReadonlySet<string> = new Set(["kind", "master", "group", "stats"]);
+const FILTER = { kind: true, master: true, group: true, stats: true };
 
 /** Reads the table of links. The kernel filters by kind and master; by group it is done here. */
 export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {

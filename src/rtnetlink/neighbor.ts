@@ -9,7 +9,6 @@ import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { checkOptions } from "../netlink/options.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { AF, RTM } from "./constants.ts";
 import { writeInHeader } from "./fields.ts";
@@ -27,6 +26,7 @@ import {
   writeNeighborHeader,
 } from "./neighbor_attributes.ts";
 import type { RouteProtocol } from "./route_names.ts";
+import { checkOptions } from "../options.ts";
 
 /** A neighbor, to be set. */
 export interface NeighborMessage {
@@ -123,7 +123,7 @@ export interface NewNeighborOptions {
   readonly replace?: boolean;
 }
 
-const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace"]);
+const NEW_OPTIONS = { replace: true };
 
 /**
  * Adds a neighbor, or an address to answer for, to a link.
@@ -234,7 +234,7 @@ export interface NeighborFilter {
   readonly proxy?: boolean;
 }
 
-const FILTER: ReadonlySet<string> = new Set(["index", "master", "family", "proxy"]);
+const FILTER = { index: true, master: true, family: true, proxy: true };
 
 /** Reads the neighbors of one link or of all. */
 export function dumpNeighbors(filter: NeighborFilter = {}): DumpRequest<NeighborInfo> {

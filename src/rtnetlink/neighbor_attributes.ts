@@ -11,7 +11,6 @@ import {
   named,
   nested,
   s32,
-  show,
   struct,
   u16,
   u32,
@@ -21,6 +20,7 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { ip, mac, writeInHeader } from "./fields.ts";
 import { ROUTE_PROTOCOLS, type RouteProtocol } from "./route_names.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers. */
 export const NDA = {
@@ -139,9 +139,7 @@ export function neighborFlagBits(
   for (const [i, name] of names.entries()) {
     if (!Object.hasOwn(FLAGS, name)) {
       throw new TypeError(
-        `flags[${i}] must be one of ${flagNames.map(show).join(", ")}: the current value is ${
-          show(name)
-        }`,
+        `flags[${i}] must be one of ${flagNames.map(show).join(", ")}: got ${show(name)}`,
       );
     }
     bits |= FLAGS[name];

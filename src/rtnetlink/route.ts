@@ -5,7 +5,6 @@
  */
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, Request } from "../netlink/message.ts";
-import { checkOptions } from "../netlink/options.ts";
 import type { Scope } from "./address.ts";
 import { AF, RTM } from "./constants.ts";
 import { type RouteCacheInfo, type RouteMetrics, RTM_F } from "./route_attributes.ts";
@@ -28,6 +27,7 @@ import {
   type RouteTable,
   type RouteType,
 } from "./route_names.ts";
+import { checkOptions } from "../options.ts";
 
 /** One of several ways a route goes; the kernel spreads flows over them. */
 export interface RouteNexthop {
@@ -161,7 +161,7 @@ export interface NewRouteOptions {
   readonly append?: boolean;
 }
 
-const NEW_OPTIONS: ReadonlySet<string> = new Set(["replace", "append"]);
+const NEW_OPTIONS = { replace: true, append: true };
 
 /**
  * Adds a route; with EEXIST refused where the table has one with its destination, metric and type of
@@ -289,7 +289,7 @@ export interface RouteFilter {
   readonly type?: RouteType | number;
 }
 
-const FILTER: ReadonlySet<string> = new Set(["family", "table", "oif", "protocol", "type"]);
+const FILTER = { family: true, table: true, oif: true, protocol: true, type: true };
 
 /** Reads the routes of all tables, or those that the filter lets through. */
 export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {

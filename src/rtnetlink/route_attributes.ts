@@ -11,7 +11,6 @@ import {
   mapped,
   named,
   nested,
-  show,
   struct,
   text,
   u16,
@@ -28,6 +27,7 @@ import {
   type RoutePreference,
   type RouteTable,
 } from "./route_names.ts";
+import { show } from "../options.ts";
 
 /** Attribute numbers. */
 export const RTA = {
@@ -181,9 +181,7 @@ const lock: Field<LockableMetric[]> = mapped(u32(RTAX.LOCK), (names, path) => {
   for (const [i, name] of names.entries()) {
     if (!Object.hasOwn(METRICS, name)) {
       throw new TypeError(
-        `${path}[${i}] must be one of ${metricNames.map(show).join(", ")}: the current value is ${
-          show(name)
-        }`,
+        `${path}[${i}] must be one of ${metricNames.map(show).join(", ")}: got ${show(name)}`,
       );
     }
     bits |= 1 << METRICS[name];
@@ -196,7 +194,7 @@ function fractions(type: number, parts: number): Field<number> {
   return mapped(u32(type), (value, path) => {
     if (!Number.isInteger(value * parts)) {
       throw new TypeError(
-        `${path} must be a multiple of 1/${parts} ms: the current value is ${show(value)}`,
+        `${path} must be a multiple of 1/${parts} ms: got ${show(value)}`,
       );
     }
     return value * parts;
@@ -337,7 +335,7 @@ const nexthops: Field<NexthopMessage[]> = {
 /** The kernel counts the hops beyond the first: 0 is a weight of 1. */
 const hops: Field<number> = mapped(u8(0), (weight, path) => {
   if (!Number.isInteger(weight) || weight < 1 || weight > 256) {
-    throw new RangeError(`${path} must be in 1..256: the current value is ${show(weight)}`);
+    throw new RangeError(`${path} must be in 1..256: got ${show(weight)}`);
   }
   return weight - 1;
 }, (value) => value + 1);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { named, show, u8 } from "../netlink/attribute.ts";
+import { named, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat } from "../netlink/message.ts";
 import type { Schema } from "../netlink/schema.ts";
@@ -27,6 +27,7 @@ import {
   RTNH_F,
 } from "./route_attributes.ts";
 import { ROUTE_PROTOCOLS, ROUTE_TABLES, ROUTE_TYPES, type RouteTable } from "./route_names.ts";
+import { show } from "../options.ts";
 
 /** Size of `struct rtmsg`. */
 const HEADER = 12;
@@ -101,7 +102,7 @@ export function familyOf(message: RouteMessage): number {
 /** Refuses what the kernel would drop without a word. */
 function checkFamily(message: RouteMessage, family: number): void {
   if (family !== AF.INET && family !== AF.INET6) {
-    throw new RangeError(`family must be 2 or 10: the current value is ${show(family)}`);
+    throw new RangeError(`family must be 2 or 10: got ${show(family)}`);
   }
   const refused = family === AF.INET6
     ? ["tos", "scope"] as const
@@ -110,7 +111,7 @@ function checkFamily(message: RouteMessage, family: number): void {
     const value = message[key];
     if (value === undefined || value === DEFAULT || value === 0 || value === "global") continue;
     const other = family === AF.INET6 ? "IPv4" : "IPv6";
-    throw new TypeError(`${key} is for ${other} routes: the current value is ${show(value)}`);
+    throw new TypeError(`${key} is for ${other} routes: got ${show(value)}`);
   }
 }
 
@@ -118,7 +119,7 @@ function checkAddress(address: Uint8Array, family: number, path: string): Uint8A
   if ((address.length === 16) === (family === AF.INET6)) return address;
   const version = family === AF.INET6 ? "IPv6" : "IPv4";
   throw new TypeError(
-    `${path} must be an ${version} address: the current value is ${show(formatIp(address))}`,
+    `${path} must be an ${version} address: got ${show(formatIp(address))}`,
   );
 }
 

@@ -10,9 +10,9 @@ import type { Fd } from "../../ffi/fd.ts";
 import { lock, open, removeFile } from "../../ffi/file.ts";
 import { bindMount, shareMount, unmount } from "../../ffi/mount.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
-import { show } from "../netlink/attribute.ts";
 import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
 import { withRunDirectory } from "./run_directory.ts";
+import { show } from "../options.ts";
 
 /** Whether a namespace has this name. The stale file of a crash is none. */
 export function isNamed(name: string): boolean {

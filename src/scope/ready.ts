@@ -5,13 +5,13 @@
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { dumpAddresses, IFA_F } from "../rtnetlink/address.ts";
 import { AF, IFF } from "../rtnetlink/constants.ts";
 import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import { ScopeError } from "./error.ts";
 import type { ScopedLink } from "./scope.ts";
+import { checkOptions } from "../options.ts";
 
 /** Options of waiting for readiness. */
 export interface ReadyOptions {
@@ -21,7 +21,7 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS: ReadonlySet<string> = new Set(["timeout", "signal"]);
+const OPTIONS = { timeout: true, signal: true };
 
 /** Longest pause between two looks, in milliseconds. */
 const PAUSE = 20;

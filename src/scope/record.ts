@@ -6,9 +6,9 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { lock, readText, removeFile, writeText } from "../../ffi/file.ts";
-import { show } from "../netlink/attribute.ts";
 import { ScopeError } from "./error.ts";
 import { withRunDirectory } from "./run_directory.ts";
+import { show } from "../options.ts";
 
 const DIRECTORY = "/run/netloom";
 
@@ -30,9 +30,7 @@ export interface ScopeRecord {
 export function checkScopeName(name: string): string {
   if (typeof name !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
     throw new TypeError(
-      `A scope name has 1 to 64 letters, digits, ".", "_" or "-": the current value is ${
-        show(name)
-      }`,
+      `A scope name has 1 to 64 letters, digits, ".", "_" or "-": got ${show(name)}`,
     );
   }
   return name;

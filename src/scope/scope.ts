@@ -6,7 +6,6 @@
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { idle } from "../../ffi/reactor.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkOptions } from "../netlink/options.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { onExit } from "./exit.ts";
 import { staying } from "./holders.ts";
@@ -16,6 +15,7 @@ import { type ReadyOptions, waitReady } from "./ready.ts";
 import { checkScopeName, exclusively, removeRecord, startOf, writeRecord } from "./record.ts";
 import { RemovalWatch } from "./removal.ts";
 import { deleteGroup } from "./teardown.ts";
+import { checkOptions } from "../options.ts";
 
 /** Options of {@link Scope.open}. */
 export interface ScopeOptions {
@@ -53,7 +53,7 @@ export interface ScopedLink {
 /** Bits of a group number that netloom's are recognized by; the rest is random. */
 const GROUP_MARK = 0x4e000000;
 
-const OPTIONS: ReadonlySet<string> = new Set(["name", "replace", "signals", "trace"]);
+const OPTIONS = { name: true, replace: true, signals: true, trace: true };
 
 const open = new Map<number, Scope>();
 

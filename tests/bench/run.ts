@@ -70,7 +70,7 @@ if (help) {
 for (const name of only ?? []) {
   if (!Object.hasOwn(BENCHMARKS, name)) fail(`There is no benchmark "${name}"`);
 }
-if (!/^[1-9]\d*$/.test(runs)) fail(`--runs is a number: the current value is "${runs}"`);
+if (!/^[1-9]\d*$/.test(runs)) fail(`--runs is a number: got "${runs}"`);
 
 const results: Record<string, Row[]> = {};
 const { date, deno, kernel, cpu } = machine();

@@ -412,14 +412,14 @@ test("A promiscuous capture asks the link for all frames, as long as it runs", a
 test("Bad options are refused with their values, and nothing is opened", async () => {
   using pair = await Pair.open();
   const bad: [options: object, error: typeof Error, message: string][] = [
-    [{ snaplen: 0 }, RangeError, "snaplen must be in 1..262144: the current value is 0"],
-    [{ snaplen: "x" }, TypeError, 'snaplen must be a whole number: the current value is "x"'],
-    [{ direction: "up" }, TypeError, 'the current value is "up"'],
+    [{ snaplen: 0 }, RangeError, "snaplen must be in 1..262144: got 0"],
+    [{ snaplen: "x" }, TypeError, 'snaplen must be a whole number: got "x"'],
+    [{ direction: "up" }, TypeError, 'got "up"'],
     [{ bufferSize: 1 }, RangeError, "bufferSize must be in 131072..1073741824"],
-    [{ latency: 0.5 }, TypeError, "latency must be a whole number: the current value is 0.5"],
-    [{ promiscuous: 1 }, TypeError, "promiscuous must be true or false: the current value is 1"],
-    [{ signal: 5 }, TypeError, "signal must be an AbortSignal: the current value is 5"],
-    [{ filter: "arp" }, TypeError, 'the current value is "arp"'],
+    [{ latency: 0.5 }, TypeError, "latency must be a whole number: got 0.5"],
+    [{ promiscuous: 1 }, TypeError, "promiscuous must be true or false: got 1"],
+    [{ signal: 5 }, TypeError, "signal must be an AbortSignal: got 5"],
+    [{ filter: "arp" }, TypeError, 'got "arp"'],
     [{ filtre: {} }, TypeError, 'Unknown option "filtre"'],
   ];
   for (const [options, error, message] of bad) {

@@ -183,9 +183,9 @@ engineTest("A batch never gives the kernel memory beyond its own", async () => {
     [(it) => it.lengths[0] = -1, "packet 0 must be within the batch's 6400 bytes"],
     [(it) => it.offsets[1] = -4, "its offset is -4, its length 60"],
     [(it) => it.offsets[0] = 2 ** 31 - 1, "its offset is 2147483647, its length 60"],
-    [(it) => it.count = 65, "count must be in 0..64: the current value is 65"],
-    [(it) => it.count = -1, "count must be in 0..64: the current value is -1"],
-    [(it) => it.count = 1.5, "count must be in 0..64: the current value is 1.5"],
+    [(it) => it.count = 65, "count must be in 0..64: got 65"],
+    [(it) => it.count = -1, "count must be in 0..64: got -1"],
+    [(it) => it.count = 1.5, "count must be in 0..64: got 1.5"],
     [(it) => it.bytes.buffer.transfer(), "packet 0 must be within the batch's 0 bytes"],
   ];
   for (const [change, message] of broken) {
@@ -205,10 +205,10 @@ engineTest("A batch never gives the kernel memory beyond its own", async () => {
 Deno.test("PacketBatch refuses sizes by name and value", () => {
   for (
     const [options, message] of [
-      [{ packets: 0 }, "packets must be in 1..256: the current value is 0"],
-      [{ packets: 257 }, "packets must be in 1..256: the current value is 257"],
-      [{ size: 0 }, "size must be in 1..1048576: the current value is 0"],
-      [{ size: 2 ** 20 + 1 }, "size must be in 1..1048576: the current value is 1048577"],
+      [{ packets: 0 }, "packets must be in 1..256: got 0"],
+      [{ packets: 257 }, "packets must be in 1..256: got 257"],
+      [{ size: 0 }, "size must be in 1..1048576: got 0"],
+      [{ size: 2 ** 20 + 1 }, "size must be in 1..1048576: got 1048577"],
     ] as const
   ) assertThrows(() => new PacketBatch(options), RangeError, message);
   assertThrows(

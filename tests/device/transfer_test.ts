@@ -32,7 +32,7 @@ test("receiveDevice() refuses what is no transfer, by value", () => {
     assertThrows(
       () => receiveDevice(it as never),
       TypeError,
-      "receiveDevice() needs what transfer() returned: the current value is",
+      "receiveDevice() needs what transfer() returned: got",
     );
   }
 });

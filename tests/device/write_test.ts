@@ -62,7 +62,7 @@ test("A length beyond the packet is refused by value: nothing of the program's m
   using lab = new Lab();
   const bytes = packetOf("one");
   for (const length of [61, -1, NaN, 2 ** 32]) {
-    const message = `length must be in 0..60, what the packet has: the current value is ${length}`;
+    const message = `length must be in 0..60, what the packet has: got ${length}`;
     assertThrows(() => lab.tap.tryWrite(bytes, length), RangeError, message);
     assertThrows(() => lab.tap.writeSync(bytes, length), RangeError, message);
     await assertRejects(() => lab.tap.write(bytes, length), RangeError, message);

@@ -148,7 +148,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
   "an unknown option of a lookup, which would look elsewhere": [
     (netns) => Link.get("lo", { ["netsn" as "netns"]: netns }),
     TypeError,
-    ['Unknown option "netsn": there are netns'],
+    ['Unknown option "netsn": did you mean "netns"? Allowed are netns'],
   ],
   "an unknown option of a new route": [
     (netns) =>
@@ -156,7 +156,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
         ["repalce" as "replace"]: true,
       }),
     TypeError,
-    ['Unknown option "repalce": there are append, replace'],
+    ['Unknown option "repalce": did you mean "replace"? Allowed are append, replace'],
   ],
   "a gateway under the name it has in ip": [
     (netns) => routeTable(netns).add({ destination: "default", ["via" as "gateway"]: "10.0.0.1" }),

@@ -4,6 +4,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The folders from the bottom up; those of one layer do not know each other. */
 const LAYERS = [
+  ["src"], // options.ts: checks of arguments
   ["ffi"],
   ["src/packet"],
   ["src/netlink"],

@@ -160,12 +160,12 @@ test("brctl refuses values out of range, and leaves what was there", () => {
     [() => brctl.setfd("br0", 31, options), "forwardDelay must be in 0..3000"],
     [
       () => brctl.setfd("br0", -1, options),
-      "setfd takes seconds, 0 or more: the current value is -1",
+      "setfd takes seconds, 0 or more: got -1",
     ],
-    [() => brctl.setfd("br0", NaN, options), "the current value is NaN"],
+    [() => brctl.setfd("br0", NaN, options), "got NaN"],
     [() => brctl.sethello("br0", 0, options), "helloTime must be in 100..1000"],
     [() => brctl.setmaxage("br0", 5, options), "maxAge must be in 600..4000"],
-    [() => brctl.setageing("br0", Infinity, options), "the current value is Infinity"],
+    [() => brctl.setageing("br0", Infinity, options), "got Infinity"],
     [() => brctl.setbridgeprio("br0", 65536, options), "priority must be in 0..65535"],
     [
       () => brctl.setpathcost("br0", { ...options, port: "v0", cost: 0 }),

@@ -285,11 +285,11 @@ test("BridgeFdb refuses bad input by name, and leaves the table as it was", asyn
     [
       () => fdb.add({ mac: mac(1), port: "p1", vlan: 0 }),
       RangeError,
-      "vlan must be in 1..4094: the current value is 0",
+      "vlan must be in 1..4094: got 0",
     ],
     [() => fdb.replace({ mac: mac(1), vlan: 4095 }), RangeError, "vlan must be in 1..4094"],
-    [() => fdb.delete({ mac: mac(1), vlan: 1.5 }), RangeError, "the current value is 1.5"],
-    [() => fdb.flush({ vlan: -1 }), RangeError, "the current value is -1"],
+    [() => fdb.delete({ mac: mac(1), vlan: 1.5 }), RangeError, "got 1.5"],
+    [() => fdb.flush({ vlan: -1 }), RangeError, "got -1"],
     [() => fdb.add({ mac: "nonsense", port: "p1" }), TypeError, '"nonsense"'],
     [
       () => fdb.add({ mac: mac(1), port: "v1" }),

@@ -173,8 +173,7 @@ test("Bridge.create() refuses a short forward delay with spanning tree", () => {
   using ref = newNetNs("test");
   const netns = { ref };
   const short = { stp: true, forwardDelay: 199 };
-  const message =
-    "forwardDelay must be in 200..3000 hundredths of a second with stp: the current value is 199";
+  const message = "forwardDelay must be in 200..3000 hundredths of a second with stp: got 199";
   assertThrows(() => Bridge.create({ name: "br0", netns, ...short }), RangeError, message);
   const bridge = Bridge.create({ name: "br0", netns, stp: true, forwardDelay: 200 });
   assertThrows(() => bridge.set(short), RangeError, message);

@@ -238,14 +238,14 @@ test("BridgeVlans names a VLAN id out of range, and leaves what was there", () =
   using lab = new Lab(false);
   const before = lab.shown("p1");
   const bad: [BridgeVlanRange, BridgeVlanOptions, typeof TypeError, string][] = [
-    [{ vid: 0 }, {}, RangeError, "vid must be a VLAN id in 1..4094: the current value is 0"],
-    [{ vid: 4095 }, {}, RangeError, "vid must be a VLAN id in 1..4094: the current value is 4095"],
-    [{ vid: 1.5 }, {}, RangeError, "the current value is 1.5"],
-    [{ vid: NaN }, {}, RangeError, "the current value is NaN"],
-    [{ vid: "10" as unknown as number }, {}, RangeError, 'the current value is "10"'],
-    [{ vid: 10, end: 4095 }, {}, RangeError, "end must be a VLAN id in 1..4094: the current value"],
-    [{ vid: 10, end: 0 }, {}, RangeError, "the current value is 0"],
-    [{ vid: 10, end: 9 }, {}, RangeError, "end must not be below vid 10: the current value is 9"],
+    [{ vid: 0 }, {}, RangeError, "vid must be a VLAN id in 1..4094: got 0"],
+    [{ vid: 4095 }, {}, RangeError, "vid must be a VLAN id in 1..4094: got 4095"],
+    [{ vid: 1.5 }, {}, RangeError, "got 1.5"],
+    [{ vid: NaN }, {}, RangeError, "got NaN"],
+    [{ vid: "10" as unknown as number }, {}, RangeError, 'got "10"'],
+    [{ vid: 10, end: 4095 }, {}, RangeError, "end must be a VLAN id in 1..4094: got"],
+    [{ vid: 10, end: 0 }, {}, RangeError, "got 0"],
+    [{ vid: 10, end: 9 }, {}, RangeError, "end must not be below vid 10: got 9"],
     [{ vid: 10, end: 11 }, { pvid: true }, TypeError, "pvid is for one VLAN"],
   ];
   for (const vlans of [lab.port.vlans, lab.bridge.vlans]) {

@@ -49,9 +49,9 @@ export const CHANGED: readonly Case[] = [
 
 /** What is refused at any time. */
 export const REFUSED: readonly Refusal[] = [
-  [{ mode: "l4" }, "TypeError", 'mode must be one of "l2", "l3", "l3s": the current value is "l4"'],
+  [{ mode: "l4" }, "TypeError", 'mode must be one of "l2", "l3", "l3s": got "l4"'],
   [{ mode: null }, "TypeError", "mode must be one of"],
-  [{ mode: 3 }, "RangeError", "mode must be in 0..2: the current value is 3"],
+  [{ mode: 3 }, "RangeError", "mode must be in 0..2: got 3"],
   [{ flag: "both" }, "TypeError", 'flag must be one of "bridge", "private", "vepa"'],
   [{ flag: 3 }, "RangeError", "flag must be in 0..2"],
   [{ flag: true }, "TypeError", "flag must be one of"],

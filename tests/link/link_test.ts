@@ -249,7 +249,7 @@ test("Link.create() refuses what makes no link, and says why", () => {
   const before = traces();
   const base = { kind: "bridge", name: "br0", netns };
   const refused: [object, string][] = [
-    [{ ...base, kind: "" }, 'kind must name a link kind: the current value is ""'],
+    [{ ...base, kind: "" }, 'kind must name a link kind: got ""'],
     [{ ...base, kind: undefined }, "kind must name a link kind"],
     [{ ...base, colour: 1 }, 'Unknown option "colour"'],
     [{ ...base, data: { colour: 1 } }, "colour"],

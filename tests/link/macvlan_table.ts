@@ -149,7 +149,7 @@ export const REFUSED: readonly Refusal[] = [
   [{ nopromisc: true }, "TypeError", 'nopromisc needs mode: "passthru"'],
   [{ mode: "passthru", nodst: true }, "TypeError", 'nodst needs mode: "source"'],
   [{ mode: "bridge", macs: [A] }, "TypeError", 'macs needs mode: "source": the current mode is "b'],
-  [{ mode: "source", nodst: 1 }, "TypeError", "nodst must be a boolean: the current value is 1"],
+  [{ mode: "source", nodst: 1 }, "TypeError", "nodst must be a boolean: got 1"],
   [{ mode: "source", macs: A }, "TypeError", "macs must be a list of addresses"],
   [{ mode: "source", macs: [A, "02:00"] }, "TypeError", 'macs[1]: "02:00" is not an Ethernet'],
   [{ mode: "source", macs: [A, 5] }, "TypeError", "macs[1]: 5 is not an Ethernet address"],

@@ -140,7 +140,7 @@ kernelTest("macvlan", "Macvlan.create() needs a parent", () => {
     assertEquals(error.name, "TypeError");
     assertEquals(
       error.message,
-      `parent must be a link, a name or an index: the current value is ${parent}`,
+      `parent must be a link, a name or an index: got ${parent}`,
     );
   }
   for (const [parent, code] of [["none", "ENODEV"], [77, "ENODEV"]] as const) {

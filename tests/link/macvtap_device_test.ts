@@ -150,7 +150,7 @@ deviceTest(
     assertThrows(
       open({ vnetHdr: 1 }),
       TypeError,
-      "vnetHdr must be a boolean: the current value is 1",
+      "vnetHdr must be a boolean: got 1",
     );
     assertThrows(open({ sendBuffer: 0 }), RangeError, "sendBuffer must be in");
     assertThrows(open({ offloads: ["tso5"] }), TypeError, 'offloads has "tso5"');

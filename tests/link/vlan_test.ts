@@ -188,15 +188,15 @@ const CHANGED: Case[] = [
 ];
 
 const REFUSED: Refusal[] = [
-  [{ gvrp: 1 }, "TypeError", "gvrp must be a boolean: the current value is 1"],
-  [{ reorderHdr: null }, "TypeError", "reorderHdr must be a boolean: the current value is null"],
+  [{ gvrp: 1 }, "TypeError", "gvrp must be a boolean: got 1"],
+  [{ reorderHdr: null }, "TypeError", "reorderHdr must be a boolean: got null"],
   [{ ingressQosMap: { 8: 1 } }, "RangeError", "ingressQosMap must map 0..7 to 0..4294967295"],
   [{ ingressQosMap: { 1: 2 ** 32 } }, "RangeError", "the current value maps 1 to 4294967296"],
   [{ ingressQosMap: { x: 1 } }, "RangeError", "ingressQosMap must map 0..7"],
   [{ ingressQosMap: { 1: "2" } }, "RangeError", "ingressQosMap must map 0..7"],
   [{ egressQosMap: { 1: 8 } }, "RangeError", "egressQosMap must map 0..4294967295 to 0..7"],
   [{ egressQosMap: { "-1": 1 } }, "RangeError", "egressQosMap must map"],
-  [{ egressQosMap: null }, "TypeError", "egressQosMap must map numbers: the current value is null"],
+  [{ egressQosMap: null }, "TypeError", "egressQosMap must map numbers: got null"],
   [{ egressQosMap: 5 }, "TypeError", "egressQosMap must map numbers"],
   [{ vid: 5 }, "TypeError", 'Unknown option "vid"'],
 ];
@@ -206,8 +206,8 @@ testCases(VLAN, "made", MADE);
 testCases(VLAN, "changed", CHANGED);
 testRefusals(VLAN, [
   ...REFUSED.map(([options, ...rest]): Refusal => [{ id, ...options }, ...rest]),
-  [{}, "TypeError", "id must be the number of a VLAN: the current value is undefined"],
-  [{ id: 4095 }, "RangeError", "id must be in 0..4094: the current value is 4095"],
+  [{}, "TypeError", "id must be the number of a VLAN: got undefined"],
+  [{ id: 4095 }, "RangeError", "id must be in 0..4094: got 4095"],
   [{ id: -1 }, "RangeError", "id must be in 0..4094"],
   [{ id: "5" }, "TypeError", "id must be an integer"],
   [{ id, protocol: "802.1q" }, "TypeError", 'protocol must be one of "802.1Q", "802.1ad"'],

@@ -107,13 +107,13 @@ Deno.test("A number out of range or not integral is named with its path, value a
   assertThrows(
     () => written(mtu, 67, "peer.mtu"),
     RangeError,
-    "peer.mtu must be in 68..9000 bytes: the current value is 67",
+    "peer.mtu must be in 68..9000 bytes: got 67",
   );
   for (const value of [1.5, NaN, Infinity, "100", null, true, 100n]) {
     const error = assertThrows(
       () => written(mtu, value as number, "peer.mtu"),
       TypeError,
-      "peer.mtu must be an integer: the current value is ",
+      "peer.mtu must be an integer: got ",
     );
     assertEquals(error.message.includes(typeof value === "string" ? '"100"' : `${value}`), true);
   }
@@ -146,7 +146,7 @@ Deno.test("named() takes names and numbers, and a number without a name stays on
     assertThrows(
       () => written(field, value as "up"),
       TypeError,
-      'value must be one of "up", "down": the current value is ',
+      'value must be one of "up", "down": got ',
     );
   }
 });

@@ -55,7 +55,7 @@ Deno.test("An option's error has its whole path", () => {
   assertThrows(
     () => written({ parts: { deep: { depth: 10 } } }),
     RangeError,
-    "parts.deep.depth must be in 0..9: the current value is 10",
+    "parts.deep.depth must be in 0..9: got 10",
   );
 });
 

@@ -80,7 +80,7 @@ test("Names that would lead out of the directory, or fit no file, are refused be
   ];
   for (const name of names) {
     const message = 'A netns name has 1 to 255 bytes without "/" and is not "." or "..": ' +
-      "the current value is ";
+      "got ";
     for (const call of [NetNs.create, NetNs.open, NetNs.exists, NetNs.delete]) {
       assertThrows(() => call(name), TypeError, message);
     }
@@ -129,11 +129,11 @@ test("NetNs.open() says what it does not find", () => {
   ];
   for (const [call, message] of refused) assertThrows(call, SyscallError, message);
   for (const pid of [0, -1, 1.5, NaN]) {
-    assertThrows(() => NetNs.open({ pid }), TypeError, `the current value is ${pid}`);
+    assertThrows(() => NetNs.open({ pid }), TypeError, `got ${pid}`);
   }
   // deno-lint-ignore no-explicit-any
   for (const target of [undefined, null, 7, {}] as any[]) {
-    assertThrows(() => NetNs.open(target), TypeError, "the current value is");
+    assertThrows(() => NetNs.open(target), TypeError, "got");
   }
 });
 

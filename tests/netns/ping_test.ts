@@ -236,14 +236,14 @@ test("ping() without a route is an error, and with a malformed address or option
     assert(error.message.includes(address), error.message);
   }
   const options: [PingOptions, typeof TypeError | typeof RangeError, string][] = [
-    [{ count: 0 }, RangeError, "count must be in 1..1000000000: the current value is 0"],
-    [{ count: 1.5 }, TypeError, "count must be a number: the current value is 1.5"],
-    [{ size: -1 }, RangeError, "size must be in 0..65507: the current value is -1"],
+    [{ count: 0 }, RangeError, "count must be in 1..1000000000: got 0"],
+    [{ count: 1.5 }, TypeError, "count must be a number: got 1.5"],
+    [{ size: -1 }, RangeError, "size must be in 0..65507: got -1"],
     [{ size: 65_508 }, RangeError, "size must be in 0..65507"],
     [{ interval: -1 }, RangeError, "interval must be in 0..86400000"],
-    [{ timeout: NaN }, TypeError, "timeout must be a number: the current value is NaN"],
+    [{ timeout: NaN }, TypeError, "timeout must be a number: got NaN"],
     // deno-lint-ignore no-explicit-any
-    [{ timeout: "1" as any }, TypeError, 'timeout must be a number: the current value is "1"'],
+    [{ timeout: "1" as any }, TypeError, 'timeout must be a number: got "1"'],
     // deno-lint-ignore no-explicit-any
     [{ deadline: 5 } as any, TypeError, 'Unknown option "deadline"'],
   ];

@@ -158,10 +158,13 @@ test("A monitor of one table reports nothing of others", () =>
 test("monitor() refuses options that it does not know or that make no sense", () => {
   const refused = (options: unknown) =>
     assertThrows(() => monitor(options as MonitorOptions), TypeError).message;
-  assertEquals(refused({ rules: true }), 'Unknown option "rules"');
+  assertEquals(
+    refused({ rules: true }),
+    'Unknown option "rules": did you mean "routes"? Allowed are addresses, fdb, links, neighbors, routes',
+  );
   assertEquals(
     refused({ links: "yes" }),
-    'links must be true or false: the current value is "yes"',
+    'links must be true or false: got "yes"',
   );
   assertEquals(
     refused({ links: false, addresses: false, routes: false, neighbors: false }),
@@ -169,7 +172,7 @@ test("monitor() refuses options that it does not know or that make no sense", ()
   );
   assertEquals(
     refused({ receiveBuffer: 0 }),
-    "receiveBuffer must be in 1..1073741823 bytes: the current value is 0",
+    "receiveBuffer must be in 1..1073741823 bytes: got 0",
   );
   assertThrows(() => monitor({ netns: { name: "no-such-netns" } }), Error, "ENOENT");
 });

@@ -15,7 +15,7 @@ const CHUNK = 50_000;
 function number(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise;
   if (/^\d+$/.test(text)) return Number(text);
-  console.error(`--${name} is a number: the current value is "${text}"\n\n${USAGE}`);
+  console.error(`--${name} is a number: got "${text}"\n\n${USAGE}`);
   Deno.exit(2);
 }
 

@@ -162,7 +162,7 @@ const REFUSED: [build: () => unknown, error: typeof TypeError | typeof RangeErro
     [
       () => newFdb({ index: 1, mac: "02:00:00:00:00:01", vlan: 4095 }),
       RangeError,
-      "vlan must be in 1..4094: the current value is 4095",
+      "vlan must be in 1..4094: got 4095",
     ],
     [
       () => newFdb({ index: 1, mac: "02:00:00:00:00:01", vni: 1 << 24 }),
@@ -188,7 +188,7 @@ const REFUSED: [build: () => unknown, error: typeof TypeError | typeof RangeErro
     [
       () => flushFdb(1, { state: "stale" as "static" }),
       TypeError,
-      'state must be one of "permanent", "static", "dynamic": the current value is "stale"',
+      'state must be one of "permanent", "static", "dynamic": got "stale"',
     ],
     [() => flushFdb(1, { vlan: 0 }), RangeError, "vlan must be in 1..4094"],
   ];

@@ -333,7 +333,7 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
   [
     { destination: "2001:db8::/32", gateway: "10.0.0.1" },
     TypeError,
-    'gateway must be an IPv6 address: the current value is "10.0.0.1"',
+    'gateway must be an IPv6 address: got "10.0.0.1"',
   ],
   [
     { destination: "2001:db8::/32", nexthops: [{ oif: 1 }, { gateway: "10.0.0.1" }] },
@@ -343,7 +343,7 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
   [
     { destination: "10.0.0.0/8", prefsrc: "2001:db8::1" },
     TypeError,
-    'prefsrc must be an IPv4 address: the current value is "2001:db8::1"',
+    'prefsrc must be an IPv4 address: got "2001:db8::1"',
   ],
   [{ destination: "10.0.0.0/8", family: 10 }, TypeError, "destination must be an IPv6 address"],
   [{ destination: "10.0.0.0/8", family: 28 }, RangeError, "family must be 2 or 10"],
@@ -361,7 +361,7 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
   [
     { destination: "default", nexthops: [{ weight: 257 }] },
     RangeError,
-    "nexthops[0].weight must be in 1..256: the current value is 257",
+    "nexthops[0].weight must be in 1..256: got 257",
   ],
   [{ destination: "default", nexthops: [{ weight: 0 }] }, RangeError, "weight must be in 1..256"],
   [{ destination: "default", nexthops: [{ oif: -1 }] }, RangeError, "nexthops[0].oif must be in"],

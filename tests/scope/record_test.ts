@@ -302,10 +302,10 @@ test("Scope.open() refuses replace without a name, and names that are no file na
   );
   for (const name of ["", ".", "..", "../x", "a/b", ".hidden", "a b", "ä", "a\0", "x".repeat(65)]) {
     const error = assertThrows(() => Scope.open({ name }), TypeError);
-    assertMatch(error.message, /^A scope name has 1 to 64 letters, .*: the current value is "/);
+    assertMatch(error.message, /^A scope name has 1 to 64 letters, .*: got "/);
   }
   // deno-lint-ignore no-explicit-any
-  assertThrows(() => Scope.open({ name: 7 as any }), TypeError, "the current value is 7");
+  assertThrows(() => Scope.open({ name: 7 as any }), TypeError, "got 7");
 });
 
 test("A scope in a bracket records what it makes in the process's own namespace", async () => {

@@ -216,7 +216,7 @@ const BENCHMARKS: Readonly<Record<string, (run: Run) => Promise<Row[]>>> = {
 
 function positive(option: string, text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
-  console.error(`--${option} is a number from 1 on: the current value is "${text}"`);
+  console.error(`--${option} is a number from 1 on: got "${text}"`);
   Deno.exit(2);
 }
 

@@ -1,0 +1,155 @@
+/**
+ * Checks of arguments: option names, words, numbers; errors name the path, the value and the allowed ones.
+ *
+ * @module
+ */
+
+/**
+ * The option names of `T`: a table that the compiler holds to the type, so that none is missing or foreign.
+ *
+ * An option that is itself an object of options has the table of its own names in place of `true`.
+ */
+export type OptionNames<T extends object> = {
+  readonly [K in keyof T]-?: true | Readonly<Record<string, unknown>>;
+};
+
+/** A value as an error message shows it. */
+export function show(value: unknown): string {
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return value.name ? `function ${value.name}` : "a function";
+  if (typeof value !== "string" && typeof value !== "object") return String(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return String(value); // circular, or with a bigint inside
+  }
+}
+
+/**
+ * Refuses options that no code reads: a misspelled option would silently do nothing.
+ *
+ * @param options The options to check; `undefined` values count as absent.
+ * @param known The allowed names: the keys of a table, see {@link OptionNames}.
+ * @param path The place of the options in the argument: `peer` makes the error name `peer.mastr`.
+ * @throws {TypeError} When an option is unknown, with the nearest name and all allowed ones.
+ */
+export function checkOptions(
+  options: object,
+  known: Readonly<Record<string, unknown>>,
+  path = "",
+): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TypeError(`${path || "options"} must be an object: got ${show(options)}`);
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const at = path ? `${path}.${key}` : key;
+    if (!Object.hasOwn(known, key)) throw unknownOption(at, key, Object.keys(known));
+    const inner = known[key];
+    if (typeof inner === "object" && inner !== null && typeof value === "object" && value) {
+      checkOptions(value, inner as Readonly<Record<string, unknown>>, at);
+    }
+  }
+}
+
+/**
+ * The error for an option that nobody knows.
+ *
+ * @param at The option with its path: `peer.mastr`.
+ * @param key The option alone: `mastr`.
+ * @param known The allowed names.
+ */
+export function unknownOption(at: string, key: string, known: readonly string[]): TypeError {
+  return new TypeError(`Unknown option ${show(at)}: ${suggestion(key, known)}`);
+}
+
+/**
+ * Looks a word up in a table, or throws.
+ *
+ * @param value The word.
+ * @param known The allowed words and their meanings.
+ * @param path The option that has the word.
+ * @throws {TypeError} When the word is unknown, with the nearest one and all allowed ones.
+ */
+export function wordValue<T>(
+  value: unknown,
+  known: Readonly<Record<string, T>>,
+  path: string,
+): T {
+  if (typeof value === "string" && Object.hasOwn(known, value)) return known[value]!;
+  throw new TypeError(
+    `${path} must be one of ${Object.keys(known).map(show).join(", ")}: got ${show(value)}` +
+      (typeof value === "string" ? didYouMean(value, Object.keys(known)) : ""),
+  );
+}
+
+/** The integer itself, when it is in a range; otherwise a `TypeError` or `RangeError`. */
+export function integer(
+  value: unknown,
+  path: string,
+  min: number,
+  max: number,
+  unit?: string,
+): number {
+  if (typeof value !== "number" || !Number.isInteger(value)) {
+    throw new TypeError(`${path} must be an integer: got ${show(value)}`);
+  }
+  if (value < min || value > max) {
+    throw new RangeError(
+      `${path} must be in ${min}..${max}${unit ? ` ${unit}` : ""}: got ${value}`,
+    );
+  }
+  return value;
+}
+
+/** The boolean itself, or a `TypeError`. */
+export function boolean(value: unknown, path: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`${path} must be a boolean: got ${show(value)}`);
+}
+
+/** The allowed names, the nearest one to `word` first. */
+function suggestion(word: string, known: readonly string[]): string {
+  const names = [...known].sort();
+  const near = nearest(word, names);
+  const list = names.length > 0 ? `allowed are ${names.join(", ")}` : "there are none";
+  return near === undefined
+    ? list
+    : `did you mean ${show(near)}? ${list[0]!.toUpperCase()}${list.slice(1)}`;
+}
+
+function didYouMean(word: string, known: readonly string[]): string {
+  const near = nearest(word, known);
+  return near === undefined ? "" : `; did you mean ${show(near)}?`;
+}
+
+/** The name nearest to `word`, if one is near enough to be meant. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let [best, least]: [string | undefined, number] = [undefined, Infinity];
+  for (const name of known) {
+    const edits = distance(word.toLowerCase(), name.toLowerCase());
+    if (edits < least) [best, least] = [name, edits];
+  }
+  return best !== undefined &&
+      least <= Math.max(1, Math.floor(Math.max(word.length, best.length) / 3))
+    ? best
+    : undefined;
+}
+
+/** Edits between two words: insertions, deletions, substitutions, swaps of neighbours (Damerau 1964). */
+function distance(a: string, b: string): number {
+  let [before, row] = [[] as number[], Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let edits = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        edits = Math.min(edits, before[j - 2]! + 1);
+      }
+      next.push(edits);
+    }
+    [before, row] = [row, next];
+  }
+  return row[b.length]!;
+}
