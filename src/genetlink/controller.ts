@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { list, nested, text, u16, u32 } from "../netlink/attribute.ts";
+import { list, text, u16, u32 } from "../netlink/attribute.ts";
 import type { Request } from "../netlink/message.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { genericFormat } from "./message.ts";
 import { show } from "../options.ts";
 

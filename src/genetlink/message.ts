@@ -35,7 +35,7 @@ export function genericFormat<T extends object>(
 ): MessageFormat<GenericMessage<T>> {
   return {
     headerLength: GENL_HDRLEN + headerLength,
-    schemaOf: () => schema as unknown as Schema<object>,
+    schemaOf: () => schema,
     write: (writer: Writer, { command, version, header = 0, attributes }) => {
       const at = writer.reserve(GENL_HDRLEN + headerLength);
       writer.view.setUint8(at, command);

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { binary, list, nested, u32 } from "../netlink/attribute.ts";
+import { binary, list, u32 } from "../netlink/attribute.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { Request } from "../netlink/message.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { genericFormat } from "./message.ts";
 
 /** Version of the family's protocol. */

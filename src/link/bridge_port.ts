@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { nested } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, schema } from "../netlink/schema.ts";
 import { AF, RTM } from "../rtnetlink/constants.ts";
 import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { BridgePortFdb } from "./bridge_fdb.ts";
@@ -114,7 +113,7 @@ const stateSchema = schema<{ port?: { state?: BridgePortState | number } }>("IFL
 
 const stateFormat = {
   headerLength: 16,
-  schemaOf: () => stateSchema as unknown as Schema<object>,
+  schemaOf: () => stateSchema,
   write: (writer: Writer, { index, port }: StateMessage) => {
     const at = writer.reserve(16);
     writer.view.setUint8(at, AF.BRIDGE);

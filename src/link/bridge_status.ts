@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { bool, nested, u16, u32, u64, u8 } from "../netlink/attribute.ts";
-import { type Fields, schema } from "../netlink/schema.ts";
+import { bool, u16, u32, u64, u8 } from "../netlink/attribute.ts";
+import { type Fields, nested, schema } from "../netlink/schema.ts";
 import { ip, readOnly } from "../rtnetlink/fields.ts";
 import { BRIDGE_QUERIER, IFLA_BR } from "./bridge_attributes.ts";
 import { bridgeId } from "./bridge_id.ts";

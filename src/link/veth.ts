@@ -4,7 +4,7 @@
  * @module
  */
 import type { Field } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { schema } from "../netlink/schema.ts";
 import type { resolveNetNs } from "../netlink/target.ts";
 import { registerKind } from "../rtnetlink/kinds.ts";
 import { type LinkMessage, readLink, writeLink } from "../rtnetlink/link.ts";
@@ -26,7 +26,7 @@ interface VethData {
 const peer: Field<LinkMessage> = {
   type: VETH_INFO.PEER,
   innerHeader: 16,
-  schema: linkSchema as unknown as Schema<object>,
+  schema: linkSchema,
   write: (writer, value) => writeLink(writer, value, "peer."),
   read: (source, at, length) => readLink(source, at, at + length),
 };

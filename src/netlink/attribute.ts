@@ -7,8 +7,17 @@
 import type { Source, Writer } from "./bytes.ts";
 import { NLA_F, NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
-import type { Schema } from "./schema.ts";
 import { boolean, integer, show, wordValue } from "../options.ts";
+
+/** The kernel's names of an attribute set: what naming an attribute in an error needs. */
+export interface AttributeNames {
+  /** The prefix of the names: `IFLA_BR_`. */
+  readonly prefix: string;
+  /** The name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` for a number without a name here. */
+  nameOf(type: number): string;
+  /** The field of an attribute. */
+  fieldOf(type: number): Field<unknown> | undefined;
+}
 
 /** Writes and reads the payload of one attribute. */
 export interface Field<T> {
@@ -19,7 +28,7 @@ export interface Field<T> {
   /** Reads the payload of `length` bytes at `at`. */
   read(source: Source, at: number, length: number): T;
   /** The attributes inside, for nests. */
-  readonly schema?: Schema<object>;
+  readonly schema?: AttributeNames;
   /** Bytes of a fixed header before the attributes inside: 16 where a nest starts with `ifinfomsg`. */
   readonly innerHeader?: number;
   /** Written with `NLA_F_NESTED`. */
@@ -259,17 +268,6 @@ export function struct<T>(
       padded.set(s.bytes.subarray(at, at + length));
       return read(new DataView(padded.buffer), 0);
     },
-  };
-}
-
-/** A nest: an attribute whose payload is an attribute set. */
-export function nested<T extends object>(type: number, schema: Schema<T>): Field<T> {
-  return {
-    type,
-    nested: true,
-    schema: schema as unknown as Schema<object>,
-    write: (w, value, path) => schema.write(w, value, path && `${path}.`),
-    read: (s, at, length) => schema.read(s, at, at + length),
   };
 }
 

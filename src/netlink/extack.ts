@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { forEachAttribute, readText } from "./attribute.ts";
+import { type AttributeNames, forEachAttribute, readText } from "./attribute.ts";
 import type { Source } from "./bytes.ts";
 import {
   NL_POLICY_TYPE_ATTR,
@@ -15,7 +15,6 @@ import {
 } from "./constants.ts";
 import type { ExtendedAck } from "./error.ts";
 import type { Header } from "./message.ts";
-import type { Schema } from "./schema.ts";
 
 /** An error number (0: acknowledged) and the attributes as they came. */
 export interface Acknowledgement {
@@ -122,7 +121,7 @@ export function explain(
   request: Source,
   at: number,
   headerLength: number,
-  schema: Schema<object>,
+  schema: AttributeNames,
 ): ExtendedAck {
   const pathTo = (offset: number) => attributePath(request, at, offset, headerLength, schema);
   const result: Mutable<ExtendedAck> = {};
@@ -142,7 +141,7 @@ export function explain(
 interface AttributePath {
   names: string[];
   /** The set inside the last attribute of the path. */
-  schema: Schema<object> | undefined;
+  schema: AttributeNames | undefined;
 }
 
 /** Walks down a message to the attribute at `offset`. */
@@ -151,11 +150,11 @@ function attributePath(
   message: number,
   offset: number,
   headerLength: number,
-  root: Schema<object>,
+  root: AttributeNames,
 ): AttributePath {
   const names: string[] = [];
   const target = message + offset;
-  let schema: Schema<object> | undefined = root;
+  let schema: AttributeNames | undefined = root;
   let at = message + NLMSG_HDRLEN + headerLength;
   let end = message + view.getUint32(message, true);
   while (at + 4 <= end && at <= target) {

@@ -4,17 +4,17 @@
  *
  * @module
  */
+import type { AttributeNames } from "./attribute.ts";
 import type { Source, Writer } from "./bytes.ts";
 import { NLMSG_HDRLEN } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
-import type { Schema } from "./schema.ts";
 
 /** How one family's messages look after the netlink header. */
 export interface MessageFormat<T extends object> {
   /** Size of the family's own header: 16 for `struct ifinfomsg`. */
   readonly headerLength: number;
   /** The attribute set after it, for naming attributes in errors. */
-  schemaOf(message: T): Schema<object>;
+  schemaOf(message: T): AttributeNames;
   /** Appends header and attributes. */
   write(writer: Writer, message: T): void;
   /** Reads header and attributes between two offsets. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Field, writeAttribute } from "./attribute.ts";
+import { type AttributeNames, type Field, writeAttribute } from "./attribute.ts";
 import type { Source, Writer } from "./bytes.ts";
 import { NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
@@ -28,15 +28,9 @@ export interface UnknownAttribute {
 export const unknownAttributes: unique symbol = Symbol("unknown attributes");
 
 /** An attribute set's codec. */
-export interface Schema<T extends object> {
-  /** The prefix the kernel's names have: `IFLA_BR_`. */
-  readonly prefix: string;
+export interface Schema<T extends object> extends AttributeNames {
   /** The fields by property name. */
   readonly fields: Fields<T>;
-  /** The kernel's name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` when it has none here. */
-  nameOf(type: number): string;
-  /** The field of an attribute number. */
-  fieldOf(type: number): Field<unknown> | undefined;
   /** Appends the attributes that `values` has. An unknown property is a `TypeError`. */
   write(writer: Writer, values: T, path?: string): void;
   /** Reads the attributes between two offsets into a new object, behind what `first` has. */
@@ -115,6 +109,17 @@ export function schema<T extends object>(
       return target;
     }),
     readInto,
+  };
+}
+
+/** A nest: an attribute whose payload is an attribute set. */
+export function nested<T extends object>(type: number, schema: Schema<T>): Field<T> {
+  return {
+    type,
+    nested: true,
+    schema,
+    write: (w, value, path) => schema.write(w, value, path && `${path}.`),
+    read: (s, at, length) => schema.read(s, at, at + length),
   };
 }
 

@@ -221,7 +221,7 @@ function writeAddress(writer: Writer, message: Partial<AddressMessage>): void {
 /** The framing of address messages. */
 export const addressFormat: MessageFormat<Partial<AddressMessage>> = {
   headerLength: 8,
-  schemaOf: () => addressSchema as unknown as Schema<object>,
+  schemaOf: () => addressSchema,
   write: writeAddress,
   read: readAddress,
 };

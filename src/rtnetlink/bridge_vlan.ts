@@ -102,7 +102,7 @@ const vlanSchema: Schema<{ flags?: number; vlan?: VlanEntry }> = schema(
 
 /** The attributes a VLAN message has, for naming them in errors. */
 const attributes: Schema<{ vlans?: object; extMask?: number }> = schema("IFLA_", IFLA, {
-  vlans: { ...vlanEntry, type: IFLA.AF_SPEC, schema: vlanSchema as unknown as Schema<object> },
+  vlans: { ...vlanEntry, type: IFLA.AF_SPEC, schema: vlanSchema },
   extMask: u32(IFLA.EXT_MASK),
 });
 
@@ -176,7 +176,7 @@ function writeVlans(writer: Writer, message: BridgeVlanMessage): void {
 /** The framing of VLAN messages. */
 export const bridgeVlanFormat: MessageFormat<BridgeVlanMessage> = {
   headerLength: 16,
-  schemaOf: () => attributes as unknown as Schema<object>,
+  schemaOf: () => attributes,
   write: writeVlans,
   read: () => {
     throw new TypeError("VLAN messages are read with readBridgeVlans()");

@@ -8,7 +8,6 @@ import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import type { Schema } from "../netlink/schema.ts";
 import { AF, RTM } from "./constants.ts";
 import { writeInHeader } from "./fields.ts";
 import {
@@ -158,7 +157,7 @@ function writeFdb(writer: Writer, message: FdbMessage): void {
 /** The framing of forwarding entries. */
 export const fdbFormat: MessageFormat<FdbMessage> = {
   headerLength: NEIGHBOR_HEADER,
-  schemaOf: () => neighborSchema as unknown as Schema<object>,
+  schemaOf: () => neighborSchema,
   write: writeFdb,
   read: readFdb,
 };

@@ -6,6 +6,7 @@
 import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import type { AttributeNames } from "../netlink/attribute.ts";
 import type { Schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { AF, IFF, RTM } from "./constants.ts";
@@ -106,11 +107,11 @@ export const linkFormat: MessageFormat<LinkMessage> = {
 };
 
 /** The link attribute set with a kind's options inside: for naming attributes in errors. */
-function linkSchemaFor(kind?: string, memberKind?: string): Schema<object> {
-  const inner = linkInfoSchema(kind, memberKind) as unknown as Schema<object>;
-  const field = { ...linkSchema.fieldOf(IFLA.LINKINFO)!, schema: inner };
+function linkSchemaFor(kind?: string, memberKind?: string): AttributeNames {
+  const schema = linkInfoSchema(kind, memberKind);
+  const field = { ...linkSchema.fieldOf(IFLA.LINKINFO)!, schema };
   return {
-    ...(linkSchema as unknown as Schema<object>),
+    ...linkSchema,
     fieldOf: (type) => type === IFLA.LINKINFO ? field : linkSchema.fieldOf(type),
   };
 }

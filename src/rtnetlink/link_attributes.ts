@@ -9,7 +9,6 @@ import {
   type Field,
   list,
   named,
-  nested,
   s32,
   text,
   u16,
@@ -18,7 +17,7 @@ import {
   uint,
   writeAttribute,
 } from "../netlink/attribute.ts";
-import { type Fields, type Schema, schema } from "../netlink/schema.ts";
+import { type Fields, nested, type Schema, schema } from "../netlink/schema.ts";
 import { altName, linkName, mac } from "./fields.ts";
 import { linkKind } from "./kinds.ts";
 import { type LinkStats, stats64 } from "./link_stats.ts";

@@ -9,7 +9,6 @@ import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import type { Schema } from "../netlink/schema.ts";
 import { AF, RTM } from "./constants.ts";
 import { writeInHeader } from "./fields.ts";
 import {
@@ -112,7 +111,7 @@ function writeNeighbor(writer: Writer, message: NeighborMessage): void {
 /** The framing of neighbor messages. */
 export const neighborFormat: MessageFormat<NeighborMessage> = {
   headerLength: NEIGHBOR_HEADER,
-  schemaOf: () => neighborSchema as unknown as Schema<object>,
+  schemaOf: () => neighborSchema,
   write: writeNeighbor,
   read: readNeighbor,
 };

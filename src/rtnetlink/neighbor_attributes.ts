@@ -4,20 +4,9 @@
  *
  * @module
  */
-import {
-  be16,
-  type Field,
-  flag,
-  named,
-  nested,
-  s32,
-  struct,
-  u16,
-  u32,
-  u8,
-} from "../netlink/attribute.ts";
+import { be16, type Field, flag, named, s32, struct, u16, u32, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { ip, mac, writeInHeader } from "./fields.ts";
 import { ROUTE_PROTOCOLS, type RouteProtocol } from "./route_names.ts";
 import { show } from "../options.ts";

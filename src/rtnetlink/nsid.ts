@@ -43,7 +43,7 @@ export function readNsid(source: Source, start: number, end: number): NsidMessag
 /** The framing of namespace id messages. */
 export const nsidFormat: MessageFormat<NsidMessage> = {
   headerLength: 4,
-  schemaOf: () => nsidSchema as unknown as Schema<object>,
+  schemaOf: () => nsidSchema,
   write: (writer: Writer, message: NsidMessage) => {
     writer.reserve(4);
     nsidSchema.write(writer, message);

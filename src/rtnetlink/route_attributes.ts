@@ -10,7 +10,6 @@ import {
   type Field,
   mapped,
   named,
-  nested,
   struct,
   text,
   u16,
@@ -18,7 +17,7 @@ import {
   u8,
 } from "../netlink/attribute.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { AF } from "./constants.ts";
 import { ip, writeInHeader } from "./fields.ts";
 import {
@@ -292,11 +291,11 @@ const nexthops: Field<NexthopMessage[]> = {
   type: RTA.MULTIPATH,
   // For names in errors: a nexthop is framed like an attribute with a longer header.
   schema: {
-    ...schema<object>("nexthop ", {}, {}),
+    prefix: "nexthop ",
     nameOf: () => "nexthop",
     fieldOf: () => ({
       ...binary(0),
-      schema: nexthopSchema as unknown as Schema<object>,
+      schema: nexthopSchema,
       innerHeader: NEXTHOP_HEADER - 4,
     }),
   },

@@ -6,7 +6,6 @@
 import { named, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat } from "../netlink/message.ts";
-import type { Schema } from "../netlink/schema.ts";
 import { formatIp, parseIp, parsePrefix, type Prefix } from "../packet/address.ts";
 import { type Scope, SCOPES } from "./address.ts";
 import { AF } from "./constants.ts";
@@ -227,7 +226,7 @@ function nexthopMessage(
 /** The framing of messages that add routes. */
 export const routeFormat: MessageFormat<RouteMessage> = {
   headerLength: HEADER,
-  schemaOf: () => routeSchema as unknown as Schema<object>,
+  schemaOf: () => routeSchema,
   write: (writer, message) => writeRoute(writer, message, false),
   read: readRoute,
 };

@@ -9,7 +9,6 @@ import {
   list,
   mapped,
   named,
-  nested,
   readText,
   s32,
   struct,
@@ -23,7 +22,7 @@ import {
 } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
-import { schema } from "../../src/netlink/schema.ts";
+import { nested, schema } from "../../src/netlink/schema.ts";
 import { fromHex, toHex } from "../helpers.ts";
 
 /** The attribute's bytes, without those it does not fill. */

@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Field, nested, u32 } from "../../src/netlink/attribute.ts";
+import { type Field, u32 } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
-import { type Schema, schema, unknownAttributes } from "../../src/netlink/schema.ts";
+import { nested, type Schema, schema, unknownAttributes } from "../../src/netlink/schema.ts";
 import { PLAIN } from "../../src/netlink/shapes.ts";
 
 /** Enough attributes for the reader to remember sequences of them. */

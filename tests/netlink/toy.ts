@@ -1,8 +1,8 @@
 // A message family of the tests' own: a header of four bytes and a few attributes.
-import { flag, nested, text, u16, u32, u8 } from "../../src/netlink/attribute.ts";
+import { flag, text, u16, u32, u8 } from "../../src/netlink/attribute.ts";
 import type { Source, Writer } from "../../src/netlink/bytes.ts";
 import type { DumpRequest, MessageFormat, Request } from "../../src/netlink/message.ts";
-import { type Schema, schema } from "../../src/netlink/schema.ts";
+import { nested, type Schema, schema } from "../../src/netlink/schema.ts";
 
 export const TOY = { SIZE: 1, NAME: 2, PARTS: 3, LOUD: 4, PAD: 5 } as const;
 export const TOY_PART = { WIDTH: 1, DEEP: 2, HEIGHT: 3 } as const;
@@ -37,7 +37,7 @@ export const toySchema: Schema<Toy> = schema<Toy>("TOY_", TOY, {
 
 const toyFormat: MessageFormat<Toy> = {
   headerLength: 4,
-  schemaOf: () => toySchema as unknown as Schema<object>,
+  schemaOf: () => toySchema,
   write: (writer: Writer, toy: Toy) => {
     writer.reserve(4);
     toySchema.write(writer, toy);
