@@ -3,13 +3,178 @@
  *
  * @module
  */
-import type { NetNsRef } from "../../ffi/namespace.ts";
+import { homeNetNs, type NetNsRef } from "../../ffi/namespace.ts";
 import { giveTurn } from "../../ffi/reactor.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { checkOptions, show } from "../options.ts";
+import { getLink } from "../rtnetlink/link.ts";
+import type { Instruction } from "./bpf.ts";
+import { programOf, SNAPLEN } from "./compile.ts";
+import { ARPHRD } from "./constants.ts";
+import type { Filter } from "./filter.ts";
 import type { CaptureInterface, Frame } from "./frame.ts";
-import { Interfaces } from "./interface.ts";
-import { type CaptureOptions, ringOptions } from "./options.ts";
-import { Ring } from "./ring.ts";
-import { show } from "../options.ts";
+import { LINKTYPE } from "./pcapng.ts";
+import { blockSize, Ring, type RingOptions } from "./ring.ts";
+
+/** Which frames a capture keeps, how much of each, and until when. */
+export interface CaptureOptions {
+  /** Conditions, or a classic BPF program of one's own; default: all frames. Runs in the kernel. */
+  readonly filter?: Filter | readonly Instruction[];
+  /** Bytes to keep of each frame, 1..262,144; default 65,600, which is all of it. */
+  readonly snaplen?: number;
+  /**
+   * Frames that come in, that go out, or both; default both. The loopback link, which has every frame
+   * twice, then has those that come in.
+   */
+  readonly direction?: "in" | "out" | "both";
+  /** Asks the link for frames to others, too; default false. Needs a link. */
+  readonly promiscuous?: boolean;
+  /**
+   * Bytes of frames the kernel keeps until they are read, 131,072..1,073,741,824; default 8 MiB. More are
+   * dropped, and counted. Rounded up to whole blocks of 64 KiB or more.
+   */
+  readonly bufferSize?: number;
+  /**
+   * Milliseconds a frame may wait in the kernel for others to come along, 1..10,000; default 10. With few
+   * frames the buffer fills up after this times the number of its blocks, which are 64 by default.
+   */
+  readonly latency?: number;
+  /** Ends the capture: a pending or the next `next()` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+const OPTIONS = {
+  filter: true,
+  snaplen: true,
+  direction: true,
+  promiscuous: true,
+  bufferSize: true,
+  latency: true,
+  signal: true,
+};
+
+const DIRECTIONS: ReadonlySet<unknown> = new Set(["in", "out", "both"]);
+
+const BUFFER = 8 << 20;
+
+/** Checks options, and compiles the filter. */
+export function ringOptions(
+  options: CaptureOptions,
+  index: number,
+): Omit<RingOptions, "interfaceOf"> {
+  checkOptions(options, OPTIONS);
+  const { filter, snaplen = SNAPLEN, direction = "both", promiscuous = false, signal } = options;
+  const { bufferSize = BUFFER, latency = 10 } = options;
+  checkNumber("snaplen", snaplen, 1, 262_144);
+  checkNumber("bufferSize", bufferSize, 131_072, 2 ** 30);
+  checkNumber("latency", latency, 1, 10_000);
+  if (!DIRECTIONS.has(direction)) {
+    throw new TypeError(
+      `direction must be "in", "out" or "both": got ${show(direction)}`,
+    );
+  }
+  if (typeof promiscuous !== "boolean") {
+    throw new TypeError(
+      `promiscuous must be true or false: got ${show(promiscuous)}`,
+    );
+  }
+  if (promiscuous && index === 0) {
+    throw new TypeError("promiscuous needs a link: this captures all of a netns");
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`signal must be an AbortSignal: got ${show(signal)}`);
+  }
+  return {
+    index,
+    program: programOf(filter, { snaplen, direction }),
+    snaplen,
+    incoming: direction === "in",
+    promiscuous,
+    // The kernel counts the bytes of a ring in 32 bits, and needs two blocks.
+    size: Math.max(bufferSize, 2 * blockSize(snaplen)),
+    latency,
+  };
+}
+
+function checkNumber(name: string, value: unknown, min: number, max: number): void {
+  if (typeof value !== "number" || !Number.isInteger(value)) {
+    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
+  }
+  if (value < min || value > max) {
+    throw new RangeError(`${name} must be in ${min}..${max}: got ${value}`);
+  }
+}
+
+const LINK_TYPES: ReadonlyMap<number, number> = new Map([
+  [ARPHRD.ETHER, LINKTYPE.ETHERNET],
+  [ARPHRD.LOOPBACK, LINKTYPE.ETHERNET],
+  [ARPHRD.RAWIP, LINKTYPE.RAW],
+  [ARPHRD.TUNNEL, LINKTYPE.RAW],
+  [ARPHRD.TUNNEL6, LINKTYPE.RAW],
+  [ARPHRD.SIT, LINKTYPE.RAW],
+  [ARPHRD.IPGRE, LINKTYPE.RAW],
+  [ARPHRD.IP6GRE, LINKTYPE.RAW],
+  [ARPHRD.NONE, LINKTYPE.RAW],
+  [ARPHRD.IEEE80211, LINKTYPE.IEEE802_11],
+  [ARPHRD.IEEE80211_RADIOTAP, LINKTYPE.IEEE802_11_RADIOTAP],
+]);
+
+/** The interfaces of a capture, each described when its first frame comes. */
+export class Interfaces {
+  readonly #netns: NetNsRef;
+  readonly #snaplen: number;
+  readonly #known = new Map<number, CaptureInterface>();
+  /** The last one asked for: mostly also the next. */
+  #index = -1;
+  #type = -1;
+  #last: CaptureInterface | undefined;
+
+  constructor(netns: NetNsRef, snaplen: number) {
+    this.#netns = netns;
+    this.#snaplen = snaplen;
+  }
+
+  /** Those that frames have come from. */
+  list(): CaptureInterface[] {
+    return [...this.#known.values()];
+  }
+
+  /** The one of an index, and of a hardware type: `ARPHRD_*`. */
+  of(index: number, hardwareType: number): CaptureInterface {
+    if (this.#last && index === this.#index && hardwareType === this.#type) return this.#last;
+    const key = index * 65_536 + hardwareType;
+    let found = this.#known.get(key);
+    if (!found) this.#known.set(key, found = this.#describe(index, hardwareType));
+    [this.#index, this.#type, this.#last] = [index, hardwareType, found];
+    return found;
+  }
+
+  #describe(index: number, hardwareType: number): CaptureInterface {
+    return {
+      name: interfaceName(this.#netns, linkName(this.#netns, index)),
+      linkType: LINK_TYPES.get(hardwareType) ?? LINKTYPE.USER0,
+      snaplen: this.#snaplen,
+    };
+  }
+}
+
+/** `netns/link`; a namespace without a name by its inode; only the link in the process's own. */
+export function interfaceName(netns: NetNsRef, link: string): string {
+  const { netnsName, inode } = netns;
+  if (netnsName === undefined && inode === homeNetNs().inode) return link;
+  return `${netnsName ?? inode}/${link}`;
+}
+
+function linkName(netns: NetNsRef, index: number): string {
+  try {
+    return connectionTo(netns).request(getLink(index, { stats: false })).name;
+  } catch (error) {
+    // The frame has outlived its link.
+    if (error instanceof NetlinkError && error.code === "ENODEV") return `if${index}`;
+    throw error;
+  }
+}
 
 /** What a capture has counted. */
 export interface CaptureStatistics {

@@ -4,8 +4,7 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { segment } from "../packet/segment.ts";
-import { VirtioNetHeader } from "../packet/virtio.ts";
+import { segment, VirtioNetHeader } from "../packet/segment.ts";
 import { PacketBatch } from "./packet_batch.ts";
 import type { WaitOptions } from "./packet_device.ts";
 import { type TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";

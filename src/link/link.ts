@@ -4,8 +4,7 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { type Capture, openCapture } from "../capture/capture.ts";
-import type { CaptureOptions } from "../capture/options.ts";
+import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { Subscription } from "../netlink/subscription.ts";

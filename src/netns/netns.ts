@@ -12,8 +12,7 @@ import {
   openNetNs,
   within,
 } from "../../ffi/namespace.ts";
-import { type Capture, openCapture } from "../capture/capture.ts";
-import type { CaptureOptions } from "../capture/options.ts";
+import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";

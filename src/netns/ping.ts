@@ -7,9 +7,7 @@ import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { RawSocket } from "../device/raw_socket.ts";
 import { buildPacket } from "../packet/build.ts";
-import { ICMP, Icmp, icmp } from "../packet/icmp.ts";
-import { ECHO_HEADER } from "../packet/icmp_message.ts";
-import { ICMPV6, icmpv6 } from "../packet/icmpv6.ts";
+import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
 import { checkOptions, show } from "../options.ts";
 
 /** Options of a ping. */

@@ -7,7 +7,7 @@ import { formatIp, formatMac, parseIpv4, parseMac } from "./address.ts";
 import type { Layer } from "./build.ts";
 import { setU16, setU32, u16, u32 } from "./bytes.ts";
 import { type Option, readOptions } from "./ip.ts";
-import { holds, View } from "./view.ts";
+import { holds, View } from "./bytes.ts";
 
 /** What a message is for: its option 53. */
 export const DHCP = {

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { Arp, ARPOP } from "./arp.ts";
+import { Arp, ARPOP } from "./ethernet.ts";
 import { u32 } from "./bytes.ts";
 import { Ethernet, ETHERTYPE } from "./ethernet.ts";
 import { formatIcmp } from "./format_icmp.ts";
-import { formatIcmpv6 } from "./format_icmpv6.ts";
+import { formatIcmpv6 } from "./format_icmp.ts";
 import { formatTcp, formatUdp } from "./format_transport.ts";
 import { IPPROTO } from "./ip.ts";
 import { Ipv4 } from "./ipv4.ts";
 import { Ipv6 } from "./ipv6.ts";
-import type { Ipv6Extension } from "./ipv6_extension.ts";
+import type { Ipv6Extension } from "./ipv6.ts";
 
 /** Options of {@link format}. */
 export interface FormatOptions {

@@ -5,9 +5,9 @@
  */
 import { DHCP, Dhcp } from "./dhcp.ts";
 import { Tcp, TCP_FLAG } from "./tcp.ts";
-import type { TcpOption } from "./tcp_options.ts";
+import type { TcpOption } from "./tcp.ts";
 import { Udp } from "./udp.ts";
-import { Vxlan, VXLAN_PORT } from "./vxlan.ts";
+import { Vxlan, VXLAN_PORT } from "./udp.ts";
 
 /** What an IP packet carries, and what there is to say of the packet. */
 export interface Part {

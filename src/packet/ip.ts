@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setU16, u16, View } from "./bytes.ts";
 
 /** Protocols over IP: `IPPROTO_*` of `linux/in.h` and `linux/in6.h`. */
 export const IPPROTO = {
@@ -60,4 +61,23 @@ export function readOptions(
     at = next;
   }
   return options;
+}
+
+/** A header that begins with ports. */
+export abstract class TransportHeader extends View {
+  /** Sender. */
+  get sourcePort(): number {
+    return u16(this.bytes, this.start);
+  }
+  set sourcePort(port: number) {
+    setU16(this.bytes, this.start, port);
+  }
+
+  /** Receiver. */
+  get destinationPort(): number {
+    return u16(this.bytes, this.start + 2);
+  }
+  set destinationPort(port: number) {
+    setU16(this.bytes, this.start + 2, port);
+  }
 }

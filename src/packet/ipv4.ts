@@ -6,10 +6,10 @@
 import { formatIp, parseIpv4 } from "./address.ts";
 import type { Layer } from "./build.ts";
 import { setU16, swap, u16, u32 } from "./bytes.ts";
-import { checksum, checksumAdd, pseudoHeaderSum } from "./checksum.ts";
+import { checksum, checksumAdd, pseudoHeaderSum } from "./bytes.ts";
 import { ETHERTYPE } from "./ethernet.ts";
 import { type Option, readOptions } from "./ip.ts";
-import { holds, View } from "./view.ts";
+import { holds, View } from "./bytes.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;

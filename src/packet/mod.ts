@@ -41,7 +41,17 @@
  * @module
  */
 export * from "./address.ts";
-export { Arp, arp, type ArpFields, ARPOP } from "./arp.ts";
+export {
+  Arp,
+  arp,
+  type ArpFields,
+  ARPOP,
+  Ethernet,
+  ethernet,
+  type EthernetFields,
+  ETHERTYPE,
+  type VlanTag,
+} from "./ethernet.ts";
 export { buildPacket, type Layer, type Place } from "./build.ts";
 export {
   checksum,
@@ -50,35 +60,48 @@ export {
   checksumUpdate,
   checksumUpdate32,
   pseudoHeaderSum,
-} from "./checksum.ts";
+  View,
+} from "./bytes.ts";
 export { Coalescer, type CoalescerOptions } from "./coalescer.ts";
 export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
-export { Ethernet, ethernet, type EthernetFields, ETHERTYPE, type VlanTag } from "./ethernet.ts";
 export { format, type FormatOptions } from "./format.ts";
-export { ICMP, Icmp, icmp } from "./icmp.ts";
-export { ECHO_HEADER, type IcmpFields, IcmpMessage } from "./icmp_message.ts";
-export { ICMPV6, Icmpv6, icmpv6 } from "./icmpv6.ts";
-export { IPPROTO, type Option } from "./ip.ts";
+export {
+  ECHO_HEADER,
+  ICMP,
+  Icmp,
+  icmp,
+  type IcmpFields,
+  IcmpMessage,
+  ICMPV6,
+  Icmpv6,
+  icmpv6,
+} from "./icmp.ts";
+export { IPPROTO, type Option, TransportHeader } from "./ip.ts";
 export { Ipv4, ipv4, type Ipv4Fields } from "./ipv4.ts";
-export { Ipv6, ipv6, type Ipv6Fields } from "./ipv6.ts";
-export { Ipv6Extension, ipv6Extension, type Ipv6ExtensionFields } from "./ipv6_extension.ts";
+export {
+  Ipv6,
+  ipv6,
+  Ipv6Extension,
+  ipv6Extension,
+  type Ipv6ExtensionFields,
+  type Ipv6Fields,
+} from "./ipv6.ts";
 export {
   ND,
   NeighborDiscovery,
   neighborDiscovery,
   type NeighborDiscoveryFields,
+  type NeighborDiscoveryOption,
 } from "./neighbor_discovery.ts";
-export { type NeighborDiscoveryOption } from "./neighbor_discovery_options.ts";
-export { completeChecksum, type PacketSlots, segment, type SegmentOptions } from "./segment.ts";
-export { Tcp, tcp, TCP_FLAG, type TcpFields } from "./tcp.ts";
-export { type TcpOption } from "./tcp_options.ts";
-export { TransportHeader } from "./transport_header.ts";
-export { Udp, udp, type UdpFields } from "./udp.ts";
-export { View } from "./view.ts";
 export {
+  completeChecksum,
+  type PacketSlots,
+  segment,
+  type SegmentOptions,
   VIRTIO_NET_HDR_F,
   VIRTIO_NET_HDR_GSO,
   VIRTIO_NET_HEADER,
   VirtioNetHeader,
-} from "./virtio.ts";
-export { Vxlan, vxlan, VXLAN_PORT } from "./vxlan.ts";
+} from "./segment.ts";
+export { Tcp, tcp, TCP_FLAG, type TcpFields, type TcpOption } from "./tcp.ts";
+export { Udp, udp, type UdpFields, Vxlan, vxlan, VXLAN_PORT } from "./udp.ts";

@@ -3,12 +3,217 @@
  *
  * @module
  */
-import { copy, memory, setU16, setU32, u16, u32 } from "./bytes.ts";
-import { checksumAdd, checksumFold, pseudoHeaderSum, sumMemory } from "./checksum.ts";
+import {
+  checksumAdd,
+  checksumFold,
+  copy,
+  holds,
+  memory,
+  pseudoHeaderSum,
+  setU16,
+  setU32,
+  sumMemory,
+  u16,
+  u32,
+  View,
+} from "./bytes.ts";
 import { IPPROTO } from "./ip.ts";
-import { Superpacket } from "./superpacket.ts";
 import { TCP_FLAG } from "./tcp.ts";
-import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO, type VirtioNetHeader } from "./virtio.ts";
+
+/** Flags: `VIRTIO_NET_HDR_F_*`. */
+export const VIRTIO_NET_HDR_F = { NEEDS_CSUM: 1, DATA_VALID: 2 } as const;
+
+/** What a packet is to be split into: `VIRTIO_NET_HDR_GSO_*`. ECN is a flag beside the others. */
+export const VIRTIO_NET_HDR_GSO = {
+  NONE: 0,
+  TCPV4: 1,
+  UDP: 3,
+  TCPV6: 4,
+  UDP_L4: 5,
+  ECN: 0x80,
+} as const;
+
+/** Bytes of the header, when the device is not told another size (`TUNSETVNETHDRSZ`). */
+export const VIRTIO_NET_HEADER = 10;
+
+/**
+ * The header and the packet after it. Its numbers are in the machine's byte order: little-endian.
+ *
+ * @example
+ * ```ts
+ * import { VIRTIO_NET_HDR_GSO, VirtioNetHeader } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = new Uint8Array([1, 1, 66, 0, 0xa8, 5, 20, 0, 16, 0]);
+ * const header = VirtioNetHeader.parse(bytes)!;
+ * assertEquals(header.gsoType, VIRTIO_NET_HDR_GSO.TCPV4);
+ * assertEquals([header.headerLength, header.gsoSize], [66, 1448]);
+ * assertEquals([header.checksumStart, header.checksumOffset], [20, 16]);
+ * ```
+ */
+export class VirtioNetHeader extends View {
+  /** Makes a view, or returns `undefined` when there are fewer than 10 bytes. */
+  static parse(
+    bytes: Uint8Array,
+    start = 0,
+    end: number = bytes.length,
+  ): VirtioNetHeader | undefined {
+    const view = new VirtioNetHeader();
+    return view.point(bytes, start, end) ? view : undefined;
+  }
+
+  /** Moves the view, or returns `false`. */
+  point(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!holds(bytes, start, end, VIRTIO_NET_HEADER)) return false;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    return true;
+  }
+
+  /** Bits of {@link VIRTIO_NET_HDR_F}. */
+  get flags(): number {
+    return this.bytes[this.start]!;
+  }
+  set flags(flags: number) {
+    this.bytes[this.start] = flags;
+  }
+
+  /** One of {@link VIRTIO_NET_HDR_GSO}, and its flag for ECN. */
+  get gsoType(): number {
+    return this.bytes[this.start + 1]!;
+  }
+  set gsoType(type: number) {
+    this.bytes[this.start + 1] = type;
+  }
+
+  /** Bytes of all headers of the packet: what each segment begins with. A hint. */
+  get headerLength(): number {
+    return this.#u16(2);
+  }
+  set headerLength(length: number) {
+    this.#setU16(2, length);
+  }
+
+  /** Bytes of payload of each segment but the last, which may be shorter. */
+  get gsoSize(): number {
+    return this.#u16(4);
+  }
+  set gsoSize(size: number) {
+    this.#setU16(4, size);
+  }
+
+  /** Where in the packet the sum for the checksum starts. */
+  get checksumStart(): number {
+    return this.#u16(6);
+  }
+  set checksumStart(start: number) {
+    this.#setU16(6, start);
+  }
+
+  /** Where the checksum goes, from there. */
+  get checksumOffset(): number {
+    return this.#u16(8);
+  }
+  set checksumOffset(offset: number) {
+    this.#setU16(8, offset);
+  }
+
+  /** Where the packet starts. */
+  get packetStart(): number {
+    return this.start + VIRTIO_NET_HEADER;
+  }
+
+  #u16(at: number): number {
+    return this.bytes[this.start + at]! | this.bytes[this.start + at + 1]! << 8;
+  }
+
+  #setU16(at: number, value: number): void {
+    this.bytes[this.start + at] = value;
+    this.bytes[this.start + at + 1] = value >>> 8;
+  }
+}
+
+/** No IP packet is longer, nor any segment. */
+export const MAX_IP = 65_535;
+
+/** The parts of a superpacket, as offsets in its memory. */
+export class Superpacket {
+  /** Memory. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** First byte of the packet, its link header if there is one. */
+  start = 0;
+  /** The IP header. */
+  network = 0;
+  /** The TCP or UDP header. */
+  transport = 0;
+  /** What is split. */
+  payload = 0;
+  /** After it. */
+  end = 0;
+  /** Bytes of payload of each segment but the last. */
+  size = 0;
+  /** Whether it is IPv4. */
+  v4 = false;
+  /** Whether it is TCP. */
+  tcp = false;
+
+  /** Number of segments. */
+  get segments(): number {
+    return Math.max(1, Math.ceil((this.end - this.payload) / this.size));
+  }
+
+  /** Finds the parts, or returns `false` when header and packet do not agree. */
+  point(header: VirtioNetHeader, linkHeader: number): boolean {
+    const { bytes, packetStart: start, end } = header;
+    const type = header.gsoType & ~VIRTIO_NET_HDR_GSO.ECN;
+    const network = start + linkHeader;
+    const transport = start + header.checksumStart;
+    const tcp = type === VIRTIO_NET_HDR_GSO.TCPV4 || type === VIRTIO_NET_HDR_GSO.TCPV6;
+    if (!tcp && type !== VIRTIO_NET_HDR_GSO.UDP_L4) return false;
+    if ((header.flags & VIRTIO_NET_HDR_F.NEEDS_CSUM) === 0 || header.gsoSize === 0) return false;
+    if (header.checksumOffset !== (tcp ? 16 : 6)) return false;
+    if (transport + (tcp ? 20 : 8) > end || network + 20 > transport) return false;
+    const version = bytes[network]! >> 4;
+    if (type === VIRTIO_NET_HDR_GSO.TCPV4 && version !== 4) return false;
+    if (type === VIRTIO_NET_HDR_GSO.TCPV6 && version !== 6) return false;
+    const protocol = tcp ? IPPROTO.TCP : IPPROTO.UDP;
+    const length = version === 4
+      ? ipv4Length(bytes, network, transport, protocol)
+      : version === 6
+      ? ipv6Length(bytes, network, transport, protocol)
+      : -1;
+    // No length is that of one that is longer than the field can tell.
+    if (length < 0 || network + length > end) return false;
+    const payload = transport + (tcp ? (bytes[transport + 12]! >> 4) * 4 : 8);
+    const last = length === 0 ? end : network + length;
+    if (payload < transport + (tcp ? 20 : 8) || payload > last) return false;
+    if (payload - network + header.gsoSize > MAX_IP) return false;
+    this.bytes = bytes;
+    this.start = start;
+    this.network = network;
+    this.transport = transport;
+    this.payload = payload;
+    this.end = last;
+    this.size = header.gsoSize;
+    this.v4 = version === 4;
+    this.tcp = tcp;
+    return true;
+  }
+}
+
+/** Bytes of an IPv4 packet with that header where it should be; 0 when it does not say, else -1. */
+function ipv4Length(bytes: Uint8Array, at: number, transport: number, protocol: number): number {
+  if ((bytes[at]! & 15) * 4 !== transport - at || bytes[at + 9] !== protocol) return -1;
+  return u16(bytes, at + 2);
+}
+
+/** The same of IPv6. */
+function ipv6Length(bytes: Uint8Array, at: number, transport: number, protocol: number): number {
+  if (transport < at + 40 || transport === at + 40 && bytes[at + 6] !== protocol) return -1;
+  const length = u16(bytes, at + 4);
+  return length === 0 ? 0 : length + 40;
+}
 
 /** Memory for many packets, each in a slot of its own; a `PacketBatch` of `./device` is one. */
 export interface PacketSlots {

@@ -4,11 +4,8 @@
  * @module
  */
 import type { Layer } from "./build.ts";
-import { setU16, u16 } from "./bytes.ts";
-import { checksumAdd } from "./checksum.ts";
-import { IPPROTO } from "./ip.ts";
-import { TransportHeader } from "./transport_header.ts";
-import { holds } from "./view.ts";
+import { checksumAdd, holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
+import { IPPROTO, TransportHeader } from "./ip.ts";
 
 const HEADER = 8;
 
@@ -105,4 +102,58 @@ function writeUdpChecksum(bytes: Uint8Array, start: number, end: number, sum: nu
   setU16(bytes, start + 6, 0);
   // Zero means that there is none: its other form stands for it.
   setU16(bytes, start + 6, ~checksumAdd(bytes, start, end, sum) & 0xffff || 0xffff);
+}
+
+/** The UDP port of VXLAN. */
+export const VXLAN_PORT = 4789;
+
+const VXLAN_HEADER = 8;
+const VNI_PRESENT = 0x08;
+
+/** A VXLAN header. An Ethernet frame follows it. */
+export class Vxlan extends View {
+  /** Makes a view of a header, or returns `undefined` when there are fewer than 8 bytes. */
+  static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Vxlan | undefined {
+    const view = new Vxlan();
+    return view.point(bytes, start, end) ? view : undefined;
+  }
+
+  /** Moves the view, or returns `false`. */
+  point(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!holds(bytes, start, end, VXLAN_HEADER)) return false;
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    return true;
+  }
+
+  /** The flags: `0x08` when there is a network identifier. */
+  get flags(): number {
+    return this.bytes[this.start]!;
+  }
+
+  /** The network identifier, 24 bits. */
+  get vni(): number {
+    return u32(this.bytes, this.start + 4) >>> 8;
+  }
+  set vni(vni: number) {
+    const reserved = this.bytes[this.start + 7]!;
+    setU32(this.bytes, this.start + 4, vni << 8 | reserved);
+  }
+
+  /** Where the frame starts. */
+  get payloadStart(): number {
+    return this.start + VXLAN_HEADER;
+  }
+}
+
+/** A VXLAN header for `buildPacket()`; `ethernet()` follows it. */
+export function vxlan({ vni }: { readonly vni: number }): Layer {
+  return {
+    size: VXLAN_HEADER,
+    write(bytes, { start }) {
+      bytes[start] = VNI_PRESENT;
+      setU32(bytes, start + 4, vni << 8);
+    },
+  };
 }
