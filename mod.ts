@@ -34,7 +34,12 @@
  *
  * @module
  */
-export { SyscallError } from "./ffi/errno.ts";
+export {
+  KernelError,
+  type KernelErrorInit,
+  SyscallError,
+  type SyscallErrorInit,
+} from "./ffi/errno.ts";
 export { Fd } from "./ffi/fd.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
 export { type Batch, batch, type BatchOptions } from "./src/netlink/batch.ts";

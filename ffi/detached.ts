@@ -67,6 +67,6 @@ export function makeCharacterDevice(
 }
 
 function checked(result: number, syscall: string, what: string): number {
-  if (result < 0) throw new SyscallError(what, syscall, errno());
+  if (result < 0) throw new SyscallError(what, { syscall, errno: errno() });
   return result;
 }

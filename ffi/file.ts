@@ -5,7 +5,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { ERRNO, errno, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError, uninterrupted } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { core, directory, file, locks, path as paths, status } from "./libc.ts";
 
@@ -18,69 +18,74 @@ export function cString(value: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(value + "\0");
 }
 
-/** Opens a path, close-on-exec. `what` says in an error what was being done: `open netns "blue"`. */
-export function open(path: string, flags: number, what: string, mode = 0): Fd {
+/** Opens a path, close-on-exec. `operation` is for an error: `open netns "blue"`. */
+export function open(path: string, flags: number, operation: string, mode = 0): Fd {
   const bytes = cString(path);
-  const fd = core().open(bytes, flags | C.O_CLOEXEC, mode);
-  if (fd < 0) throw new SyscallError(what, "open", errno());
+  const fd = uninterrupted(() => core().open(bytes, flags | C.O_CLOEXEC, mode));
+  if (fd < 0) throw failed(operation, "open", path);
   return new Fd(fd);
 }
 
 /** Reads from a descriptor at its position; the number of bytes, 0 at the end. */
-export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>, what = "read"): number {
-  const n = file().read(fd.value, buffer, buffer.length);
-  if (n < 0) throw new SyscallError(what, "read", errno());
+export function read(fd: Fd, buffer: Uint8Array<ArrayBuffer>, operation: string): number {
+  const n = uninterrupted(() => file().read(fd.value, buffer, buffer.length));
+  if (n < 0) throw new SyscallError(operation, { syscall: "read", errno: errno() });
   return n;
 }
 
 /** Writes all of `bytes`. */
-export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>, what = "write"): void {
+export function write(fd: Fd, bytes: Uint8Array<ArrayBuffer>, operation: string): void {
   for (let offset = 0; offset < bytes.length;) {
-    const n = file().write(fd.value, bytes.subarray(offset), bytes.length - offset);
-    if (n < 0) throw new SyscallError(what, "write", errno());
+    const rest = bytes.subarray(offset);
+    const n = uninterrupted(() => file().write(fd.value, rest, rest.length));
+    if (n < 0) throw new SyscallError(operation, { syscall: "write", errno: errno() });
     offset += n;
   }
 }
 
 /** A whole small file as text. */
 export function readText(path: string): string {
-  const what = `read ${path}`;
-  using fd = open(path, C.O_RDONLY, what);
+  const operation = `read ${path}`;
+  using fd = open(path, C.O_RDONLY, operation);
   const buffer = new Uint8Array(65536);
   let text = "";
-  for (let n = read(fd, buffer, what); n > 0; n = read(fd, buffer, what)) {
+  for (let n = read(fd, buffer, operation); n > 0; n = read(fd, buffer, operation)) {
     text += decoder.decode(buffer.subarray(0, n), { stream: true });
   }
   return text + decoder.decode();
 }
 
-/** Replaces a file's content, all of it or nothing; made with `mode` when missing. */
+/** Replaces the content of a file, all of it or nothing; creates it with `mode` when missing. */
 export function writeText(path: string, text: string, mode = 0o600): void {
+  const operation = `write ${path}`;
   const draft = `${path}.new`;
-  {
-    using fd = open(draft, C.O_WRONLY | C.O_CREAT | C.O_TRUNC, `write ${path}`, mode);
-    write(fd, encoder.encode(text));
-  }
   const [from, to] = [cString(draft), cString(path)];
-  if (file().rename(from, to) !== 0) throw new SyscallError(`write ${path}`, "rename", errno());
+  using fd = open(draft, C.O_WRONLY | C.O_CREAT | C.O_TRUNC, operation, mode);
+  try {
+    write(fd, encoder.encode(text), operation);
+    if (file().rename(from, to) !== 0) throw failed(operation, "rename", path);
+  } catch (error) {
+    paths().unlink(from); // unchecked: a second error would hide the first
+    throw error;
+  }
 }
 
 /** Waits until no other process has the directory locked, as flock(2) does; closing unlocks it. */
 export function lock(path: string): Fd {
-  const what = `lock ${path}`;
-  const fd = open(path, C.O_RDONLY, what);
-  if (locks().flock(fd.value, C.LOCK_EX) === 0) return fd;
-  const code = errno();
+  const operation = `lock ${path}`;
+  const fd = open(path, C.O_RDONLY, operation);
+  if (uninterrupted(() => locks().flock(fd.value, C.LOCK_EX)) === 0) return fd;
+  const error = failed(operation, "flock", path);
   fd.close();
-  throw new SyscallError(what, "flock", code);
+  throw error;
 }
 
-/** Which file a path leads to, or `undefined` when it cannot be reached (gone, no permission). */
+/** The file that a path leads to, or `undefined` when it cannot be reached (gone, no permission). */
 export function identify(path: string): { device: string; inode: number } | undefined {
   const buffer = new Uint8Array(256); // struct statx
   const { syscall } = status();
   const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO: mask } = C;
-  // A descriptor of another process may lead to a server that does not answer: nobody asks it.
+  // A descriptor of another process may lead to a file server that does not answer: do not ask it.
   const number = BigInt(ARCH.__NR_statx);
   if (syscall(number, AT_FDCWD, cString(path), flags, mask, buffer) !== 0n) return undefined;
   const view = new DataView(buffer.buffer);
@@ -93,22 +98,20 @@ export function exists(path: string): boolean {
   return directory().access(cString(path), 0) === 0;
 }
 
-/** Makes a directory; `false` when it is there already. */
+/** Creates a directory; `false` when it exists already. */
 export function makeDirectory(path: string, mode = 0o755): boolean {
   const bytes = cString(path);
   if (paths().mkdir(bytes, mode) === 0) return true;
-  const code = errno();
-  if (code === ERRNO.EEXIST) return false;
-  throw new SyscallError(`make directory ${path}`, "mkdir", code);
+  if (errno() === ERRNO.EEXIST) return false;
+  throw failed(`create directory ${path}`, "mkdir", path);
 }
 
 /** Removes a file; `false` when there is none. */
 export function removeFile(path: string): boolean {
   const bytes = cString(path);
   if (paths().unlink(bytes) === 0) return true;
-  const code = errno();
-  if (code === ERRNO.ENOENT) return false;
-  throw new SyscallError(`remove ${path}`, "unlink", code);
+  if (errno() === ERRNO.ENOENT) return false;
+  throw failed(`remove ${path}`, "unlink", path);
 }
 
 /** The names in a directory, unsorted, without `.` and `..`; empty when there is no such directory. */
@@ -128,7 +131,7 @@ export function readDirectory(path: string): string[] {
     const n = Number(
       directory().syscall(BigInt(ARCH.__NR_getdents64), fd.value, buffer, buffer.length),
     );
-    if (n < 0) throw new SyscallError(`list ${path}`, "getdents64", errno());
+    if (n < 0) throw failed(`list ${path}`, "getdents64", path);
     if (n === 0) return names;
     // struct linux_dirent64: u64 ino, s64 off, u16 reclen, u8 type, char name[]
     for (let at = 0; at < n; at += view.getUint16(at + 16, true)) {
@@ -137,4 +140,9 @@ export function readDirectory(path: string): string[] {
       if (name !== "." && name !== "..") names.push(name);
     }
   }
+}
+
+/** The error of the call that has just failed on a path. */
+function failed(operation: string, syscall: string, path: string): SyscallError {
+  return new SyscallError(operation, { syscall, errno: errno(), object: path });
 }

@@ -37,7 +37,7 @@ export class Mapping implements Disposable {
     const pointer = mmap(null, BigInt(length), protection, C.MAP_SHARED, fd.value, 0n);
     const code = errno();
     if (pointer === null || BigInt(Deno.UnsafePointer.value(pointer)) === MAP_FAILED) {
-      throw new SyscallError(what, "mmap", code);
+      throw new SyscallError(what, { syscall: "mmap", errno: code });
     }
     this.length = length;
     this.#pointer = pointer;

@@ -13,7 +13,11 @@ function call(what: string, source: string, target: string, type: string, flags:
   const args = [cString(source), cString(target), cString(type)] as const;
   if (mount().mount(...args, BigInt(flags), null) !== 0) {
     const code = errno();
-    throw new SyscallError(what, "mount", code, code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined);
+    throw new SyscallError(what, {
+      syscall: "mount",
+      errno: code,
+      hint: code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined,
+    });
   }
 }
 
@@ -46,5 +50,5 @@ export function unmount(path: string): boolean {
   if (mount().umount2(bytes, C.MNT_DETACH) === 0) return true;
   const code = errno();
   if (code === ERRNO.EINVAL || code === ERRNO.ENOENT) return false;
-  throw new SyscallError(`unmount ${path}`, "umount2", code);
+  throw new SyscallError(`unmount ${path}`, { syscall: "umount2", errno: code });
 }

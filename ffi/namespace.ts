@@ -137,12 +137,11 @@ export function newNetNs(description: string, netnsName?: string): NetNsRef {
   const back = currentNetNs();
   if (namespace().unshare(C.CLONE_NEWNET) !== 0) {
     const code = errno();
-    throw new SyscallError(
-      `create ${description}`,
-      "unshare",
-      code,
-      code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined,
-    );
+    throw new SyscallError(`create ${description}`, {
+      syscall: "unshare",
+      errno: code,
+      hint: code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined,
+    });
   }
   try {
     return openNetNs(OWN, description, netnsName);
@@ -157,14 +156,21 @@ function enter(target: NetNsRef): void {
   if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
     const code = errno();
     const hint = code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined;
-    throw new SyscallError(`enter ${target.description || "netns"}`, "setns", code, hint);
+    throw new SyscallError(`enter ${target.description || "netns"}`, {
+      syscall: "setns",
+      errno: code,
+      hint,
+    });
   }
 }
 
 function restore(back: NetNsRef): void {
   const fd = back.fd.value;
   if (namespace().setns(fd, C.CLONE_NEWNET) !== 0) {
-    lost = new NetNsRestoreError("return to the thread's own netns", "setns", errno());
+    lost = new NetNsRestoreError("return to the thread's own netns", {
+      syscall: "setns",
+      errno: errno(),
+    });
     throw lost;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { C } from "./constants.ts";
+import { ERRNO } from "./errno.ts";
 import { direct } from "./libc.ts";
 
 type Calls = ReturnType<typeof direct>;
@@ -43,14 +44,19 @@ export class PollSet {
   }
 
   /**
-   * Blocks the thread until one is ready: how many are, 0 after `timeout` ms, or a negated errno.
-   * Without end for `Infinity`.
+   * Blocks the thread until one is ready, also across signals: the number of ready ones, 0 after
+   * `timeout` ms (`Infinity`: never), or a negated errno.
    */
   wait(timeout: number): number {
     const { poll, errno } = calls ??= direct();
-    const whole = timeout === Infinity ? -1 : Math.min(Math.max(Math.ceil(timeout), 0), 0x7fffffff);
-    const n = poll(this.#bytes, this.#length, whole);
-    return n >= 0 ? n : -errno[0]!;
+    const end = performance.now() + timeout;
+    for (let left = timeout;; left = end - performance.now()) {
+      const whole = left === Infinity ? -1 : Math.min(Math.max(Math.ceil(left), 0), 0x7fffffff);
+      const n = poll(this.#bytes, this.#length, whole);
+      if (n >= 0) return n;
+      const code = errno[0]!;
+      if (code !== ERRNO.EINTR) return -code;
+    }
   }
 
   /** Whether the `i`th was ready, or in error. */

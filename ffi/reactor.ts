@@ -72,10 +72,14 @@ class Reactor {
   constructor() {
     const lib = symbols();
     const fd = lib.epoll_create1(C.EPOLL_CLOEXEC);
-    if (fd < 0) throw new SyscallError("start the reactor", "epoll_create1", errno());
+    if (fd < 0) {
+      throw new SyscallError("start the reactor", { syscall: "epoll_create1", errno: errno() });
+    }
     this.#epoll = new Fd(fd);
     const wake = lib.eventfd(0, C.EFD_CLOEXEC | C.EFD_NONBLOCK);
-    if (wake < 0) throw new SyscallError("start the reactor", "eventfd", errno());
+    if (wake < 0) {
+      throw new SyscallError("start the reactor", { syscall: "eventfd", errno: errno() });
+    }
     this.#wake = new Fd(wake);
     this.#control(C.EPOLL_CTL_ADD, wake, C.EPOLLIN);
   }
@@ -130,14 +134,14 @@ class Reactor {
     this.#waiting -= waiters.length;
     this.#patient -= waiters.filter(({ patient }) => patient).length;
     if (this.#waiting > 0 || waiters.length === 0 || !this.#parked) return;
-    write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer));
+    write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer), "wake the reactor");
   }
 
   #control(operation: number, fd: number, events: number): void {
     this.#eventView.setUint32(0, events >>> 0, true);
     this.#eventView.setInt32(ARCH.epollDataOffset, fd, true);
     if (symbols().epoll_ctl(this.#epoll.value, operation, fd, this.#event) !== 0) {
-      throw new SyscallError(`wait for descriptor ${fd}`, "epoll_ctl", errno());
+      throw new SyscallError(`wait for descriptor ${fd}`, { syscall: "epoll_ctl", errno: errno() });
     }
   }
 
@@ -198,7 +202,9 @@ class Reactor {
     if (n < 0) {
       // The errno of a call on another thread is out of reach: ask again here. EINTR is gone by then.
       n = lib.epoll_wait(this.#epoll.value, this.#ready, EVENTS, 0);
-      if (n < 0) throw new SyscallError("wait for descriptors", "epoll_wait", errno());
+      if (n < 0) {
+        throw new SyscallError("wait for descriptors", { syscall: "epoll_wait", errno: errno() });
+      }
     }
     this.#dispatch(n);
   }
@@ -208,7 +214,7 @@ class Reactor {
       const at = i * ARCH.epollEventSize;
       const number = this.#readyView.getInt32(at + ARCH.epollDataOffset, true);
       if (number === this.#wake.value) {
-        read(this.#wake, new Uint8Array(8));
+        read(this.#wake, new Uint8Array(8), "wake the reactor");
         continue;
       }
       const watch = this.#byNumber[number];
@@ -252,7 +258,7 @@ export function giveTurn(): Promise<void> {
 export async function idle(): Promise<void> {
   const { epoll_create1, park } = symbols();
   const number = epoll_create1(C.EPOLL_CLOEXEC);
-  if (number < 0) throw new SyscallError("wait", "epoll_create1", errno());
+  if (number < 0) throw new SyscallError("wait", { syscall: "epoll_create1", errno: errno() });
   using nothing = new Fd(number);
   for (let i = 0; i < 2; i++) await park(nothing.value, new Uint8Array(ARCH.epollEventSize), 1, 1);
 }

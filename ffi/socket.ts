@@ -24,7 +24,7 @@ export class Socket implements Disposable {
       const fd = socket(family, type | C.SOCK_CLOEXEC | C.SOCK_NONBLOCK, protocol);
       if (fd < 0) {
         const code = errno();
-        throw new SyscallError(what, "socket", code, hint(code));
+        throw new SyscallError(what, { syscall: "socket", errno: code, hint: hint(code) });
       }
       return new Fd(fd);
     });
@@ -43,7 +43,9 @@ export class Socket implements Disposable {
 
   /** Sets an `int` option. Throws {@link SyscallError}. */
   setOptionInt(level: number, option: number, value: number, what: string): void {
-    if (!this.setOption(level, option, value)) throw new SyscallError(what, "setsockopt", errno());
+    if (!this.setOption(level, option, value)) {
+      throw new SyscallError(what, { syscall: "setsockopt", errno: errno() });
+    }
   }
 
   /** Sets an option given as bytes. Throws {@link SyscallError}. */
@@ -54,7 +56,7 @@ export class Socket implements Disposable {
     what: string,
   ): void {
     if (symbols().setsockopt(this.fd.value, level, option, bytes, bytes.length) !== 0) {
-      throw new SyscallError(what, "setsockopt", errno());
+      throw new SyscallError(what, { syscall: "setsockopt", errno: errno() });
     }
   }
 
@@ -67,7 +69,7 @@ export class Socket implements Disposable {
   ): void {
     const length = lengthOf(bytes);
     if (socketStatus().getsockopt(this.fd.value, level, option, bytes, length) !== 0) {
-      throw new SyscallError(what, "getsockopt", errno());
+      throw new SyscallError(what, { syscall: "getsockopt", errno: errno() });
     }
   }
 
@@ -96,13 +98,17 @@ export class Socket implements Disposable {
     const { value: fd } = this.fd;
     if (setsockopt(fd, C.SOL_SOCKET, C.SO_ATTACH_FILTER, fprog, fprog.length) === 0) return;
     const code = errno();
-    throw new SyscallError(what, "setsockopt", code, code === ERRNO.ENOMEM ? OPTMEM : undefined);
+    throw new SyscallError(what, {
+      syscall: "setsockopt",
+      errno: code,
+      hint: code === ERRNO.ENOMEM ? OPTMEM : undefined,
+    });
   }
 
   /** Sends `length` bytes to the connected or default destination. Throws {@link SyscallError}. */
   send(bytes: Uint8Array<ArrayBuffer>, length: number, what: string): void {
     if (symbols().send(this.fd.value, bytes, length, 0) < 0) {
-      throw new SyscallError(what, "send", errno());
+      throw new SyscallError(what, { syscall: "send", errno: errno() });
     }
   }
 
@@ -111,7 +117,7 @@ export class Socket implements Disposable {
     if (symbols().send(this.fd.value, bytes, length, 0) >= 0) return true;
     const code = errno();
     if (code === ERRNO.EAGAIN) return false;
-    throw new SyscallError(what, "send", code);
+    throw new SyscallError(what, { syscall: "send", errno: code });
   }
 
   /**
@@ -128,7 +134,7 @@ export class Socket implements Disposable {
     if (n >= 0) return n;
     const code = errno();
     if (code === ERRNO.EAGAIN) return -1;
-    throw new SyscallError(what, "recv", code);
+    throw new SyscallError(what, { syscall: "recv", errno: code });
   }
 
   /** Sends to an address; `false` when the socket takes none now. Throws {@link SyscallError}. */
@@ -142,7 +148,7 @@ export class Socket implements Disposable {
     if (sendto(this.fd.value, bytes, length, 0, address, address.length) >= 0) return true;
     const code = errno();
     if (code === ERRNO.EAGAIN) return false;
-    throw new SyscallError(what, "sendto", code);
+    throw new SyscallError(what, { syscall: "sendto", errno: code });
   }
 
   /** As {@link Socket.receive}; fills in who sent it. */
@@ -157,14 +163,14 @@ export class Socket implements Disposable {
     if (n >= 0) return n;
     const code = errno();
     if (code === ERRNO.EAGAIN) return -1;
-    throw new SyscallError(what, "recvfrom", code);
+    throw new SyscallError(what, { syscall: "recvfrom", errno: code });
   }
 
   /** The address it is bound to, as a `struct sockaddr`. */
   name(what: string): Uint8Array<ArrayBuffer> {
     const address = new Uint8Array(ADDRESS_SIZE);
     if (datagram().getsockname(this.fd.value, address, lengthOf(address)) !== 0) {
-      throw new SyscallError(what, "getsockname", errno());
+      throw new SyscallError(what, { syscall: "getsockname", errno: errno() });
     }
     return address;
   }
@@ -172,14 +178,14 @@ export class Socket implements Disposable {
   /** Binds to a `struct sockaddr`. */
   bind(address: Uint8Array<ArrayBuffer>, what: string): void {
     if (socketAddress().bind(this.fd.value, address, address.length) !== 0) {
-      throw new SyscallError(what, "bind", errno());
+      throw new SyscallError(what, { syscall: "bind", errno: errno() });
     }
   }
 
   /** Connects to a `struct sockaddr`. */
   connect(address: Uint8Array<ArrayBuffer>, what: string): void {
     if (socketAddress().connect(this.fd.value, address, address.length) !== 0) {
-      throw new SyscallError(what, "connect", errno());
+      throw new SyscallError(what, { syscall: "connect", errno: errno() });
     }
   }
 

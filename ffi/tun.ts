@@ -97,9 +97,13 @@ export function tunIoctlInt(
 
 function failed(request: keyof typeof TUN, what: string): SyscallError {
   const code = errno();
-  const error = new SyscallError(what, `ioctl TUN${request}`, code);
+  const error = new SyscallError(what, { syscall: `ioctl TUN${request}`, errno: code });
   if (error.code !== "EPERM") return error;
-  return new SyscallError(what, `ioctl TUN${request}`, code, PRIVILEGE_HINT);
+  return new SyscallError(what, {
+    syscall: `ioctl TUN${request}`,
+    errno: code,
+    hint: PRIVILEGE_HINT,
+  });
 }
 
 /** Name and flags of a `struct ifreq`. */

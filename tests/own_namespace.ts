@@ -9,7 +9,10 @@ const CLONE_NEWNS = 0x20000;
 
 // Deno runs each example as a module on a thread; the thread moves, and what it starts with it.
 if (namespace().unshare(C.CLONE_NEWNET | CLONE_NEWNS) !== 0) {
-  throw new SyscallError("give the example namespaces of its own", "unshare", errno());
+  throw new SyscallError("give the example namespaces of its own", {
+    syscall: "unshare",
+    errno: errno(),
+  });
 }
 const script = "mount --make-rprivate / && mount -t tmpfs none /run && ip link set lo up";
 const { success, stderr } = new Deno.Command("sh", { args: ["-c", script] }).outputSync();

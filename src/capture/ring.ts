@@ -196,7 +196,7 @@ export class Ring implements Disposable {
   lost(what: string): boolean {
     const error = this.#socket.takeError();
     if (error === 0) return false;
-    if (error !== ERRNO.ENETDOWN) throw new SyscallError(what, "recv", error);
+    if (error !== ERRNO.ENETDOWN) throw new SyscallError(what, { syscall: "recv", errno: error });
     // A link that is only down comes back; the kernel unbinds from one that goes.
     return linkOfSocketAddress(this.#socket.name(what)) === -1;
   }

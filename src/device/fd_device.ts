@@ -288,12 +288,9 @@ export class FdDevice implements PacketDevice {
   /** Whether it became ready, rather than the time `until` (of `performance.now()`) came. */
   #block(events: number, until: number): boolean {
     const set = new PollSet([this.descriptor], events);
-    for (;;) {
-      const n = set.wait(until - performance.now());
-      if (n > 0) return true;
-      if (n === 0) return false;
-      if (n !== -ERRNO.EINTR) throw this.#failure("wait for", n);
-    }
+    const n = set.wait(until - performance.now());
+    if (n < 0) throw this.#failure("wait for", n);
+    return n > 0;
   }
 
   #failure(action: string, result: number): Error {
@@ -301,7 +298,11 @@ export class FdDevice implements PacketDevice {
     const syscall = action === "wait for" ? "poll" : action.split(" ")[0]!;
     const hint = result === -ERRNO.EIO && syscall === "write" ? "is the link up?" : undefined;
     const preposition = syscall === "write" ? " to" : syscall === "read" ? " from" : "";
-    return new SyscallError(`${action}${preposition} ${this.#what}`, syscall, -result, hint);
+    return new SyscallError(`${action}${preposition} ${this.#what}`, {
+      syscall,
+      errno: -result,
+      hint,
+    });
   }
 
   /** Prints the device as `tun "t0" in netns "ns1"`. */

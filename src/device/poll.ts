@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { SyscallError } from "../../ffi/errno.ts";
 import { PollSet } from "../../ffi/packet_io.ts";
 import type { FdDevice } from "./fd_device.ts";
 import type { BlockOptions } from "./packet_device.ts";
@@ -44,9 +44,7 @@ export class DevicePoll {
   wait(options: BlockOptions = {}): number {
     const n = this.#set.wait(options.timeout ?? Infinity);
     if (n >= 0) return n;
-    // A signal: whoever waits looks and waits again.
-    if (n === -ERRNO.EINTR) return 0;
-    throw new SyscallError("wait for devices", "poll", -n);
+    throw new SyscallError("wait for devices", { syscall: "poll", errno: -n });
   }
 
   /** Whether the `i`th device had something to read, or failed. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -95,7 +96,7 @@ export class BridgePort extends LinkBase {
     throw new NetlinkError({
       operation: request.operation,
       netns: this.ref.description,
-      errno: 95,
+      errno: ERRNO.EOPNOTSUPP,
       text: `The kernel was asked for ${show(state)} and has ${show(now)}`,
     });
   }

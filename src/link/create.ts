@@ -261,7 +261,8 @@ export function own(
 function disableDad(ref: NetNsRef, name: string): void {
   within(ref, () => {
     const path = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
-    using file = open(path, C.O_WRONLY, `switch off duplicate address detection of ${show(name)}`);
-    write(file, new TextEncoder().encode("0"));
+    const operation = `switch off duplicate address detection of ${show(name)}`;
+    using file = open(path, C.O_WRONLY, operation);
+    write(file, new TextEncoder().encode("0"), operation);
   });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import { connectionTo } from "../netlink/connections.ts";
@@ -450,7 +451,7 @@ export class Link implements LinkHandle, Disposable {
     return new NetlinkError({
       operation: `wait for ${this.#what}`,
       netns: this.ref.description,
-      errno: 19,
+      errno: ERRNO.ENODEV,
     });
   }
 

@@ -246,7 +246,7 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): string {
     const hint = exclusive
       ? "a link of that name exists: attach() joins an existing TUN or TAP"
       : "another program is attached to it, and it has no further queue";
-    throw new SyscallError(what, error.syscall, error.errno, hint);
+    throw new SyscallError(what, { syscall: error.syscall, errno: error.errno, hint });
   }
 }
 

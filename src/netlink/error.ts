@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { errnoName, errnoText } from "../../ffi/errno.ts";
+import { ERRNO, errnoName, errnoText, KernelError, type KernelErrorInit } from "../../ffi/errno.ts";
 import { PRIVILEGE_HINT } from "../../ffi/namespace.ts";
 
 /** What the kernel said beyond an error number (extended ACK, `NLMSGERR_ATTR_*`). */
@@ -19,23 +19,17 @@ export interface ExtendedAck {
 }
 
 /** What {@link NetlinkError} is made of. */
-export interface NetlinkErrorInit {
-  /** What was tried, on what: `create veth "tap1"`. */
-  readonly operation: string;
-  /** Where: `netns "ns1"`; empty for the process's own namespace. */
-  readonly netns: string;
-  /** The error number. */
-  readonly errno: number;
+export interface NetlinkErrorInit extends KernelErrorInit {
   /** What the kernel added. */
   readonly ack?: ExtendedAck;
   /** Replaces the text for the error number. */
   readonly text?: string;
-  /** What to do about it. */
+  /** The remedy, when it is known. */
   readonly hint?: string;
 }
 
 /**
- * The kernel refused a request, or answered it unlike asked.
+ * The kernel refused a request, or did something else than the request asked for.
  *
  * @example The kernel's own words
  * ```ts
@@ -52,37 +46,22 @@ export interface NetlinkErrorInit {
  * }
  * ```
  */
-export class NetlinkError extends Error {
+export class NetlinkError extends KernelError {
   /** The class: `NetlinkError`. */
   override readonly name: string = "NetlinkError";
-  /** What was tried, on what: `create veth "tap1"`. */
-  readonly operation: string;
-  /** Where: `netns "ns1"`; empty for the process's own namespace. */
-  readonly netns: string;
-  /** The error number. */
-  readonly errno: number;
-  /** The error number's name: `EEXIST`, `ENODEV`, ... */
-  readonly code: string;
   /** What the kernel said beyond the error number. */
   readonly ack: ExtendedAck;
 
-  /** Composes the message: what was tried, where, why. */
+  /** Composes the message: operation, namespace, reason, remedy. */
   constructor(init: NetlinkErrorInit) {
-    const code = errnoName(init.errno);
-    const ack = init.ack ?? {};
-    const where = init.netns && !init.operation.includes(init.netns) ? ` in ${init.netns}` : "";
-    let message = `${init.operation}${where}: ${init.text ?? errnoText(init.errno)} (${code})`;
-    if (ack.message) message += `: ${ack.message}`;
-    if (ack.attribute?.length) message += ` at ${ack.attribute.join(".")}`;
-    if (ack.missing?.length) message += `, ${ack.missing.join(".")} is missing`;
-    if (ack.policy) message += `, accepted: ${ack.policy}`;
-    const hint = init.hint ?? (code === "EPERM" ? PRIVILEGE_HINT : undefined);
-    if (hint) message += `; ${hint}`;
-    super(message);
-    this.operation = init.operation;
-    this.netns = init.netns;
-    this.errno = init.errno;
-    this.code = code;
+    const { ack = {}, errno } = init;
+    let reason = `${init.text ?? errnoText(errno)} (${errnoName(errno)})`;
+    if (ack.message) reason += `: ${ack.message}`;
+    if (ack.attribute?.length) reason += ` at ${ack.attribute.join(".")}`;
+    if (ack.missing?.length) reason += `, ${ack.missing.join(".")} is missing`;
+    if (ack.policy) reason += `, accepted: ${ack.policy}`;
+    const hint = init.hint ?? (errno === ERRNO.EPERM ? PRIVILEGE_HINT : undefined);
+    super(init, hint ? `${reason}; ${hint}` : reason);
     this.ack = ack;
   }
 }

@@ -67,7 +67,11 @@ function openChecked(path: string, description: string, flaw: string, name?: str
   const ref = openNetNs(path, description, name);
   if (ref.inode) return ref;
   ref.close();
-  throw new SyscallError(`open ${description}`, "setns", ERRNO.EINVAL, `${path} ${flaw}`);
+  throw new SyscallError(`open ${description}`, {
+    syscall: "setns",
+    errno: ERRNO.EINVAL,
+    hint: `${path} ${flaw}`,
+  });
 }
 
 /** The path of a named namespace; the name cannot lead out of the directory. */

@@ -44,12 +44,11 @@ export function giveName(name: string, ref: NetNsRef, claim: () => void): void {
 }
 
 function taken(name: string): SyscallError {
-  return new SyscallError(
-    `create netns ${show(name)}`,
-    "open",
-    ERRNO.EEXIST,
-    "NetNs.open() opens it, NetNs.delete() removes its name",
-  );
+  return new SyscallError(`create netns ${show(name)}`, {
+    syscall: "open",
+    errno: ERRNO.EEXIST,
+    hint: "NetNs.open() opens it, NetNs.delete() removes its name",
+  });
 }
 
 function makeFile(path: string, name: string): boolean {

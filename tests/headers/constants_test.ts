@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
 import { ARCHITECTURES, C } from "../../ffi/constants.ts";
-import { ERRNO } from "../../ffi/errno.ts";
+import { ERRNO, errnoName } from "../../ffi/errno.ts";
 import { IFF_TUN_FLAGS, TUN, TUN_F } from "../../ffi/tun.ts";
 import { IORING, RWF_NOWAIT } from "../../ffi/uring.ts";
 import * as capture from "../../src/capture/constants.ts";
@@ -275,6 +275,14 @@ for (const { arch, dir } of includeDirs()) {
       } else if (expected !== value) wrong.push(`${name}: ${value}, in the headers ${expected}`);
     }
     assertEquals(wrong, []);
+  });
+
+  Deno.test(`Every error number has its name, by the headers for ${arch}`, () => {
+    const aliases = ["EWOULDBLOCK", "EDEADLOCK"];
+    const names = [...readConstants(dir, ["asm/errno.h"])]
+      .filter(([name]) => /^E[A-Z0-9]+$/.test(name) && !aliases.includes(name));
+    assertEquals(names.map(([, number]) => errnoName(number)), names.map(([name]) => name));
+    assertEquals(names.length, Object.keys(ERRNO).length);
   });
 
   Deno.test(`No attribute of the sets read here is left out, by the headers for ${arch}`, () => {

@@ -31,7 +31,7 @@ export class Tap extends Watcher {
 
   protected next(): Uint8Array | undefined {
     try {
-      return this.#buffer.subarray(VNET_HDR, read(this.fd, this.#buffer));
+      return this.#buffer.subarray(VNET_HDR, read(this.fd, this.#buffer, "read the tap"));
     } catch (error) {
       if (error instanceof SyscallError && error.errno === ERRNO.EAGAIN) return undefined;
       throw error;
@@ -42,7 +42,7 @@ export class Tap extends Watcher {
   send(bytes: Uint8Array<ArrayBuffer>): void {
     const whole = new Uint8Array(VNET_HDR + bytes.length);
     whole.set(bytes, VNET_HDR);
-    write(this.fd, whole);
+    write(this.fd, whole, "write to the tap");
   }
 
   [Symbol.dispose](): void {

@@ -204,7 +204,7 @@ Deno.test("A missing answer is an error, not a wait", () => {
 Deno.test("Answers lost to a full buffer are ENOBUFS, and those that came count", () => {
   const { connection, socket } = connect((sent, socket) => {
     socket.queue(acknowledge(sent[0]!), acknowledge(sent[1]!, 17));
-    socket.queue(new SyscallError("receive", "recv", ERRNO.ENOBUFS));
+    socket.queue(new SyscallError("receive", { syscall: "recv", errno: ERRNO.ENOBUFS }));
     socket.queue(acknowledge(sent.at(-1)!));
   });
   const results = connection.batch(requests(200));
@@ -231,7 +231,7 @@ Deno.test("Answers lost to a full buffer are ENOBUFS, and those that came count"
 
 Deno.test("Other errors of the socket are thrown as they are", () => {
   const { connection } = connect((_, socket) =>
-    socket.queue(new SyscallError("receive", "recv", ERRNO.EBADF))
+    socket.queue(new SyscallError("receive", { syscall: "recv", errno: ERRNO.EBADF }))
   );
   assertEquals(assertThrows(() => connection.request(newToy({})), SyscallError).code, "EBADF");
 });

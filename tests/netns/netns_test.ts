@@ -123,7 +123,10 @@ test("NetNs.open() finds a namespace by process, path and handle", async () => {
 
 test("NetNs.open() says what it does not find", () => {
   const refused: [() => void, string][] = [
-    [() => NetNs.open("nowhere"), 'open netns "nowhere": No such file or directory (ENOENT, open)'],
+    [
+      () => NetNs.open("nowhere"),
+      'open netns "nowhere": No such file or directory (ENOENT, open /run/netns/nowhere)',
+    ],
     [() => NetNs.open({ pid: 2 ** 30 }), "open netns of process 1073741824: No such file"],
     [() => NetNs.open({ path: "/nowhere" }), 'open netns "/nowhere": No such file'],
   ];
