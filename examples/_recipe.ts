@@ -24,7 +24,7 @@ export function printLinks(lab: Scope): void {
       state: String(operstate),
       master: master ? Link.get(master, { netns: owned }).name : "",
       mac,
-      addresses: link.addresses.list().filter(({ family }) => family === 2)
+      addresses: link.addresses.list().filter(({ family }) => family === "inet")
         .map(({ address }) => address).join(" "),
     };
   });

@@ -112,13 +112,13 @@ export function openIpSocket(
   protocol: number,
   kind: string,
   options: IpSocketOptions,
-  family?: "ipv4" | "ipv6",
+  family?: "inet" | "inet6",
 ): OpenIpSocket {
   const { remote, local } = options;
   const to = remote === undefined ? undefined : addressOf(remote, "remote");
   const from = local === undefined ? undefined : addressOf(local, "local");
   const sizes = new Set([to, from].flatMap((it) => it ? [it.length === ADDRESS_SIZE] : []));
-  if (family !== undefined) sizes.add(family === "ipv6");
+  if (family !== undefined) sizes.add(family === "inet6");
   if (sizes.size > 1) {
     const given = { family, remote, local };
     throw new TypeError(`One socket is of IPv4 or of IPv6: got ${show(given)}`);

@@ -27,7 +27,7 @@ export interface RawSocketOptions extends IpSocketOptions {
   /** The protocol, by name or number, 0..255. 255 with `header` is any. */
   readonly protocol: IpProtocol | number;
   /** Default: that of `remote` or `local`; otherwise IPv6 for `icmpv6`, and IPv4. */
-  readonly family?: "ipv4" | "ipv6";
+  readonly family?: "inet" | "inet6";
   /** Packets are written with their IP header (IP_HDRINCL, IPV6_HDRINCL). Default: false. */
   readonly header?: boolean;
   /** What the network answers to a packet is an error of the next call (IP_RECVERR). Default: false. */
@@ -91,7 +91,7 @@ export class RawSocket extends IpSocket {
       );
     }
     const given = options.remote ?? options.local;
-    const v6 = given === undefined && protocol === IPPROTO.ICMPV6 ? "ipv6" : undefined;
+    const v6 = given === undefined && protocol === IPPROTO.ICMPV6 ? "inet6" : undefined;
     const family = options.family ?? v6;
     const kind = `raw socket of protocol ${named}`;
     const open = openIpSocket(C.SOCK_RAW, protocol, kind, options, family);

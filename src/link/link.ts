@@ -17,7 +17,7 @@ import {
   newAddress,
 } from "../rtnetlink/address.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
-import { checkLinkName } from "../rtnetlink/fields.ts";
+import { checkLinkName, type IpFamily } from "../rtnetlink/fields.ts";
 import {
   addAltNames,
   deleteAltNames,
@@ -93,8 +93,8 @@ export interface LinkAddresses {
   add(address: AddressOptions, options?: { replace?: boolean }): void;
   /** Removes an address: `192.168.123.1/24`. */
   delete(address: string): void;
-  /** Removes all addresses, of one family (2 IPv4, 10 IPv6) or of both. */
-  flush(family?: number): void;
+  /** Removes all addresses, of one family or of both. */
+  flush(family?: IpFamily): void;
 }
 
 /**
@@ -293,8 +293,10 @@ export class Link implements LinkHandle, Disposable {
           ...deleteAddress({ index, address }),
           operation: `delete address ${address} from ${what}`,
         }),
-      flush: (family = 0) => {
-        const all = connection.dump(dumpAddresses({ index, family }));
+      flush: (family) => {
+        const all = connection.dump(
+          dumpAddresses({ index, ...(family === undefined ? {} : { family }) }),
+        );
         // Removing an IPv4 address takes its secondary ones along: those come first.
         const requests = all.reverse().map(({ address, peer }) =>
           deleteAddress({ index, address, ...(peer === undefined ? {} : { peer }) })

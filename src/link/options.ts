@@ -7,13 +7,12 @@ import { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
-import { type AddressMessage, IFA_F } from "../rtnetlink/address.ts";
+import type { AddressMessage } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
-import { checkIndex, checkLinkName } from "../rtnetlink/fields.ts";
+import { checkIndex, checkLinkName, checkPrefix } from "../rtnetlink/fields.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { Scope } from "../scope/scope.ts";
-import { parsePrefix } from "../packet/address.ts";
 import type { BridgePortOptions } from "./bridge_port_options.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 
@@ -273,9 +272,10 @@ export function addressMessage(
   const message = typeof address === "object" && address !== null
     ? { ...address, index }
     : { address, index };
-  const { address: bytes } = parsePrefix(message.address);
-  if (!nodad || bytes.length === 4) return message;
-  return { ...message, flags: (message.flags ?? 0) | IFA_F.NODAD };
+  const { address: bytes } = checkPrefix(message.address, "address");
+  const { flags = [] } = message;
+  if (!nodad || bytes.length === 4 || flags.includes("nodad")) return message;
+  return { ...message, flags: [...flags, "nodad"] };
 }
 
 /** The index of a link in a namespace. */

@@ -10,7 +10,7 @@ import { NLMSG_HDRLEN } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
 
 /** How one family's messages look after the netlink header. */
-export interface MessageFormat<T extends object> {
+export interface MessageFormat<T extends object, R extends object = T> {
   /** Size of the family's own header: 16 for `struct ifinfomsg`. */
   readonly headerLength: number;
   /** The attribute set after it, for naming attributes in errors. */
@@ -18,7 +18,7 @@ export interface MessageFormat<T extends object> {
   /** Appends header and attributes. */
   write(writer: Writer, message: T): void;
   /** Reads header and attributes between two offsets. */
-  read(source: Source, start: number, end: number): T;
+  read(source: Source, start: number, end: number): R;
 }
 
 /** One request to the kernel: data until a connection sends it. */

@@ -12,9 +12,9 @@
 import type { Connection } from "../netlink/connection.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { AF, IFF } from "../rtnetlink/constants.ts";
+import { IFF } from "../rtnetlink/constants.ts";
+import { isOfFamily } from "../rtnetlink/fields.ts";
 import { dumpRoutes, type RouteInfo } from "../rtnetlink/route.ts";
-import { RTM_F } from "../rtnetlink/route_attributes.ts";
 import { settle, tryDump } from "./dump.ts";
 import { type Change, changeOf } from "./table.ts";
 
@@ -55,7 +55,7 @@ export class RouteTable {
     const same = list.findIndex((other) => sameWay(other, route));
     let at = same;
     if (same < 0 && flags & NLM_F.REPLACE) at = list.length > 0 ? 0 : -1;
-    else if (same < 0 && route.family === AF.INET6 && route.nexthops) {
+    else if (same < 0 && route.family === "inet6" && route.nexthops) {
       at = list.findIndex((other) => waysOf(other).some((way) => waysOf(route).includes(way)));
     }
     // The kernel replaces the first that is like it, by rules of its own.
@@ -71,7 +71,7 @@ export class RouteTable {
       }
       return [change];
     }
-    if (flags & NLM_F.APPEND || route.family === AF.INET6) list.push(route);
+    if (flags & NLM_F.APPEND || route.family === "inet6") list.push(route);
     else list.unshift(route);
     return [{ action: "add", entry: route }];
   }
@@ -179,7 +179,7 @@ export class RouteTable {
 
 /** Routes of IP, without what the kernel caches. */
 function isOfTable({ family, flags }: RouteInfo): boolean {
-  return (family === AF.INET || family === AF.INET6) && !(flags & RTM_F.CLONED);
+  return isOfFamily(family, undefined) && !flags.includes("cloned");
 }
 
 /** Whether it goes through one link, known by its index. */
@@ -201,7 +201,7 @@ function waysOf(route: RouteInfo): string[] {
 /** Whether two routes of one base go the same way: what tells one of them from the others. */
 function sameWay(a: RouteInfo, b: RouteInfo): boolean {
   return waysOf(a).sort().join() === waysOf(b).sort().join() &&
-    (a.family === AF.INET6 || a.scope === b.scope);
+    (a.family === "inet6" || a.scope === b.scope);
 }
 
 /** What leads from some routes to others. */

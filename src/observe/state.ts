@@ -8,6 +8,7 @@ import type { Connection } from "../netlink/connection.ts";
 import type { Header } from "../netlink/message.ts";
 import { type AddressInfo, dumpAddresses, readAddress } from "../rtnetlink/address.ts";
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";
+import { isOfFamily } from "../rtnetlink/fields.ts";
 import { dumpFdb, type FdbInfo, readFdb } from "../rtnetlink/fdb.ts";
 import { dumpLinks, readLink } from "../rtnetlink/link.ts";
 import { dumpNeighbors, type NeighborInfo, readNeighbor } from "../rtnetlink/neighbor.ts";
@@ -170,8 +171,7 @@ export class State {
 
   #applyAddress(type: number, source: Source, start: number, end: number): void {
     const address = readAddress(source, start, end);
-    const { family } = address;
-    if (family !== AF.INET && family !== AF.INET6) return;
+    if (!isOfFamily(address.family, undefined)) return;
     if (type === RTM.NEWADDR) return this.#report("address", this.#addresses?.put(address));
     this.#routes?.addressRemoved(address.address);
     this.#report("address", this.#addresses?.remove(address));
@@ -206,7 +206,7 @@ function eventsOf<T extends object>(
 
 /** IPv4 has an address once for each peer, IPv6 once. */
 function addressKey({ index, family, address, peer }: AddressInfo): string {
-  return family === AF.INET && peer !== undefined
+  return family === "inet" && peer !== undefined
     ? `${index} ${address} ${peer}`
     : `${index} ${address}`;
 }

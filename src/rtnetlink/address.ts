@@ -8,10 +8,19 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
-import { formatIp, parsePrefix } from "../packet/address.ts";
+import { formatIp } from "../packet/address.ts";
 import { AF, RTM } from "./constants.ts";
-import { ip, writeInHeader } from "./fields.ts";
-import { checkOptions } from "../options.ts";
+import {
+  checkPrefix,
+  familyNumber,
+  familyOption,
+  familyWord,
+  ip,
+  type IpFamily,
+  isOfFamily,
+  writeInHeader,
+} from "./fields.ts";
+import { checkOptions, type OptionNames, show, wordValue } from "../options.ts";
 
 /** Attribute numbers. */
 export const IFA = {
@@ -28,7 +37,7 @@ export const IFA = {
   PROTO: 11,
 } as const;
 
-/** Bits of `flags`. */
+/** Bits of an address's flags. */
 export const IFA_F = {
   SECONDARY: 0x01,
   NODAD: 0x02,
@@ -43,6 +52,62 @@ export const IFA_F = {
   MCAUTOJOIN: 0x400,
   STABLE_PRIVACY: 0x800,
 } as const;
+
+/** A flag of an address that can be set, by iproute2's word. */
+export type AddressOption =
+  /** IPv6: used at once, without duplicate address detection. */
+  | "nodad"
+  /** IPv6: used while duplicate address detection runs. Needs `optimistic_dad`. */
+  | "optimistic"
+  /** IPv6: the home address of Mobile IPv6. */
+  | "home"
+  /** IPv6: the kernel makes temporary addresses of it (RFC 8981); needs a prefix length of 64. */
+  | "mngtmpaddr"
+  /** The kernel adds no route to the address's network. */
+  | "noprefixroute"
+  /** The kernel joins the multicast group that the address is. */
+  | "autojoin";
+
+/** A flag of an address as the kernel reports it, by iproute2's word. */
+export type AddressFlag =
+  | AddressOption
+  /** IPv4: the kernel removes it with the primary address of its network. IPv6: a temporary address. */
+  | "secondary"
+  /** IPv6: another host has the address. */
+  | "dadfailed"
+  /** Past its preferred lifetime: not used for new connections. */
+  | "deprecated"
+  /** IPv6: not used yet, duplicate address detection runs. */
+  | "tentative"
+  /** It has no lifetime. */
+  | "permanent"
+  /** IPv6: made by the method of RFC 7217. */
+  | "stable-privacy";
+
+const FLAGS: Readonly<Record<AddressFlag, number>> = {
+  secondary: IFA_F.SECONDARY,
+  nodad: IFA_F.NODAD,
+  optimistic: IFA_F.OPTIMISTIC,
+  dadfailed: IFA_F.DADFAILED,
+  home: IFA_F.HOMEADDRESS,
+  deprecated: IFA_F.DEPRECATED,
+  tentative: IFA_F.TENTATIVE,
+  permanent: IFA_F.PERMANENT,
+  mngtmpaddr: IFA_F.MANAGETEMPADDR,
+  noprefixroute: IFA_F.NOPREFIXROUTE,
+  autojoin: IFA_F.MCAUTOJOIN,
+  "stable-privacy": IFA_F.STABLE_PRIVACY,
+};
+
+/** The flags that can be set, and whether IPv4 has them. */
+const SETTABLE: Readonly<Record<AddressOption, boolean>> = {
+  nodad: false,
+  home: false,
+  mngtmpaddr: false,
+  optimistic: false,
+  noprefixroute: true,
+  autojoin: true,
+};
 
 /** How far an address or a route reaches, by the names in /etc/iproute2/rt_scopes. */
 export type Scope = "global" | "site" | "link" | "host" | "nowhere";
@@ -97,8 +162,8 @@ export interface AddressMessage {
   label?: string;
   /** How far it reaches; default `global`, `host` for loopback addresses. */
   scope?: Scope | number;
-  /** `IFA_F_*` bits: `IFA_F.NODAD`, `IFA_F.NOPREFIXROUTE`, ... */
-  flags?: number;
+  /** What else there is to it: `["nodad", "noprefixroute"]`; default: nothing. */
+  flags?: readonly AddressOption[];
   /** How long it lasts; default for ever. */
   lifetime?: { preferred?: number; valid?: number };
   /** Metric of the prefix route; 0 is the kernel's default. */
@@ -111,8 +176,8 @@ export interface AddressMessage {
 export interface AddressInfo {
   /** Index of the link. */
   index: number;
-  /** 2 IPv4, 10 IPv6. */
-  family: number;
+  /** `inet` for IPv4, `inet6` for IPv6. */
+  family: IpFamily;
   /** The local address with its prefix length: `192.168.123.1/24`. */
   address: string;
   /** The other end, where that differs. */
@@ -125,8 +190,8 @@ export interface AddressInfo {
   label?: string;
   /** How far it reaches. */
   scope: Scope | number;
-  /** `IFA_F_*` bits. */
-  flags: number;
+  /** The flags it has. */
+  flags: AddressFlag[];
   /** How long it lasts. */
   lifetime?: AddressLifetime;
   /** Metric of the prefix route. */
@@ -181,54 +246,67 @@ export function readAddress(source: Source, start: number, end: number): Address
   const own = local ?? address ?? multicast ?? "";
   const info: AddressInfo = {
     index: view.getUint32(start + 4, true),
-    family: bytes[start]!,
+    family: familyWord(bytes[start]!),
     address: `${own}/${bytes[start + 1]}`,
     scope: scopeField.read(source, start + 3, 1),
-    flags: flags ?? bytes[start + 2]!,
+    flags: flagNames(flags ?? bytes[start + 2]!),
     ...rest,
   };
   if (address !== undefined && address !== own) info.peer = address;
   return info;
 }
 
-function writeAddress(writer: Writer, message: Partial<AddressMessage>): void {
-  const { index = 0, address, peer, scope, flags, lifetime, ...rest } = message;
-  const prefix = address === undefined ? undefined : parsePrefix(address);
-  const family = prefix ? prefix.address.length === 4 ? AF.INET : AF.INET6 : AF.UNSPEC;
+function flagNames(bits: number): AddressFlag[] {
+  return (Object.keys(FLAGS) as AddressFlag[]).filter((name) => bits & FLAGS[name]);
+}
+
+function flagBits(flags: readonly AddressOption[], family: number): number {
+  let bits = 0;
+  for (const [i, flag] of flags.entries()) {
+    if (!wordValue(flag, SETTABLE, `flags[${i}]`) && family === AF.INET) {
+      throw new TypeError(`flags[${i}]: ${show(flag)} is for IPv6 addresses`);
+    }
+    bits |= FLAGS[flag];
+  }
+  return bits;
+}
+
+function writeAddress(writer: Writer, message: AddressMessage): void {
+  const { index, address: text, peer, scope, flags, lifetime, ...rest } = message;
+  const { address, length } = checkPrefix(text, "address");
+  const family = address.length === 4 ? AF.INET : AF.INET6;
+  const bits = flagBits(flags ?? [], family);
   const at = writer.reserve(8);
   writer.bytes[at] = family;
-  writer.bytes[at + 1] = prefix?.length ?? 0;
-  writer.bytes[at + 2] = (flags ?? 0) & 0xff;
+  writer.bytes[at + 1] = length;
+  writer.bytes[at + 2] = bits & 0xff;
   writer.view.setUint32(at + 4, index, true);
-  if (scope !== undefined || prefix) {
-    const value = scope ?? (family === AF.INET && prefix!.address[0] === 127 ? "host" : "global");
-    writeInHeader(writer, at + 3, scopeField, value, "scope");
-  }
-  const attributes: AddressAttributes = { ...rest };
-  if (prefix) {
-    const own = formatIp(prefix.address);
-    attributes.local = own;
-    attributes.address = peer ?? own;
-  }
-  if (flags !== undefined) attributes.flags = flags;
+  const reach = scope ?? (family === AF.INET && address[0] === 127 ? "host" : "global");
+  writeInHeader(writer, at + 3, scopeField, reach, "scope");
+  const own = formatIp(address);
+  const attributes: AddressAttributes = { ...rest, local: own, address: peer ?? own };
+  if (flags !== undefined) attributes.flags = bits;
   if (lifetime) {
+    checkOptions(lifetime, LIFETIME, "lifetime");
     const { preferred, valid = Infinity } = lifetime;
     attributes.lifetime = { preferred: preferred ?? valid, valid };
   }
   addressSchema.write(writer, attributes);
 }
 
+const LIFETIME = { preferred: true, valid: true };
+
 /** The framing of address messages. */
-export const addressFormat: MessageFormat<Partial<AddressMessage>> = {
+export const addressFormat: MessageFormat<AddressMessage, AddressInfo> = {
   headerLength: 8,
   schemaOf: () => addressSchema,
   write: writeAddress,
   read: readAddress,
 };
 
-function words(message: Partial<AddressMessage>): string {
-  const { index, address, peer, broadcast, label, scope, flags = 0, lifetime, metric } = message;
-  const local = peer === undefined ? ` ${address}` : ` ${address!.split("/")[0]} peer ${peer}`;
+function words(message: AddressMessage): string {
+  const { index, address, peer, broadcast, label, scope, flags = [], lifetime, metric } = message;
+  const local = peer === undefined ? ` ${address}` : ` ${address.split("/")[0]} peer ${peer}`;
   return local + (broadcast === undefined ? "" : ` broadcast ${broadcast}`) +
     ` dev if${index}` +
     (label === undefined ? "" : ` label ${label}`) +
@@ -236,10 +314,7 @@ function words(message: Partial<AddressMessage>): string {
     (metric === undefined ? "" : ` metric ${metric}`) +
     (lifetime?.valid === undefined ? "" : ` valid_lft ${forever(lifetime.valid)}`) +
     (lifetime?.preferred === undefined ? "" : ` preferred_lft ${forever(lifetime.preferred)}`) +
-    (flags & IFA_F.NODAD ? " nodad" : "") + (flags & IFA_F.HOMEADDRESS ? " home" : "") +
-    (flags & IFA_F.MANAGETEMPADDR ? " mngtmpaddr" : "") +
-    (flags & IFA_F.NOPREFIXROUTE ? " noprefixroute" : "") +
-    (flags & IFA_F.MCAUTOJOIN ? " autojoin" : "");
+    flags.map((flag) => ` ${flag}`).join("");
 }
 
 function forever(value: number): number | string {
@@ -252,7 +327,7 @@ export interface NewAddressOptions {
   readonly replace?: boolean;
 }
 
-const NEW_OPTIONS = { replace: true };
+const NEW_OPTIONS: OptionNames<NewAddressOptions> = { replace: true };
 
 /** Adds an IP address to a link. */
 export function newAddress(
@@ -291,43 +366,38 @@ export function deleteAddress(
   };
 }
 
-/** What a dump of addresses is limited to. */
+/** Which addresses a dump has: those that match all that is given. */
 export interface AddressFilter {
-  /** Only addresses of this link. */
+  /** Only addresses of the link with this index. */
   readonly index?: number;
-  /** Only 2 (IPv4) or 10 (IPv6). */
-  readonly family?: number;
+  /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
+  readonly family?: IpFamily;
 }
 
-const FILTER = { index: true, family: true };
+const FILTER: OptionNames<AddressFilter> = { index: true, family: true };
 
 /** Reads the addresses of one link or of all. */
 export function dumpAddresses(filter: AddressFilter = {}): DumpRequest<AddressInfo> {
   checkOptions(filter, FILTER);
-  const { index = 0, family = AF.UNSPEC } = filter;
+  const { index = 0 } = filter;
+  const family = familyNumber(filter.family);
   const request: DumpRequest<AddressInfo> = {
     type: RTM.GETADDR,
     typeName: "RTM_GETADDR",
     flags: 0,
     operation: index ? `list addresses of link ${index}` : "list addresses",
-    format: {
-      ...addressFormat,
-      write: (writer: Writer, message: { index: number; family: number }) => {
-        const at = writer.reserve(8);
-        writer.bytes[at] = message.family;
-        writer.view.setUint32(at + 4, message.index, true);
-      },
-    },
+    format: { ...addressFormat, write: writeDump },
     message: { index, family },
     reply: readAddress,
+    filter: (entry) => isOfFamily(entry.family, filter.family) && (!index || entry.index === index),
     command: () =>
-      `ip${family === AF.INET ? " -4" : family === AF.INET6 ? " -6" : ""} address show` +
-      (index ? ` dev if${index}` : ""),
+      `ip${familyOption(filter.family)} address show` + (index ? ` dev if${index}` : ""),
   };
-  if (!index && !family) return request;
-  return {
-    ...request,
-    filter: (entry) => (!index || entry.index === index) && (!family || entry.family === family),
-    fallback: { ...request, message: { index: 0, family } },
-  };
+  return { ...request, fallback: { ...request, message: { index: 0, family } } };
+}
+
+function writeDump(writer: Writer, message: { index: number; family: number }): void {
+  const at = writer.reserve(8);
+  writer.bytes[at] = message.family;
+  writer.view.setUint32(at + 4, message.index, true);
 }

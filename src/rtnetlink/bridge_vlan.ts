@@ -174,13 +174,11 @@ function writeVlans(writer: Writer, message: BridgeVlanMessage): void {
 }
 
 /** The framing of VLAN messages. */
-export const bridgeVlanFormat: MessageFormat<BridgeVlanMessage> = {
+export const bridgeVlanFormat: MessageFormat<BridgeVlanMessage, BridgeVlanInfo> = {
   headerLength: 16,
   schemaOf: () => attributes,
   write: writeVlans,
-  read: () => {
-    throw new TypeError("VLAN messages are read with readBridgeVlans()");
-  },
+  read: readBridgeVlans,
 };
 
 function words({ index, vid, end, self, pvid, untagged }: BridgeVlanMessage): string {

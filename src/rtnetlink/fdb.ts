@@ -9,7 +9,7 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { AF, RTM } from "./constants.ts";
-import { writeInHeader } from "./fields.ts";
+import { checkMac, writeInHeader } from "./fields.ts";
 import {
   NEIGHBOR_HEADER,
   NEIGHBOR_STATES,
@@ -146,7 +146,7 @@ function writeFdb(writer: Writer, message: FdbMessage): void {
     ...(dontRefresh === undefined ? {} : { dontRefresh }),
   };
   neighborSchema.write(writer, {
-    lladdr: mac,
+    lladdr: checkMac(mac, "mac"),
     ...(dst === undefined ? {} : { address: dst }),
     ...attributes,
     ...(Object.keys(activity).length > 0 ? { activity } : {}),
@@ -155,7 +155,7 @@ function writeFdb(writer: Writer, message: FdbMessage): void {
 }
 
 /** The framing of forwarding entries. */
-export const fdbFormat: MessageFormat<FdbMessage> = {
+export const fdbFormat: MessageFormat<FdbMessage, FdbInfo> = {
   headerLength: NEIGHBOR_HEADER,
   schemaOf: () => neighborSchema,
   write: writeFdb,

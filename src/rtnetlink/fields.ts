@@ -4,11 +4,52 @@
  * @module
  */
 import { type Field, text } from "../netlink/attribute.ts";
-import { byteLength, type Writer } from "../netlink/bytes.ts";
-import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
-import { show } from "../options.ts";
+import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
+import {
+  formatIp,
+  formatMac,
+  parseIp,
+  parseMac,
+  type Prefix,
+  tryParseIp,
+} from "../packet/address.ts";
+import { integer, show, wordValue } from "../options.ts";
+import { AF } from "./constants.ts";
 
-/** A hardware address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
+/** An address family of IP, by iproute2's words: IPv4 and IPv6. */
+export type IpFamily = "inet" | "inet6";
+
+const IP_FAMILIES: Readonly<Record<IpFamily, number>> = { inet: AF.INET, inet6: AF.INET6 };
+
+/**
+ * The number of a family; AF_UNSPEC for none.
+ *
+ * @throws {TypeError} For any other value than the words of {@link IpFamily}.
+ */
+export function familyNumber(family: IpFamily | undefined, path = "family"): number {
+  return family === undefined ? AF.UNSPEC : wordValue(family, IP_FAMILIES, path);
+}
+
+/**
+ * The word for a family's number. Dumps of all families and notifications carry others than IP's: their
+ * number stays a number, by which {@link isOfFamily} drops them.
+ */
+export function familyWord(family: number): IpFamily {
+  if (family === AF.INET) return "inet";
+  return family === AF.INET6 ? "inet6" : family as number & IpFamily;
+}
+
+/** Whether an entry is of the wanted family; without one, of any family of IP. */
+export function isOfFamily(family: IpFamily, wanted: IpFamily | undefined): boolean {
+  return wanted === undefined ? Object.hasOwn(IP_FAMILIES, family) : family === wanted;
+}
+
+/** iproute2's option for a family: ` -6`; empty for none. */
+export function familyOption(family: IpFamily | undefined): string {
+  return family === undefined ? "" : family === "inet6" ? " -6" : " -4";
+}
+
+/** An Ethernet address as `02:00:00:00:00:01`; of any length when read, of six bytes when written. */
 export function mac(type: number): Field<string> {
   return {
     type,
@@ -17,16 +58,100 @@ export function mac(type: number): Field<string> {
   };
 }
 
+/** An Ethernet address in the kernel's spelling. Throws a `TypeError` for anything else. */
+export function checkMac(text: string, path: string): string {
+  return formatMac(inPath(path, () => parseMac(text)));
+}
+
+/**
+ * The lengths that link-layer addresses have in Linux: Phonet, IEEE 802.15.4, IPv4 tunnels, Ethernet,
+ * AX.25, FireWire and 6LoWPAN, IPv6 tunnels, InfiniBand, MCTP. Others are slips of the keyboard, which the
+ * kernel answers with a bare EINVAL, or cuts off.
+ */
+const ADDRESS_LENGTHS: readonly number[] = [1, 2, 4, 6, 7, 8, 16, 20, 32];
+
+/**
+ * A link-layer address as iproute2 shows it: Ethernet `02:00:00:00:00:01`, 4 and 16 bytes (tunnels) as an
+ * IP address, other lengths (InfiniBand has 20 bytes) in hexadecimal.
+ */
+export function linkAddress(type: number): Field<string> {
+  return { type, write: (w, value, path) => w.append(parseLinkAddress(value, path)), read: readIp };
+}
+
+/** Parses a link-layer address: an IP address, or bytes in hexadecimal. */
+function parseLinkAddress(text: string, path: string): Uint8Array {
+  if (typeof text === "string") {
+    if (/^[0-9a-f]{1,2}([:-][0-9a-f]{1,2})*$/i.test(text)) {
+      const bytes = Uint8Array.from(text.split(/[:-]/), (part) => parseInt(part, 16));
+      // Eight groups of one or two digits would be an IPv6 address, too: bytes are meant.
+      if (ADDRESS_LENGTHS.includes(bytes.length)) return bytes;
+    }
+    const address = tryParseIp(text);
+    if (address) return address;
+  }
+  throw new TypeError(
+    `${path}: ${show(text)} is not a link-layer address such as "02:00:00:00:00:01"`,
+  );
+}
+
 /** An IPv4 or IPv6 address as text. */
 export function ip(type: number): Field<string> {
   return {
     type,
     write: (w, value, path) => w.append(inPath(path, () => parseIp(value))),
-    read: (s, at, length) =>
-      length === 4 || length === 16
-        ? formatIp(s.bytes, at, length)
-        : formatMac(s.bytes, at, length),
+    read: readIp,
   };
+}
+
+function readIp({ bytes }: Source, at: number, length: number): string {
+  return length === 4 || length === 16 ? formatIp(bytes, at, length) : formatMac(bytes, at, length);
+}
+
+/**
+ * Parses an IP address with a prefix length, `192.168.123.1/24`; without a length it is the whole address.
+ *
+ * @throws {TypeError} For a malformed address or length.
+ * @throws {RangeError} For a length beyond the address.
+ */
+export function checkPrefix(text: string, path: string): Prefix {
+  const slash = typeof text === "string" ? text.indexOf("/") : -1;
+  const address = typeof text !== "string"
+    ? undefined
+    : tryParseIp(slash < 0 ? text : text.slice(0, slash));
+  if (!address) {
+    throw new TypeError(
+      `${path}: ${show(text)} is not an IP prefix such as "192.168.123.1/24" or "2001:db8::1/64"`,
+    );
+  }
+  const most = address.length * 8;
+  if (slash < 0) return { address, length: most };
+  const digits = text.slice(slash + 1);
+  if (!/^\d+$/.test(digits)) {
+    throw new TypeError(
+      `${path} must have a prefix length in 0..${most} after "/": got ${show(text)}`,
+    );
+  }
+  return { address, length: integer(Number(digits), `prefix length of ${show(text)}`, 0, most) };
+}
+
+/**
+ * Parses a network, `10.0.0.0/8`: a prefix without bits behind its length.
+ *
+ * @throws {TypeError} For a malformed prefix, and for one with such bits.
+ * @throws {RangeError} For a length beyond the address.
+ */
+export function checkNetwork(text: string, path: string): Prefix {
+  const prefix = checkPrefix(text, path);
+  const { address, length } = prefix;
+  const maskAt = (i: number) => 0xff00 >> Math.min(8, Math.max(0, length - i * 8)) & 0xff;
+  let at = length >> 3;
+  while (at < address.length && (address[at]! & ~maskAt(at)) === 0) at++;
+  if (at === address.length) return prefix;
+  const network = address.map((byte, i) => byte & maskAt(i));
+  throw new TypeError(
+    `${path}: ${show(text)} has bits set behind its prefix length; ` +
+      `did you mean ${show(`${formatIp(network)}/${length}`)}?`,
+  );
 }
 
 /** A field the kernel reports and nobody sets in this set: writing it is a `TypeError` with `why`. */

@@ -18,7 +18,7 @@ import {
   writeAttribute,
 } from "../netlink/attribute.ts";
 import { type Fields, nested, type Schema, schema } from "../netlink/schema.ts";
-import { altName, linkName, mac } from "./fields.ts";
+import { altName, linkAddress, linkName, mac } from "./fields.ts";
 import { linkKind } from "./kinds.ts";
 import { type LinkStats, stats64 } from "./link_stats.ts";
 
@@ -385,9 +385,9 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   altNames: list(IFLA.PROP_LIST, altName(IFLA.ALT_IFNAME)),
   alias: text(IFLA.IFALIAS, 255),
   mtu: u32(IFLA.MTU, { max: 0x7fffffff, unit: "bytes" }),
-  mac: mac(IFLA.ADDRESS),
-  broadcast: mac(IFLA.BROADCAST),
-  permanentMac: mac(IFLA.PERM_ADDRESS),
+  mac: linkAddress(IFLA.ADDRESS),
+  broadcast: linkAddress(IFLA.BROADCAST),
+  permanentMac: linkAddress(IFLA.PERM_ADDRESS),
   txqlen: u32(IFLA.TXQLEN, { max: 0x7fffffff, unit: "packets" }),
   group: u32(IFLA.GROUP),
   master: u32(IFLA.MASTER),

@@ -20,6 +20,7 @@ export * from "./address.ts";
 export * from "./bridge_vlan.ts";
 export * from "./constants.ts";
 export * from "./fdb.ts";
+export type { IpFamily } from "./fields.ts";
 export * from "./kinds.ts";
 export * from "./link.ts";
 export * from "./link_attributes.ts";
@@ -40,6 +41,7 @@ export * from "./route.ts";
 export {
   type LockableMetric,
   type RouteCacheInfo,
+  type RouteFlag,
   type RouteMetrics,
   RTA,
   RTAX,

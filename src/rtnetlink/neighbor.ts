@@ -10,7 +10,14 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { AF, RTM } from "./constants.ts";
-import { writeInHeader } from "./fields.ts";
+import {
+  familyNumber,
+  familyOption,
+  familyWord,
+  type IpFamily,
+  isOfFamily,
+  writeInHeader,
+} from "./fields.ts";
 import {
   NEIGHBOR_HEADER,
   NEIGHBOR_STATES,
@@ -25,7 +32,7 @@ import {
   writeNeighborHeader,
 } from "./neighbor_attributes.ts";
 import type { RouteProtocol } from "./route_names.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** A neighbor, to be set. */
 export interface NeighborMessage {
@@ -49,8 +56,8 @@ export interface NeighborMessage {
 export interface NeighborInfo {
   /** Index of the link. */
   index: number;
-  /** 2 IPv4, 10 IPv6. */
-  family: number;
+  /** `inet` for IPv4, `inet6` for IPv6. */
+  family: IpFamily;
   /** Its IP address. */
   address: string;
   /** Its Ethernet address; absent while it is not known. */
@@ -81,7 +88,7 @@ export function readNeighbor(source: Source, start: number, end: number): Neighb
   );
   return {
     index,
-    family,
+    family: familyWord(family),
     address,
     ...(lladdr === undefined ? {} : { lladdr }),
     state: stateField.read(source, start + 8, 2),
@@ -109,7 +116,7 @@ function writeNeighbor(writer: Writer, message: NeighborMessage): void {
 }
 
 /** The framing of neighbor messages. */
-export const neighborFormat: MessageFormat<NeighborMessage> = {
+export const neighborFormat: MessageFormat<NeighborMessage, NeighborInfo> = {
   headerLength: NEIGHBOR_HEADER,
   schemaOf: () => neighborSchema,
   write: writeNeighbor,
@@ -227,41 +234,52 @@ export interface NeighborFilter {
   readonly index?: number;
   /** Only neighbors on ports of this link. */
   readonly master?: number;
-  /** Only 2 (IPv4) or 10 (IPv6). */
-  readonly family?: number;
+  /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
+  readonly family?: IpFamily;
   /** The addresses that links answer for instead of neighbors. */
   readonly proxy?: boolean;
 }
 
-const FILTER = { index: true, master: true, family: true, proxy: true };
+const FILTER: OptionNames<NeighborFilter> = {
+  index: true,
+  master: true,
+  family: true,
+  proxy: true,
+};
 
 /** Reads the neighbors of one link or of all. */
 export function dumpNeighbors(filter: NeighborFilter = {}): DumpRequest<NeighborInfo> {
   checkOptions(filter, FILTER);
-  const { index, master, family, proxy = false } = filter;
+  const { index, master, proxy = false } = filter;
+  const family = familyNumber(filter.family);
   return {
     type: RTM.GETNEIGH,
     typeName: "RTM_GETNEIGH",
     flags: 0,
     operation: proxy ? "list proxies" : "list neighbors",
     format: { ...neighborFormat, write: writeDump },
-    message: filter,
+    message: { ...filter, family },
     reply: readNeighbor,
     // Kernels that do not check strictly filter by link too. What they leave to do is the family.
     filter: (entry) =>
-      (family === undefined
-        ? entry.family === AF.INET || entry.family === AF.INET6
-        : entry.family === family) &&
+      isOfFamily(entry.family, filter.family) &&
       (index === undefined || entry.index === index),
     command: () =>
-      `ip${family === AF.INET ? " -4" : family === AF.INET6 ? " -6" : ""} neigh show` +
+      `ip${familyOption(filter.family)} neigh show` +
       (proxy ? " proxy" : "") + (index === undefined ? "" : ` dev if${index}`) +
       (master === undefined ? "" : ` master if${master}`) + (proxy ? "" : " nud all"),
   };
 }
 
-function writeDump(writer: Writer, filter: NeighborFilter): void {
-  const { index, master, family = AF.UNSPEC, proxy = false } = filter;
+interface DumpMessage {
+  readonly index?: number;
+  readonly master?: number;
+  readonly family: number;
+  readonly proxy?: boolean;
+}
+
+function writeDump(writer: Writer, message: DumpMessage): void {
+  const { index, master, family, proxy = false } = message;
   writeNeighborHeader(writer, { family, flags: proxy ? NTF.PROXY : 0 });
   neighborSchema.write(writer, {
     ...(index === undefined ? {} : { oif: index }),

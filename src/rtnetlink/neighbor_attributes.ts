@@ -7,7 +7,7 @@
 import { be16, type Field, flag, named, s32, struct, u16, u32, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
-import { ip, mac, writeInHeader } from "./fields.ts";
+import { ip, linkAddress, writeInHeader } from "./fields.ts";
 import { ROUTE_PROTOCOLS, type RouteProtocol } from "./route_names.ts";
 import { show } from "../options.ts";
 
@@ -194,7 +194,7 @@ export interface NeighborAttributes {
 /** The attribute set of neighbors and forwarding entries. */
 export const neighborSchema: Schema<NeighborAttributes> = schema<NeighborAttributes>("NDA_", NDA, {
   address: ip(NDA.DST),
-  lladdr: mac(NDA.LLADDR),
+  lladdr: linkAddress(NDA.LLADDR),
   cacheInfo,
   probes: u32(NDA.PROBES),
   vlan: u16(NDA.VLAN, { min: 1, max: 4094 }),

@@ -7,7 +7,8 @@ import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, Request } from "../netlink/message.ts";
 import type { Scope } from "./address.ts";
 import { AF, RTM } from "./constants.ts";
-import { type RouteCacheInfo, type RouteMetrics, RTM_F } from "./route_attributes.ts";
+import { familyNumber, type IpFamily, isOfFamily } from "./fields.ts";
+import type { RouteCacheInfo, RouteFlag, RouteMetrics } from "./route_attributes.ts";
 import { routeCommand, routeGetCommand, routeShowCommand } from "./route_command.ts";
 import {
   familyOf,
@@ -15,6 +16,7 @@ import {
   readRoute,
   routeDeletionFormat,
   routeDumpFormat,
+  type RouteDumpMessage,
   routeFormat,
   withoutReported,
 } from "./route_format.ts";
@@ -27,7 +29,7 @@ import {
   type RouteTable,
   type RouteType,
 } from "./route_names.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** One of several ways a route goes; the kernel spreads flows over them. */
 export interface RouteNexthop {
@@ -49,16 +51,16 @@ export interface RouteNexthop {
 export interface RouteNexthopInfo extends RouteNexthop {
   /** Its share, 1..256. */
   weight: number;
-  /** `RTNH_F_*` bits. */
-  flags: number;
+  /** Its flags. */
+  flags: RouteFlag[];
 }
 
 /** A route, to be set. A {@link RouteInfo} is one: what only the kernel can say is left out then. */
 export interface RouteMessage {
   /** Where to: a prefix such as `10.0.0.0/8`, an address, or `default`. */
   destination: string;
-  /** 2 IPv4, 10 IPv6; default: as the addresses are, IPv4 when there are none. */
-  family?: number;
+  /** `inet` for IPv4, `inet6` for IPv6; default: as the addresses are, IPv4 when there are none. */
+  family?: IpFamily;
   /** IPv6: only packets from this prefix. Needs a kernel with CONFIG_IPV6_SUBTREES. */
   source?: string;
   /** What becomes of the packets; default `unicast`. */
@@ -99,8 +101,8 @@ export interface RouteMessage {
 
 /** A route as the kernel reports it. */
 export interface RouteInfo {
-  /** 2 IPv4, 10 IPv6. */
-  family: number;
+  /** `inet` for IPv4, `inet6` for IPv6. */
+  family: IpFamily;
   /** Where to: a prefix, or `default` for that of length 0. */
   destination: string;
   /** IPv6: the prefix packets come from. */
@@ -137,8 +139,8 @@ export interface RouteInfo {
   pref?: RoutePreference | number;
   /** Seconds until it is removed; absent for never. */
   expires?: number;
-  /** `RTM_F_*` and `RTNH_F_*` bits. */
-  flags: number;
+  /** Its flags. */
+  flags: RouteFlag[];
   /** Traffic classes (realms): from in the high 16 bits, to in the low ones. */
   flow?: number;
   /** Firewall mark it was looked up for. */
@@ -277,8 +279,8 @@ export function getRoute(
 
 /** What a dump of routes is limited to. */
 export interface RouteFilter {
-  /** Only 2 (IPv4) or 10 (IPv6). */
-  readonly family?: number;
+  /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
+  readonly family?: IpFamily;
   /** Only this table. */
   readonly table?: RouteTable | number;
   /** Only routes through this link. ENODEV when there is none. */
@@ -289,28 +291,33 @@ export interface RouteFilter {
   readonly type?: RouteType | number;
 }
 
-const FILTER = { family: true, table: true, oif: true, protocol: true, type: true };
+const FILTER: OptionNames<RouteFilter> = {
+  family: true,
+  table: true,
+  oif: true,
+  protocol: true,
+  type: true,
+};
 
 /** Reads the routes of all tables, or those that the filter lets through. */
 export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {
   checkOptions(filter, FILTER);
   const { family, table, oif, protocol, type } = filter;
   // Asked for one family, the kernel refuses a table that is not there yet; asked for all, it is empty.
-  const asked = table === undefined ? family : AF.UNSPEC;
+  const number = familyNumber(family);
+  const asked = table === undefined ? number : AF.UNSPEC;
   const request: DumpRequest<RouteInfo> = {
     type: RTM.GETROUTE,
     typeName: "RTM_GETROUTE",
     flags: 0,
     operation: "list routes",
     format: routeDumpFormat,
-    message: { ...filter, family: asked },
+    message: { ...filter, family: asked } satisfies RouteDumpMessage,
     reply: readRoute,
     // All families are more than IP's, and old kernels add what is cached.
     filter: (entry) =>
-      (family === undefined
-        ? entry.family === AF.INET || entry.family === AF.INET6
-        : entry.family === family) &&
-      !(entry.flags & RTM_F.CLONED) &&
+      isOfFamily(entry.family, family) &&
+      !entry.flags.includes("cloned") &&
       sameNumber(ROUTE_TABLES, table, entry.table) &&
       sameNumber(ROUTE_PROTOCOLS, protocol, entry.protocol) &&
       sameNumber(ROUTE_TYPES, type, entry.type) &&

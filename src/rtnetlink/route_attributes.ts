@@ -111,6 +111,58 @@ export const RTM_F = {
   OFFLOAD_FAILED: 0x20000000,
 } as const;
 
+/** A flag of a route or of one of its nexthops as the kernel reports it, by iproute2's word. */
+export type RouteFlag =
+  /** The nexthop is not used: its link is down. */
+  | "dead"
+  | "pervasive"
+  /** The router counts as on the link though no address of the link covers it. */
+  | "onlink"
+  /** In the hardware's table, by its nexthop. */
+  | "offload"
+  /** The link has no carrier. */
+  | "linkdown"
+  /** Multicast routing: the kernel has no entry yet. */
+  | "unresolved"
+  /** Packets are handed from the hardware to the kernel, by the nexthop. */
+  | "trap"
+  /** Its user is told of changes. */
+  | "notify"
+  /** An answer made for one lookup, not an entry of a table. */
+  | "cloned"
+  /** IPv6: of a prefix that a router announced. */
+  | "prefix"
+  /** In the hardware's table. */
+  | "rt_offload"
+  /** Packets are handed from the hardware to the kernel. */
+  | "rt_trap"
+  /** The hardware refused it. */
+  | "rt_offload_failed";
+
+const FLAGS: Readonly<Record<RouteFlag, number>> = {
+  dead: RTNH_F.DEAD,
+  pervasive: RTNH_F.PERVASIVE,
+  onlink: RTNH_F.ONLINK,
+  offload: RTNH_F.OFFLOAD,
+  linkdown: RTNH_F.LINKDOWN,
+  unresolved: RTNH_F.UNRESOLVED,
+  trap: RTNH_F.TRAP,
+  notify: RTM_F.NOTIFY,
+  cloned: RTM_F.CLONED,
+  prefix: RTM_F.PREFIX,
+  rt_offload: RTM_F.OFFLOAD,
+  rt_trap: RTM_F.TRAP,
+  rt_offload_failed: RTM_F.OFFLOAD_FAILED,
+};
+
+/** The names of the flags in a route's header. */
+export function routeFlags(bits: number): RouteFlag[] {
+  if (bits === 0) return [];
+  // Above the low 16 bits, answers to lookups have flags of the cache.
+  const known = bits & RTM_F.CLONED ? bits & 0xffff : bits;
+  return (Object.keys(FLAGS) as RouteFlag[]).filter((name) => known & FLAGS[name]);
+}
+
 /** A metric that can be locked: the kernel does not adjust it to what it measures. */
 export type LockableMetric = Exclude<keyof RouteMetrics, "lock">;
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { AF } from "./constants.ts";
+import { familyOption } from "./fields.ts";
 import type { GetRouteOptions, RouteFilter, RouteMessage, RouteNexthop } from "./route.ts";
 import type { RouteMetrics } from "./route_attributes.ts";
 
@@ -46,7 +47,7 @@ export function routeGetCommand(destination: string, options: GetRouteOptions): 
 /** `ip route show ...` */
 export function routeShowCommand(filter: RouteFilter): string {
   const { family, table, oif, protocol, type } = filter;
-  return `ip${family === AF.INET ? " -4" : family === AF.INET6 ? " -6" : ""} route show` +
+  return `ip${familyOption(family)} route show` +
     word("table", table ?? "all") + device("dev", oif) + word("proto", protocol) +
     word("type", type);
 }

@@ -6,10 +6,10 @@
 import { named, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat } from "../netlink/message.ts";
-import { formatIp, parseIp, parsePrefix, type Prefix } from "../packet/address.ts";
+import { formatIp, parseIp, type Prefix } from "../packet/address.ts";
 import { type Scope, SCOPES } from "./address.ts";
 import { AF } from "./constants.ts";
-import { writeInHeader } from "./fields.ts";
+import { checkNetwork, familyNumber, familyWord, writeInHeader } from "./fields.ts";
 import type {
   GetRouteOptions,
   RouteFilter,
@@ -21,6 +21,8 @@ import type {
 import {
   type NexthopMessage,
   type RouteAttributes,
+  type RouteFlag,
+  routeFlags,
   routeSchema,
   RTM_F,
   RTNH_F,
@@ -51,7 +53,7 @@ export function readRoute(s: Source, start: number, end: number): RouteInfo {
   const router = gateway ?? via;
   const left = expires ?? Math.ceil((rest.cacheInfo?.expires ?? 0) / 100);
   return {
-    family: bytes[start]!,
+    family: familyWord(bytes[start]!),
     destination: lengthTo === 0 ? DEFAULT : `${destination}/${lengthTo}`,
     ...(source === undefined ? {} : { source: `${source}/${bytes[start + 2]}` }),
     type: typeField.read(s, start + 7, 1),
@@ -64,16 +66,17 @@ export function readRoute(s: Source, start: number, end: number): RouteInfo {
     tos: bytes[start + 3]!,
     ...rest,
     ...(left > 0 ? { expires: left } : {}),
-    flags,
+    flags: routeFlags(flags),
   };
 }
 
-function nexthopInfo({ flow: _, gateway, via, oif, ...rest }: NexthopMessage): RouteNexthopInfo {
-  const info: RouteNexthopInfo = rest;
+function nexthopInfo(message: NexthopMessage): RouteNexthopInfo {
+  const { flow: _, gateway, via, oif, flags, ...rest } = message;
+  const info: RouteNexthopInfo = { ...rest, flags: routeFlags(flags) };
   const router = gateway ?? via;
   if (router !== undefined) info.gateway = router;
   if (oif !== 0) info.oif = oif;
-  if (info.flags & RTNH_F.ONLINK) info.onlink = true;
+  if (flags & RTNH_F.ONLINK) info.onlink = true;
   return info;
 }
 
@@ -92,7 +95,7 @@ export function withoutReported(message: RouteMessage & Reported): RouteMessage 
 /** The family a message is for, by its addresses. */
 export function familyOf(message: RouteMessage): number {
   const { family, destination, source, gateway, prefsrc, nexthops = [] } = message;
-  if (family !== undefined) return family;
+  if (family !== undefined) return familyNumber(family);
   const [text] = [destination, source, gateway, prefsrc, ...nexthops.map((it) => it.gateway)]
     .filter((it) => it !== undefined && it !== DEFAULT);
   return text?.includes(":") ? AF.INET6 : AF.INET;
@@ -100,9 +103,6 @@ export function familyOf(message: RouteMessage): number {
 
 /** Refuses what the kernel would drop without a word. */
 function checkFamily(message: RouteMessage, family: number): void {
-  if (family !== AF.INET && family !== AF.INET6) {
-    throw new RangeError(`family must be 2 or 10: got ${show(family)}`);
-  }
   const refused = family === AF.INET6
     ? ["tos", "scope"] as const
     : ["source", "pref", "expires"] as const;
@@ -203,13 +203,13 @@ function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): v
 /** A destination or source; `undefined` for the one that has all addresses. */
 function prefixOf(text: string, family: number, path: string): Prefix | undefined {
   if (text === DEFAULT) return undefined;
-  const prefix = parsePrefix(text);
+  const prefix = checkNetwork(text, path);
   checkAddress(prefix.address, family, path);
   return prefix;
 }
 
 function nexthopMessage(
-  nexthop: RouteNexthop & { flags?: number },
+  nexthop: RouteNexthop & { flags?: readonly RouteFlag[] },
   family: number,
   i: number,
 ): NexthopMessage {
@@ -224,7 +224,7 @@ function nexthopMessage(
 }
 
 /** The framing of messages that add routes. */
-export const routeFormat: MessageFormat<RouteMessage> = {
+export const routeFormat: MessageFormat<RouteMessage, RouteInfo> = {
   headerLength: HEADER,
   schemaOf: () => routeSchema,
   write: (writer, message) => writeRoute(writer, message, false),
@@ -232,13 +232,16 @@ export const routeFormat: MessageFormat<RouteMessage> = {
 };
 
 /** The framing of messages that delete routes. */
-export const routeDeletionFormat: MessageFormat<RouteMessage> = {
+export const routeDeletionFormat: MessageFormat<RouteMessage, RouteInfo> = {
   ...routeFormat,
   write: (writer, message) => writeRoute(writer, message, true),
 };
 
 /** The framing of lookups. */
-export const lookupFormat: MessageFormat<RouteLookup> = { ...routeFormat, write: writeLookup };
+export const lookupFormat: MessageFormat<RouteLookup, RouteInfo> = {
+  ...routeFormat,
+  write: writeLookup,
+};
 
 /** A lookup's body. */
 export interface RouteLookup extends GetRouteOptions {
@@ -266,10 +269,24 @@ function writeLookup(writer: Writer, message: RouteLookup): void {
 }
 
 /** The framing of dumps. */
-export const routeDumpFormat: MessageFormat<RouteFilter> = { ...routeFormat, write: writeDump };
+export const routeDumpFormat: MessageFormat<RouteDumpMessage, RouteInfo> = {
+  headerLength: HEADER,
+  schemaOf: () => routeSchema,
+  write: writeDump,
+  read: readRoute,
+};
 
-function writeDump(writer: Writer, message: RouteFilter): void {
-  const { family = AF.UNSPEC, protocol = "unspec", type = "unspec", table, oif } = message;
+/** A dump's body: a filter with the number of its family. */
+export interface RouteDumpMessage {
+  readonly family: number;
+  readonly table?: RouteFilter["table"];
+  readonly oif?: number;
+  readonly protocol?: RouteFilter["protocol"];
+  readonly type?: RouteFilter["type"];
+}
+
+function writeDump(writer: Writer, message: RouteDumpMessage): void {
+  const { family, protocol = "unspec", type = "unspec", table, oif } = message;
   const at = writer.reserve(HEADER);
   writer.bytes[at] = family;
   writeInHeader(writer, at + 5, protocolField, protocol, "protocol");

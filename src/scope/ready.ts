@@ -5,8 +5,8 @@
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { dumpAddresses, IFA_F } from "../rtnetlink/address.ts";
-import { AF, IFF } from "../rtnetlink/constants.ts";
+import { dumpAddresses } from "../rtnetlink/address.ts";
+import { IFF } from "../rtnetlink/constants.ts";
 import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import { ScopeError } from "./error.ts";
@@ -79,7 +79,7 @@ function look(links: readonly ScopedLink[]): Missing[] {
   function localAddresses(ref: NetNsRef): Set<string> {
     let known = delivered.get(ref);
     if (!known) {
-      const routes = connectionTo(ref).dump(dumpRoutes({ family: AF.INET6, type: "local" }));
+      const routes = connectionTo(ref).dump(dumpRoutes({ family: "inet6", type: "local" }));
       delivered.set(ref, known = new Set(routes.map(({ destination }) => destination)));
     }
     return known;
@@ -111,12 +111,12 @@ function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): st
 
 function unusable({ ref, index, what }: ScopedLink, local: Set<string>): string | undefined {
   for (
-    const { address, flags } of connectionTo(ref).dump(dumpAddresses({ index, family: AF.INET6 }))
+    const { address, flags } of connectionTo(ref).dump(dumpAddresses({ index, family: "inet6" }))
   ) {
-    if (flags & IFA_F.DADFAILED) {
+    if (flags.includes("dadfailed")) {
       throw new ScopeError(`${what} cannot use ${address}: another host has this address`);
     }
-    if (flags & IFA_F.TENTATIVE) return `is checking that ${address} is unused`;
+    if (flags.includes("tentative")) return `is checking that ${address} is unused`;
     // Also where nothing is checked, the kernel takes an address into service some time later.
     if (!local.has(address.replace(/\/.*/, "/128"))) return `does not answer for ${address} yet`;
   }

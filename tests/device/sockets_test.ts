@@ -140,7 +140,7 @@ for (
 ) {
   test(`RawSocket carries a protocol of its own over ${name}, and says who sent a packet`, () =>
     pair(async (near, far) => {
-      const family = name === "IPv4" ? "ipv4" : "ipv6";
+      const family = name === "IPv4" ? "inet" : "inet6";
       using here = RawSocket.open({ protocol: 253, netns: near, family });
       using there = RawSocket.open({ protocol: 253, netns: far, remote: local });
       await here.writeTo(new TextEncoder().encode("ping"), remote);
@@ -175,7 +175,7 @@ test("RawSocket.open() refuses bad input, by name", () => {
     [{ protocol: 300 }, TypeError, /300/],
     [{ protocol: "icmp", remote: "192.0.2" }, TypeError, /192\.0\.2/],
     [{ protocol: "icmp", remote: "fe80::1%eth0" }, TypeError, /zone/],
-    [{ protocol: "icmp", remote: "::1", family: "ipv4" }, TypeError, /IPv4 or of IPv6/],
+    [{ protocol: "icmp", remote: "::1", family: "inet" }, TypeError, /IPv4 or of IPv6/],
     [{ protocol: "icmp", remote: "192.0.2.9" }, SyscallError, /ENETUNREACH/],
     [{ protocol: "icmp", hdr: true }, TypeError, /hdr/],
   ];

@@ -83,7 +83,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
   ],
   "a prefix length that is too long": [
     (netns) => Bridge.create({ name: "br0", netns, addresses: ["10.0.0.1/33"] }),
-    TypeError,
+    RangeError,
     ['"10.0.0.1/33"'],
   ],
   "a malformed address of the peer": [

@@ -98,9 +98,9 @@ test("flush() removes all addresses of a link, or of a family; secondary ones an
   ];
   for (const address of all) veth.addresses.add(address);
   other.addresses.add("10.0.0.77/24");
-  veth.addresses.flush(10);
+  veth.addresses.flush("inet6");
   assertEquals(list(veth).length, 5);
-  veth.addresses.flush(2);
+  veth.addresses.flush("inet");
   assertEquals(shown(netns), []);
   for (const address of all) veth.addresses.add(address);
   veth.addresses.flush();

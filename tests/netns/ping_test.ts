@@ -62,7 +62,7 @@ test("ping() reaches another namespace over IPv4, and says how long it took", as
 test("ping() reaches another namespace over IPv6, also from its link-local address", async () => {
   using nets = await joined();
   assertEquals((await nets.a.ping("fd00::2", { count: 2, interval: 1 })).received, 2);
-  const linkLocal = nets.b.addresses.list({ family: 10 })
+  const linkLocal = nets.b.addresses.list({ family: "inet6" })
     .map(({ address }) => address.split("/")[0]!).find((address) => address.startsWith("fe80"));
   const zoned = `${linkLocal}%${nets.veth.index}`;
   const result = await nets.a.ping(zoned);

@@ -5,9 +5,9 @@ import {
   type AddressMessage,
   deleteAddress,
   dumpAddresses,
-  IFA_F,
   newAddress,
 } from "../../src/rtnetlink/address.ts";
+import type { IpFamily } from "../../src/rtnetlink/fields.ts";
 import { bodyOf, ip, type Json, readReply, run } from "../helpers.ts";
 import { Testbed, V0, V1 } from "./testbed.ts";
 
@@ -19,13 +19,13 @@ const CAPTURED: [name: string, body: string, expected: AddressInfo][] = [
      00000000 08000800 80000000 08000900 07000000 14000600 ffffffff ffffffff fa620600 fb620600`,
     {
       index: 3,
-      family: 2,
+      family: "inet",
       address: "192.0.2.1/24",
       broadcast: "192.0.2.255",
       label: "v0:x",
       scope: "link",
       metric: 7,
-      flags: IFA_F.PERMANENT,
+      flags: ["permanent"],
       lifetime: { preferred: Infinity, valid: Infinity, created: 418554, updated: 418555 },
     },
   ],
@@ -35,12 +35,12 @@ const CAPTURED: [name: string, body: string, expected: AddressInfo][] = [
      14000600 ffffffff ffffffff fb620600 fb620600`,
     {
       index: 3,
-      family: 2,
+      family: "inet",
       address: "192.0.2.5/32",
       peer: "192.0.2.9",
       label: "v0",
       scope: "global",
-      flags: IFA_F.PERMANENT,
+      flags: ["permanent"],
       lifetime: { preferred: Infinity, valid: Infinity, created: 418555, updated: 418555 },
     },
   ],
@@ -50,10 +50,10 @@ const CAPTURED: [name: string, body: string, expected: AddressInfo][] = [
      fa620600 fa620600 08000800 c0000000 05000b00 03000000`,
     {
       index: 2,
-      family: 10,
+      family: "inet6",
       address: "fe80::ff:fe00:2/64",
       scope: "link",
-      flags: IFA_F.PERMANENT | IFA_F.TENTATIVE,
+      flags: ["tentative", "permanent"],
       protocol: 3,
       lifetime: { preferred: Infinity, valid: Infinity, created: 418554, updated: 418554 },
     },
@@ -64,10 +64,10 @@ const CAPTURED: [name: string, body: string, expected: AddressInfo][] = [
      fb620600 fb620600 08000800 c0030000`,
     {
       index: 3,
-      family: 10,
+      family: "inet6",
       address: "2001:db8:1::1/64",
       scope: "global",
-      flags: 0x3c0,
+      flags: ["tentative", "permanent", "mngtmpaddr", "noprefixroute"],
       lifetime: { preferred: Infinity, valid: Infinity, created: 418555, updated: 418555 },
     },
   ],
@@ -77,10 +77,10 @@ const CAPTURED: [name: string, body: string, expected: AddressInfo][] = [
      fb620600 fb620600 08000800 02000000`,
     {
       index: 3,
-      family: 10,
+      family: "inet6",
       address: "2001:db8::1/64",
       scope: "global",
-      flags: IFA_F.NODAD,
+      flags: ["nodad"],
       lifetime: { preferred: 500, valid: 1000, created: 418555, updated: 418555 },
     },
   ],
@@ -94,7 +94,11 @@ for (const [name, body, expected] of CAPTURED) {
 
 Deno.test("An address without IFA_FLAGS, of an old kernel, has the header's", () => {
   const info = readReply(dumpAddresses(), "021881fe 01000000 08000100 7f000001");
-  assertEquals([info.flags, info.scope, info.address], [0x81, "host", "127.0.0.1/24"]);
+  assertEquals([info.flags, info.scope, info.address], [
+    ["secondary", "permanent"],
+    "host",
+    "127.0.0.1/24",
+  ]);
 });
 
 Deno.test("A multicast or anycast address is the address", () => {
@@ -127,7 +131,7 @@ const WRITTEN: [message: AddressMessage, body: string][] = [
     {
       index: 3,
       address: "2001:db8::1/64",
-      flags: IFA_F.NODAD,
+      flags: ["nodad"],
       lifetime: { valid: 1000, preferred: 500 },
     },
     `0a400200 03000000 14000200 20010db8 00000000 00000000 00000001 14000100 20010db8 00000000
@@ -148,7 +152,7 @@ const WRITTEN: [message: AddressMessage, body: string][] = [
      14000600 3c000000 3c000000 00000000 00000000`,
   ],
   [
-    { index: 1, address: "::1/128", flags: IFA_F.NODAD | IFA_F.NOPREFIXROUTE },
+    { index: 1, address: "::1/128", flags: ["nodad", "noprefixroute"] },
     `0a800200 01000000 14000200 00000000 00000000 00000000 00000001
      14000100 00000000 00000000 00000000 00000001 08000800 02020000`,
   ],
@@ -161,7 +165,11 @@ for (const [message, body] of WRITTEN) {
 }
 
 const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, text: string][] = [
-  [{ index: 1, address: "10.0.0.1/33" }, TypeError, '"10.0.0.1/33" is not an IP prefix'],
+  [
+    { index: 1, address: "10.0.0.1/33" },
+    RangeError,
+    'prefix length of "10.0.0.1/33" must be in 0..32',
+  ],
   [{ index: 1, address: "10.0.0.256/8" }, TypeError, "is not an IP prefix"],
   [{ index: 1, address: "10.0.0.1/8", peer: "x" }, TypeError, '"x" is not an IP address'],
   [{ index: 1, address: "10.0.0.1/8", broadcast: "+" }, TypeError, "broadcast: "],
@@ -204,7 +212,7 @@ const CASES: [
     { address: "192.0.2.1/24" },
     "192.0.2.1/24 dev v0",
     { family: "inet", local: "192.0.2.1", prefixlen: 24, scope: "global", label: "v0" },
-    { family: 2, address: "192.0.2.1/24", scope: "global", label: "v0", flags: IFA_F.PERMANENT },
+    { family: "inet", address: "192.0.2.1/24", scope: "global", label: "v0", flags: ["permanent"] },
   ],
   [
     "IPv4 without a length",
@@ -257,31 +265,31 @@ const CASES: [
   ],
   [
     "no prefix route",
-    { address: "192.0.2.1/24", flags: IFA_F.NOPREFIXROUTE },
+    { address: "192.0.2.1/24", flags: ["noprefixroute"] },
     "192.0.2.1/24 dev v0 noprefixroute",
     { noprefixroute: true },
-    { flags: IFA_F.NOPREFIXROUTE | IFA_F.PERMANENT },
+    { flags: ["permanent", "noprefixroute"] },
   ],
   [
     "IPv6 without duplicate address detection",
-    { address: "2001:db8::1/64", flags: IFA_F.NODAD },
+    { address: "2001:db8::1/64", flags: ["nodad"] },
     "2001:db8::1/64 dev v0 nodad",
     { family: "inet6", local: "2001:db8::1", prefixlen: 64, nodad: true },
-    { family: 10, address: "2001:db8::1/64", flags: IFA_F.NODAD | IFA_F.PERMANENT },
+    { family: "inet6", address: "2001:db8::1/64", flags: ["nodad", "permanent"] },
   ],
   [
     "IPv6 home address that temporary ones are made of",
     {
       address: "2001:db8::1/64",
-      flags: IFA_F.NODAD | IFA_F.HOMEADDRESS | IFA_F.MANAGETEMPADDR,
+      flags: ["nodad", "home", "mngtmpaddr"],
     },
     "2001:db8::1/64 dev v0 nodad home mngtmpaddr",
     { nodad: true, home: true, mngtmpaddr: true },
-    { flags: IFA_F.NODAD | IFA_F.PERMANENT | IFA_F.HOMEADDRESS | IFA_F.MANAGETEMPADDR },
+    { flags: ["nodad", "home", "permanent", "mngtmpaddr"] },
   ],
   [
     "IPv6 with a peer",
-    { address: "2001:db8::1/128", peer: "2001:db8::2", flags: IFA_F.NODAD },
+    { address: "2001:db8::1/128", peer: "2001:db8::2", flags: ["nodad"] },
     "2001:db8::1 peer 2001:db8::2/128 dev v0 nodad",
     { local: "2001:db8::1", address: "2001:db8::2", prefixlen: 128 },
     { address: "2001:db8::1/128", peer: "2001:db8::2" },
@@ -291,18 +299,18 @@ const CASES: [
     { address: "192.0.2.1/24", lifetime: { valid: 10000, preferred: 5000 } },
     "192.0.2.1/24 dev v0 valid_lft 10000 preferred_lft 5000",
     { dynamic: true },
-    { flags: 0 },
+    { flags: [] },
   ],
   [
     "a lifetime for ever, and deprecated",
     {
       address: "2001:db8::1/64",
-      flags: IFA_F.NODAD,
+      flags: ["nodad"],
       lifetime: { valid: Infinity, preferred: 0 },
     },
     "2001:db8::1/64 dev v0 nodad valid_lft forever preferred_lft 0",
     { deprecated: true, valid_life_time: FOREVER, preferred_life_time: 0 },
-    { flags: IFA_F.NODAD | IFA_F.PERMANENT | IFA_F.DEPRECATED },
+    { flags: ["nodad", "deprecated", "permanent"] },
   ],
 ];
 
@@ -383,7 +391,7 @@ Deno.test("dumpAddresses() is limited to a link and a family", () => {
     "ip addr add 2001:db8::1/64 dev v0 nodad",
     "ip addr add 2001:db8::2/64 dev v1 nodad",
   );
-  const addresses = (filter?: { index?: number; family?: number }) =>
+  const addresses = (filter?: { index?: number; family?: IpFamily }) =>
     testbed.connection.dump(dumpAddresses(filter)).map(({ address }) => address).sort();
   assertEquals(addresses(), [
     "127.0.0.1/8",
@@ -394,13 +402,13 @@ Deno.test("dumpAddresses() is limited to a link and a family", () => {
     "::1/128",
   ]);
   assertEquals(addresses({ index: V0 }), ["192.0.2.1/24", "2001:db8::1/64"]);
-  assertEquals(addresses({ family: 2 }), ["127.0.0.1/8", "192.0.2.1/24", "192.0.2.2/24"]);
-  assertEquals(addresses({ family: 10 }), ["2001:db8::1/64", "2001:db8::2/64", "::1/128"]);
-  assertEquals(addresses({ index: V1, family: 10 }), ["2001:db8::2/64"]);
+  assertEquals(addresses({ family: "inet" }), ["127.0.0.1/8", "192.0.2.1/24", "192.0.2.2/24"]);
+  assertEquals(addresses({ family: "inet6" }), ["2001:db8::1/64", "2001:db8::2/64", "::1/128"]);
+  assertEquals(addresses({ index: V1, family: "inet6" }), ["2001:db8::2/64"]);
   for (
     const [filter, expected] of [
-      [{ index: V0, family: 2 }, "ip -4 address show dev if10"],
-      [{ family: 10 }, "ip -6 address show"],
+      [{ index: V0, family: "inet" }, "ip -4 address show dev if10"],
+      [{ family: "inet6" }, "ip -6 address show"],
     ] as const
   ) {
     assertEquals(dumpAddresses(filter).command(), expected);

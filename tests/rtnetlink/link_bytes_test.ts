@@ -220,7 +220,7 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
     name,
   ): typeof REFUSED[number] => [{ name }, TypeError, "name must be a link name"]),
   [{ mtu: -1 }, RangeError, "mtu must be in 0..2147483647 bytes"],
-  [{ mac: "02:00:00:00:00" }, TypeError, 'mac: "02:00:00:00:00" is not an Ethernet address'],
+  [{ mac: "02:00:00:0g" }, TypeError, 'mac: "02:00:00:0g" is not a link-layer address'],
   [{ alias: "x".repeat(256) }, RangeError, "alias must have at most 255 bytes"],
   [{ altNames: ["ok", "x".repeat(128)] }, RangeError, "altNames[1] must have at most 127"],
   [{ numTxQueues: 0 }, RangeError, "numTxQueues must be in 1..4096"],

@@ -13,7 +13,7 @@ import { bodyOf, ip, type Json, readReply, run } from "../helpers.ts";
 import { needing } from "../leaks.ts";
 import { lacking, Testbed, V0, V1 } from "./testbed.ts";
 
-const PLAIN = { index: 3, family: 2, flags: [], proxy: false, probes: 0 };
+const PLAIN = { index: 3, family: "inet" as const, flags: [], proxy: false, probes: 0 };
 
 // As Linux 6.18 sent them.
 const CAPTURED: [name: string, body: string, expected: NeighborInfo][] = [
@@ -59,7 +59,7 @@ const CAPTURED: [name: string, body: string, expected: NeighborInfo][] = [
      00090000 08000400 00000000 14000300 00000000 00000000 00000000 01000000 05000c00 0b000000`,
     {
       ...PLAIN,
-      family: 10,
+      family: "inet6",
       address: "2001:db8::13",
       lladdr: "02:00:00:00:00:09",
       state: "reachable",
@@ -73,7 +73,7 @@ const CAPTURED: [name: string, body: string, expected: NeighborInfo][] = [
     "02000000 03000000 00000801 08000100 c000020c",
     {
       index: 3,
-      family: 2,
+      family: "inet",
       flags: [],
       proxy: true,
       address: "192.0.2.12",
@@ -166,13 +166,16 @@ Deno.test("Deletions, lookups and dumps of neighbors are written as iproute2 wri
     bodyOf(dumpNeighbors({ master: 4 })),
     "00000000 00000000 00000000 08000900 04000000",
   );
-  assertEquals(bodyOf(dumpNeighbors({ proxy: true, family: 10 })), "0a000000 00000000 00000800");
+  assertEquals(
+    bodyOf(dumpNeighbors({ proxy: true, family: "inet6" })),
+    "0a000000 00000000 00000800",
+  );
 });
 
 const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, text: string][] = [
   [{ index: 1, address: "10.0.0" }, TypeError, '"10.0.0" is not an IP address'],
   [{ index: 1, address: "10.0.0.1/8" }, TypeError, "is not an IP address"],
-  [{ index: 1, address: "10.0.0.1", lladdr: "02:00" }, TypeError, "is not an Ethernet address"],
+  [{ index: 1, address: "10.0.0.1", lladdr: "02:0g" }, TypeError, "is not a link-layer address"],
   [{ index: 1, address: "10.0.0.1", state: "dead" }, TypeError, "state must be one of"],
   [{ index: 1, address: "10.0.0.1", state: 65536 }, RangeError, "state must be in 0..65535"],
   [{ index: 1, address: "10.0.0.1", flags: ["proxy"] }, TypeError, "flags[0] must be one of"],
@@ -223,7 +226,7 @@ const CASES: [
     { address: "2001:db8::9", lladdr },
     `2001:db8::9 lladdr ${lladdr} dev v0`,
     { dst: "2001:db8::9", lladdr, state: ["PERMANENT"] },
-    { ...PLAIN, index: V0, family: 10, address: "2001:db8::9", lladdr, state: "permanent" },
+    { ...PLAIN, index: V0, family: "inet6", address: "2001:db8::9", lladdr, state: "permanent" },
   ],
   ...(["reachable", "stale", "probe", "noarp"] as const).map((
     state,
@@ -289,7 +292,7 @@ const CASES: [
     { address: "2001:db8::9", proxy: true },
     "proxy 2001:db8::9 dev v0",
     { dst: "2001:db8::9", proxy: null },
-    { family: 10, address: "2001:db8::9", proxy: true },
+    { family: "inet6", address: "2001:db8::9", proxy: true },
   ],
 ];
 
@@ -380,13 +383,15 @@ Deno.test("dumpNeighbors() is limited to a link, a master, a family, and to prox
     ours(testbed, filter).map(({ address }) => address).sort();
   assertEquals(found({}), ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]);
   assertEquals(found({ index: V0 }), ["192.0.2.1", "2001:db8::1"]);
-  assertEquals(found({ family: 10 }), ["2001:db8::1", "2001:db8::2"]);
-  assertEquals(found({ index: V1, family: 2 }), ["192.0.2.2"]);
+  assertEquals(found({ family: "inet6" }), ["2001:db8::1", "2001:db8::2"]);
+  assertEquals(found({ index: V1, family: "inet" }), ["192.0.2.2"]);
   assertEquals(found({ master: 12 }), ["192.0.2.2", "2001:db8::2"]);
   assertEquals(found({ proxy: true }), ["192.0.2.3", "2001:db8::3"]);
   assertEquals(found({ proxy: true, index: V1 }), ["2001:db8::3"]);
-  assertEquals(found({ proxy: true, family: 2 }), ["192.0.2.3"]);
-  const filters: NeighborFilter[] = [{ index: V0 }, { master: 12, family: 2 }, { proxy: true }];
+  assertEquals(found({ proxy: true, family: "inet" }), ["192.0.2.3"]);
+  const filters: NeighborFilter[] = [{ index: V0 }, { master: 12, family: "inet" }, {
+    proxy: true,
+  }];
   for (const filter of filters) {
     const command = dumpNeighbors(filter).command().replace(/^ip/, "-j");
     const addresses = ip(testbed.netns, command).map(({ dst }) => dst as string);
@@ -404,5 +409,5 @@ Deno.test("Two thousand neighbors are made and read", () => {
     ),
   );
   assert(results.filter(({ ok }) => ok).length > 1000); // the table has a limit of its own
-  assertEquals(ours(testbed, { family: 2 }).length, results.filter(({ ok }) => ok).length);
+  assertEquals(ours(testbed, { family: "inet" }).length, results.filter(({ ok }) => ok).length);
 });

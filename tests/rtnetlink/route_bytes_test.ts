@@ -8,8 +8,6 @@ import {
   newRoute,
   type RouteInfo,
   type RouteMessage,
-  RTM_F,
-  RTNH_F,
 } from "../../src/rtnetlink/mod.ts";
 import { bodyOf, fromHex, readReply } from "../helpers.ts";
 import { PLAIN, PLAIN6 } from "./routes.ts";
@@ -64,9 +62,9 @@ const CAPTURED: [name: string, body: string, expected: RouteInfo][] = [
       ...PLAIN,
       destination: "10.11.0.0/16",
       nexthops: [
-        { gateway: "192.0.2.2", oif: 3, weight: 256, flags: 0 },
-        { gateway: "fe80::9", oif: 3, weight: 2, flags: 0 },
-        { gateway: "192.168.1.1", oif: 3, weight: 1, flags: RTNH_F.ONLINK, onlink: true },
+        { gateway: "192.0.2.2", oif: 3, weight: 256, flags: [] },
+        { gateway: "fe80::9", oif: 3, weight: 2, flags: [] },
+        { gateway: "192.168.1.1", oif: 3, weight: 1, flags: ["onlink"], onlink: true },
       ],
     },
   ],
@@ -138,8 +136,8 @@ const CAPTURED: [name: string, body: string, expected: RouteInfo][] = [
       source: "2001:db8::/64",
       metric: 1024,
       nexthops: [
-        { gateway: "2001:db8::3", oif: 3, weight: 3, flags: 0 },
-        { gateway: "2001:db8::4", oif: 3, weight: 1, flags: 0 },
+        { gateway: "2001:db8::3", oif: 3, weight: 3, flags: [] },
+        { gateway: "2001:db8::4", oif: 3, weight: 1, flags: [] },
       ],
     },
   ],
@@ -157,7 +155,7 @@ const CAPTURED: [name: string, body: string, expected: RouteInfo][] = [
       mark: 5,
       uid: 0,
       cacheInfo: { clients: 2, lastUse: 0, expires: 0, error: 0, used: 0 },
-      flags: RTM_F.CLONED,
+      flags: ["cloned"],
     },
   ],
 ];
@@ -283,7 +281,7 @@ const WRITTEN: [message: RouteMessage, body: string][] = [
      10001680 0c000100 00000000 00000005 08000f00 fe000000`,
   ],
   [
-    { destination: "default", oif: 10, family: 10 },
+    { destination: "default", oif: 10, family: "inet6" },
     "0a000000 00030001 00000000 08000400 0a000000 08000f00 fe000000",
   ],
   [
@@ -322,12 +320,27 @@ Deno.test("Lookups and dumps are written as iproute2 writes them", () => {
     bodyOf(dumpRoutes({ table: 300, oif: 10, protocol: "static", type: "unicast" })),
     "00000000 00040001 00000000 08000f00 2c010000 08000400 0a000000",
   );
-  assertEquals(bodyOf(dumpRoutes({ family: 10 })), "0a000000 00000000 00000000");
+  assertEquals(bodyOf(dumpRoutes({ family: "inet6" })), "0a000000 00000000 00000000");
 });
 
 const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, text: string][] = [
-  [{}, TypeError, "is not an IP prefix"],
-  [{ destination: "10.0.0.0/33" }, TypeError, "is not an IP prefix"],
+  [{}, TypeError, "destination: undefined is not an IP prefix"],
+  [{ destination: "10.0.0.0/33" }, RangeError, 'prefix length of "10.0.0.0/33" must be in 0..32'],
+  [
+    { destination: "10.0.0.0/" },
+    TypeError,
+    'destination must have a prefix length in 0..32 after "/"',
+  ],
+  [{ destination: "10.0.0.0/255.0.0.0" }, TypeError, "destination must have a prefix length"],
+  [{ destination: "10.9.0.1/16" }, TypeError, 'did you mean "10.9.0.0/16"?'],
+  [{ destination: "10.9.255.0/17" }, TypeError, 'did you mean "10.9.128.0/17"?'],
+  [{ destination: "0.0.0.1/0" }, TypeError, 'did you mean "0.0.0.0/0"?'],
+  [{ destination: "2001:db8::1/64" }, TypeError, 'did you mean "2001:db8::/64"?'],
+  [
+    { destination: "2001:db8::/31", source: "2001:db8::/28" },
+    TypeError,
+    'source: "2001:db8::/28" has',
+  ],
   [{ destination: "any" }, TypeError, '"any" is not an IP prefix'],
   [{ destination: "default", gateway: "10.0.0" }, TypeError, '"10.0.0" is not an IP address'],
   [
@@ -345,8 +358,16 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
     TypeError,
     'prefsrc must be an IPv4 address: got "2001:db8::1"',
   ],
-  [{ destination: "10.0.0.0/8", family: 10 }, TypeError, "destination must be an IPv6 address"],
-  [{ destination: "10.0.0.0/8", family: 28 }, RangeError, "family must be 2 or 10"],
+  [
+    { destination: "10.0.0.0/8", family: "inet6" },
+    TypeError,
+    "destination must be an IPv6 address",
+  ],
+  [
+    { destination: "10.0.0.0/8", family: 2 as unknown as "inet" },
+    TypeError,
+    'family must be one of "inet", "inet6": got 2',
+  ],
   [{ destination: "10.0.0.0/8", source: "10.0.0.0/8" }, TypeError, "source is for IPv6 routes"],
   [{ destination: "10.0.0.0/8", pref: "high" }, TypeError, "pref is for IPv6 routes"],
   [{ destination: "10.0.0.0/8", expires: 5 }, TypeError, "expires is for IPv6 routes"],

@@ -7,8 +7,6 @@ import {
   newRoute,
   type RouteFilter,
   type RouteInfo,
-  RTM_F,
-  RTNH_F,
 } from "../../src/rtnetlink/mod.ts";
 import { ip, type Json, run, sysctl } from "../helpers.ts";
 import { needing } from "../leaks.ts";
@@ -165,7 +163,7 @@ Deno.test("An IPv6 route's expiry counts down in seconds", () => {
 Deno.test("A route through a link without carrier says so", async () => {
   using testbed = new Testbed(...ADDRESSES, "ip route add 10.0.0.0/8 dev v0");
   run(testbed.netns, "ip link set v1 down");
-  const down = () => (ours(testbed)[0]!.flags & RTNH_F.LINKDOWN) !== 0;
+  const down = () => ours(testbed)[0]!.flags.includes("linkdown");
   // The kernel tells its routes of a lost carrier from a queue.
   for (let i = 0; i < 500 && !down(); i++) await new Promise((done) => setTimeout(done, 10));
   assert(down());
@@ -195,25 +193,25 @@ Deno.test("dumpRoutes() is limited to family, table, link, maker and type", () =
     "2001:db8:3::/48",
   ];
   assertEquals(found({}).sort(), all);
-  assertEquals(found({ family: 2 }).sort(), all.slice(0, 4));
-  assertEquals(found({ family: 10 }).sort(), all.slice(4));
+  assertEquals(found({ family: "inet" }).sort(), all.slice(0, 4));
+  assertEquals(found({ family: "inet6" }).sort(), all.slice(4));
   assertEquals(found({ table: 77 }), ["10.2.0.0/16", "2001:db8:1::/48"]);
-  assertEquals(found({ table: 77, family: 10 }), ["2001:db8:1::/48"]);
+  assertEquals(found({ table: 77, family: "inet6" }), ["2001:db8:1::/48"]);
   assertEquals(found({ oif: V1 }).sort(), ["10.2.0.0/16", "10.4.0.0/16"]);
   assertEquals(found({ protocol: "static" }), ["10.1.0.0/16", "2001:db8:1::/48"]);
-  assertEquals(found({ protocol: 4, family: 2 }), ["10.1.0.0/16"]);
+  assertEquals(found({ protocol: 4, family: "inet" }), ["10.1.0.0/16"]);
   assertEquals(found({ type: "blackhole" }), ["10.3.0.0/16"]);
   assertEquals(found({ type: "unreachable" }), ["2001:db8:3::/48"]);
   assertEquals(found({ table: "main", type: "unicast", oif: V1 }), ["10.4.0.0/16"]);
-  const local = testbed.connection.dump(dumpRoutes({ table: "local", family: 2, oif: V0 }));
+  const local = testbed.connection.dump(dumpRoutes({ table: "local", family: "inet", oif: V0 }));
   assertEquals(local.map(({ destination }) => destination), ["192.0.2.1/32", "192.0.2.255/32"]);
 });
 
 Deno.test("dumpRoutes() of a table that is not there, or in an empty namespace, is empty", () => {
   using testbed = new Testbed();
   assertEquals(testbed.connection.dump(dumpRoutes({ table: 4711 })), []);
-  assertEquals(testbed.connection.dump(dumpRoutes({ table: 4711, family: 2 })), []);
-  assertEquals(testbed.connection.dump(dumpRoutes({ table: "main", family: 2 })), []);
+  assertEquals(testbed.connection.dump(dumpRoutes({ table: 4711, family: "inet" })), []);
+  assertEquals(testbed.connection.dump(dumpRoutes({ table: "main", family: "inet" })), []);
 });
 
 Deno.test("dumpRoutes() through a link that is not there is ENODEV", () => {
@@ -223,7 +221,13 @@ Deno.test("dumpRoutes() through a link that is not there is ENODEV", () => {
 });
 
 Deno.test("A dump by a kernel that does not filter is filtered here", () => {
-  const { filter } = dumpRoutes({ family: 2, table: 77, oif: V0, protocol: "static", type: 1 });
+  const { filter } = dumpRoutes({
+    family: "inet",
+    table: 77,
+    oif: V0,
+    protocol: "static",
+    type: 1,
+  });
   const route = {
     ...PLAIN,
     destination: "10.0.0.0/8",
@@ -232,13 +236,13 @@ Deno.test("A dump by a kernel that does not filter is filtered here", () => {
     oif: V0,
   } as const;
   const { oif: _, ...without } = route;
-  const through = (oif: number) => ({ ...without, nexthops: [{ oif, weight: 1, flags: 0 }] });
+  const through = (oif: number) => ({ ...without, nexthops: [{ oif, weight: 1, flags: [] }] });
   assert(filter!(route));
   assert(filter!(through(V0)));
   assert(filter!({ ...without, nexthopId: 3 }));
   for (
-    const other of [
-      { ...route, family: 10 },
+    const other of <RouteInfo[]> [
+      { ...route, family: "inet6" },
       { ...route, table: 78 },
       { ...route, table: "main" as const },
       { ...route, protocol: "boot" as const },
@@ -246,12 +250,12 @@ Deno.test("A dump by a kernel that does not filter is filtered here", () => {
       { ...route, oif: V1 },
       through(V1),
       without,
-      { ...route, flags: RTM_F.CLONED },
+      { ...route, flags: ["cloned" as const] },
     ]
   ) {
     assert(!filter!(other), JSON.stringify(other));
   }
-  assert(!dumpRoutes().filter!({ ...route, family: 28 }));
+  assert(!dumpRoutes().filter!({ ...route, family: 28 as unknown as "inet" }));
 });
 
 Deno.test("getRoute() finds the route to an address, as ip does", () => {

@@ -1,26 +1,26 @@
 // Routes as the tests set and expect them.
-import { type RouteInfo, type RouteMessage, RTNH_F } from "../../src/rtnetlink/mod.ts";
+import type { RouteCacheInfo, RouteInfo, RouteMessage } from "../../src/rtnetlink/mod.ts";
 import { fromHex, type Json } from "../helpers.ts";
 import { V0, V1 } from "./testbed.ts";
 
 /** What most routes have. */
-export const PLAIN = {
-  family: 2,
+export const PLAIN: Omit<RouteInfo, "destination"> = {
+  family: "inet",
   type: "unicast",
   table: "main",
   protocol: "boot",
   scope: "global",
   tos: 0,
-  flags: 0,
-} as const;
+  flags: [],
+};
 
 /** What most IPv6 routes have. */
-export const PLAIN6 = {
+export const PLAIN6: typeof PLAIN & { cacheInfo: RouteCacheInfo } = {
   ...PLAIN,
-  family: 10,
+  family: "inet6",
   pref: "medium",
   cacheInfo: { clients: 0, lastUse: 0, expires: 0, error: 0, used: 0 },
-} as const;
+};
 
 /**
  * A way to set a route: ours, iproute2's, what either has to show then, and what the kernel and `ip`
@@ -83,7 +83,7 @@ export const CASES: Case[] = [
     { destination: "10.0.0.0/8", gateway: "172.16.0.1", oif: V0, onlink: true },
     "10.0.0.0/8 via 172.16.0.1 dev v0 onlink",
     { gateway: "172.16.0.1", flags: ["onlink"] },
-    { gateway: "172.16.0.1", onlink: true, flags: RTNH_F.ONLINK },
+    { gateway: "172.16.0.1", onlink: true, flags: ["onlink"] },
   ],
   [
     "metric, protocol and source address",
@@ -288,10 +288,10 @@ export const CASES: Case[] = [
     {
       ...PLAIN,
       nexthops: [
-        { gateway: "192.0.2.2", oif: V0, weight: 256, flags: 0 },
-        { gateway: "fe80::9", oif: V1, weight: 2, flags: 0 },
-        { gateway: "172.16.0.1", oif: V0, weight: 1, flags: RTNH_F.ONLINK, onlink: true },
-        { oif: V1, weight: 7, flags: 0 },
+        { gateway: "192.0.2.2", oif: V0, weight: 256, flags: [] },
+        { gateway: "fe80::9", oif: V1, weight: 2, flags: [] },
+        { gateway: "172.16.0.1", oif: V0, weight: 1, flags: ["onlink"], onlink: true },
+        { oif: V1, weight: 7, flags: [] },
       ],
     },
   ],
@@ -321,14 +321,14 @@ export const CASES: Case[] = [
     { destination: "default", gateway: "2001:db8::2", pref: "low", expires: 1000 },
     "default via 2001:db8::2 pref low expires 1000",
     { dst: "default", pref: "low" },
-    { destination: "default", pref: "low", family: 10 },
+    { destination: "default", pref: "low", family: "inet6" },
   ],
   [
     "the IPv6 default by family alone",
-    { destination: "default", family: 10, oif: V0 },
+    { destination: "default", family: "inet6", oif: V0 },
     "::/0 dev v0",
     { dst: "default", dev: "v0" },
-    { destination: "default", family: 10 },
+    { destination: "default", family: "inet6" },
   ],
   [
     "several IPv6 ways",
@@ -348,8 +348,8 @@ export const CASES: Case[] = [
     },
     {
       nexthops: [
-        { gateway: "2001:db8::2", oif: V0, weight: 5, flags: 0 },
-        { gateway: "fe80::1", oif: V1, weight: 1, flags: 0 },
+        { gateway: "2001:db8::2", oif: V0, weight: 5, flags: [] },
+        { gateway: "fe80::1", oif: V1, weight: 1, flags: [] },
       ],
     },
   ],
@@ -358,7 +358,7 @@ export const CASES: Case[] = [
     { destination: "2001:db8:1::/48", type: "unreachable", metric: 9 },
     "unreachable 2001:db8:1::/48 metric 9",
     { type: "unreachable", metric: 9 },
-    { type: "unreachable", metric: 9, family: 10 },
+    { type: "unreachable", metric: 9, family: "inet6" },
   ],
   [
     "IPv6 with a source prefix",
