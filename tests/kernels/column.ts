@@ -18,6 +18,8 @@ export interface ColumnOptions {
   readonly timeout: number;
   /** Ends the run. */
   readonly signal: AbortSignal;
+  /** Whether to print the output of the tests as it comes, rather than how far the run is. */
+  readonly live: boolean;
 }
 
 interface Run {
@@ -36,7 +38,7 @@ export async function column(label: string, options: ColumnOptions): Promise<Col
   Deno.mkdirSync(CACHE, { recursive: true });
   const log = `${CACHE}${label}.log`;
   using file = Deno.createSync(log);
-  const show = progress(report);
+  const show = options.live ? print : progress(report);
   const onOutput = (text: string) => {
     file.writeSync(new TextEncoder().encode(text));
     show(text);
@@ -46,7 +48,9 @@ export async function column(label: string, options: ColumnOptions): Promise<Col
     .catch((error): Run => ({ code: undefined, failure: Deno.inspect(error), output: "" }));
   const seconds = Math.round((performance.now() - start) / 1000);
   report(`ended after ${seconds} s; its output is in ${log}`);
-  if (code !== 0) console.log(output.slice(Math.max(0, output.indexOf("\n ERRORS "))));
+  if (code !== 0 && !options.live) {
+    console.log(output.slice(Math.max(0, output.indexOf("\n ERRORS "))));
+  }
 
   const results = readResults(output);
   // A test that hangs has said its name.
@@ -58,6 +62,11 @@ export async function column(label: string, options: ColumnOptions): Promise<Col
     : undefined;
   const facts = readFacts(output);
   return { label, facts, results, seconds, ...(wrong === undefined ? {} : { failure: wrong }) };
+}
+
+/** Writes text as it is. */
+export function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
 }
 
 /** The suite's command line. */

@@ -76,6 +76,8 @@ Deno.test("A cell counts what passed, failed and was skipped, with the reasons",
     "                          6.12: 6.12.1",
     "veth                      skipped 1 (this kernel has no veth)",
   ]);
+  const tested = asText([column], true).split("\n").map((line) => line.split("  ")[0]);
+  assertEquals(tested, ["", "veth", "ipvlan", "examples of doc comments"]);
 });
 
 Deno.test("Failures and what is skipped without need are problems", () => {

@@ -2,6 +2,7 @@
 // table of what was tested where.
 //
 //     deno task test:kernels [OPTION]... [PATH]...
+//     deno task test:kernels --kernel 6.12 tests/link/ipvlan_test.ts    # the result in 40 s
 //
 //     --kernel NAME      `running`, or a series of Debian kernels: 6.1, 6.12; default: these three
 //     --filter TEXT      for `deno test`, as PATHs are
@@ -9,9 +10,10 @@
 //     --json FILE        writes all results
 //     --write            writes the table to docs/kernels.md
 //     --command LINE     runs a shell command in a guest instead, 6.12 unless --kernel says another
+import { existsSync } from "node:fs";
 import { parseArgs } from "@std/cli";
 import { fetchImports } from "../fetch_imports.ts";
-import { column, type ColumnOptions, RUNNING } from "./column.ts";
+import { column, type ColumnOptions, print, RUNNING } from "./column.ts";
 import { missingPackages, output } from "./command.ts";
 import { runInGuest } from "./guest.ts";
 import { kernel } from "./kernel.ts";
@@ -32,11 +34,14 @@ const options = parseArgs(Deno.args, {
   },
 });
 const paths = options._.map(String);
+for (const path of paths) if (!existsSync(path)) stop(`No such path: ${path}`);
 const timeout = Number(options.timeout ?? 3000);
 if (!(timeout > 0)) stop(`--timeout must be a number of seconds: it is ${options.timeout}`);
 const labels = options.kernel.length > 0 ? options.kernel : ALL;
-const partial = paths.length > 0 || options.filter !== undefined || labels !== ALL;
-if (options.write && partial) stop("--write is for a run of everything on all kernels");
+const some = paths.length > 0 || options.filter !== undefined;
+if (options.write && (some || labels !== ALL)) {
+  stop("--write is for a run of everything on all kernels");
+}
 
 function stop(message: string): never {
   console.error(message);
@@ -56,7 +61,8 @@ function exit(code: number): never {
 async function columns(): Promise<Column[]> {
   const { signal } = interrupted;
   const filter = options.filter === undefined ? [] : [`--filter=${options.filter}`];
-  const how: ColumnOptions = { args: [...filter, ...paths], timeout, signal };
+  const live = some && labels.length === 1;
+  const how: ColumnOptions = { args: [...filter, ...paths], timeout, signal, live };
   const found = new Map<string, Column>();
   if (labels.includes(RUNNING)) found.set(RUNNING, await column(RUNNING, how));
   const waiting = labels.filter((label) => label !== RUNNING);
@@ -77,11 +83,10 @@ if (labels.some((label) => label !== RUNNING) || options.command !== undefined) 
 }
 
 if (options.command !== undefined) {
-  const onOutput = (text: string) => Deno.stdout.writeSync(new TextEncoder().encode(text));
   const { signal } = interrupted;
   const { command } = options;
   const of = await kernel(options.kernel.at(-1) ?? "6.12");
-  const run = await runInGuest({ kernel: of, command, timeout, signal, onOutput });
+  const run = await runInGuest({ kernel: of, command, timeout, signal, onOutput: print });
   if (run.failure) console.error(run.failure);
   exit(run.code ?? 1);
 }
@@ -92,7 +97,7 @@ if (options.write) {
   Deno.writeTextFileSync(PAGE, page(matrix));
   await output(Deno.execPath(), ["fmt", "-q", PAGE]);
 }
-console.log(`\n${asText(matrix)}\n`);
+console.log(`\n${asText(matrix, some)}\n`);
 const wrong = matrix.flatMap((column) =>
   problems(column).map((line) => `${column.label}: ${line}`)
 );

@@ -30,8 +30,8 @@ export function rowOf(file: string): string {
   return group.length > 0 ? `${kind}: ${group.join(" ")}` : kind!;
 }
 
-/** All rows, kinds first and in their order. */
-export function rowsOf(columns: readonly Column[]): string[] {
+/** All rows, kinds first and in their order; `tested`: without kinds that no test was run of. */
+export function rowsOf(columns: readonly Column[], tested = false): string[] {
   const found = columns.flatMap(({ results }) => results.map(({ file }) => rowOf(file)));
   const rank = (row: string) => {
     const at = KINDS.indexOf(row.split(":")[0]!);
@@ -39,7 +39,7 @@ export function rowsOf(columns: readonly Column[]): string[] {
   };
   // TAPs are tested with TUNs.
   const kinds = KINDS.filter((kind) => kind !== "tap");
-  return [...new Set([...kinds, ...found])].sort((a, b) =>
+  return [...new Set(tested ? found : [...kinds, ...found])].sort((a, b) =>
     rank(a) - rank(b) || (a < b ? -1 : Number(a > b))
   );
 }
@@ -61,9 +61,9 @@ export function cell(row: string, { results, failure }: Column): string {
   return words.join(", ") || (failure ? "not reached" : "–");
 }
 
-/** The table as lines of text, columns aligned. */
-export function asText(columns: readonly Column[]): string {
-  const lines = [["", ...columns.map(title)], ...body(columns)];
+/** The table as lines of text, columns aligned; `tested` as for {@link rowsOf}. */
+export function asText(columns: readonly Column[], tested = false): string {
+  const lines = [["", ...columns.map(title)], ...body(columns, tested)];
   const widths = lines[0]!.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
   return lines.map((line) => line.map((text, i) => text.padEnd(widths[i]!)).join("  ").trimEnd())
     .join("\n");
@@ -80,6 +80,6 @@ function title({ label, facts }: Column): string {
   return facts === undefined || label === facts.release ? label : `${label}: ${facts.release}`;
 }
 
-function body(columns: readonly Column[]): string[][] {
-  return rowsOf(columns).map((row) => [row, ...columns.map((column) => cell(row, column))]);
+function body(columns: readonly Column[], tested = false): string[][] {
+  return rowsOf(columns, tested).map((row) => [row, ...columns.map((column) => cell(row, column))]);
 }
