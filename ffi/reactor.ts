@@ -12,6 +12,7 @@ import { errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
+import { Turn } from "../src/turn.ts";
 
 /** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
 const SPIN = 0.1;
@@ -22,8 +23,6 @@ const SPIN = 0.1;
 const BLOCK = 1;
 /** Recent waits longer than this, in milliseconds on average, are worth neither. */
 const PARK_ABOVE = 0.3;
-/** The loop lets timers and I/O run at least this often, in milliseconds. */
-const TURN = 4;
 const EVENTS = 64;
 
 /** Somebody who waits for a descriptor. */
@@ -157,21 +156,20 @@ class Reactor {
 
   async #run(): Promise<void> {
     this.#running = true;
-    let turn = performance.now();
+    const turn = new Turn(1);
     // Others who are about to wait come first: a spin keeps them from it.
     await undefined;
     while (this.#waiting > 0) {
       const started = performance.now();
       if (!(this.#recent <= PARK_ABOVE && this.#linger(started))) {
         await this.#park();
-        turn = performance.now();
+        turn.taken();
       }
-      const now = performance.now();
-      this.#recent += (Math.min(now - started, 1) - this.#recent) / 4;
-      if (now - turn > TURN) {
-        await giveTurn();
-        turn = performance.now();
-      } else {
+      const took = performance.now() - started;
+      this.#recent += (Math.min(took, 1) - this.#recent) / 4;
+      const due = turn.due();
+      if (due) await due;
+      else {
         // Those just resumed come back to wait, or go, before the loop looks again.
         for (let i = 0; i < 4; i++) await undefined;
       }
@@ -242,14 +240,6 @@ class Reactor {
 }
 
 let reactor: Reactor | undefined;
-
-/** Resolves when timers, I/O and signal handlers have had their turn, for work that never waits. */
-export function giveTurn(): Promise<void> {
-  // Not a timer of 0 ms, which takes one or more: this takes microseconds. Not at import: at its first
-  // use Deno loads Node's timers, which takes 9 ms.
-  const { setImmediate } = globalThis as unknown as { setImmediate(resolve: () => void): void };
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /**
  * Resolves when the event loop has been idle twice, for a millisecond: signals that came before have

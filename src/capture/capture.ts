@@ -4,10 +4,10 @@
  * @module
  */
 import { homeNetNs, type NetNsRef } from "../../ffi/namespace.ts";
-import { giveTurn } from "../../ffi/reactor.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
+import { PullIterator } from "../pull_iterator.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import type { Instruction } from "./bpf.ts";
 import { programOf, SNAPLEN } from "./compile.ts";
@@ -210,17 +210,11 @@ export interface Capture
   [Symbol.asyncIterator](): Capture;
 }
 
-/** With more frames than this in a row it is time to look at the clock. */
-const ROW = 16;
-/** Timers and I/O get their turn at least this often, in milliseconds. */
-const TURN = 4;
 /**
  * Between two looks at a block that the kernel is about to pass on, in milliseconds: the error of a link that is
  * gone would keep a wait from waiting.
  */
 const LOOK = 2;
-
-const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
 /**
  * Starts a capture: what `link.capture()` and `netns.capture()` call.
@@ -239,119 +233,64 @@ export function openCapture(
   link: { readonly index: number; readonly name: string } | undefined,
   options: CaptureOptions = {},
 ): Capture {
-  return new RingCapture(netns, link, options);
+  const given = ringOptions(options, link?.index ?? 0);
+  options.signal?.throwIfAborted();
+  const where = netns.description && ` in ${netns.description}`;
+  const what = `capture ${link ? `link ${show(link.name)}` : "all links"}${where}`;
+  const interfaces = new Interfaces(netns, given.snaplen);
+  const interfaceOf = (index: number, type: number) => interfaces.of(index, type);
+  const ring = new Ring(netns, { ...given, interfaceOf }, what);
+  return new RingCapture(ring, { netns, interfaces, what, signal: options.signal });
+}
+
+/** What a capture needs beside its ring. */
+interface RingCaptureOptions {
+  readonly netns: NetNsRef;
+  readonly interfaces: Interfaces;
+  /** `capture link "v0" in netns "a"`, for errors. */
+  readonly what: string;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** The implementation of {@link Capture}. */
-class RingCapture implements Capture {
+class RingCapture extends PullIterator<Frame> implements Capture {
   readonly #ring: Ring;
   readonly #interfaces: Interfaces;
   readonly #what: string;
-  readonly #signal: AbortSignal | undefined;
   readonly #forget: () => void;
-  readonly #abort = () => {
-    this.#abortion = { reason: this.#signal!.reason };
-    this.close();
-  };
-  #abortion: { readonly reason: unknown } | undefined;
-  #closed = false;
   /** No more frames come in: stopped, or the link is gone. */
   #last = false;
-  /** Ends a pending wait. */
-  #waking = new AbortController();
-  /** Calls of `next()` that are not answered yet, and the last of them. */
-  #calls = 0;
-  #tail: Promise<unknown> | undefined;
-  #row = 0;
-  #turn = performance.now();
 
-  constructor(
-    netns: NetNsRef,
-    link: { readonly index: number; readonly name: string } | undefined,
-    options: CaptureOptions,
-  ) {
-    const ring = ringOptions(options, link?.index ?? 0);
-    this.#signal = options.signal;
-    this.#signal?.throwIfAborted();
-    const where = netns.description && ` in ${netns.description}`;
-    this.#what = `capture ${link ? `link ${show(link.name)}` : "all links"}${where}`;
-    const interfaces = this.#interfaces = new Interfaces(netns, ring.snaplen);
-    const interfaceOf = (index: number, type: number) => interfaces.of(index, type);
-    this.#ring = new Ring(netns, { ...ring, interfaceOf }, this.#what);
+  constructor(ring: Ring, { netns, interfaces, what, signal }: RingCaptureOptions) {
+    super(signal);
+    this.#ring = ring;
+    this.#interfaces = interfaces;
+    this.#what = what;
     this.#forget = netns.onClose(() => this.close());
-    this.#signal?.addEventListener("abort", this.#abort, { once: true });
   }
 
   get interfaces(): readonly CaptureInterface[] {
     return this.#interfaces.list();
   }
 
-  next(): Promise<IteratorResult<Frame, undefined>> {
-    if (this.#calls === 0 && ++this.#row < ROW) {
-      const frame = this.tryNext();
-      if (frame) return Promise.resolve({ done: false, value: frame });
-    }
-    const step = this.#step(this.#calls++ === 0 ? undefined : this.#tail);
-    this.#tail = step;
-    return step;
-  }
-
   tryNext(): Frame | undefined {
-    return this.#closed ? undefined : this.#ring.next();
+    return this.closed ? undefined : this.#ring.next();
   }
 
-  /** Calls that overlap are answered one after the other. */
-  async #step(before?: Promise<unknown>): Promise<IteratorResult<Frame, undefined>> {
-    try {
-      if (before) await before.catch(() => {});
-      return await this.#wait();
-    } catch (error) {
-      this.close();
-      throw error;
-    } finally {
-      this.#calls--;
-    }
+  protected override take(): Frame | undefined {
+    return this.#ring.next();
   }
 
-  async #wait(): Promise<IteratorResult<Frame, undefined>> {
-    for (;;) {
-      if (this.#row >= ROW) {
-        this.#row = 0;
-        if (performance.now() - this.#turn > TURN) {
-          await giveTurn();
-          this.#turn = performance.now();
-        }
-      }
-      const frame = this.tryNext();
-      if (frame) return { done: false, value: frame };
-      if (this.#closed) return this.#ended();
-      this.#last ||= this.#ring.lost(this.#what);
-      if (!this.#last) await this.#ready();
-      else if (this.#ring.filling) await new Promise((resolve) => setTimeout(resolve, LOOK));
-      else this.close();
-      this.#turn = performance.now();
-    }
+  protected override async wait(signal: AbortSignal): Promise<void> {
+    this.#last ||= this.#ring.lost(this.#what);
+    if (!this.#last) await this.#ring.ready(signal);
+    else if (this.#ring.filling) await new Promise((resolve) => setTimeout(resolve, LOOK));
+    else this.close();
   }
 
-  async #ready(): Promise<void> {
-    const { signal } = this.#waking;
-    try {
-      await this.#ring.ready(signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  }
-
-  #wake(): void {
-    this.#waking.abort();
-    this.#waking = new AbortController();
-  }
-
-  #ended(): IteratorResult<Frame, undefined> {
-    const abortion = this.#abortion;
-    this.#abortion = undefined;
-    if (abortion) throw abortion.reason;
-    return DONE;
+  protected override release(): void {
+    this.#forget();
+    this.#ring.close();
   }
 
   statistics(): CaptureStatistics {
@@ -359,36 +298,9 @@ class RingCapture implements Capture {
   }
 
   stop(): void {
-    if (this.#closed || this.#last) return;
+    if (this.closed || this.#last) return;
     this.#ring.stop(this.#what);
     this.#last = true;
-    this.#wake();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#signal?.removeEventListener("abort", this.#abort);
-    this.#forget();
-    this.#wake();
-    this.#ring.close();
-  }
-
-  return(): Promise<IteratorResult<Frame, undefined>> {
-    this.close();
-    return Promise.resolve(DONE);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
+    this.wake();
   }
 }

@@ -20,13 +20,16 @@ import {
   type WaitOptions,
 } from "./packet_device.ts";
 import { packetSink, packetStream } from "./streams.ts";
-import { dueTurn } from "./turn.ts";
 import { show } from "../options.ts";
+import { Turn } from "../turn.ts";
 
 /** A batch asks for at least so many packets. */
 const LEAST = 4;
 
 const DONE: Promise<void> = Promise.resolve();
+
+/** Of all devices: each takes part of the time. */
+const turn = new Turn();
 
 /** A {@link PacketDevice} over a descriptor that it owns. Devices extend it. */
 export class FdDevice implements PacketDevice {
@@ -103,8 +106,8 @@ export class FdDevice implements PacketDevice {
       return Promise.reject(error);
     }
     if (n < 0) return this.#readLater(buffer, options);
-    const turn = dueTurn();
-    return turn === undefined ? Promise.resolve(n) : turn.then(() => n);
+    const due = turn.due();
+    return due === undefined ? Promise.resolve(n) : due.then(() => n);
   }
 
   #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
@@ -146,7 +149,7 @@ export class FdDevice implements PacketDevice {
       return this.#writeLater(packet, length, options);
     }
     try {
-      if (this.tryWrite(packet, length)) return dueTurn() ?? DONE;
+      if (this.tryWrite(packet, length)) return turn.due() ?? DONE;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -190,7 +193,7 @@ export class FdDevice implements PacketDevice {
     if (this.#reading > 0 || options?.signal?.aborted || this.tryReadBatch(batch) === 0) {
       await this.#laterRead(() => this.tryReadBatch(batch) || undefined, options, true);
     }
-    await dueTurn(batch.count);
+    await turn.due(batch.count);
     return batch.count;
   }
 
@@ -222,7 +225,7 @@ export class FdDevice implements PacketDevice {
       await this.#laterWrite(done, options);
     }
     this.#checkResults(batch);
-    await dueTurn(count);
+    await turn.due(count);
   }
 
   /** As {@link PacketDevice.readable}. */

@@ -9,6 +9,7 @@ import { RawSocket } from "../device/raw_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
 import { checkOptions, show } from "../options.ts";
+import { Turn } from "../turn.ts";
 
 /** Options of a ping. */
 export interface PingOptions {
@@ -73,9 +74,6 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.ENOBUFS,
 ]);
 
-/** Others get their turn at least this often, in milliseconds. */
-const TURN = 4;
-
 /** From one ping to the next; others on the machine, and other threads, start elsewhere. */
 let identifiers = crypto.getRandomValues(new Uint16Array(1))[0]!;
 
@@ -93,16 +91,19 @@ export async function ping(
   checkNumber("size", size, 0, 65_507, true);
   signal?.throwIfAborted();
   using session = new Session(netns, address, size);
-  let turn = performance.now();
+  const turn = new Turn(1);
   for (let sequence = 1; sequence <= count; sequence++) {
     const started = performance.now();
     await session.request(sequence, timeout, signal);
-    const now = performance.now();
-    const rest = interval - (now - started);
-    if (sequence === count || rest <= 0 && now - turn < TURN) continue;
-    // Also without a pause: replies that are there at once would keep everybody else waiting.
-    await sleep(Math.max(rest, 0), signal);
-    turn = performance.now();
+    if (sequence === count) break;
+    const rest = interval - (performance.now() - started);
+    if (rest > 0) {
+      await sleep(rest, signal);
+      turn.taken();
+    } else {
+      await turn.due(); // replies that are there at once must not keep everybody else waiting
+      signal?.throwIfAborted();
+    }
   }
   return session.result();
 }

@@ -1,51 +1,102 @@
 /**
- * Following what happens in a network namespace.
+ * Following the changes in a network namespace.
  *
  * @module
  */
-import { resolveNetNs } from "../netlink/target.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { Subscription } from "../netlink/subscription.ts";
+import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 // The link kinds: their options are decoded once they are known.
 import "../link/mod.ts";
-import { type MonitorOptions, watchedOf } from "./options.ts";
-import { type Monitor, TableMonitor } from "./table_monitor.ts";
-import { show } from "../options.ts";
+import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
+import { PullIterator } from "../pull_iterator.ts";
+import type { MonitorEvent } from "./event.ts";
+import { groupsOf, type State, synchronize, type Synchronized, type Watched } from "./state.ts";
 
-export type { MonitorEvent } from "./event.ts";
-export type { MonitorOptions } from "./options.ts";
-export type { Monitor } from "./table_monitor.ts";
+/**
+ * Options of {@link monitor}. Without any table that is `true` the monitor watches links, addresses, routes
+ * and neighbors, except those that are `false`.
+ */
+export interface MonitorOptions {
+  /** The namespace. Default: the current one. */
+  readonly netns?: NetNsTarget;
+  /** Watch links, and the state of bridge ports. */
+  readonly links?: boolean;
+  /** Watch IP addresses. */
+  readonly addresses?: boolean;
+  /** Watch the routes of all tables. */
+  readonly routes?: boolean;
+  /** Watch neighbors: ARP and neighbor discovery. */
+  readonly neighbors?: boolean;
+  /** Watch forwarding entries of bridges and VXLANs. Not watched by default. */
+  readonly fdb?: boolean;
+  /** Ends the monitor: a pending or the next `next()` rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /**
+   * Bytes of messages that the kernel keeps until they are read; more is an overrun. Default: 16 MiB, room
+   * for 7,000 messages about links or 40,000 about routes. Without CAP_NET_ADMIN in the first user namespace
+   * at most `net.core.rmem_max`.
+   */
+  readonly receiveBuffer?: number;
+}
 
+/** A monitor: the result of {@link monitor}. Its end releases its socket at once. */
+export interface Monitor
+  extends AsyncIterableIterator<MonitorEvent, undefined, undefined>, Disposable, AsyncDisposable {
+  /** Resolves with the next event; with `done` when the monitor has ended. */
+  next(): Promise<IteratorResult<MonitorEvent, undefined>>;
+  /** Ends the monitor. Pending calls of `next()` resolve with `done`. */
+  close(): void;
+  /** Same as {@link Monitor.close}. Leaving a `for await` loop calls it. */
+  return(): Promise<IteratorResult<MonitorEvent, undefined>>;
+  /** The monitor itself. */
+  [Symbol.asyncIterator](): Monitor;
+}
+
+const OPTIONS: OptionNames<MonitorOptions> = {
+  links: true,
+  addresses: true,
+  routes: true,
+  neighbors: true,
+  fdb: true,
+  netns: true,
+  signal: true,
+  receiveBuffer: true,
+};
 /** Bytes of unread messages. */
 const RECEIVE_BUFFER = 16 << 20;
-/** The kernel doubles it, in 32 bits with a sign. */
+/** The kernel doubles the size, in 32 bits with a sign. */
 const MOST_BYTES = 2 ** 30 - 1;
 
 /**
- * Follows links, addresses, routes, neighbors and forwarding entries: first the tables as they are at the
- * call, as one event, then what becomes different, each change once.
+ * Follows links, addresses, routes, neighbors and forwarding entries: the first event is a snapshot of the
+ * tables at the call, then each change is one event.
  *
- * An event is told by `type` and `action`: `{ type: "link", action: "change", link, previous, changed }`.
- * What changes nothing but counters and running times is no event. The objects in events are those the
+ * `type` and `action` tell events apart: `{ type: "link", action: "change", link, previous, changed }`.
+ * A change of counters and running times alone is no event. The objects in events are those that the
  * monitor compares with: do not change them.
  *
- * The kernel queues what is not asked for. When its queue was full an `overrun` event follows on what it
- * holds, the tables are read again, and the difference comes as ordinary events: applied to the snapshot,
- * events always lead to the tables as they are. What the kernel does in silence with routes, when a link goes down or an
- * address or a nexthop object is removed, is reported too. Some things it does not tell until the same
- * thing changes otherwise: an alias, a group and the like of a link that is down, a queueing discipline;
- * a neighbor's steps between `stale`, `delay` and `probe`; an IPv6 address that is being checked for
- * duplicates; neighbors and forwarding entries of the multicast groups a link listens to.
+ * The kernel queues messages until they are read. When its queue was full, or a message could not be read, an
+ * `overrun` event follows on the events before the loss. The monitor then reads the tables again and reports
+ * the differences as ordinary events: applied to the snapshot, events always lead to the actual tables. The
+ * monitor also reports the routes that the kernel removes silently when a link goes down, or when an address
+ * or a nexthop object is removed. The kernel sends no event for some changes until the same object changes
+ * otherwise: an alias, a group and the like of a link that is down; a queueing discipline; the steps of a
+ * neighbor between `stale`, `delay` and `probe`; an IPv6 address during duplicate address detection;
+ * neighbors and forwarding entries of the multicast groups that a link listens to.
  *
  * An open monitor keeps its namespace alive, unless `netns` is a handle: then it ends with the handle.
  * A process can exit while nobody waits for an event.
  *
- * @param options Which tables, where, until when.
- * @returns The events. Leaving the loop, `return()` and disposal release the socket.
- * @throws {NetlinkError} When a table cannot be read: `DumpInterruptedError` when it does not stand still
- * for long. Also from `next()`; the monitor has ended then.
+ * @param options Tables, namespace, signal and buffer.
+ * @returns The events. Leaving the loop, `close()` and disposal release the socket.
+ * @throws {NetlinkError} When a table cannot be read: `DumpInterruptedError` when it keeps changing for long.
+ * Also from `next()`; the monitor has ended then.
  * @throws {SyscallError} When the namespace cannot be opened.
  * @throws {TypeError} For malformed options.
+ * @throws {RangeError} When `receiveBuffer` is out of range.
  *
- * @example Seeing a link come and go
+ * @example A link that comes and goes
  * ```ts
  * import { Bridge, NetNs } from "@netloom/netloom";
  * import { monitor } from "@netloom/netloom/observe";
@@ -66,7 +117,7 @@ const MOST_BYTES = 2 ** 30 - 1;
  * assertEquals(seen, ["lo", "add br0", "remove br0"]);
  * ```
  *
- * @example Until a signal
+ * @example Events until a signal
  * ```ts
  * import { NetNs } from "@netloom/netloom";
  * import { monitor } from "@netloom/netloom/observe";
@@ -81,13 +132,115 @@ const MOST_BYTES = 2 ** 30 - 1;
  * ```
  */
 export function monitor(options: MonitorOptions = {}): Monitor {
-  const { netns, signal, receiveBuffer = RECEIVE_BUFFER, ...tables } = options;
-  const watched = watchedOf(tables);
-  if (!Number.isInteger(receiveBuffer) || receiveBuffer < 1 || receiveBuffer > MOST_BYTES) {
-    throw new TypeError(
-      `receiveBuffer must be in 1..${MOST_BYTES} bytes: got ${show(receiveBuffer)}`,
-    );
-  }
+  checkOptions(options, OPTIONS);
+  const watched = watchedOf(options);
+  const { signal, receiveBuffer = RECEIVE_BUFFER } = options;
+  integer(receiveBuffer, "receiveBuffer", 1, MOST_BYTES, "bytes");
   signal?.throwIfAborted();
-  return new TableMonitor(watched, resolveNetNs(netns), signal, receiveBuffer);
+  const netns = resolveNetNs(options.netns);
+  let subscription: Subscription | undefined;
+  try {
+    subscription = new Subscription(netns.ref, groupsOf(watched), { receiveBuffer });
+    const start = synchronize(watched, connectionTo(netns.ref), subscription);
+    return new TableMonitor(start, { watched, netns, subscription, signal });
+  } catch (error) {
+    subscription?.close();
+    if (netns.owned) netns.ref.close();
+    throw error;
+  }
+}
+
+/** The tables that options ask for. */
+function watchedOf(options: MonitorOptions): Watched {
+  const { links, addresses, routes, neighbors, fdb } = options;
+  const tables = { links, addresses, routes, neighbors, fdb };
+  const given = Object.entries(tables).filter(([, value]) => value !== undefined);
+  for (const [table, value] of given) boolean(value, table);
+  const rest = !Object.values(tables).includes(true);
+  const watched = {
+    ...{ links: rest, addresses: rest, routes: rest, neighbors: rest, fdb: false },
+    ...Object.fromEntries(given),
+  };
+  if (Object.values(watched).includes(true)) return watched;
+  const names = Object.keys(tables).join(", ");
+  throw new TypeError(`All tables are false: set one of ${names} to true, or leave all out`);
+}
+
+/** What a monitor has beside its tables. */
+interface TableMonitorOptions {
+  readonly watched: Watched;
+  readonly netns: ResolvedNetNs;
+  readonly subscription: Subscription;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The implementation of {@link Monitor}: reads messages when events are asked for. */
+class TableMonitor extends PullIterator<MonitorEvent> implements Monitor {
+  readonly #watched: Watched;
+  readonly #netns: ResolvedNetNs;
+  readonly #subscription: Subscription;
+  readonly #forget: () => void;
+  #state: State;
+  /** The number of the state's events that are reported. */
+  #reported = 0;
+  /** Messages after the queued ones are lost. */
+  #lost = false;
+  /** The tables have to be read again. */
+  #stale: boolean;
+
+  constructor({ state, lost }: Synchronized, options: TableMonitorOptions) {
+    super(options.signal);
+    this.#watched = options.watched;
+    this.#netns = options.netns;
+    this.#subscription = options.subscription;
+    this.#state = state;
+    this.#stale = lost;
+    state.events.push(state.snapshot());
+    if (lost) state.events.push({ type: "overrun" });
+    this.#forget = options.netns.ref.onClose(() => this.close());
+  }
+
+  protected override take(): MonitorEvent | undefined {
+    for (;;) {
+      const { events } = this.#state;
+      if (this.#reported < events.length) return events[this.#reported++];
+      events.length = this.#reported = 0;
+      if (this.#stale) this.#reread();
+      else {
+        const outcome = this.#subscription.receive((header, source) =>
+          this.#state.apply(header, source)
+        );
+        // The kernel reports a loss at once, ahead of the messages that are still queued.
+        if (outcome === "overrun") this.#lost = true;
+        if (outcome === "empty") {
+          if (this.#lost) {
+            this.#lost = false;
+            this.#stale = true;
+            return { type: "overrun" };
+          }
+          this.#state.refresh(connectionTo(this.#netns.ref));
+          if (events.length === 0) return undefined;
+        }
+      }
+    }
+  }
+
+  protected override wait(signal: AbortSignal): Promise<void> {
+    return this.#subscription.ready(signal);
+  }
+
+  protected override release(): void {
+    this.#forget();
+    this.#subscription.close();
+    if (this.#netns.owned) this.#netns.ref.close();
+  }
+
+  #reread(): void {
+    const connection = connectionTo(this.#netns.ref);
+    const { state, lost } = synchronize(this.#watched, connection, this.#subscription);
+    this.#state.reportChangesTo(state);
+    if (lost) state.events.push({ type: "overrun" });
+    this.#state = state;
+    this.#stale = lost;
+  }
 }

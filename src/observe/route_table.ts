@@ -1,11 +1,11 @@
 /**
- * The routes that are known. Unlike other things they have no key: several routes may have one
- * destination, and the kernel does not tell of all changes.
+ * The routes of a namespace. Unlike other objects a route has no key: several routes may have the same
+ * destination, and the kernel does not send an event for every change.
  *
- * It says nothing when IPv4 routes go because their link went down or was deleted, or because their source
- * address was removed; when a link's state changes the flags of routes; and when a nexthop object takes
- * routes along. Of an IPv6 route with several nexthops it tells that one went, but not what is left.
- * What such an event makes doubtful is read again.
+ * It sends none when it removes IPv4 routes because their link went down or was deleted, or because their
+ * source address was removed; when the state of a link changes the flags of routes; and when routes go with a
+ * nexthop object. When an IPv6 route loses one of several nexthops, the event does not have the remaining ones.
+ * The routes that such an event makes doubtful are read again.
  *
  * @module
  */
@@ -15,17 +15,16 @@ import { NetlinkError } from "../netlink/error.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";
 import { dumpRoutes, type RouteInfo } from "../rtnetlink/route.ts";
-import { settle, tryDump } from "./dump.ts";
-import { type Change, changeOf } from "./table.ts";
+import { type Change, changeOf, settle, tryDump } from "./table.ts";
 
-/** The link flags that routes depend on. */
+/** The link flags on which routes depend. */
 const STATE = IFF.UP | IFF.RUNNING | IFF.LOWER_UP;
-/** With more links in doubt than this one dump of all routes is taken to be cheaper. */
+/** Most dumps of the routes of one link; for more links all routes are dumped once. */
 const MOST_DUMPS = 4;
 
-/** The routes of a namespace. What changes them returns the changes, in order. */
+/** The routes of a namespace. Methods that change the table return the changes, in order. */
 export class RouteTable {
-  /** Routes of one destination, table, metric and type of service, in the kernel's order. */
+  /** Routes by destination, table, metric and type of service; each list is in the kernel's order. */
   readonly #routes = new Map<string, RouteInfo[]>();
   readonly #links = new Map<number, number>();
   readonly #doubtfulLinks = new Set<number>();
@@ -38,33 +37,35 @@ export class RouteTable {
     return [...this.#routes.values()].flat();
   }
 
-  /** Adds routes, without telling. */
+  /** Adds routes without returning changes. */
   fill(routes: readonly RouteInfo[]): void {
     for (const route of routes) this.#listOf(route).push(route);
   }
 
   /**
-   * Takes in RTM_NEWROUTE.
+   * Applies RTM_NEWROUTE.
    *
    * @param route The route.
-   * @param flags The message's flags, which tell what became of others.
+   * @param flags The flags of the message: whether the route replaces another one.
    */
   put(route: RouteInfo, flags: number): Change<RouteInfo>[] {
     if (!isOfTable(route)) return [];
     const list = this.#listOf(route);
-    const same = list.findIndex((other) => sameWay(other, route));
+    const same = list.findIndex((other) => sameNexthops(other, route));
     let at = same;
     if (same < 0 && flags & NLM_F.REPLACE) at = list.length > 0 ? 0 : -1;
     else if (same < 0 && route.family === "inet6" && route.nexthops) {
-      at = list.findIndex((other) => waysOf(other).some((way) => waysOf(route).includes(way)));
+      at = list.findIndex((other) =>
+        nexthopsOf(other).some((nexthop) => nexthopsOf(route).includes(nexthop))
+      );
     }
-    // The kernel replaces the first that is like it, by rules of its own.
+    // By its own rules the kernel replaces the first similar route.
     if (flags & NLM_F.REPLACE && list.length > 1) this.#allDoubtful = true;
     if (at >= 0) {
       const change = changeOf(list[at]!, route);
       list[at] = route;
       if (!change) return [];
-      // IPv4 may have two that go the same way and differ in something else.
+      // IPv4 allows two routes with the same nexthop that differ otherwise.
       const changed: string[] = change.action === "change" ? [...change.changed] : [];
       if (!(flags & NLM_F.REPLACE) && changed.some((key) => key !== "flags")) {
         this.#allDoubtful = true;
@@ -76,20 +77,20 @@ export class RouteTable {
     return [{ action: "add", entry: route }];
   }
 
-  /** Takes in RTM_DELROUTE. */
+  /** Applies RTM_DELROUTE. */
   remove(route: RouteInfo): Change<RouteInfo>[] {
     if (!isOfTable(route)) return [];
     const list = this.#listOf(route);
-    const entry = list.find((other) => sameWay(other, route));
+    const entry = list.find((other) => sameNexthops(other, route));
     if (entry) return [this.#apply({ action: "remove", entry })];
-    const [way] = waysOf(route);
-    // One of several nexthops went. The others may have become one route, or several.
-    if (list.some((other) => waysOf(other).includes(way!))) this.#allDoubtful = true;
+    const [nexthop] = nexthopsOf(route);
+    // One of several nexthops is gone. The others may have become one route, or several.
+    if (list.some((other) => nexthopsOf(other).includes(nexthop!))) this.#allDoubtful = true;
     if (list.length === 0) this.#routes.delete(baseOf(route));
     return [];
   }
 
-  /** Takes in a link's flags. */
+  /** Applies the flags of a link. */
   linkChanged(index: number, flags: number): void {
     const state = flags & STATE;
     if (this.#links.get(index) === state) return;
@@ -97,7 +98,7 @@ export class RouteTable {
     this.#doubtfulLinks.add(index);
   }
 
-  /** Takes in that a link is gone, and its routes with it. */
+  /** Applies the removal of a link: its routes go with it. */
   linkRemoved(index: number): Change<RouteInfo>[] {
     this.#links.delete(index);
     this.#doubtfulLinks.add(index); // for routes with several nexthops
@@ -105,17 +106,17 @@ export class RouteTable {
       .map((entry) => this.#apply({ action: "remove", entry }));
   }
 
-  /** Takes in that an address is gone, which routes may have had as their source. */
+  /** Applies the removal of an address, which may be the source address of routes. */
   addressRemoved(address: string): void {
     this.#doubtfulSources.add(address.replace(/\/.*/, ""));
   }
 
-  /** Takes in that nexthop objects changed. */
+  /** Applies a change of nexthop objects. */
   nexthopsChanged(): void {
     this.#nexthopsDoubtful = true;
   }
 
-  /** Reads again what is in doubt. */
+  /** Reads doubtful routes again. */
   refresh(connection: Connection): Change<RouteInfo>[] {
     if (
       !this.#allDoubtful && !this.#nexthopsDoubtful && this.#doubtfulLinks.size === 0 &&
@@ -136,7 +137,7 @@ export class RouteTable {
     return changes;
   }
 
-  /** What leads from this table to a later one. */
+  /** The changes that lead from this table to a later one. */
   changesTo(later: RouteTable): Change<RouteInfo>[] {
     return compare(this.list(), later.list());
   }
@@ -177,34 +178,34 @@ export class RouteTable {
   }
 }
 
-/** Routes of IP, without what the kernel caches. */
+/** Whether it is an IP route, and not a cached copy. */
 function isOfTable({ family, flags }: RouteInfo): boolean {
   return isOfFamily(family, undefined) && !flags.includes("cloned");
 }
 
-/** Whether it goes through one link, known by its index. */
+/** Whether the route has a single nexthop with a link of its own. */
 function isSimple({ oif, nexthops, nexthopId }: RouteInfo): boolean {
   return oif !== undefined && !nexthops && nexthopId === undefined;
 }
 
-/** What routes have in common that one of them can take the place of another. */
+/** The properties that routes share when one can replace another. */
 function baseOf({ family, table, destination, source, tos, metric }: RouteInfo): string {
   return `${family} ${table} ${destination} ${source ?? ""} ${tos} ${metric ?? 0}`;
 }
 
-/** The ways a route goes, as text. */
-function waysOf(route: RouteInfo): string[] {
+/** The nexthops of a route as text. */
+function nexthopsOf(route: RouteInfo): string[] {
   const { type, nexthops = [route], nexthopId = 0 } = route;
   return nexthops.map(({ gateway = "", oif = 0 }) => `${type} ${gateway}%${oif} ${nexthopId}`);
 }
 
-/** Whether two routes of one base go the same way: what tells one of them from the others. */
-function sameWay(a: RouteInfo, b: RouteInfo): boolean {
-  return waysOf(a).sort().join() === waysOf(b).sort().join() &&
+/** Whether two routes with the same base have the same nexthops, and so are the same route. */
+function sameNexthops(a: RouteInfo, b: RouteInfo): boolean {
+  return nexthopsOf(a).sort().join() === nexthopsOf(b).sort().join() &&
     (a.family === "inet6" || a.scope === b.scope);
 }
 
-/** What leads from some routes to others. */
+/** The changes that lead from one set of routes to another. */
 function compare(before: readonly RouteInfo[], after: readonly RouteInfo[]): Change<RouteInfo>[] {
   const changes: Change<RouteInfo>[] = [];
   const later = Map.groupBy(after, baseOf);
@@ -213,14 +214,14 @@ function compare(before: readonly RouteInfo[], after: readonly RouteInfo[]): Cha
     later.delete(base);
     const gone: RouteInfo[] = [];
     for (const previous of routes) {
-      const at = others.findIndex((other) => sameWay(previous, other));
+      const at = others.findIndex((other) => sameNexthops(previous, other));
       if (at < 0) gone.push(previous);
       else {
         const change = changeOf(previous, others.splice(at, 1)[0]!);
         if (change) changes.push(change);
       }
     }
-    // What is left on both sides was replaced.
+    // Unmatched routes on both sides replaced each other.
     for (const previous of gone) {
       const entry = others.shift();
       const change = entry

@@ -1,27 +1,41 @@
 /**
- * What is known of one namespace: its tables, and how the kernel's messages change them.
+ * The tables of a namespace, and how the kernel's messages change them.
  *
  * @module
  */
+import { forEachAttribute, s32 } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
 import type { Connection } from "../netlink/connection.ts";
+import { NLA_F } from "../netlink/constants.ts";
+import { NetlinkDecodeError } from "../netlink/error.ts";
 import type { Header } from "../netlink/message.ts";
+import type { Subscription } from "../netlink/subscription.ts";
 import { type AddressInfo, dumpAddresses, readAddress } from "../rtnetlink/address.ts";
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";
 import { dumpFdb, type FdbInfo, readFdb } from "../rtnetlink/fdb.ts";
+import { linkKind } from "../rtnetlink/kinds.ts";
 import { dumpLinks, readLink } from "../rtnetlink/link.ts";
+import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { dumpNeighbors, type NeighborInfo, readNeighbor } from "../rtnetlink/neighbor.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import { readRoute } from "../rtnetlink/route_format.ts";
-import { tryDump } from "./dump.ts";
-import type { MonitorEvent, SnapshotEvent } from "./event.ts";
-import { moveOf, portMemberData } from "./link_message.ts";
-import { LinkTable } from "./link_table.ts";
+import type { LinkMove, MonitorEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
-import { type Change, Table } from "./table.ts";
+import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";
 
-/** Which tables are watched. */
+/** Sizes of `struct ifinfomsg` and `struct ndmsg`. */
+const IFINFOMSG = 16;
+const NDMSG = 12;
+/** How often the tables are read in the hope that nothing changes meanwhile. */
+const ATTEMPTS = 4;
+/**
+ * How long queued messages are applied to a new reading, in milliseconds. Where they come as fast as they are
+ * read the rest stays in the queue, and is reported although the tables may have it.
+ */
+const STRETCH = 50;
+
+/** The watched tables. */
 export interface Watched {
   readonly links: boolean;
   readonly addresses: boolean;
@@ -30,7 +44,7 @@ export interface Watched {
   readonly fdb: boolean;
 }
 
-/** The groups to join. Routes and forwarding entries also go, in silence, with links and addresses. */
+/** The groups to join. Routes and forwarding entries also go silently with links and addresses. */
 export function groupsOf({ links, addresses, routes, neighbors, fdb }: Watched): number[] {
   const groups: [group: number, wanted: boolean][] = [
     [RTNLGRP.LINK, links || routes || fdb],
@@ -46,7 +60,7 @@ export function groupsOf({ links, addresses, routes, neighbors, fdb }: Watched):
 
 /** The tables of a namespace. */
 export class State {
-  /** What happened, not yet reported. Who reads it empties it. */
+  /** Events that are not reported yet. The reader empties the list. */
   readonly events: MonitorEvent[] = [];
   readonly #links: LinkTable | undefined;
   readonly #addresses: Table<AddressInfo> | undefined;
@@ -78,7 +92,7 @@ export class State {
     }
   }
 
-  /** All that is known. */
+  /** The tables as an event. */
   snapshot(): SnapshotEvent {
     return {
       type: "snapshot",
@@ -90,7 +104,7 @@ export class State {
     };
   }
 
-  /** Takes a message in. */
+  /** Applies a message. Throws {@link NetlinkDecodeError} for one that cannot be read. */
   apply({ type, flags, start, end }: Header, source: Source): void {
     switch (type) {
       case RTM.NEWLINK:
@@ -112,13 +126,13 @@ export class State {
     }
   }
 
-  /** Reads again what messages have made doubtful. For when all messages are applied. */
+  /** Reads doubtful entries again. Call it when all queued messages are applied. */
   refresh(connection: Connection): void {
     this.#report("link", this.#links?.refresh(connection));
     this.#report("route", this.#routes?.refresh(connection));
   }
 
-  /** Reports in a later state what leads to it from this one: first what goes, then the rest. */
+  /** Adds the changes from this state to a later one to the later one's events: removals first. */
   reportChangesTo(later: State): void {
     const all = [
       eventsOf("link", later.#links && this.#links?.changesTo(later.#links)),
@@ -137,6 +151,7 @@ export class State {
   }
 
   #applyLink(type: number, source: Source, start: number, end: number): void {
+    checkLength(IFINFOMSG, start, end);
     const family = source.bytes[start];
     const index = source.view.getInt32(start + 4, true);
     if (family === AF.BRIDGE) return this.#applyPort(type, index, source, start, end);
@@ -145,11 +160,11 @@ export class State {
       this.#routes?.linkChanged(index, source.view.getUint32(start + 8, true));
       if (!this.#links) return;
       const link = readLink(source, start, end);
-      // Wireless drivers send messages of their own, with a name and little else.
+      // Wireless drivers send messages with a name and little else.
       if (link.mtu !== undefined) this.#report("link", this.#links.put(link));
       return;
     }
-    // The kernel tells of most of these itself, and before it tells of the link.
+    // For most of these the kernel has sent events, before that of the link.
     const ofLink = (entry: { index: number; master?: number }) =>
       entry.index === index || entry.master === index;
     this.#report("fdb", this.#fdb?.removeWhere(ofLink));
@@ -162,7 +177,7 @@ export class State {
     this.events.push({ type: "link", action: "remove", link, ...(movedTo ? { movedTo } : {}) });
   }
 
-  /** Messages of bridges about their ports. RTM_DELLINK says that a link is not a port any more. */
+  /** Applies a bridge's message about a port. RTM_DELLINK means that a link is no longer a port. */
   #applyPort(type: number, index: number, source: Source, start: number, end: number): void {
     if (!this.#links || type !== RTM.NEWLINK) return;
     const data = portMemberData(source, start, end);
@@ -178,6 +193,7 @@ export class State {
   }
 
   #applyNeighbor(type: number, source: Source, start: number, end: number): void {
+    checkLength(NDMSG, start, end);
     const family = source.bytes[start];
     const isNew = type === RTM.NEWNEIGH;
     if (family === AF.BRIDGE) {
@@ -204,17 +220,99 @@ function eventsOf<T extends object>(
   );
 }
 
-/** IPv4 has an address once for each peer, IPv6 once. */
+/** A link has an IPv4 address once for each peer, an IPv6 address once. */
 function addressKey({ index, family, address, peer }: AddressInfo): string {
   return family === "inet" && peer !== undefined
     ? `${index} ${address} ${peer}`
     : `${index} ${address}`;
 }
 
-/** A bridge has an Ethernet address once for each VLAN, wherever it is; a VXLAN for each destination. */
+/** A bridge has a MAC address once for each VLAN, at whichever port; a VXLAN has it for each destination. */
 function fdbKey(entry: FdbInfo): string {
   const { index, master, mac, vlan = 0, flags } = entry;
   if (master !== undefined && !flags.includes("self")) return `${master} ${mac} ${vlan}`;
   const { dst, port, vni, srcVni, oif, nexthopId } = entry;
   return ["self", index, mac, vlan, dst, port, vni, srcVni, oif, nexthopId].join(" ");
+}
+
+function checkLength(least: number, start: number, end: number): void {
+  if (end - start >= least) return;
+  throw new NetlinkDecodeError(
+    `Cannot read a message: ${end - start} bytes are fewer than its header of ${least}`,
+  );
+}
+
+/**
+ * A bridge port's options and state, from a message of family AF_BRIDGE about the port; bytes if the kind has
+ * no schema, as in links.
+ */
+export function portMemberData(source: Source, start: number, end: number): object | undefined {
+  let data: object | undefined;
+  forEachAttribute(source, start + IFINFOMSG, end, (type, at, length) => {
+    const nested = source.view.getUint16(at - 2, true) & NLA_F.NESTED;
+    if (type !== IFLA.PROTINFO || !nested) return;
+    data = linkKind("bridge")?.member?.read(source, at, at + length) ??
+      source.bytes.slice(at, at + length);
+  });
+  return data;
+}
+
+const number = s32(0);
+
+/** Where a link went, from the RTM_DELLINK of its departure. */
+export function moveOf(source: Source, start: number, end: number): LinkMove | undefined {
+  let netnsId: number | undefined;
+  let index: number | undefined;
+  forEachAttribute(source, start + IFINFOMSG, end, (type, at, length) => {
+    if (type === IFLA.NEW_NETNSID) netnsId = number.read(source, at, length);
+    else if (type === IFLA.NEW_IFINDEX) index = number.read(source, at, length);
+  });
+  return netnsId === undefined || index === undefined ? undefined : { netnsId, index };
+}
+
+/** A state, and whether messages after it are lost. */
+export interface Synchronized {
+  /** The tables. */
+  readonly state: State;
+  /** Messages were lost: the state is out of date. */
+  readonly lost: boolean;
+}
+
+/**
+ * Reads tables so that the queued messages continue them. When something changes meanwhile they are read again,
+ * a few times. Then the queued messages are applied to the last reading: each message has the newest state of
+ * its object, so in the end every object is as in its last message, or without one as it was read.
+ *
+ * @param watched The tables.
+ * @param connection Reads them.
+ * @param subscription Has joined their groups. The messages queued at the call are discarded.
+ * @returns The tables, without events.
+ */
+export function synchronize(
+  watched: Watched,
+  connection: Connection,
+  subscription: Subscription,
+): Synchronized {
+  // To the end: after an overrun the kernel silently drops all messages until the queue is empty.
+  subscription.drain(() => {});
+  for (let attempt = 1;; attempt++) {
+    settle(connection);
+    const state = new State(watched, connection);
+    const { messages, lost } = applyQueued(subscription, state);
+    if (messages === 0 && !lost || attempt === ATTEMPTS) return { state, lost };
+    if (lost) subscription.drain(() => {});
+  }
+}
+
+function applyQueued(
+  subscription: Subscription,
+  state: State,
+): { messages: number; lost: boolean } {
+  const until = performance.now() + STRETCH;
+  for (let messages = 0, lost = false;; messages++) {
+    const outcome = subscription.receive((header, source) => state.apply(header, source));
+    state.events.length = 0;
+    if (outcome === "overrun") lost = true;
+    if (outcome === "empty" || lost || performance.now() > until) return { messages, lost };
+  }
 }

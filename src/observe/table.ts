@@ -1,11 +1,117 @@
 /**
- * A table of things that are told apart by a key: what is known, and how news change it.
+ * Tables of things with a key: how they are read, how two readings differ, how news changes them.
  *
  * @module
  */
-import { changedKeys } from "./compare.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { DumpInterruptedError, NetlinkError } from "../netlink/error.ts";
+import type { DumpRequest } from "../netlink/message.ts";
+import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
 
-/** An entry of a table became different. */
+/** How often a dump is tried that the connection, which tries several times, gave up. */
+const ATTEMPTS = 4;
+
+/** Reads a table. Throws {@link DumpInterruptedError} when it keeps changing for long. */
+export function tryDump<T>(connection: Connection, request: DumpRequest<T>): T[] {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return connection.dump(request);
+    } catch (error) {
+      if (!(error instanceof DumpInterruptedError) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/**
+ * Waits until changes under way are complete. The kernel sends some events before it has done all that
+ * belongs to them, and dumps do not wait for that; reading a single link does.
+ */
+export function settle(connection: Connection): void {
+  connection.request(getLink(1, { stats: false })); // the loopback link: every namespace has it
+}
+
+/** Properties that change by themselves, at any depth, or that describe the message. */
+const IGNORED: ReadonlySet<string> = new Set([
+  // The message.
+  "change",
+  "event",
+  "extMask",
+  // Counters.
+  "stats",
+  "carrierChanges",
+  "carrierUpCount",
+  "carrierDownCount",
+  "fdbNLearned",
+  "probes",
+  // Running times.
+  "cacheInfo",
+  "helloTimer",
+  "tcnTimer",
+  "topologyChangeTimer",
+  "gcTimer",
+  "ipOtherTimer",
+  "ipv6OtherTimer",
+  "messageAgeTimer",
+  "forwardDelayTimer",
+  "holdTimer",
+]);
+
+/** The properties in which two readings differ, without counters and running times. */
+export function changedKeys<T extends object>(before: T, after: T): (keyof T)[] {
+  const changed: (keyof T)[] = [];
+  for (const key in after) {
+    if (!same(key, before[key], after[key])) changed.push(key);
+  }
+  for (const key in before) {
+    if (!(key in after) && !same(key, before[key], undefined)) changed.push(key);
+  }
+  return changed;
+}
+
+function same(key: string, a: unknown, b: unknown): boolean {
+  if (a === b || IGNORED.has(key)) return true;
+  if (a === undefined || b === undefined) return false;
+  // The time itself runs down; only its presence matters.
+  if (key === "expires") return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (key === "lifetime") return sameLifetime(a, b);
+  if (isList(a) || isList(b)) {
+    return isList(a) && isList(b) && a.length === b.length &&
+      (key === "nexthops" ? sameList(inOrder(a), inOrder(b)) : sameList(a, b));
+  }
+  return changedKeys(a, b).length === 0;
+}
+
+function sameList(a: ArrayLike<unknown>, b: ArrayLike<unknown>): boolean {
+  for (let i = 0; i < a.length; i++) if (!same("", a[i], b[i])) return false;
+  return true;
+}
+
+/** Sorts nexthops: events put the newest first, and their order has no meaning. */
+function inOrder(nexthops: ArrayLike<unknown>): unknown[] {
+  const text = (it: { gateway?: string; oif?: number }) => `${it.gateway} ${it.oif}`;
+  const list = Array.from(nexthops as ArrayLike<{ gateway?: string; oif?: number }>);
+  return list.sort((a, b) => text(a) < text(b) ? -1 : 1);
+}
+
+function isList(value: object): value is ArrayLike<unknown> {
+  return Array.isArray(value) || value instanceof Uint8Array;
+}
+
+interface Lifetime {
+  readonly valid?: number;
+  readonly preferred?: number;
+  readonly updated?: number;
+}
+
+/** A lifetime runs down. It differs when it was set anew, or when only one of the two has an end. */
+function sameLifetime(a: Lifetime, b: Lifetime): boolean {
+  const [endless, too] = [a, b].map((it) => [it.valid === Infinity, it.preferred === Infinity]);
+  if (endless![0] !== too![0] || endless![1] !== too![1]) return false;
+  return endless![0]! && endless![1]! || a.updated === b.updated;
+}
+
+/** An entry of a table differs from its previous reading. */
 export interface EntryChange<T> {
   readonly action: "change";
   readonly entry: T;
@@ -13,7 +119,7 @@ export interface EntryChange<T> {
   readonly changed: readonly (keyof T)[];
 }
 
-/** What became of an entry of a table. */
+/** What happened to an entry of a table. */
 export type Change<T> =
   | { readonly action: "add" | "remove"; readonly entry: T }
   | EntryChange<T>;
@@ -24,15 +130,18 @@ export function changeOf<T extends object>(previous: T, entry: T): EntryChange<T
   return changed.length > 0 ? { action: "change", entry, previous, changed } : undefined;
 }
 
-/** Entries by key. What changes them returns the changes, in order. */
+/** Entries by key. Methods that change the table return the changes, in order. */
 export class Table<T extends object> {
   readonly #keyOf: (entry: T) => string | number;
   readonly #replaced: (before: T, after: T) => boolean;
   readonly #entries = new Map<string | number, T>();
 
   /**
-   * @param keyOf What tells one entry from the others.
-   * @param replaced Whether two entries of one key, of which nothing is known in between, are two things.
+   * Creates an empty table.
+   *
+   * @param keyOf The key of an entry.
+   * @param replaced Whether two readings with the same key, with unknown events in between, are two
+   * different things.
    */
   constructor(
     keyOf: (entry: T) => string | number,
@@ -47,17 +156,17 @@ export class Table<T extends object> {
     return [...this.#entries.values()];
   }
 
-  /** The entry of a key. */
+  /** The entry with a key. */
   get(key: string | number): T | undefined {
     return this.#entries.get(key);
   }
 
-  /** Adds entries, without telling. */
+  /** Adds entries without returning changes. */
   fill(entries: readonly T[]): void {
     for (const entry of entries) this.#entries.set(this.#keyOf(entry), entry);
   }
 
-  /** Takes in how an entry is now. */
+  /** Stores the newest reading of an entry. */
   put(entry: T): Change<T>[] {
     const key = this.#keyOf(entry);
     const previous = this.#entries.get(key);
@@ -67,7 +176,7 @@ export class Table<T extends object> {
     return change ? [change] : [];
   }
 
-  /** Takes in that an entry is gone; one that is not known is no change. */
+  /** Removes an entry; an unknown one is no change. */
   remove(gone: T): Change<T>[] {
     const key = this.#keyOf(gone);
     const entry = this.#entries.get(key);
@@ -76,7 +185,7 @@ export class Table<T extends object> {
     return [{ action: "remove", entry }];
   }
 
-  /** Removes the entries a condition holds for. */
+  /** Removes the entries that satisfy a condition. */
   removeWhere(condition: (entry: T) => boolean): Change<T>[] {
     const changes: Change<T>[] = [];
     for (const [key, entry] of this.#entries) {
@@ -87,7 +196,7 @@ export class Table<T extends object> {
     return changes;
   }
 
-  /** What leads from this table to a later one. */
+  /** The changes that lead from this table to a later one. */
   changesTo(later: Table<T>): Change<T>[] {
     const changes: Change<T>[] = [];
     for (const [key, previous] of this.#entries) {
@@ -105,4 +214,81 @@ export class Table<T extends object> {
     }
     return changes;
   }
+}
+
+/**
+ * The links of a namespace. Methods that change the table return the changes, in order.
+ *
+ * Some changes of a link come without an event: the kernel creates the peer of a veth first and sets its
+ * parent later, and the limits of a master follow its ports. Such links are read again.
+ */
+export class LinkTable {
+  readonly #links = new Table<LinkInfo>(({ index }) => index, isOther);
+  /** Indexes of the links to read again. */
+  readonly #doubtful = new Set<number>();
+
+  /** All links. */
+  list(): LinkInfo[] {
+    return this.#links.list();
+  }
+
+  /** Adds links without returning changes. */
+  fill(links: readonly LinkInfo[]): void {
+    this.#links.fill(links);
+  }
+
+  /** Applies RTM_NEWLINK. */
+  put(link: LinkInfo): Change<LinkInfo>[] {
+    const previous = this.#links.get(link.index);
+    if (!previous && link.linkInfo?.kind === "veth" && !link.parent) this.#doubtful.add(link.index);
+    if (previous?.master !== link.master) {
+      for (const { master } of [previous ?? {}, link]) if (master) this.#doubtful.add(master);
+    }
+    return this.#links.put(link);
+  }
+
+  /** Applies a bridge's message about a port: its options and state, or bytes. */
+  putPort(index: number, data: object): Change<LinkInfo>[] {
+    const link = this.#links.get(index);
+    if (link?.linkInfo?.memberKind !== "bridge") return [];
+    const before = link.linkInfo.memberData;
+    const memberData = data instanceof Uint8Array ? data : { ...before, ...data };
+    return this.#links.put({ ...link, linkInfo: { ...link.linkInfo, memberData } });
+  }
+
+  /** Applies RTM_DELLINK and returns the link as it was known last. */
+  remove(index: number): LinkInfo | undefined {
+    const link = this.#links.get(index);
+    if (!link) return undefined;
+    this.#links.remove(link);
+    if (link.master) this.#doubtful.add(link.master);
+    return link;
+  }
+
+  /** Reads doubtful links again. */
+  refresh(connection: Connection): Change<LinkInfo>[] {
+    if (this.#doubtful.size === 0) return [];
+    const indexes = [...this.#doubtful].filter((index) => this.#links.get(index));
+    this.#doubtful.clear();
+    const changes: Change<LinkInfo>[] = [];
+    for (const result of connection.batch(indexes.map((index) => getLink(index)))) {
+      if (result.ok) changes.push(...this.#links.put(result.value as LinkInfo));
+      // Gone by now: its RTM_DELLINK is queued.
+      else if (!(result.error instanceof NetlinkError && result.error.code === "ENODEV")) {
+        throw result.error;
+      }
+    }
+    return changes;
+  }
+
+  /** The changes that lead from this table to a later one. */
+  changesTo(later: LinkTable): Change<LinkInfo>[] {
+    return this.#links.changesTo(later.#links);
+  }
+}
+
+/** Whether two readings with one index are two links: the kernel reuses indexes. */
+function isOther(before: LinkInfo, after: LinkInfo): boolean {
+  return before.linkInfo?.kind !== after.linkInfo?.kind ||
+    before.name !== after.name && before.mac !== after.mac;
 }

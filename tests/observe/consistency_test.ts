@@ -3,7 +3,7 @@ import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import type { Connection } from "../../src/netlink/connection.ts";
 import { DumpInterruptedError } from "../../src/netlink/error.ts";
-import { tryDump } from "../../src/observe/dump.ts";
+import { tryDump } from "../../src/observe/table.ts";
 import { monitor } from "../../src/observe/monitor.ts";
 import { dumpLinks } from "../../src/rtnetlink/link.ts";
 import {

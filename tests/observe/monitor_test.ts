@@ -155,25 +155,28 @@ test("A monitor of one table reports nothing of others", () =>
     assertEquals(line((await events.next()).value!), "address add 10.0.0.1/24");
   }));
 
-test("monitor() refuses options that it does not know or that make no sense", () => {
-  const refused = (options: unknown) =>
-    assertThrows(() => monitor(options as MonitorOptions), TypeError).message;
+test("monitor() refuses unknown and malformed options", () => {
+  const refused = (options: unknown, type: ErrorConstructor = TypeError) =>
+    assertThrows(() => monitor(options as MonitorOptions), type).message;
+  const all = "addresses, fdb, links, neighbors, netns, receiveBuffer, routes, signal";
   assertEquals(
-    refused({ rules: true }),
-    'Unknown option "rules": did you mean "routes"? Allowed are addresses, fdb, links, neighbors, routes',
+    refused({ route: true }),
+    `Unknown option "route": did you mean "routes"? Allowed are ${all}`,
   );
-  assertEquals(
-    refused({ links: "yes" }),
-    'links must be true or false: got "yes"',
-  );
+  assertEquals(refused({ colour: 1 }), `Unknown option "colour": allowed are ${all}`);
+  assertEquals(refused(null), "options must be an object: got null");
+  for (const table of ["links", "addresses", "routes", "neighbors", "fdb"]) {
+    assertEquals(refused({ [table]: "yes" }), `${table} must be a boolean: got "yes"`);
+  }
   assertEquals(
     refused({ links: false, addresses: false, routes: false, neighbors: false }),
-    "A monitor needs a table to watch: all are false",
+    "All tables are false: set one of links, addresses, routes, neighbors, fdb to true, or leave all out",
   );
   assertEquals(
-    refused({ receiveBuffer: 0 }),
+    refused({ receiveBuffer: 0 }, RangeError),
     "receiveBuffer must be in 1..1073741823 bytes: got 0",
   );
+  assertEquals(refused({ receiveBuffer: 1.5 }), "receiveBuffer must be an integer: got 1.5");
   assertThrows(() => monitor({ netns: { name: "no-such-netns" } }), Error, "ENOENT");
 });
 

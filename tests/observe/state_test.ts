@@ -1,8 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { source, Writer } from "../../src/netlink/bytes.ts";
 import type { Connection } from "../../src/netlink/connection.ts";
-import { moveOf, portMemberData } from "../../src/observe/link_message.ts";
-import { State } from "../../src/observe/state.ts";
+import { moveOf, portMemberData, State } from "../../src/observe/state.ts";
 import { AF, RTM } from "../../src/rtnetlink/constants.ts";
 import { type LinkMessage, writeLink } from "../../src/rtnetlink/link.ts";
 import { IFLA } from "../../src/rtnetlink/link_attributes.ts";

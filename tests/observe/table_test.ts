@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { changedKeys } from "../../src/observe/compare.ts";
-import { type Change, Table } from "../../src/observe/table.ts";
+import { type Change, changedKeys, Table } from "../../src/observe/table.ts";
 
 Deno.test("changedKeys() finds what differs, came and went", () => {
   assertEquals(changedKeys<object>({}, {}), []);
