@@ -3,38 +3,45 @@
  *
  * @module
  */
+import { boolean, checkOptions, integer, show } from "../options.ts";
 
-/** Where a layer is in a packet. */
+/** The place of a layer in a packet. */
 export interface Place {
-  /** First byte of the layer's header. */
+  /** Offset of the layer's header. */
   readonly start: number;
-  /** After the last byte of what it carries. */
+  /** End of the layer's payload, exclusive. */
   readonly end: number;
-  /** The layer it carries; none when bytes or nothing follow. */
+  /** The next layer; none when bytes or nothing follow. */
   readonly inner?: Layer;
 }
 
-/** A header to be written by {@link buildPacket}. */
+/** A header that {@link buildPacket} writes. */
 export interface Layer {
   /** Bytes of the header. */
   readonly size: number;
-  /** How Ethernet names it. */
+  /** The EtherType of this layer. */
   readonly etherType?: number;
-  /** How IP names it. */
+  /** The IP protocol number of this layer. */
   readonly protocol?: number;
-  /** Writes the header over zeros. */
+  /**
+   * Writes the header over zeros.
+   *
+   * @throws {RangeError} When a field cannot hold the length of the packet.
+   */
   write(bytes: Uint8Array, place: Place): void;
-  /** The sum of the pseudo header for what this layer carries. */
+  /** Sums the pseudo header of the last `length` bytes of this layer. */
   pseudoHeader?(bytes: Uint8Array, place: Place, protocol: number, length: number): number;
-  /** Writes the checksum; all that is inside is complete by then. */
+  /** Writes the checksum. All inner layers are complete by then. */
   complete?(bytes: Uint8Array, place: Place, pseudoHeader?: number): void;
 }
 
 /**
  * Builds a packet.
  *
- * @param parts Layers from the outer one to the inner one, and bytes: what the innermost carries.
+ * @param parts Layers from the outermost to the innermost, and bytes: the payload.
  * @returns The packet.
+ * @throws {TypeError} For a part that is neither a layer nor bytes.
+ * @throws {RangeError} When the packet is longer than a length field can tell.
  *
  * @example A TCP packet
  * ```ts
@@ -52,7 +59,11 @@ export interface Layer {
  * ```
  */
 export function buildPacket(...parts: (Layer | Uint8Array)[]): Uint8Array<ArrayBuffer> {
-  const sizes = parts.map((part) => part instanceof Uint8Array ? part.length : part.size);
+  const sizes = parts.map((part, i) => {
+    if (part instanceof Uint8Array) return part.length;
+    if (typeof part?.write === "function") return part.size;
+    throw new TypeError(`parts[${i}] must be a layer or a Uint8Array: got ${show(part)}`);
+  });
   const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
   const layers: [layer: Layer, place: Place][] = [];
   let start = 0;
@@ -75,4 +86,39 @@ export function buildPacket(...parts: (Layer | Uint8Array)[]): Uint8Array<ArrayB
     layer.complete?.(bytes, place, sum);
   }
   return bytes;
+}
+
+/** `u16`: an unsigned number of 16 bits; `true`: something that its builder checks. */
+type Kind<V> = [V] extends [number] ? `u${number}` : [V] extends [boolean] ? "boolean" : true;
+
+/** The kind of each field of `T`, with `?` behind it when the field may be left out. */
+export type FieldKinds<T extends object> = {
+  readonly [K in keyof T]-?: Kind<NonNullable<T[K]>> extends infer V extends string
+    ? Record<never, never> extends Pick<T, K> ? `${V}?` : V
+    : true;
+};
+
+/**
+ * Checks the fields of a header: their names, and that each number fits its field. Nothing is cut off.
+ *
+ * @param fields The fields.
+ * @param kinds The kind of each allowed field.
+ * @param path The place of the fields in the argument, for errors.
+ * @throws {TypeError} For an unknown field, or a value of another type.
+ * @throws {RangeError} For a number that the field cannot hold.
+ */
+export function checkFields<T extends object>(
+  fields: T,
+  kinds: FieldKinds<T>,
+  path = "",
+): void {
+  checkOptions(fields, kinds, path);
+  for (const [name, kind] of Object.entries(kinds) as [keyof T & string, string | true][]) {
+    if (kind === true) continue;
+    const value = fields[name];
+    if (value === undefined && kind.endsWith("?")) continue;
+    const at = path ? `${path}.${name}` : name;
+    if (kind.startsWith("boolean")) boolean(value, at);
+    else integer(value, at, 0, 2 ** parseInt(kind.slice(1)) - 1);
+  }
 }

@@ -1,6 +1,8 @@
 /**
- * Numbers in network byte order, and fast reading and copying of memory. An index into a `Uint8Array` is
- * as fast as a `DataView` for what a header holds, and what is outside of it is never an exception.
+ * Numbers in network byte order, views, fast copies, and the Internet checksum (RFC 1071, RFC 1624).
+ *
+ * For the few bytes of a header an index into a `Uint8Array` is as fast as a `DataView`, and reading out
+ * of bounds never throws.
  *
  * @module
  */
@@ -15,13 +17,13 @@ export function u32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
 }
 
-/** Writes two bytes; what is above them is cut off. */
+/** Writes the low 16 bits of a number. Setters and builders check the range first. */
 export function setU16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
   bytes[at + 1] = value;
 }
 
-/** Writes four bytes; what is above them is cut off. */
+/** Writes the low 32 bits of a number. */
 export function setU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 24;
   bytes[at + 1] = value >>> 16;
@@ -29,7 +31,7 @@ export function setU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value;
 }
 
-/** Copies `length` bytes within the same memory onto an equally long part of it, and the other back. */
+/** Exchanges two ranges of `length` bytes. */
 export function swap(bytes: Uint8Array, a: number, b: number, length: number): void {
   for (let i = 0; i < length; i++) {
     const byte = bytes[a + i]!;
@@ -38,7 +40,7 @@ export function swap(bytes: Uint8Array, a: number, b: number, length: number): v
   }
 }
 
-/** Whether two equally long parts are the same. */
+/** Whether two ranges of `length` bytes are equal. */
 export function same(
   a: Uint8Array,
   at: number,
@@ -54,9 +56,10 @@ let latest: DataView = new DataView(new ArrayBuffer(0));
 let other: DataView = latest;
 
 /**
- * A view on the whole memory behind `bytes`, in which byte `i` is at `bytes.byteOffset + i`. The latest
- * two are kept: packets come from the same memory again and again, and go to the same, and a view costs
- * more than the checksum of a small packet.
+ * Returns a `DataView` of the whole buffer behind `bytes`: byte `i` is at `bytes.byteOffset + i`.
+ *
+ * The latest two views are kept, because packets come from the same buffer and go to the same buffer again
+ * and again, and a new view takes longer than the checksum of a small packet.
  */
 export function memory(bytes: Uint8Array): DataView {
   const { buffer } = bytes;
@@ -67,14 +70,13 @@ export function memory(bytes: Uint8Array): DataView {
 }
 
 /**
- * Copies bytes from one memory to another, eight at a time, without allocating: `set()` takes an object
- * for each copy.
+ * Copies bytes between buffers without allocating: `Uint8Array.set()` needs a new object for each copy.
  *
- * @param from Where they are.
- * @param at The first of them.
- * @param end After the last of them.
- * @param to Where they go; not overlapping with where they are.
- * @param start The place of the first there.
+ * @param from The source.
+ * @param at Its first byte to copy.
+ * @param end The end of the range, exclusive.
+ * @param to The destination. The ranges must not overlap.
+ * @param start The destination of the first byte.
  */
 export function copy(
   from: DataView,
@@ -99,41 +101,41 @@ export function copy(
 const NOWHERE = new Uint8Array(0);
 
 /**
- * A header, or a message, where it is in the caller's memory: nothing is copied. What getters return is
- * read at that moment, and setters write there.
+ * A header or message in the caller's memory. Nothing is copied: getters read the memory, setters write it.
+ * A setter throws a `RangeError` for a number that its field cannot hold, and then writes nothing.
  *
- * Of each class `parse()` makes a view, or returns `undefined` when the bytes are malformed; `point()`
- * moves a view to other bytes without allocating, for hot loops, or leaves it where it is and returns
- * `false`. Neither throws, whatever the bytes. All lengths that lead from one part to the next have been
- * checked by then: getters read nothing outside of the view.
+ * `parse()` creates a view, or returns `undefined` for malformed bytes. `point()` moves an existing view to
+ * other bytes without allocating, for hot loops; it returns `false` for malformed bytes and leaves the view
+ * as it is. Neither throws, whatever the bytes. Both check every length that leads from one part to the
+ * next, so getters never read outside the view.
  */
 export abstract class View {
   /** The memory. */
   bytes: Uint8Array = NOWHERE;
-  /** Where the header starts in it. */
+  /** Offset of the header's first byte. */
   start = 0;
-  /** After the last byte that may belong to it and to what it carries. */
+  /** End of the bytes that may belong to the header and its payload, exclusive. */
   end = 0;
 }
 
-/** Whether there are at least so many bytes between two offsets. */
+/** Whether `start..end` is inside `bytes` and has at least `least` bytes. */
 export function holds(bytes: Uint8Array, start: number, end: number, least: number): boolean {
   return start >= 0 && end <= bytes.length && end - start >= least;
 }
 
-/** Below this many bytes the setup of the fast loop costs more than it saves. */
+/** Below this many bytes the simple loop is faster. */
 const FEW = 48;
-/** The sum of so many bytes' low or high halves stays within 32 bits. */
+/** The sums of the halves of this many bytes fit into 32 bits. */
 const CHUNK = 0x40000;
 
 /**
- * Sums bytes as 16-bit big-endian words, the odd last byte padded with zero: 7 GB/s and no allocation.
+ * Sums bytes as 16-bit big-endian words and pads an odd last byte with zero. Allocates nothing.
  *
  * @param bytes The data.
- * @param start First byte.
- * @param end After the last byte.
- * @param sum A sum to go on from, such as a pseudo header's.
- * @returns The folded one's complement sum, not inverted.
+ * @param start Offset of the first byte; default 0.
+ * @param end End of the data, exclusive; default all bytes.
+ * @param sum A sum to continue, such as that of a pseudo header; default 0.
+ * @returns The folded one's complement sum, not inverted: 0..65,535.
  *
  * @example Verify a header
  * ```ts
@@ -143,7 +145,7 @@ const CHUNK = 0x40000;
  * const header = new Uint8Array([0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
  * const sum = ~checksumAdd(header) & 0xffff;
  * header.set([sum >> 8, sum & 255], 10);
- * assertEquals(checksumAdd(header), 0xffff); // what a valid header sums to
+ * assertEquals(checksumAdd(header), 0xffff); // the sum of a valid header
  * ```
  */
 export function checksumAdd(
@@ -164,25 +166,26 @@ export function checksumAdd(
   );
 }
 
-/** The checksum to put into a header: the inverted sum of {@link checksumAdd}. */
+/** Computes the checksum of a header: the inverted sum of {@link checksumAdd}. */
 export function checksum(bytes: Uint8Array, start = 0, end: number = bytes.length): number {
   return ~checksumAdd(bytes, start, end) & 0xffff;
 }
 
-/** Adds the carries of a sum of at most 65,537 16-bit words back into it until there are none. */
+/** Folds the sum of at most 65,537 16-bit words into 16 bits. */
 export function checksumFold(sum: number): number {
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
 
 /**
- * The checksum after one 16-bit word that it covers has changed (RFC 1624, equation 3).
+ * Updates a checksum after one 16-bit word under it has changed (RFC 1624, equation 3).
  *
- * @param checksum The checksum as it is in the header.
- * @param from The word before.
- * @param to The word now.
+ * @param checksum The checksum in the header.
+ * @param from The old word.
+ * @param to The new word.
+ * @returns The new checksum.
  *
- * @example A router takes one from the time to live
+ * @example A router decrements the time to live
  * ```ts
  * import { buildPacket, checksumUpdate, Ipv4, ipv4 } from "@netloom/netloom/packet";
  * import { assert } from "@std/assert";
@@ -198,20 +201,24 @@ export function checksumUpdate(checksum: number, from: number, to: number): numb
   return ~checksumFold((~checksum & 0xffff) + (~from & 0xffff) + to) & 0xffff;
 }
 
-/** The checksum after a 32-bit word that it covers has changed, such as an IPv4 address. */
+/** Updates a checksum after one 32-bit word under it has changed, such as an IPv4 address. */
 export function checksumUpdate32(checksum: number, from: number, to: number): number {
   const high = checksumUpdate(checksum, from >>> 16, to >>> 16);
   return checksumUpdate(high, from & 0xffff, to & 0xffff);
 }
 
 /**
- * The sum of a pseudo header (RFC 793, RFC 8200 section 8.1), to go on from with {@link checksumAdd}.
+ * Sums a pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1). {@link checksumAdd} continues the sum.
  *
- * @param bytes Memory with source and destination address one after the other.
- * @param start First byte of the source address.
+ * The source and final destination address must follow each other in memory. With a source route they do
+ * not: `Ipv4.pseudoHeaderSum()` and `Ipv6.pseudoHeaderSum()` find the right addresses.
+ *
+ * @param bytes Memory with both addresses.
+ * @param start Offset of the source address.
  * @param size Bytes of both addresses: 8 or 32.
- * @param protocol Number of the upper layer's protocol.
+ * @param protocol Protocol number of the upper layer.
  * @param length Bytes of the upper layer's header and data.
+ * @returns The folded sum.
  */
 export function pseudoHeaderSum(
   bytes: Uint8Array,
@@ -225,7 +232,7 @@ export function pseudoHeaderSum(
   return checksumFold(sum);
 }
 
-/** Sums memory, four bytes at a time; not checked for being within it. */
+/** Sums memory, four bytes at a time. Does not check the bounds. */
 export function sumMemory(view: DataView, start: number, end: number): number {
   if (end - start <= CHUNK) return sumChunk(view, start, end);
   let total = 0;
@@ -236,9 +243,9 @@ export function sumMemory(view: DataView, start: number, end: number): number {
 }
 
 /**
- * Words are read in little-endian order, which is what machines have: the sum's bytes are swapped in the
- * end (RFC 1071, section 2B). Of 32-bit words the total and that of their high halves are summed up: the
- * low halves' is the difference, modulo 2^32. Two of each, because an addition waits for the one before.
+ * Reads little-endian words, the machine's order, and swaps the bytes of the sum at the end (RFC 1071,
+ * section 2B). Adds up the 32-bit words and their high halves; the sum of the low halves is the difference
+ * modulo 2^32. Two accumulators each, because an addition waits for the previous one.
  */
 function sumChunk(view: DataView, start: number, end: number): number {
   let total = 0, high = 0, total2 = 0, high2 = 0;

@@ -1,8 +1,9 @@
 /**
- * Merging packets of one flow into few large ones (GRO), for devices with `IFF_VNET_HDR`.
+ * Merging of packets of one flow into few large ones (GRO), for devices with `IFF_VNET_HDR`.
  *
  * @module
  */
+import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
 import {
   checksumFold,
   copy,
@@ -24,14 +25,17 @@ import {
 } from "./segment.ts";
 import { TCP_FLAG } from "./tcp.ts";
 
-/** Flags of TCP segments that others may follow in the same packet. */
-const OPENS = TCP_FLAG.ACK | TCP_FLAG.ECE | TCP_FLAG.CWR;
+/**
+ * Flags of TCP segments that others may follow in the same packet. CWR is not among them: since accurate ECN
+ * it counts for each segment (Linux 6.18, `tcp_gro_receive()`).
+ */
+const OPENS = TCP_FLAG.ACK | TCP_FLAG.ECE;
 
 /** The parts of a TCP segment or UDP datagram that may be merged with others of its flow. */
-export class FlowPacket {
+class FlowPacket {
   /** Memory. */
   bytes: Uint8Array = new Uint8Array(0);
-  /** First byte of the packet, its link header if there is one. */
+  /** The packet, with its link header if there is one. */
   start = 0;
   /** The IP header. */
   network = 0;
@@ -39,18 +43,18 @@ export class FlowPacket {
   transport = 0;
   /** The payload. */
   payload = 0;
-  /** After it. */
+  /** End of the payload. */
   end = 0;
   /** Whether it is IPv4. */
   v4 = false;
   /** Whether it is TCP. */
   tcp = false;
-  /** Of addresses and ports. */
+  /** Hash of addresses, ports and protocol. */
   hash = 0;
-  /** Whether a packet that is none of these may be a part of a flow all the same: a fragment. */
+  /** Whether a packet that is never merged may still belong to a flow, as a fragment does. */
   ofFlow = false;
 
-  /** Finds the parts, or returns `false` for what is never merged. */
+  /** Finds the parts, or returns `false` for a packet that is never merged. */
   point(bytes: Uint8Array, start: number, end: number, linkHeader: number): boolean {
     this.ofFlow = false;
     const network = start + linkHeader;
@@ -62,7 +66,7 @@ export class FlowPacket {
     const protocol = bytes[network + (v4 ? 9 : 6)]!;
     const tcp = protocol === IPPROTO.TCP;
     if (!tcp && protocol !== IPPROTO.UDP) {
-      // IPv6 may have extension headers before either.
+      // In IPv6 either may follow behind extension headers.
       this.ofFlow = !v4 && protocol !== IPPROTO.ICMPV6;
       return false;
     }
@@ -89,7 +93,7 @@ export class FlowPacket {
     return true;
   }
 
-  /** Whether others may be merged behind it. */
+  /** Whether other packets may be merged behind it. */
   get opens(): boolean {
     if (this.payload === this.end) return false;
     const { bytes, transport } = this;
@@ -97,7 +101,7 @@ export class FlowPacket {
     return (bytes[transport + 13]! & ~OPENS) === 0;
   }
 
-  /** Whether the checksums of IPv4 and of TCP or UDP are right, and there. */
+  /** Whether the checksums of IPv4 and of TCP or UDP are present and right. */
   get checksumsValid(): boolean {
     const { bytes, network, transport, end, v4, tcp } = this;
     if (!tcp && u16(bytes, transport + 6) === 0) return false;
@@ -115,7 +119,7 @@ export class FlowPacket {
   }
 }
 
-/** Of addresses, which end where the ports begin, ports and protocol. */
+/** Hashes the addresses, which end where the ports begin, the ports and the protocol. */
 function hashOf(bytes: Uint8Array, at: number, transport: number, protocol: number): number {
   let hash = protocol;
   for (let i = at; i < transport + 4; i += 4) hash = Math.imul(hash ^ u32(bytes, i), 0x9e3779b1);
@@ -126,32 +130,33 @@ function hashOf(bytes: Uint8Array, at: number, transport: number, protocol: numb
 export interface CoalescerOptions {
   /** Bytes before the IP header: 14 on a TAP, 0 (the default) on a TUN. */
   readonly linkHeader?: number;
-  /** Whether to merge datagrams; default `true`. Linux takes them from 6.2 on: offload `uso4`. */
+  /** Whether to merge datagrams; default `true`. Linux accepts them since 6.2: offload `uso4`. */
   readonly udp?: boolean;
 }
 
-/** What more than one of has to be equal of two TCP segments to be merged. */
 const ENDING = TCP_FLAG.FIN | TCP_FLAG.PSH;
-/** What keeps a segment from having others after it. */
+/** Flags of a segment that nothing is merged behind. */
 const LAST = ENDING | TCP_FLAG.URG | TCP_FLAG.RST | TCP_FLAG.SYN;
 /** Datagrams in one packet (`UDP_GRO_CNT_MAX`). */
 const MAX_DATAGRAMS = 64;
+const OPTIONS: OptionNames<CoalescerOptions> = { linkHeader: true, udp: true };
+
 /** Entries of the table of flows; a power of two. */
 const FLOWS = 1024;
 
 /**
- * Collects packets for a device with `IFF_VNET_HDR`, and merges what its kernel's GRO would merge: TCP
- * segments and UDP datagrams of one flow that follow each other, over IPv4 and IPv6. So a tunnel writes
- * a few large packets in place of many small ones. The order within a flow is kept.
+ * Collects packets for a device with `IFF_VNET_HDR` and merges them as the kernel's GRO does: consecutive TCP
+ * segments and UDP datagrams of one flow, over IPv4 and IPv6. A tunnel then writes a few large packets
+ * instead of many small ones. The order within a flow stays.
  *
- * Merged are packets with the same addresses, ports, TTL, traffic class, DF, acknowledgment, window,
- * flags and options, whose identification stays or counts on, with right checksums; of the first one's
- * size, but for a last shorter one; up to 65,535 bytes, or 64 datagrams. Everything else goes through as
- * it is: pure acknowledgments, fragments, packets with IP options or extension headers, other protocols,
- * malformed ones. Nothing is allocated.
+ * It merges packets with right checksums and equal addresses, ports, TTL, traffic class, DF, acknowledgment,
+ * window, flags and options, whose identification stays or counts up. All have the size of the first one,
+ * only the last may be shorter. A merged packet has at most 65,535 bytes or 64 datagrams. Everything else
+ * passes unchanged: pure acknowledgments, segments with CWR, fragments, packets with IP options or extension
+ * headers, other protocols, malformed packets. Allocates nothing.
  *
- * Packets are copied into the slots of the output, each with its 10 bytes of header: the caller's memory
- * is free again when {@link Coalescer.add} returns. The output is ready to be written at any time.
+ * Packets are copied into the slots of the output, each behind a header of 10 bytes: the caller may reuse its
+ * memory when {@link Coalescer.add} returns. The output may be written at any time.
  *
  * @example From a tunnel into a TUN
  * ```ts
@@ -181,10 +186,10 @@ export class Coalescer {
   readonly #linkHeader: number;
   readonly #udp: boolean;
   readonly #packet = new FlowPacket();
-  /** For a flow's hash the slot its packets are merged in, and 1; 0 for none. */
+  /** The slot plus 1 that collects the packets of a flow, by the flow's hash; 0 for none. */
   readonly #flows = new Int32Array(FLOWS);
-  // Of each slot: the flow's hash, payload of the first packet and of all, packets, and how the
-  // identification goes on: by 0 or 1, or -1 while that is open.
+  // For each slot: the flow's hash, the payload bytes of the first packet and of all, the number of packets,
+  // and the step of the identification: 0 or 1, or -1 while it is open.
   readonly #hashes: Int32Array;
   readonly #sizes: Int32Array;
   readonly #payloads: Int32Array;
@@ -192,17 +197,18 @@ export class Coalescer {
   readonly #steps: Int32Array;
 
   /**
-   * Makes one for an output, which is empty.
+   * Creates a coalescer for an empty output.
    *
-   * @param output Where packets go: slots of 65,600 bytes take any.
+   * @param output The destination of packets. Slots of 65,600 bytes hold any packet.
    * @param options Link header, and whether to merge datagrams.
-   * @throws {RangeError} When the link header is not 0..64.
+   * @throws {TypeError} For an unknown option, or one of another type.
+   * @throws {RangeError} When the link header is not in 0..64.
    */
   constructor(output: PacketSlots, options: CoalescerOptions = {}) {
+    checkOptions(options, OPTIONS);
     const { linkHeader = 0, udp = true } = options;
-    if (!Number.isInteger(linkHeader) || linkHeader < 0 || linkHeader > 64) {
-      throw new RangeError(`linkHeader must be in 0..64: got ${linkHeader}`);
-    }
+    integer(linkHeader, "linkHeader", 0, 64);
+    boolean(udp, "udp");
     this.#output = output;
     this.#view = new DataView(output.bytes.buffer);
     this.#linkHeader = linkHeader;
@@ -218,15 +224,15 @@ export class Coalescer {
    * Adds a packet without a virtio-net header.
    *
    * @param bytes Memory.
-   * @param start First byte of the packet.
-   * @param end After its last one.
-   * @returns Whether there was room: when not, write the output, {@link Coalescer.clear} and add again.
-   * @throws {RangeError} When it is longer than a slot, or not within the memory.
+   * @param start Offset of the packet; default 0.
+   * @param end End of the packet, exclusive; default all bytes.
+   * @returns Whether there was room. Otherwise write the output, call {@link Coalescer.clear} and add again.
+   * @throws {RangeError} When the packet is longer than a slot, or outside the memory.
    */
   add(bytes: Uint8Array, start = 0, end: number = bytes.length): boolean {
     const length = end - start;
     if (start < 0 || end > bytes.length || length < 0) {
-      throw new RangeError(`${start}..${end} is not within ${bytes.length} bytes`);
+      throw new RangeError(`start..end must be within ${bytes.length} bytes: got ${start}..${end}`);
     }
     if (length + VIRTIO_NET_HEADER > this.#output.size) {
       throw new RangeError(
@@ -245,7 +251,7 @@ export class Coalescer {
     }
     const next = this.#append(bytes, start, end);
     if (next < 0) return false;
-    // What comes later of this flow must not get before it.
+    // Later packets of this flow must not overtake it.
     this.#flows[flow] = packet.opens && (packet.tcp || this.#udp) ? next + 1 : 0;
     this.#hashes[next] = packet.hash;
     this.#sizes[next] = this.#payloads[next] = packet.end - packet.payload;
@@ -254,19 +260,19 @@ export class Coalescer {
     return true;
   }
 
-  /** Empties the output. Done when it has been written. */
+  /** Empties the output, after it has been written. */
   clear(): void {
     this.#output.count = 0;
     this.#flows.fill(0);
   }
 
-  /** What is passed through unknown may be of a flow: nothing is merged past it then. */
+  /** A packet that is not understood may belong to any flow: nothing overtakes it. */
   #pass(packet: FlowPacket): true {
     if (packet.ofFlow) this.#flows.fill(0);
     return true;
   }
 
-  /** Copies a packet into the next slot: its number, or -1 when there is none. */
+  /** Copies a packet into the next slot; returns the slot, or -1 when none is free. */
   #append(bytes: Uint8Array, start: number, end: number): number {
     const output = this.#output;
     const slot = output.count;
@@ -282,7 +288,7 @@ export class Coalescer {
     return slot;
   }
 
-  /** Whether a packet goes on where the ones in a slot end. */
+  /** Whether a packet continues those in a slot. */
   #mergeable(slot: number, packet: FlowPacket): boolean {
     const { bytes, start, network, transport, payload, end, tcp, v4 } = packet;
     const output = this.#output;
@@ -293,16 +299,15 @@ export class Coalescer {
     const size = end - payload;
     const merged = this.#payloads[slot]!;
     const headers = payload - start;
-    // First what differs most often.
+    // The most frequent differences first.
     if (size === 0 || size > this.#sizes[slot]!) return false;
     if (headers - (network - start) + merged + size > MAX_IP) return false;
     if (VIRTIO_NET_HEADER + headers + merged + size > output.size) return false;
     if (tcp) {
       if (u32(bytes, transport + 4) !== (u32(held, l4 + 4) + merged) >>> 0) return false;
       const flags = u16(bytes, transport + 12);
-      // The length of the header is among them.
-      if (((flags ^ u16(held, l4 + 12)) & ~(ENDING | TCP_FLAG.CWR)) !== 0) return false;
-      if ((flags & TCP_FLAG.CWR) !== 0) return false;
+      // The word includes the length of the header.
+      if (((flags ^ u16(held, l4 + 12)) & ~ENDING) !== 0) return false;
       // Acknowledgment, window, urgent pointer and options.
       if (!same(bytes, transport + 8, held, l4 + 8, 4)) return false;
       if (u16(bytes, transport + 14) !== u16(held, l4 + 14)) return false;
@@ -313,7 +318,7 @@ export class Coalescer {
     if (!same(bytes, transport, held, l4, 4)) return false;
     if (v4 ? !this.#sameIpv4(slot, packet, ip) : !sameIpv6(packet, held, ip)) return false;
     if (!packet.checksumsValid) return false;
-    // The first one's is replaced by one that the kernel believes in.
+    // The first checksum is replaced by a partial one, which the kernel trusts.
     return this.#counts[slot] !== 1 || this.#firstValid(slot, headers);
   }
 
@@ -333,7 +338,7 @@ export class Coalescer {
     return true;
   }
 
-  /** Whether the checksums of the one packet in a slot are right. */
+  /** Whether the checksums of the only packet in a slot are right. */
   #firstValid(slot: number, headers: number): boolean {
     const { bytes, offsets } = this.#output;
     const start = offsets[slot]! + VIRTIO_NET_HEADER;
@@ -367,30 +372,28 @@ export class Coalescer {
     } else setU16(held, ip + 4, total - 40);
     const l4Length = total - (transport - network);
     if (!tcp) setU16(held, l4 + 4, l4Length);
-    // The kernel, or the device, adds the rest.
+    // A partial checksum: the kernel or the device adds the rest.
     const protocol = tcp ? IPPROTO.TCP : IPPROTO.UDP;
     const sum = pseudoHeaderSum(held, ip + (v4 ? 12 : 8), v4 ? 8 : 32, protocol, l4Length);
     setU16(held, l4 + (tcp ? 16 : 6), sum);
   }
 
-  /** Says how the packet in a slot is to be split again. */
+  /** Writes how the packet in a slot is split again. */
   #writeHeader(at: number, slot: number, packet: FlowPacket): void {
     const { start, transport, payload, tcp, v4 } = packet;
     const { bytes } = this.#output;
     const type = tcp
       ? v4 ? VIRTIO_NET_HDR_GSO.TCPV4 : VIRTIO_NET_HDR_GSO.TCPV6
       : VIRTIO_NET_HDR_GSO.UDP_L4;
-    const l4 = at + VIRTIO_NET_HEADER + transport - start;
-    const ecn = tcp && (bytes[l4 + 13]! & TCP_FLAG.CWR) !== 0 ? VIRTIO_NET_HDR_GSO.ECN : 0;
     bytes[at] = VIRTIO_NET_HDR_F.NEEDS_CSUM;
-    bytes[at + 1] = type | ecn;
+    bytes[at + 1] = type;
     littleEndian(bytes, at + 2, payload - start);
     littleEndian(bytes, at + 4, this.#sizes[slot]!);
     littleEndian(bytes, at + 6, transport - start);
     littleEndian(bytes, at + 8, tcp ? 16 : 6);
   }
 
-  /** Whether nothing may be merged behind the packet that just was. */
+  /** Whether nothing may be merged behind the packet that was just merged. */
   #full(slot: number, { bytes, transport, payload, end, tcp }: FlowPacket): boolean {
     if (end - payload < this.#sizes[slot]!) return true;
     return tcp ? (bytes[transport + 13]! & LAST) !== 0 : this.#counts[slot]! >= MAX_DATAGRAMS;
@@ -399,7 +402,7 @@ export class Coalescer {
 
 const firstPacket = new FlowPacket();
 
-/** Version, traffic class and flow label; what is carried, hop limit and addresses. */
+/** Compares version, traffic class and flow label; next header, hop limit and addresses. */
 function sameIpv6({ bytes, network }: FlowPacket, held: Uint8Array, ip: number): boolean {
   return same(bytes, network, held, ip, 4) && same(bytes, network + 6, held, ip + 6, 34);
 }

@@ -1,15 +1,15 @@
 /**
- * DHCP for IPv4 (RFC 2131, RFC 2132).
+ * DHCP for IPv4 (RFC 2131, RFC 2132, RFC 3396) and its predecessor BOOTP (RFC 951).
  *
  * @module
  */
+import { integer } from "../options.ts";
 import { formatIp, formatMac, parseIpv4, parseMac } from "./address.ts";
-import type { Layer } from "./build.ts";
-import { setU16, setU32, u16, u32 } from "./bytes.ts";
-import { type Option, readOptions } from "./ip.ts";
-import { holds, View } from "./bytes.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
+import { holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
+import type { Option } from "./ip.ts";
 
-/** What a message is for: its option 53. */
+/** Message types: the value of option 53. */
 export const DHCP = {
   DISCOVER: 1,
   OFFER: 2,
@@ -21,7 +21,7 @@ export const DHCP = {
   INFORM: 8,
 } as const;
 
-/** Numbers of options that are used most (RFC 2132). */
+/** Numbers of common options (RFC 2132). */
 export const DHCP_OPTION = {
   SUBNET_MASK: 1,
   ROUTER: 3,
@@ -30,18 +30,31 @@ export const DHCP_OPTION = {
   DOMAIN_NAME: 15,
   REQUESTED_ADDRESS: 50,
   LEASE_TIME: 51,
+  OVERLOAD: 52,
   MESSAGE_TYPE: 53,
   SERVER_ID: 54,
   PARAMETER_REQUEST_LIST: 55,
   CLIENT_ID: 61,
 } as const;
 
-/** Bytes up to the options, the magic number among them. */
+/** Options of a single byte. */
+const PAD = 0;
+const END = 255;
+
+/** Bytes of a BOOTP message without its vendor field, and with the magic number of DHCP in it. */
+const BOOTP = 236;
 const HEADER = 240;
 const MAGIC = 0x63825363;
 
+/** Places of `sname` and `file`, which may hold options (option 52), and the bits that say so. */
+const SNAME = { start: 44, end: 108, overload: 2 };
+const FILE = { start: 108, end: 236, overload: 1 };
+
+/** Bytes of the longest option; a longer value is split (RFC 3396). */
+const LONGEST = 255;
+
 /**
- * A DHCP message.
+ * A DHCP or BOOTP message. A BOOTP message has no options.
  *
  * @example A discovery
  * ```ts
@@ -59,7 +72,7 @@ const MAGIC = 0x63825363;
  * ```
  */
 export class Dhcp extends View {
-  /** Makes a view of a message, or returns `undefined` when it or one of its options is malformed. */
+  /** Creates a view of a message, or returns `undefined` when there are fewer than 236 bytes. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Dhcp | undefined {
     const view = new Dhcp();
     return view.point(bytes, start, end) ? view : undefined;
@@ -67,20 +80,19 @@ export class Dhcp extends View {
 
   /** Moves the view, or returns `false`. */
   point(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!holds(bytes, start, end, HEADER) || u32(bytes, start + 236) !== MAGIC) return false;
-    if (!read(bytes, start, end)) return false;
+    if (!holds(bytes, start, end, BOOTP)) return false;
     this.bytes = bytes;
     this.start = start;
     this.end = end;
     return true;
   }
 
-  /** 1 from a client, 2 from a server. */
+  /** Operation: 1 is a request of a client, 2 the reply of a server. */
   get op(): number {
     return this.bytes[this.start]!;
   }
 
-  /** Number that a client's message and the answers to it share. */
+  /** Transaction number: equal in a request and its replies. */
   get transaction(): number {
     return u32(this.bytes, this.start + 4);
   }
@@ -90,27 +102,27 @@ export class Dhcp extends View {
     return u16(this.bytes, this.start + 8);
   }
 
-  /** Whether answers are to go to everybody. */
+  /** Whether the server should broadcast its replies. */
   get broadcast(): boolean {
     return (this.bytes[this.start + 10]! & 0x80) !== 0;
   }
 
-  /** The address the client has already (`ciaddr`). */
+  /** The address that the client already has (`ciaddr`). */
   get clientAddress(): string {
     return formatIp(this.bytes, this.start + 12, 4);
   }
 
-  /** The address the client is given (`yiaddr`). */
+  /** The address that the server assigns to the client (`yiaddr`). */
   get yourAddress(): string {
     return formatIp(this.bytes, this.start + 16, 4);
   }
 
-  /** The server to go on with (`siaddr`). */
+  /** The server of the next step (`siaddr`). */
   get nextServer(): string {
     return formatIp(this.bytes, this.start + 20, 4);
   }
 
-  /** The relay it went through (`giaddr`). */
+  /** The relay agent (`giaddr`). */
   get relayAddress(): string {
     return formatIp(this.bytes, this.start + 24, 4);
   }
@@ -120,68 +132,154 @@ export class Dhcp extends View {
     return formatMac(this.bytes, this.start + 28, 6);
   }
 
-  /** What the message is for: one of {@link DHCP}; `undefined` when it does not say so. */
+  /** Message type: one of {@link DHCP}; `undefined` in a BOOTP message. */
   get messageType(): number | undefined {
     return this.option(DHCP_OPTION.MESSAGE_TYPE)?.[0];
   }
 
-  /** The options, without padding and end. */
+  /**
+   * The options without padding and end, also those in the fields `file` and `sname` (option 52). The parts
+   * of a split option are joined (RFC 3396). Behind a malformed option the rest of its field is left out.
+   */
   get options(): Option[] {
-    const options = read(this.bytes, this.start, this.end) ?? [];
-    return options.filter(({ type }) => type !== 0 && type !== 255);
+    const parts = new Map<number, Uint8Array[]>();
+    this.#walk((type, value) => {
+      const found = parts.get(type);
+      if (found) found.push(value);
+      else parts.set(type, [value]);
+    });
+    return Array.from(parts, ([type, values]) => ({ type, value: joined(values) }));
   }
 
-  /** The value of an option, a view on the message's memory, or `undefined` when it is not there. */
+  /** Whether no option is longer than its field. */
+  get optionsValid(): boolean {
+    return this.#walk(() => {});
+  }
+
+  /** The value of an option, or `undefined` when the message does not have it. */
   option(type: number): Uint8Array | undefined {
     return this.options.find((option) => option.type === type)?.value;
   }
 
-  /** The value of an option that is a list of addresses; empty when it is not there. */
+  /** The value of an option that is a list of addresses; empty when the message does not have it. */
   addresses(type: number): string[] {
     const value = this.option(type) ?? new Uint8Array(0);
     return Array.from({ length: value.length >> 2 }, (_, i) => formatIp(value, i * 4, 4));
   }
+
+  /** Calls `found` for each option or part of one; returns whether none is malformed. */
+  #walk(found: (type: number, value: Uint8Array) => void): boolean {
+    const { bytes, start, end } = this;
+    if (end - start < HEADER || u32(bytes, start + BOOTP) !== MAGIC) return true;
+    let overload = 0;
+    let valid = walkOptions(bytes, start + HEADER, end, (type, value) => {
+      if (type === DHCP_OPTION.OVERLOAD && value.length === 1) overload = value[0]!;
+      found(type, value);
+    });
+    // In this order split options are joined (RFC 3396 section 5).
+    for (const field of [FILE, SNAME]) {
+      if ((overload & field.overload) === 0) continue;
+      valid = walkOptions(bytes, start + field.start, start + field.end, found) && valid;
+    }
+    return valid;
+  }
 }
 
-/** Fields of a message to be built. */
+/** Calls `found` for each option of a field; returns whether none is malformed. */
+function walkOptions(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  found: (type: number, value: Uint8Array) => void,
+): boolean {
+  for (let at = start; at < end && bytes[at] !== END;) {
+    if (bytes[at] === PAD) {
+      at++;
+      continue;
+    }
+    const next = at + 1 < end ? at + 2 + bytes[at + 1]! : Infinity;
+    if (next > end) return false;
+    found(bytes[at]!, bytes.subarray(at + 2, next));
+    at = next;
+  }
+  return true;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const value = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    value.set(part, at);
+    at += part.length;
+  }
+  return value;
+}
+
+/** Fields of a DHCP message. */
 export interface DhcpFields {
-  /** What it is for: one of {@link DHCP}; says too whether a client or a server sends it. */
+  /** One of {@link DHCP}. The operation, request or reply, follows from it. */
   readonly messageType: number;
-  /** Number that a client's message and the answers to it share. */
+  /** Transaction number, 0..4,294,967,295: equal in a request and its replies. */
   readonly transaction: number;
   /** Ethernet address of the client. */
   readonly clientMac: string;
-  /** Seconds since the client began; default 0. */
+  /** Seconds since the client began, 0..65,535; default 0. */
   readonly seconds?: number;
-  /** Whether answers are to go to everybody; default `false`. */
+  /** Whether the server should broadcast its replies; default `false`. */
   readonly broadcast?: boolean;
-  /** The address the client has already; default none. */
+  /** The address that the client already has; default none. */
   readonly clientAddress?: string;
-  /** The address the client is given; default none. */
+  /** The address that the server assigns to the client; default none. */
   readonly yourAddress?: string;
-  /** The server to go on with; default none. */
+  /** The server of the next step; default none. */
   readonly nextServer?: string;
-  /** The relay it goes through; default none. */
+  /** The relay agent; default none. */
   readonly relayAddress?: string;
-  /** Further options; default none. */
+  /**
+   * Further options with types 1..254; default none. A value of more than 255 bytes becomes several options
+   * of the same type (RFC 3396).
+   */
   readonly options?: readonly Option[];
 }
 
+const FIELDS: FieldKinds<DhcpFields> = {
+  messageType: "u8",
+  transaction: "u32",
+  clientMac: true,
+  seconds: "u16?",
+  broadcast: "boolean?",
+  clientAddress: true,
+  yourAddress: true,
+  nextServer: true,
+  relayAddress: true,
+  options: true,
+};
+const OPTION_FIELDS: FieldKinds<Option> = { type: "u8", value: true };
+
 /**
- * A DHCP message for `buildPacket()`.
+ * Creates a DHCP message for `buildPacket()`.
  *
- * @throws {TypeError} When an address is malformed.
+ * @param fields The fields of the message.
+ * @throws {TypeError} For an unknown field or a malformed address.
+ * @throws {RangeError} For a number that its field cannot hold. `buildPacket()` throws it for options that no
+ *   UDP datagram holds.
  */
 export function dhcp(fields: DhcpFields): Layer {
+  checkFields(fields, FIELDS);
   const { messageType, transaction, clientMac, seconds = 0, broadcast = false } = fields;
   const none = "0.0.0.0";
   const { clientAddress = none, yourAddress = none, nextServer = none, relayAddress = none } =
     fields;
   const reply: boolean = [DHCP.OFFER, DHCP.ACK, DHCP.NAK].some((type) => type === messageType);
   const type = { type: DHCP_OPTION.MESSAGE_TYPE, value: Uint8Array.of(messageType) };
-  const options = [type, ...fields.options ?? []]
-    .flatMap(({ type, value }) => [type, value.length, ...value]);
-  const message = new Uint8Array(HEADER + options.length + 1);
+  const parts = [type, ...fields.options ?? []].flatMap((option, i) => {
+    // The first one is not the caller's.
+    checkFields(option, OPTION_FIELDS, `options[${i - 1}]`);
+    integer(option.type, `options[${i - 1}].type`, PAD + 1, END - 1);
+    return split(option);
+  });
+  const message = new Uint8Array(parts.reduce((sum, part) => sum + part.length, HEADER + 1));
   message.set([reply ? 2 : 1, 1, 6]);
   setU32(message, 4, transaction);
   setU16(message, 8, seconds);
@@ -189,11 +287,20 @@ export function dhcp(fields: DhcpFields): Layer {
   const addresses = [clientAddress, yourAddress, nextServer, relayAddress];
   addresses.forEach((address, i) => message.set(parseIpv4(address), 12 + 4 * i));
   message.set(parseMac(clientMac), 28);
-  setU32(message, HEADER - 4, MAGIC);
-  message.set([...options, 255], HEADER);
+  setU32(message, BOOTP, MAGIC);
+  let at = HEADER;
+  for (const part of parts) {
+    message.set(part, at);
+    at += part.length;
+  }
+  message[at] = END;
   return { size: message.length, write: (bytes, { start }) => bytes.set(message, start) };
 }
 
-function read(bytes: Uint8Array, start: number, end: number): Option[] | undefined {
-  return readOptions(bytes, start + HEADER, end, { single: 0, last: 255, uncounted: 2 });
+/** An option as bytes, in parts of at most 255 bytes each. */
+function split({ type, value }: Option): Uint8Array[] {
+  return Array.from({ length: Math.ceil(value.length / LONGEST) || 1 }, (_, i) => {
+    const part = value.subarray(i * LONGEST, (i + 1) * LONGEST);
+    return Uint8Array.of(type, part.length, ...part);
+  });
 }

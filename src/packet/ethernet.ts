@@ -1,19 +1,22 @@
 /**
- * Ethernet frames with 802.1Q and 802.1ad tags (IEEE 802.3, IEEE 802.1Q).
+ * Ethernet frames with VLAN tags (IEEE 802.3, IEEE 802.1Q), and ARP for IPv4 over them (RFC 826).
  *
  * @module
  */
+import { integer } from "../options.ts";
 import { formatIp, formatMac, parseIpv4, parseMac } from "./address.ts";
-import type { Layer } from "./build.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { holds, setU16, swap, u16, u32, View } from "./bytes.ts";
 
-/** What a frame carries: `ETH_P_*` of `linux/if_ether.h`. */
+/** EtherTypes: `ETH_P_*` of `linux/if_ether.h`. */
 export const ETHERTYPE = {
   IP: 0x0800,
   ARP: 0x0806,
   "8021Q": 0x8100,
   IPV6: 0x86dd,
   "8021AD": 0x88a8,
+  QINQ1: 0x9100,
+  QINQ2: 0x9200,
 } as const;
 
 /** Bytes of a header without tags. */
@@ -23,7 +26,7 @@ const TAG = 4;
 
 /** A VLAN tag of a frame. */
 export interface VlanTag {
-  /** `0x8100` (802.1Q, the default) or `0x88a8` (802.1ad). */
+  /** EtherType of the tag: 0x8100 (802.1Q, the default), 0x88a8 (802.1ad), 0x9100 or 0x9200. */
   readonly protocol?: number;
   /** Number of the VLAN, 0..4095. */
   readonly vid: number;
@@ -53,10 +56,10 @@ export interface VlanTag {
  * ```
  */
 export class Ethernet extends View {
-  /** Where the payload starts, after all tags. */
+  /** Offset of the payload, behind all tags. */
   payloadStart = 0;
 
-  /** Makes a view of a frame, or returns `undefined` when it ends within its header. */
+  /** Creates a view of a frame, or returns `undefined` when it ends within its header. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Ethernet | undefined {
     const view = new Ethernet();
     return view.point(bytes, start, end) ? view : undefined;
@@ -77,7 +80,7 @@ export class Ethernet extends View {
     return true;
   }
 
-  /** Receiver, such as `02:00:00:00:00:01`. */
+  /** Destination address, such as `02:00:00:00:00:01`. */
   get destination(): string {
     return formatMac(this.bytes, this.start, 6);
   }
@@ -85,7 +88,7 @@ export class Ethernet extends View {
     this.bytes.set(parseMac(mac), this.start);
   }
 
-  /** Sender. */
+  /** Source address. */
   get source(): string {
     return formatMac(this.bytes, this.start + 6, 6);
   }
@@ -93,41 +96,42 @@ export class Ethernet extends View {
     this.bytes.set(parseMac(mac), this.start + 6);
   }
 
-  /** The receiver as a number of 48 bits, which makes a fast key of a `Map`. */
+  /** The destination address as a number of 48 bits: a fast key of a `Map`. */
   get destinationNumber(): number {
     return u16(this.bytes, this.start) * 0x1_0000_0000 + u32(this.bytes, this.start + 2);
   }
 
-  /** The sender as a number of 48 bits. */
+  /** The source address as a number of 48 bits. */
   get sourceNumber(): number {
     return u16(this.bytes, this.start + 6) * 0x1_0000_0000 + u32(this.bytes, this.start + 8);
   }
 
-  /** Whether it goes to a group, such as everybody. */
+  /** Whether the destination is a group address: multicast or broadcast. */
   get multicast(): boolean {
     return (this.bytes[this.start]! & 1) === 1;
   }
 
-  /** What the frame carries, after all tags: one of {@link ETHERTYPE}; below 1536 a length (802.3). */
+  /** EtherType of the payload, behind all tags: one of {@link ETHERTYPE}. Below 1536 a length (802.3). */
   get etherType(): number {
     return u16(this.bytes, this.payloadStart - 2);
   }
   set etherType(type: number) {
-    setU16(this.bytes, this.payloadStart - 2, type);
+    setU16(this.bytes, this.payloadStart - 2, integer(type, "etherType", 0, 0xffff));
   }
 
-  /** The outer tag's VLAN, or `undefined` when there is none. A frame without a tag takes none. */
+  /** VLAN of the outer tag, or `undefined` without one. A frame without a tag ignores a new value. */
   get vid(): number | undefined {
     if (this.payloadStart === this.start + HEADER) return undefined;
     return u16(this.bytes, this.start + HEADER) & 0xfff;
   }
   set vid(vid: number) {
+    integer(vid, "vid", 0, 0xfff);
     if (this.payloadStart === this.start + HEADER) return;
     const at = this.start + HEADER;
-    setU16(this.bytes, at, u16(this.bytes, at) & 0xf000 | vid & 0xfff);
+    setU16(this.bytes, at, u16(this.bytes, at) & 0xf000 | vid);
   }
 
-  /** All tags, the outer one first. */
+  /** All tags, the outermost first. */
   get tags(): Required<VlanTag>[] {
     const tags: Required<VlanTag>[] = [];
     for (let at = this.start + 12; at + 2 < this.payloadStart; at += TAG) {
@@ -138,31 +142,54 @@ export class Ethernet extends View {
     return tags;
   }
 
-  /** Exchanges sender and receiver: the frame goes back. */
+  /** Exchanges source and destination address. */
   swapAddresses(): void {
     swap(this.bytes, this.start, this.start + 6, 6);
   }
 }
 
-/** Fields of a frame to be built. */
+/** Fields of an Ethernet header. */
 export interface EthernetFields {
-  /** Sender. */
+  /** Source address. */
   readonly source: string;
-  /** Receiver. */
+  /** Destination address. */
   readonly destination: string;
-  /** What it carries; default what the next layer is. */
+  /** EtherType of the payload, 0..65,535; default that of the next layer, and 0 for bytes. */
   readonly etherType?: number;
-  /** VLAN tags, the outer one first; default none. */
+  /** VLAN tags, the outermost first; default none. */
   readonly tags?: readonly VlanTag[];
 }
 
+const FIELDS: FieldKinds<EthernetFields> = {
+  source: true,
+  destination: true,
+  etherType: "u16?",
+  tags: true,
+};
+const TAG_FIELDS: FieldKinds<VlanTag> = {
+  protocol: "u16?",
+  vid: "u12",
+  pcp: "u3?",
+  dei: "boolean?",
+};
+
 /**
- * An Ethernet header for `buildPacket()`.
+ * Creates an Ethernet header for `buildPacket()`.
  *
- * @throws {TypeError} When an address is malformed.
+ * @param fields The fields of the header.
+ * @throws {TypeError} For an unknown field or a malformed address.
+ * @throws {RangeError} For a number that its field cannot hold, or a tag whose protocol is no VLAN tag's.
  */
 export function ethernet(fields: EthernetFields): Layer {
+  checkFields(fields, FIELDS);
   const { source, destination, tags = [] } = fields;
+  tags.forEach((tag, i) => {
+    checkFields(tag, TAG_FIELDS, `tags[${i}]`);
+    if (tag.protocol === undefined || isTag(tag.protocol)) return;
+    const known = [0x8100, 0x88a8, 0x9100, 0x9200].map((type) => `0x${type.toString(16)}`);
+    const got = `0x${tag.protocol.toString(16)}`;
+    throw new RangeError(`tags[${i}].protocol must be one of ${known.join(", ")}: got ${got}`);
+  });
   const [from, to] = [parseMac(source), parseMac(destination)];
   return {
     size: HEADER + TAG * tags.length,
@@ -181,16 +208,17 @@ export function ethernet(fields: EthernetFields): Layer {
 }
 
 function isTag(type: number): boolean {
-  return type === ETHERTYPE["8021Q"] || type === ETHERTYPE["8021AD"];
+  return type === ETHERTYPE["8021Q"] || type === ETHERTYPE["8021AD"] ||
+    type === ETHERTYPE.QINQ1 || type === ETHERTYPE.QINQ2;
 }
 
-/** What a message asks or answers: `ARPOP_*` of `linux/if_arp.h`. */
+/** Operations of ARP: `ARPOP_*` of `linux/if_arp.h`. */
 export const ARPOP = { REQUEST: 1, REPLY: 2 } as const;
 
-const SIZE = 28;
+const ARP_SIZE = 28;
 
 /**
- * An ARP message. Those for other networks than Ethernet and other protocols than IPv4 count as malformed.
+ * An ARP message for IPv4 over Ethernet. Messages for other links and protocols count as malformed.
  *
  * @example Answer a request
  * ```ts
@@ -209,7 +237,7 @@ const SIZE = 28;
  * ```
  */
 export class Arp extends View {
-  /** Makes a view of a message, or returns `undefined` when it is malformed. */
+  /** Creates a view of a message, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Arp | undefined {
     const view = new Arp();
     return view.point(bytes, start, end) ? view : undefined;
@@ -217,7 +245,7 @@ export class Arp extends View {
 
   /** Moves the view, or returns `false`. */
   point(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!holds(bytes, start, end, SIZE)) return false;
+    if (!holds(bytes, start, end, ARP_SIZE)) return false;
     if (u16(bytes, start) !== 1 || u16(bytes, start + 2) !== ETHERTYPE.IP) return false;
     if (bytes[start + 4] !== 6 || bytes[start + 5] !== 4) return false;
     this.bytes = bytes;
@@ -231,7 +259,7 @@ export class Arp extends View {
     return u16(this.bytes, this.start + 6);
   }
   set operation(operation: number) {
-    setU16(this.bytes, this.start + 6, operation);
+    setU16(this.bytes, this.start + 6, integer(operation, "operation", 0, 0xffff));
   }
 
   /** Ethernet address of the sender. */
@@ -250,7 +278,7 @@ export class Arp extends View {
     this.bytes.set(parseIpv4(ip), this.start + 14);
   }
 
-  /** Ethernet address of the target: what a request asks for, and leaves zero. */
+  /** Ethernet address of the target. A request asks for it and leaves it zero. */
   get targetMac(): string {
     return formatMac(this.bytes, this.start + 18, 6);
   }
@@ -272,9 +300,9 @@ export class Arp extends View {
   }
 }
 
-/** Fields of a message to be built. */
+/** Fields of an ARP message. */
 export interface ArpFields {
-  /** One of {@link ARPOP}; default a request. */
+  /** One of {@link ARPOP}, 0..65,535; default a request. */
   readonly operation?: number;
   /** Ethernet address of the sender. */
   readonly senderMac: string;
@@ -286,21 +314,32 @@ export interface ArpFields {
   readonly targetIp: string;
 }
 
+const ARP_FIELDS: FieldKinds<ArpFields> = {
+  operation: "u16?",
+  senderMac: true,
+  senderIp: true,
+  targetMac: true,
+  targetIp: true,
+};
+
 /**
- * An ARP message for `buildPacket()`.
+ * Creates an ARP message for `buildPacket()`.
  *
- * @throws {TypeError} When an address is malformed.
+ * @param fields The fields of the message.
+ * @throws {TypeError} For an unknown field or a malformed address.
+ * @throws {RangeError} For an operation that is out of range.
  */
 export function arp(fields: ArpFields): Layer {
+  checkFields(fields, ARP_FIELDS);
   const { operation = ARPOP.REQUEST, targetMac = "00:00:00:00:00:00" } = fields;
-  const message = new Uint8Array(SIZE);
-  message.set([0, 1, 8, 0, 6, 4, 0, operation]);
+  const message = new Uint8Array(ARP_SIZE);
+  message.set([0, 1, 8, 0, 6, 4, operation >> 8, operation]);
   message.set(parseMac(fields.senderMac), 8);
   message.set(parseIpv4(fields.senderIp), 14);
   message.set(parseMac(targetMac), 18);
   message.set(parseIpv4(fields.targetIp), 24);
   return {
-    size: SIZE,
+    size: ARP_SIZE,
     etherType: ETHERTYPE.ARP,
     write: (bytes, { start }) => bytes.set(message, start),
   };

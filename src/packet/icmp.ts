@@ -1,13 +1,14 @@
 /**
- * ICMP (RFC 792).
+ * ICMP (RFC 792) and ICMPv6 (RFC 4443).
  *
  * @module
  */
-import type { Layer } from "./build.ts";
+import { integer } from "../options.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { checksum, checksumAdd, holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
-import { IPPROTO } from "./ip.ts";
+import { type Carrier, carrierSum, IPPROTO } from "./ip.ts";
 
-/** Bytes before the payload of an echo message, and before the packet that an error is about. */
+/** Bytes before the payload of an echo message, and before the packet in an error. */
 export const ECHO_HEADER = 8;
 
 /** A message of ICMP or ICMPv6. */
@@ -21,20 +22,20 @@ export abstract class IcmpMessage extends View {
     return true;
   }
 
-  /** What the message is. */
+  /** Type of the message. */
   get type(): number {
     return this.bytes[this.start]!;
   }
   set type(type: number) {
-    this.bytes[this.start] = type;
+    this.bytes[this.start] = integer(type, "type", 0, 255);
   }
 
-  /** More about its type. */
+  /** Code: a subtype of the type. */
   get code(): number {
     return this.bytes[this.start + 1]!;
   }
   set code(code: number) {
-    this.bytes[this.start + 1] = code;
+    this.bytes[this.start + 1] = integer(code, "code", 0, 255);
   }
 
   /** Checksum of the message. */
@@ -42,55 +43,63 @@ export abstract class IcmpMessage extends View {
     return u16(this.bytes, this.start + 2);
   }
   set checksum(checksum: number) {
-    setU16(this.bytes, this.start + 2, checksum);
+    setU16(this.bytes, this.start + 2, integer(checksum, "checksum", 0, 0xffff));
   }
 
-  /** Tells one sender's echo requests from another's. */
+  /** Identifier of an echo message: tells the requests of one source from those of another. */
   get identifier(): number {
     return u16(this.bytes, this.start + 4);
   }
   set identifier(identifier: number) {
-    setU16(this.bytes, this.start + 4, identifier);
+    setU16(this.bytes, this.start + 4, integer(identifier, "identifier", 0, 0xffff));
   }
 
-  /** Number of an echo request. */
+  /** Sequence number of an echo message. */
   get sequence(): number {
     return u16(this.bytes, this.start + 6);
   }
   set sequence(sequence: number) {
-    setU16(this.bytes, this.start + 6, sequence);
+    setU16(this.bytes, this.start + 6, integer(sequence, "sequence", 0, 0xffff));
   }
 
-  /** The four bytes after the checksum, as a number: what they are depends on the type. */
+  /** The four bytes behind the checksum as a number. Their meaning depends on the type. */
   get rest(): number {
     return u32(this.bytes, this.start + 4);
   }
   set rest(value: number) {
-    setU32(this.bytes, this.start + 4, value);
+    setU32(this.bytes, this.start + 4, integer(value, "rest", 0, 0xffff_ffff));
   }
 
-  /** Where the payload of an echo message starts, or the packet that an error is about. */
+  /** Offset of the payload of an echo message, or of the packet in an error. */
   get payloadStart(): number {
     return this.start + ECHO_HEADER;
   }
 }
 
-/** Fields of a message to be built; what its type has no use for is left out. */
+/** Fields of a message of ICMP or ICMPv6. */
 export interface IcmpFields {
-  /** What the message is. */
+  /** Type of the message, 0..255. */
   readonly type: number;
-  /** More about it; default 0. */
+  /** Code, 0..255; default 0. */
   readonly code?: number;
-  /** Identifier of an echo message. */
+  /** Identifier of an echo message, 0..65,535; default 0. */
   readonly identifier?: number;
-  /** Number of an echo message. */
+  /** Sequence number of an echo message, 0..65,535; default 0. */
   readonly sequence?: number;
-  /** The four bytes after the checksum, in place of identifier and number: an MTU, a pointer. */
+  /** The four bytes behind the checksum, in place of identifier and sequence: an MTU, a pointer. */
   readonly rest?: number;
 }
 
-/** Writes all but the checksum. */
-export function writeIcmp(bytes: Uint8Array, start: number, fields: IcmpFields): void {
+const FIELDS: FieldKinds<IcmpFields> = {
+  type: "u8",
+  code: "u8?",
+  identifier: "u16?",
+  sequence: "u16?",
+  rest: "u32?",
+};
+
+/** Writes everything but the checksum. */
+function writeIcmp(bytes: Uint8Array, start: number, fields: IcmpFields): void {
   const { type, code = 0, identifier = 0, sequence = 0, rest } = fields;
   bytes[start] = type;
   bytes[start + 1] = code;
@@ -113,7 +122,7 @@ export const ICMP = {
 } as const;
 
 /**
- * An ICMP message. Its checksum covers all up to `end`.
+ * An ICMP message. Its checksum covers everything up to `end`.
  *
  * @example Answer an echo request in place
  * ```ts
@@ -137,7 +146,7 @@ export const ICMP = {
  * ```
  */
 export class Icmp extends IcmpMessage {
-  /** Makes a view of a message, or returns `undefined` when there are fewer than 8 bytes. */
+  /** Creates a view of a message, or returns `undefined` when there are fewer than 8 bytes. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Icmp | undefined {
     const view = new Icmp();
     return view.point(bytes, start, end) ? view : undefined;
@@ -148,15 +157,22 @@ export class Icmp extends IcmpMessage {
     return checksumAdd(this.bytes, this.start, this.end) === 0xffff;
   }
 
-  /** Computes the checksum anew. */
+  /** Recomputes the checksum. */
   updateChecksum(): void {
-    this.checksum = 0;
-    this.checksum = checksum(this.bytes, this.start, this.end);
+    setU16(this.bytes, this.start + 2, 0);
+    setU16(this.bytes, this.start + 2, checksum(this.bytes, this.start, this.end));
   }
 }
 
-/** An ICMP message for `buildPacket()`. */
+/**
+ * Creates the first 8 bytes of an ICMP message for `buildPacket()`; bytes behind it are its payload.
+ *
+ * @param fields The fields of the message.
+ * @throws {TypeError} For an unknown field.
+ * @throws {RangeError} For a number that its field cannot hold.
+ */
 export function icmp(fields: IcmpFields): Layer {
+  checkFields(fields, FIELDS);
   return {
     size: ECHO_HEADER,
     protocol: IPPROTO.ICMP,
@@ -176,9 +192,9 @@ export const ICMPV6 = {
   MLD2_REPORT: 143,
 } as const;
 
-/** An ICMPv6 message. Its checksum covers all up to `end`, and the pseudo header of its packet. */
+/** An ICMPv6 message. Its checksum covers everything up to `end`, and the pseudo header of the packet. */
 export class Icmpv6 extends IcmpMessage {
-  /** Makes a view of a message, or returns `undefined` when there are fewer than 8 bytes. */
+  /** Creates a view of a message, or returns `undefined` when there are fewer than 8 bytes. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Icmpv6 | undefined {
     const view = new Icmpv6();
     return view.point(bytes, start, end) ? view : undefined;
@@ -187,25 +203,35 @@ export class Icmpv6 extends IcmpMessage {
   /**
    * Whether the checksum is right.
    *
-   * @param pseudoHeader What `Ipv6.pseudoHeaderSum()` returns.
+   * @param carrier The IPv6 packet around the message, or the sum of the pseudo header.
    */
-  checksumValid(pseudoHeader: number): boolean {
-    return checksumAdd(this.bytes, this.start, this.end, pseudoHeader) === 0xffff;
+  checksumValid(carrier: Carrier | number): boolean {
+    const { bytes, start, end } = this;
+    const sum = carrierSum(carrier, IPPROTO.ICMPV6, end - start);
+    return checksumAdd(bytes, start, end, sum) === 0xffff;
   }
 
   /**
-   * Computes the checksum anew.
+   * Recomputes the checksum.
    *
-   * @param pseudoHeader What `Ipv6.pseudoHeaderSum()` returns.
+   * @param carrier The IPv6 packet around the message, or the sum of the pseudo header.
    */
-  updateChecksum(pseudoHeader: number): void {
-    this.checksum = 0;
-    this.checksum = ~checksumAdd(this.bytes, this.start, this.end, pseudoHeader);
+  updateChecksum(carrier: Carrier | number): void {
+    const { bytes, start, end } = this;
+    setU16(bytes, start + 2, 0);
+    completeIcmpv6(bytes, this, carrierSum(carrier, IPPROTO.ICMPV6, end - start));
   }
 }
 
-/** An ICMPv6 message for `buildPacket()`. */
+/**
+ * Creates the first 8 bytes of an ICMPv6 message for `buildPacket()`; bytes behind it are its payload.
+ *
+ * @param fields The fields of the message.
+ * @throws {TypeError} For an unknown field.
+ * @throws {RangeError} For a number that its field cannot hold.
+ */
 export function icmpv6(fields: IcmpFields): Layer {
+  checkFields(fields, FIELDS);
   return {
     size: ECHO_HEADER,
     protocol: IPPROTO.ICMPV6,
@@ -214,7 +240,7 @@ export function icmpv6(fields: IcmpFields): Layer {
   };
 }
 
-/** Writes the checksum of a message that is complete otherwise. */
+/** Writes the checksum of a message that is otherwise complete. */
 export function completeIcmpv6(
   bytes: Uint8Array,
   { start, end }: { readonly start: number; readonly end: number },

@@ -1,14 +1,16 @@
 /**
- * What IPv4 and IPv6 have in common.
+ * Common parts of IPv4, IPv6 and the protocols over them.
  *
  * @module
  */
+import { integer } from "../options.ts";
 import { setU16, u16, View } from "./bytes.ts";
 
 /** Protocols over IP: `IPPROTO_*` of `linux/in.h` and `linux/in6.h`. */
 export const IPPROTO = {
   HOPOPTS: 0,
   ICMP: 1,
+  IPIP: 4,
   TCP: 6,
   UDP: 17,
   IPV6: 41,
@@ -23,20 +25,21 @@ export const IPPROTO = {
 
 /** A type-length-value option of a header. */
 export interface Option {
-  /** What it is. */
+  /** The option's number. */
   readonly type: number;
-  /** Its value, a view on the packet's memory; empty for those of one byte. */
+  /** Its value, a view of the packet's memory; empty for options of one byte. */
   readonly value: Uint8Array;
 }
 
 /**
- * Reads type-length-value options, or returns `undefined` when one is malformed.
+ * Reads type-length-value options.
  *
  * @param bytes Memory.
- * @param start First byte of the options.
- * @param end After the last one.
- * @param layout Which options are a single byte, which one ends the list, and how many bytes the length
- *   does not count.
+ * @param start Offset of the first option.
+ * @param end End of the options, exclusive.
+ * @param layout The options of a single byte, the one that ends the list, and the number of bytes that an
+ *   option's length does not count.
+ * @returns The options, or `undefined` when one is malformed.
  */
 export function readOptions(
   bytes: Uint8Array,
@@ -63,21 +66,34 @@ export function readOptions(
   return options;
 }
 
+/** An IP packet as the checksum of its payload needs it: an `Ipv4` or `Ipv6`. */
+export interface Carrier {
+  /** The version of IP: 4 or 6. */
+  readonly version: number;
+  /** Sums the pseudo header of the payload. */
+  pseudoHeaderSum(protocol: number, length: number): number;
+}
+
+/** The sum of a pseudo header that a caller gave as a packet or as the sum itself. */
+export function carrierSum(carrier: Carrier | number, protocol: number, length: number): number {
+  return typeof carrier === "number" ? carrier : carrier.pseudoHeaderSum(protocol, length);
+}
+
 /** A header that begins with ports. */
 export abstract class TransportHeader extends View {
-  /** Sender. */
+  /** Source port. */
   get sourcePort(): number {
     return u16(this.bytes, this.start);
   }
   set sourcePort(port: number) {
-    setU16(this.bytes, this.start, port);
+    setU16(this.bytes, this.start, integer(port, "sourcePort", 0, 0xffff));
   }
 
-  /** Receiver. */
+  /** Destination port. */
   get destinationPort(): number {
     return u16(this.bytes, this.start + 2);
   }
   set destinationPort(port: number) {
-    setU16(this.bytes, this.start + 2, port);
+    setU16(this.bytes, this.start + 2, integer(port, "destinationPort", 0, 0xffff));
   }
 }

@@ -3,13 +3,23 @@
  *
  * @module
  */
+import { integer } from "../options.ts";
 import { formatIp, parseIpv4 } from "./address.ts";
-import type { Layer } from "./build.ts";
-import { setU16, swap, u16, u32 } from "./bytes.ts";
-import { checksum, checksumAdd, pseudoHeaderSum } from "./bytes.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
+import {
+  checksum,
+  checksumAdd,
+  checksumFold,
+  holds,
+  pseudoHeaderSum,
+  setU16,
+  swap,
+  u16,
+  u32,
+  View,
+} from "./bytes.ts";
 import { ETHERTYPE } from "./ethernet.ts";
-import { type Option, readOptions } from "./ip.ts";
-import { holds, View } from "./bytes.ts";
+import { type Carrier, IPPROTO, type Option, readOptions } from "./ip.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;
@@ -17,8 +27,11 @@ const HEADER = 20;
 const DONT_FRAGMENT = 0x4000;
 const MORE_FRAGMENTS = 0x2000;
 
+/** Loose and strict source route: `IPOPT_LSRR` and `IPOPT_SSRR` of `linux/ip.h`. */
+const SOURCE_ROUTE: readonly number[] = [131, 137];
+
 /**
- * An IPv4 packet. It may be longer than its memory, as captured ones and those in ICMP errors are.
+ * An IPv4 packet. It may be longer than its memory, as a truncated capture or the packet in an ICMP error.
  *
  * @example Count the packets of each protocol, with one view
  * ```ts
@@ -40,8 +53,11 @@ const MORE_FRAGMENTS = 0x2000;
  * assertEquals([...counts], [[1, 1], [17, 1], [undefined, 1]]);
  * ```
  */
-export class Ipv4 extends View {
-  /** Makes a view of a packet, or returns `undefined` when it is malformed. */
+export class Ipv4 extends View implements Carrier {
+  /** The version of IP: 4. */
+  readonly version = 4;
+
+  /** Creates a view of a packet, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Ipv4 | undefined {
     const view = new Ipv4();
     return view.point(bytes, start, end) ? view : undefined;
@@ -71,7 +87,7 @@ export class Ipv4 extends View {
     return this.bytes[this.start + 1]! >> 2;
   }
   set dscp(dscp: number) {
-    this.bytes[this.start + 1] = dscp << 2 | this.ecn;
+    this.bytes[this.start + 1] = integer(dscp, "dscp", 0, 63) << 2 | this.ecn;
   }
 
   /** Explicit congestion notification, 0..3. */
@@ -79,26 +95,26 @@ export class Ipv4 extends View {
     return this.bytes[this.start + 1]! & 3;
   }
   set ecn(ecn: number) {
-    this.bytes[this.start + 1] = this.bytes[this.start + 1]! & 0xfc | ecn & 3;
+    this.bytes[this.start + 1] = this.bytes[this.start + 1]! & 0xfc | integer(ecn, "ecn", 0, 3);
   }
 
-  /** Bytes of header and payload; 0 for one that is longer than 65,535 until it is segmented. */
+  /** Bytes of header and payload; 0 for a GSO packet that is longer than 65,535 bytes (BIG TCP). */
   get totalLength(): number {
     return u16(this.bytes, this.start + 2);
   }
   set totalLength(length: number) {
-    setU16(this.bytes, this.start + 2, length);
+    setU16(this.bytes, this.start + 2, integer(length, "totalLength", 0, 0xffff));
   }
 
-  /** What the fragments of one packet have in common. */
+  /** Identification: equal in all fragments of a packet. */
   get identification(): number {
     return u16(this.bytes, this.start + 4);
   }
   set identification(identification: number) {
-    setU16(this.bytes, this.start + 4, identification);
+    setU16(this.bytes, this.start + 4, integer(identification, "identification", 0, 0xffff));
   }
 
-  /** Whether routers must not fragment it. */
+  /** Whether routers must not fragment the packet. */
   get dontFragment(): boolean {
     return (u16(this.bytes, this.start + 6) & DONT_FRAGMENT) !== 0;
   }
@@ -108,35 +124,35 @@ export class Ipv4 extends View {
     setU16(this.bytes, at, value ? others | DONT_FRAGMENT : others);
   }
 
-  /** Whether it is a fragment, and not the last one. */
+  /** Whether the packet is a fragment other than the last one. */
   get moreFragments(): boolean {
     return (u16(this.bytes, this.start + 6) & MORE_FRAGMENTS) !== 0;
   }
 
-  /** Where a fragment's payload belongs, in bytes. */
+  /** Offset of a fragment's payload in the whole payload, in bytes. */
   get fragmentOffset(): number {
     return (u16(this.bytes, this.start + 6) & 0x1fff) * 8;
   }
 
-  /** Whether it is a part of a packet: only the first of them has the header of what is carried. */
+  /** Whether the packet is a fragment. Only the first fragment has the header of the upper layer. */
   get isFragment(): boolean {
     return (u16(this.bytes, this.start + 6) & 0x3fff) !== 0;
   }
 
-  /** Routers left to pass. */
+  /** Time to live: routers that may still forward the packet. */
   get ttl(): number {
     return this.bytes[this.start + 8]!;
   }
   set ttl(ttl: number) {
-    this.bytes[this.start + 8] = ttl;
+    this.bytes[this.start + 8] = integer(ttl, "ttl", 0, 255);
   }
 
-  /** What it carries: one of `IPPROTO`. */
+  /** Protocol of the payload: one of `IPPROTO`. */
   get protocol(): number {
     return this.bytes[this.start + 9]!;
   }
   set protocol(protocol: number) {
-    this.bytes[this.start + 9] = protocol;
+    this.bytes[this.start + 9] = integer(protocol, "protocol", 0, 255);
   }
 
   /** Checksum of the header; see {@link Ipv4.updateChecksum}. */
@@ -144,10 +160,10 @@ export class Ipv4 extends View {
     return u16(this.bytes, this.start + 10);
   }
   set checksum(checksum: number) {
-    setU16(this.bytes, this.start + 10, checksum);
+    setU16(this.bytes, this.start + 10, integer(checksum, "checksum", 0, 0xffff));
   }
 
-  /** Sender. */
+  /** Source address. */
   get source(): string {
     return formatIp(this.bytes, this.start + 12, 4);
   }
@@ -155,7 +171,7 @@ export class Ipv4 extends View {
     this.bytes.set(parseIpv4(address), this.start + 12);
   }
 
-  /** Receiver. */
+  /** Destination address: with a source route, that of the next hop. */
   get destination(): string {
     return formatIp(this.bytes, this.start + 16, 4);
   }
@@ -163,12 +179,12 @@ export class Ipv4 extends View {
     this.bytes.set(parseIpv4(address), this.start + 16);
   }
 
-  /** The sender as a number of 32 bits, which makes a fast key of a `Map`. */
+  /** The source address as a number of 32 bits: a fast key of a `Map`. */
   get sourceNumber(): number {
     return u32(this.bytes, this.start + 12);
   }
 
-  /** The receiver as a number of 32 bits. */
+  /** The destination address as a number of 32 bits. */
   get destinationNumber(): number {
     return u32(this.bytes, this.start + 16);
   }
@@ -179,89 +195,140 @@ export class Ipv4 extends View {
     return readOptions(this.bytes, at, this.payloadStart, { single: 1, last: 0 });
   }
 
-  /** Where the payload starts. */
+  /** Offset of the payload. */
   get payloadStart(): number {
     return this.start + this.headerLength;
   }
 
-  /** After the payload's last byte that is in the memory. */
+  /** End of the payload in the memory, exclusive. */
   get payloadEnd(): number {
     const length = this.totalLength;
     return length === 0 || length > this.end - this.start ? this.end : this.start + length;
   }
 
-  /** Whether the header's checksum is right. */
+  /** Whether the checksum of the header is right. */
   get checksumValid(): boolean {
     return checksumAdd(this.bytes, this.start, this.payloadStart) === 0xffff;
   }
 
-  /** Computes the header's checksum anew. */
+  /** Recomputes the checksum of the header. */
   updateChecksum(): void {
-    this.checksum = 0;
-    this.checksum = checksum(this.bytes, this.start, this.payloadStart);
+    setU16(this.bytes, this.start + 10, 0);
+    setU16(this.bytes, this.start + 10, checksum(this.bytes, this.start, this.payloadStart));
   }
 
-  /** Exchanges sender and receiver: the packet goes back. No checksum changes by it. */
+  /** Exchanges source and destination address. All checksums stay right. */
   swapAddresses(): void {
     swap(this.bytes, this.start + 12, this.start + 16, 4);
   }
 
-  /** The sum of the pseudo header of what it carries, to go on from with `checksumAdd()`. */
+  /**
+   * Sums the pseudo header of the payload; `checksumAdd()` continues the sum. With a source route the
+   * destination is the final one.
+   *
+   * @param protocol Protocol number of the upper layer.
+   * @param length Bytes of the upper layer's header and data.
+   */
   pseudoHeaderSum(protocol: number, length: number): number {
-    return pseudoHeaderSum(this.bytes, this.start + 12, 8, protocol, length);
+    const sum = pseudoHeaderSum(this.bytes, 0, 0, protocol, length);
+    return checksumFold(sum + ipv4AddressSum(this.bytes, this.start, this.payloadStart));
   }
 }
 
-/** Fields of a packet to be built. */
+/**
+ * Sums the addresses of the pseudo header: the source, and the final destination. With a source route that
+ * is the last address of the route, until the route is used up (RFC 791 section 3.1).
+ *
+ * @param bytes Memory.
+ * @param start Offset of the IPv4 header.
+ * @param end End of the header, exclusive.
+ * @returns The sum, not folded.
+ */
+export function ipv4AddressSum(bytes: Uint8Array, start: number, end: number): number {
+  let final = start + 16;
+  for (let at = start + HEADER; at + 1 < end && bytes[at] !== 0;) {
+    const length = bytes[at] === 1 ? 1 : bytes[at + 1]!;
+    if (length === 0 || at + length > end) break;
+    // The pointer counts from 1 and leads to the next hop.
+    if (SOURCE_ROUTE.includes(bytes[at]!) && length >= 7 && bytes[at + 2]! + 3 <= length) {
+      final = at + length - 4;
+    }
+    at += length;
+  }
+  return u16(bytes, start + 12) + u16(bytes, start + 14) + u16(bytes, final) +
+    u16(bytes, final + 2);
+}
+
+/** Fields of an IPv4 header. */
 export interface Ipv4Fields {
-  /** Sender. */
+  /** Source address. */
   readonly source: string;
-  /** Receiver. */
+  /** Destination address; with a source route among the options, that of the first hop. */
   readonly destination: string;
-  /** What it carries; default what the next layer is, and 255 (reserved) for bytes. */
+  /** Protocol of the payload; default that of the next layer, and 255 (reserved) for bytes. */
   readonly protocol?: number;
-  /** Routers to pass; default 64. */
+  /** Time to live, 0..255; default 64. */
   readonly ttl?: number;
   /** Differentiated services code point, 0..63; default 0. */
   readonly dscp?: number;
   /** Explicit congestion notification, 0..3; default 0. */
   readonly ecn?: number;
-  /** What fragments have in common; default 0. */
+  /** Identification of the packet, 0..65,535; default 0. */
   readonly identification?: number;
-  /** Whether routers must not fragment it; default `false`. */
+  /** Whether routers must not fragment the packet; default `false`. */
   readonly dontFragment?: boolean;
   /** Whether more fragments follow; default `false`. */
   readonly moreFragments?: boolean;
-  /** Where a fragment belongs, in bytes: a multiple of 8; default 0. */
+  /** Offset of a fragment in bytes: a multiple of 8, 0..65,528; default 0. */
   readonly fragmentOffset?: number;
   /** Options as bytes: a multiple of 4, at most 40; default none. */
   readonly options?: Uint8Array;
 }
 
+const FIELDS: FieldKinds<Ipv4Fields> = {
+  source: true,
+  destination: true,
+  protocol: "u8?",
+  ttl: "u8?",
+  dscp: "u6?",
+  ecn: "u2?",
+  identification: "u16?",
+  dontFragment: "boolean?",
+  moreFragments: "boolean?",
+  fragmentOffset: "u16?",
+  options: true,
+};
+
 /**
- * An IPv4 header for `buildPacket()`.
+ * Creates an IPv4 header for `buildPacket()`.
  *
- * @throws {TypeError} When an address is malformed.
- * @throws {RangeError} When the options have another length than a header takes.
+ * @param fields The fields of the header.
+ * @throws {TypeError} For an unknown field or a malformed address.
+ * @throws {RangeError} For a number that its field cannot hold, or options of a length that no header has.
+ *   `buildPacket()` throws it for a packet of more than 65,535 bytes.
  */
 export function ipv4(fields: Ipv4Fields): Layer {
+  checkFields(fields, FIELDS);
   const { ttl = 64, dscp = 0, ecn = 0, identification = 0, fragmentOffset = 0 } = fields;
   const { dontFragment = false, moreFragments = false, options = new Uint8Array(0) } = fields;
   const [source, destination] = [parseIpv4(fields.source), parseIpv4(fields.destination)];
   const size = HEADER + options.length;
   if (size % 4 !== 0 || size > 60) {
     throw new RangeError(
-      `IPv4 options take a multiple of 4 bytes up to 40: the current length is ${options.length}`,
+      `options must have a multiple of 4 bytes up to 40: got ${options.length} bytes`,
     );
+  }
+  if (fragmentOffset % 8 !== 0) {
+    throw new RangeError(`fragmentOffset must be a multiple of 8: got ${fragmentOffset}`);
   }
   return {
     size,
     etherType: ETHERTYPE.IP,
-    protocol: 4,
+    protocol: IPPROTO.IPIP,
     write(bytes, { start, end, inner }) {
       bytes[start] = 0x40 | size / 4;
-      bytes[start + 1] = dscp << 2 | ecn & 3;
-      setU16(bytes, start + 2, end - start);
+      bytes[start + 1] = dscp << 2 | ecn;
+      setU16(bytes, start + 2, integer(end - start, "IPv4 total length", 0, 0xffff, "bytes"));
       setU16(bytes, start + 4, identification);
       const flags = (dontFragment ? DONT_FRAGMENT : 0) | (moreFragments ? MORE_FRAGMENTS : 0);
       setU16(bytes, start + 6, flags | fragmentOffset >> 3);
@@ -272,7 +339,10 @@ export function ipv4(fields: Ipv4Fields): Layer {
       bytes.set(options, start + HEADER);
     },
     pseudoHeader: (bytes, { start }, protocol, length) =>
-      pseudoHeaderSum(bytes, start + 12, 8, protocol, length),
+      checksumFold(
+        pseudoHeaderSum(bytes, 0, 0, protocol, length) +
+          ipv4AddressSum(bytes, start, start + size),
+      ),
     complete: (bytes, { start }) => setU16(bytes, start + 10, checksum(bytes, start, start + size)),
   };
 }

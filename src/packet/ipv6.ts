@@ -1,19 +1,36 @@
 /**
- * IPv6 (RFC 8200).
+ * IPv6 and its extension headers (RFC 8200): hop-by-hop and destination options, routing, fragment, and
+ * authentication (RFC 4302).
  *
  * @module
  */
+import { integer } from "../options.ts";
 import { formatIp, parseIpv6 } from "./address.ts";
-import type { Layer } from "./build.ts";
-import { holds, pseudoHeaderSum, setU16, setU32, swap, u16, u32, View } from "./bytes.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
+import {
+  checksumFold,
+  holds,
+  pseudoHeaderSum,
+  setU16,
+  setU32,
+  swap,
+  u16,
+  u32,
+  View,
+} from "./bytes.ts";
 import { ETHERTYPE } from "./ethernet.ts";
-import { IPPROTO, type Option, readOptions } from "./ip.ts";
+import { type Carrier, IPPROTO, type Option, readOptions } from "./ip.ts";
 
 const HEADER = 40;
 
+/** Jumbo payload option (RFC 2675): `IPV6_TLV_JUMBO` of `linux/in6.h`. */
+const JUMBO = 0xc2;
+/** Home Address option (RFC 6275): `IPV6_TLV_HAO`. */
+const HOME_ADDRESS = 201;
+
 /**
- * An IPv6 packet. Its chain of extension headers is followed when the view is made: a packet that ends
- * within them is malformed. It may be longer than its memory beyond that.
+ * An IPv6 packet. The view follows the chain of extension headers when it is created: a packet that ends
+ * within the chain is malformed. Behind the chain the packet may be longer than its memory.
  *
  * @example Look past extension headers
  * ```ts
@@ -29,14 +46,18 @@ const HEADER = 40;
  * assertEquals(packet.extensions[0]!.options!.map(({ type }) => type), [5, 1]);
  * ```
  */
-export class Ipv6 extends View {
-  /** What is carried after all extension headers: one of `IPPROTO`. */
+export class Ipv6 extends View implements Carrier {
+  /** The version of IP: 6. */
+  readonly version = 6;
+  /** Protocol of the payload, behind all extension headers: one of `IPPROTO`. */
   protocol = 0;
-  /** Where that starts. */
+  /** Offset of the payload, behind all extension headers. */
   payloadStart = 0;
   #fragment = -1;
+  /** Offset of the length in a jumbo payload option, or -1. */
+  #jumbo = -1;
 
-  /** Makes a view of a packet, or returns `undefined` when it is malformed. */
+  /** Creates a view of a packet, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Ipv6 | undefined {
     const view = new Ipv6();
     return view.point(bytes, start, end) ? view : undefined;
@@ -45,7 +66,8 @@ export class Ipv6 extends View {
   /** Moves the view, or returns `false`. */
   point(bytes: Uint8Array, start: number, end: number): boolean {
     if (!holds(bytes, start, end, HEADER) || bytes[start]! >> 4 !== 6) return false;
-    const length = u16(bytes, start + 4);
+    const jumbo = jumboOption(bytes, start, end);
+    const length = jumbo < 0 ? u16(bytes, start + 4) : u32(bytes, jumbo);
     const last = length > 0 ? Math.min(end, start + HEADER + length) : end;
     let protocol = bytes[start + 6]!;
     let at = start + HEADER;
@@ -56,7 +78,7 @@ export class Ipv6 extends View {
       if (protocol === IPPROTO.FRAGMENT) fragment = at;
       protocol = bytes[at]!;
       at += size;
-      // What follows in another fragment than the first is not a header.
+      // Behind the fragment header of a later fragment is no header.
       if (fragment >= 0 && (u16(bytes, fragment + 2) & 0xfff8) !== 0) break;
     }
     this.bytes = bytes;
@@ -65,16 +87,17 @@ export class Ipv6 extends View {
     this.protocol = protocol;
     this.payloadStart = at;
     this.#fragment = fragment;
+    this.#jumbo = jumbo;
     return true;
   }
 
-  /** Traffic class, 0..255: the code point and congestion notification. */
+  /** Traffic class, 0..255: DSCP and ECN. */
   get trafficClass(): number {
     return u16(this.bytes, this.start) >> 4 & 255;
   }
   set trafficClass(value: number) {
     const rest = u32(this.bytes, this.start) & 0xf00fffff;
-    setU32(this.bytes, this.start, rest | (value & 255) << 20);
+    setU32(this.bytes, this.start, rest | integer(value, "trafficClass", 0, 255) << 20);
   }
 
   /** Differentiated services code point, 0..63. */
@@ -82,7 +105,7 @@ export class Ipv6 extends View {
     return this.trafficClass >> 2;
   }
   set dscp(dscp: number) {
-    this.trafficClass = dscp << 2 | this.ecn;
+    this.trafficClass = integer(dscp, "dscp", 0, 63) << 2 | this.ecn;
   }
 
   /** Explicit congestion notification, 0..3. */
@@ -90,40 +113,47 @@ export class Ipv6 extends View {
     return this.trafficClass & 3;
   }
   set ecn(ecn: number) {
-    this.trafficClass = this.trafficClass & 0xfc | ecn & 3;
+    this.trafficClass = this.trafficClass & 0xfc | integer(ecn, "ecn", 0, 3);
   }
 
-  /** What the packets of one flow have in common, 20 bits. */
+  /** Flow label, 20 bits. */
   get flowLabel(): number {
     return u32(this.bytes, this.start) & 0xfffff;
   }
   set flowLabel(label: number) {
     const rest = u32(this.bytes, this.start) & 0xfff00000;
-    setU32(this.bytes, this.start, rest | label & 0xfffff);
+    setU32(this.bytes, this.start, rest | integer(label, "flowLabel", 0, 0xfffff));
   }
 
-  /** Bytes after this header; 0 for one that is longer than 65,535. */
+  /**
+   * Bytes behind this header, extension headers included. In a jumbogram the number is in the jumbo payload
+   * option (RFC 2675). 0 for a GSO packet that is longer than 65,535 bytes and has no such option (BIG TCP).
+   */
   get payloadLength(): number {
-    return u16(this.bytes, this.start + 4);
+    const length = u16(this.bytes, this.start + 4);
+    return length === 0 && this.#jumbo >= 0 ? u32(this.bytes, this.#jumbo) : length;
   }
   set payloadLength(length: number) {
-    setU16(this.bytes, this.start + 4, length);
+    const jumbo = this.#jumbo >= 0;
+    integer(length, "payloadLength", 0, jumbo ? 0xffff_ffff : 0xffff);
+    if (jumbo) setU32(this.bytes, this.#jumbo, length);
+    else setU16(this.bytes, this.start + 4, length);
   }
 
-  /** What follows this header: an extension header or what {@link Ipv6.protocol} says. */
+  /** Type of the next header: an extension header, or {@link Ipv6.protocol}. */
   get nextHeader(): number {
     return this.bytes[this.start + 6]!;
   }
 
-  /** Routers left to pass. */
+  /** Hop limit: routers that may still forward the packet. */
   get hopLimit(): number {
     return this.bytes[this.start + 7]!;
   }
   set hopLimit(limit: number) {
-    this.bytes[this.start + 7] = limit;
+    this.bytes[this.start + 7] = integer(limit, "hopLimit", 0, 255);
   }
 
-  /** Sender. */
+  /** Source address. */
   get source(): string {
     return formatIp(this.bytes, this.start + 8, 16);
   }
@@ -131,7 +161,7 @@ export class Ipv6 extends View {
     this.bytes.set(parseIpv6(address), this.start + 8);
   }
 
-  /** Receiver. */
+  /** Destination address: with a routing header, that of the next hop. */
   get destination(): string {
     return formatIp(this.bytes, this.start + 24, 16);
   }
@@ -139,7 +169,7 @@ export class Ipv6 extends View {
     this.bytes.set(parseIpv6(address), this.start + 24);
   }
 
-  /** The extension headers in their order. */
+  /** The extension headers, in order. */
   get extensions(): Ipv6Extension[] {
     const extensions: Ipv6Extension[] = [];
     let type = this.nextHeader;
@@ -153,48 +183,134 @@ export class Ipv6 extends View {
     return extensions;
   }
 
-  /** Whether it is a part of a packet: only the first of them has the header of what is carried. */
+  /** Whether the packet is a fragment. Only the first fragment has the header of the upper layer. */
   get isFragment(): boolean {
     return this.#fragment >= 0 && (u16(this.bytes, this.#fragment + 2) & 0xfff9) !== 0;
   }
 
-  /** Where a fragment's payload belongs, in bytes. */
+  /** Offset of a fragment's payload in the whole payload, in bytes. */
   get fragmentOffset(): number {
     return this.#fragment < 0 ? 0 : u16(this.bytes, this.#fragment + 2) & 0xfff8;
   }
 
-  /** Whether it is a fragment, and not the last one. */
+  /** Whether the packet is a fragment other than the last one. */
   get moreFragments(): boolean {
     return this.#fragment >= 0 && (this.bytes[this.#fragment + 3]! & 1) === 1;
   }
 
-  /** After the payload's last byte that is in the memory. */
+  /** End of the payload in the memory, exclusive. */
   get payloadEnd(): number {
     const length = this.payloadLength;
-    if (length === 0) return this.nextHeader === IPPROTO.HOPOPTS ? this.end : this.payloadStart;
+    if (length === 0) return this.nextHeader === IPPROTO.NONE ? this.payloadStart : this.end;
     return Math.min(this.end, this.start + HEADER + length);
   }
 
-  /** Exchanges sender and receiver: the packet goes back. No checksum changes by it. */
+  /** Exchanges source and destination address. Without a routing header all checksums stay right. */
   swapAddresses(): void {
     swap(this.bytes, this.start + 8, this.start + 24, 16);
   }
 
-  /** The sum of the pseudo header of what it carries, to go on from with `checksumAdd()`. */
+  /**
+   * Sums the pseudo header of the payload; `checksumAdd()` continues the sum. With a routing header the
+   * destination is the final one, and with a Home Address option the source is the home address (RFC 8200
+   * section 8.1, RFC 6275 section 6.3).
+   *
+   * @param protocol Protocol number of the upper layer.
+   * @param length Bytes of the upper layer's header and data.
+   */
   pseudoHeaderSum(protocol: number, length: number): number {
-    return pseudoHeaderSum(this.bytes, this.start + 8, 32, protocol, length);
+    const sum = pseudoHeaderSum(this.bytes, 0, 0, protocol, length);
+    return checksumFold(sum + ipv6AddressSum(this.bytes, this.start, this.payloadStart));
   }
 }
 
-/** Fields of a packet to be built. */
+/**
+ * Sums the addresses of the pseudo header: the source or home address, and the final destination.
+ *
+ * @param bytes Memory.
+ * @param start Offset of the IPv6 header.
+ * @param end End of the extension headers, exclusive.
+ * @returns The sum, not folded.
+ */
+export function ipv6AddressSum(bytes: Uint8Array, start: number, end: number): number {
+  let source = start + 8;
+  let final = start + 24;
+  /** Leading bytes of the final destination that are those of the destination (RFC 6554). */
+  let shared = 0;
+  let type = bytes[start + 6]!;
+  for (let at = start + HEADER; at < end && isExtension(type);) {
+    const size = extensionSize(bytes, type, at, end);
+    if (size === 0) break;
+    if (type === IPPROTO.DSTOPTS) {
+      const home = optionAt(bytes, at, at + size, HOME_ADDRESS, 16);
+      if (home >= 0) source = home;
+    } else if (type === IPPROTO.ROUTING && bytes[at + 3] !== 0 && size >= 16) {
+      const kind = bytes[at + 2];
+      // Segment Routing lists the last segment first (RFC 8754).
+      if (kind === ROUTING.SEGMENT_ROUTING && size >= 24) [final, shared] = [at + 8, 0];
+      else if ((kind === ROUTING.SOURCE_ROUTE || kind === ROUTING.MOBILE) && size >= 24) {
+        [final, shared] = [at + 8 + ((size - 8 >> 4) - 1) * 16, 0];
+      } else if (kind === ROUTING.RPL) {
+        const [compressed, padding] = [bytes[at + 4]! & 15, bytes[at + 5]! >> 4];
+        if (at + size - padding - 16 + compressed >= at + 8) {
+          [final, shared] = [at + size - padding - 16, compressed];
+        }
+      }
+    }
+    type = bytes[at]!;
+    at += size;
+  }
+  let sum = 0;
+  for (let i = 0; i < 16; i += 2) sum += u16(bytes, source + i);
+  for (let i = 0; i < 16; i++) {
+    const byte = bytes[(i < shared ? start + 24 : final) + i]!;
+    sum += i % 2 === 0 ? byte << 8 : byte;
+  }
+  return sum;
+}
+
+/** Routing types: RFC 8200 type 0 of RFC 2460, type 2 of RFC 6275, RFC 6554, RFC 8754. */
+const ROUTING = { SOURCE_ROUTE: 0, MOBILE: 2, RPL: 3, SEGMENT_ROUTING: 4 } as const;
+
+/**
+ * The offset of an option's value in a header with options, or -1.
+ *
+ * @param bytes Memory.
+ * @param start Offset of the extension header.
+ * @param end End of the header, exclusive.
+ * @param type The option.
+ * @param length The bytes that its value must have.
+ */
+function optionAt(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  type: number,
+  length: number,
+): number {
+  for (let at = start + 2; at + 1 < end;) {
+    if (bytes[at] === type && bytes[at + 1] === length && at + 2 + length <= end) return at + 2;
+    at += bytes[at] === 0 ? 1 : bytes[at + 1]! + 2;
+  }
+  return -1;
+}
+
+/** The offset of the length in a jumbo payload option, or -1: also when the header tells a length. */
+export function jumboOption(bytes: Uint8Array, start: number, end: number): number {
+  if (u16(bytes, start + 4) !== 0 || bytes[start + 6] !== IPPROTO.HOPOPTS) return -1;
+  const size = extensionSize(bytes, IPPROTO.HOPOPTS, start + HEADER, end);
+  return optionAt(bytes, start + HEADER, start + HEADER + size, JUMBO, 4);
+}
+
+/** Fields of an IPv6 header. */
 export interface Ipv6Fields {
-  /** Sender. */
+  /** Source address. */
   readonly source: string;
-  /** Receiver. */
+  /** Destination address; with a routing header, that of the first hop. */
   readonly destination: string;
-  /** What follows the header; default what the next layer is, and 59 (nothing) for bytes. */
+  /** Type of the next header; default that of the next layer, and 59 (none) for bytes. */
   readonly nextHeader?: number;
-  /** Routers to pass; default 64. Neighbor discovery takes 255. */
+  /** Hop limit, 0..255; default 64. Neighbor discovery needs 255. */
   readonly hopLimit?: number;
   /** Traffic class, 0..255; default 0. */
   readonly trafficClass?: number;
@@ -202,12 +318,26 @@ export interface Ipv6Fields {
   readonly flowLabel?: number;
 }
 
+const FIELDS: FieldKinds<Ipv6Fields> = {
+  source: true,
+  destination: true,
+  nextHeader: "u8?",
+  hopLimit: "u8?",
+  trafficClass: "u8?",
+  flowLabel: "u20?",
+};
+
 /**
- * An IPv6 header for `buildPacket()`.
+ * Creates an IPv6 header for `buildPacket()`. For a payload of more than 65,535 bytes the next layer must be
+ * a hop-by-hop options header with a jumbo payload option (RFC 2675), whose length is filled in.
  *
- * @throws {TypeError} When an address is malformed.
+ * @param fields The fields of the header.
+ * @throws {TypeError} For an unknown field or a malformed address.
+ * @throws {RangeError} For a number that its field cannot hold. `buildPacket()` throws it for a payload of
+ *   more than 65,535 bytes without a jumbo payload option.
  */
 export function ipv6(fields: Ipv6Fields): Layer {
+  checkFields(fields, FIELDS);
   const { hopLimit = 64, trafficClass = 0, flowLabel = 0 } = fields;
   const [source, destination] = [parseIpv6(fields.source), parseIpv6(fields.destination)];
   return {
@@ -215,15 +345,31 @@ export function ipv6(fields: Ipv6Fields): Layer {
     etherType: ETHERTYPE.IPV6,
     protocol: IPPROTO.IPV6,
     write(bytes, { start, end, inner }) {
-      setU32(bytes, start, 6 << 28 | (trafficClass & 255) << 20 | flowLabel & 0xfffff);
-      setU16(bytes, start + 4, end - start - HEADER);
+      const length = end - start - HEADER;
+      setU32(bytes, start, 6 << 28 | trafficClass << 20 | flowLabel);
+      setU16(bytes, start + 4, length > 0xffff ? 0 : length);
       bytes[start + 6] = fields.nextHeader ?? inner?.protocol ?? IPPROTO.NONE;
       bytes[start + 7] = hopLimit;
       bytes.set(source, start + 8);
       bytes.set(destination, start + 24);
     },
-    pseudoHeader: (bytes, { start }, protocol, length) =>
-      pseudoHeaderSum(bytes, start + 8, 32, protocol, length),
+    pseudoHeader: (bytes, { start, end }, protocol, length) =>
+      checksumFold(
+        pseudoHeaderSum(bytes, 0, 0, protocol, length) +
+          ipv6AddressSum(bytes, start, end - length),
+      ),
+    complete(bytes, { start, end }) {
+      const length = end - start - HEADER;
+      if (length <= 0xffff) return;
+      const jumbo = jumboOption(bytes, start, end);
+      if (jumbo >= 0) setU32(bytes, jumbo, length);
+      else {
+        throw new RangeError(
+          `IPv6 payload length must be in 0..65535 bytes: got ${length}; ` +
+            "more takes a jumbo payload option in a hop-by-hop options header",
+        );
+      }
+    },
   };
 }
 
@@ -245,12 +391,12 @@ export function extensionSize(bytes: Uint8Array, type: number, at: number, end: 
   return at + size > end ? 0 : size;
 }
 
-/** An extension header. What does not apply to its {@link Ipv6Extension.type} is `undefined`. */
+/** An extension header. Properties that its {@link Ipv6Extension.type} does not have are `undefined`. */
 export class Ipv6Extension extends View {
-  /** What it is: one of `IPPROTO`. */
+  /** Type of the header: one of `IPPROTO`. */
   type = 0;
 
-  /** Makes a view of the header of this type, or returns `undefined` when it is malformed. */
+  /** Creates a view of a header of this type, or returns `undefined` when it is malformed. */
   static parse(
     bytes: Uint8Array,
     start: number,
@@ -268,28 +414,28 @@ export class Ipv6Extension extends View {
     return view;
   }
 
-  /** The type of the header after this one. */
+  /** Type of the next header. */
   get nextHeader(): number {
     return this.bytes[this.start]!;
   }
 
-  /** Options of a hop-by-hop or destination options header; also `undefined` when malformed. */
+  /** Options of a hop-by-hop or destination options header; `undefined` also when they are malformed. */
   get options(): Option[] | undefined {
     if (this.type !== IPPROTO.HOPOPTS && this.type !== IPPROTO.DSTOPTS) return undefined;
     return readOptions(this.bytes, this.start + 2, this.end, { single: 0, uncounted: 2 });
   }
 
-  /** Kind of a routing header. */
+  /** Routing type of a routing header. */
   get routingType(): number | undefined {
     return this.type === IPPROTO.ROUTING ? this.bytes[this.start + 2] : undefined;
   }
 
-  /** Nodes of a routing header that are still to be visited. */
+  /** Segments left of a routing header: nodes that the packet still visits. */
   get segmentsLeft(): number | undefined {
     return this.type === IPPROTO.ROUTING ? this.bytes[this.start + 3] : undefined;
   }
 
-  /** Where a fragment belongs, in bytes. */
+  /** Offset of a fragment's payload in the whole payload, in bytes. */
   get fragmentOffset(): number | undefined {
     return this.type === IPPROTO.FRAGMENT ? u16(this.bytes, this.start + 2) & 0xfff8 : undefined;
   }
@@ -299,7 +445,7 @@ export class Ipv6Extension extends View {
     return this.type === IPPROTO.FRAGMENT ? (this.bytes[this.start + 3]! & 1) === 1 : undefined;
   }
 
-  /** What fragments of one packet have in common. */
+  /** Identification: equal in all fragments of a packet. */
   get identification(): number | undefined {
     return this.type === IPPROTO.FRAGMENT ? u32(this.bytes, this.start + 4) : undefined;
   }
@@ -310,22 +456,45 @@ export class Ipv6Extension extends View {
   }
 }
 
-/** Fields of an extension header to be built. */
+/** Fields of an extension header. */
 export interface Ipv6ExtensionFields {
-  /** What it is: one of `IPPROTO`. */
+  /** Type of the header: `IPPROTO.HOPOPTS`, `ROUTING`, `FRAGMENT`, `AH` or `DSTOPTS`. */
   readonly type: number;
-  /** What follows the two bytes of next header and length; padded to a multiple of 8 bytes. */
+  /**
+   * The bytes behind next header and length, padded to a multiple of 8 bytes. At most 2046; in an
+   * authentication header 1022, in a fragment header exactly 6.
+   */
   readonly body: Uint8Array;
-  /** The type of the header after this one; default what the next layer is. */
+  /** Type of the next header; default that of the next layer, and 59 (none) for bytes. */
   readonly nextHeader?: number;
 }
 
+const EXTENSION_FIELDS: FieldKinds<Ipv6ExtensionFields> = {
+  type: "u8",
+  body: true,
+  nextHeader: "u8?",
+};
+
 /**
- * An IPv6 extension header for `buildPacket()`. Hop-by-hop and destination options are padded with PadN
- * (RFC 8200 section 4.2), others with zeros.
+ * Creates an IPv6 extension header for `buildPacket()`. Hop-by-hop and destination options are padded with
+ * PadN (RFC 8200 section 4.2), others with zeros.
+ *
+ * @param fields The fields of the header.
+ * @throws {TypeError} For an unknown field.
+ * @throws {RangeError} For a type that is no extension header, or a body of a length that none has.
  */
 export function ipv6Extension(fields: Ipv6ExtensionFields): Layer {
+  checkFields(fields, EXTENSION_FIELDS);
   const { type, body, nextHeader } = fields;
+  if (!isExtension(type)) {
+    throw new RangeError(`type must be an extension header, one of 0, 43, 44, 51, 60: got ${type}`);
+  }
+  const [least, most] = type === IPPROTO.FRAGMENT ? [6, 6] : [0, type === IPPROTO.AH ? 1022 : 2046];
+  if (!(body.length >= least && body.length <= most)) {
+    throw new RangeError(
+      `body must have ${least === most ? least : `${least}..${most}`} bytes: got ${body.length}`,
+    );
+  }
   const size = Math.ceil((body.length + 2) / 8) * 8;
   const padding = size - body.length - 2;
   return {

@@ -1,11 +1,12 @@
 /**
- * Packets: views over the caller's memory, whole packets out of layers, checksums, lines like tcpdump's.
- * Pure: it opens nothing, and works wherever JavaScript does.
+ * Packets: views of the caller's memory, whole packets out of layers, checksums, lines as of tcpdump.
+ * The code is pure: it opens nothing and runs wherever JavaScript does.
  *
- * Of every protocol there is a class, a view of its header, and a function of the same name in small
- * letters, which makes a layer for {@link buildPacket}. A view copies nothing: getters read the memory
- * and setters write it. `parse()` returns `undefined` for malformed bytes, `point()` returns `false`;
- * neither throws, whatever the bytes, and no view reads outside of the bytes it was given.
+ * Each protocol has a class, a view of its header, and a function of the same name in lower case, which
+ * creates a layer for {@link buildPacket}. A view copies nothing: getters read the memory and setters write
+ * it. `parse()` returns `undefined` for malformed bytes, `point()` returns `false`; neither throws, whatever
+ * the bytes, and no view reads outside its bytes. Setters and builders throw a `RangeError` for a number that
+ * its field cannot hold.
  *
  * @example Answer pings, packet by packet, without allocating
  * ```ts
@@ -76,7 +77,7 @@ export {
   Icmpv6,
   icmpv6,
 } from "./icmp.ts";
-export { IPPROTO, type Option, TransportHeader } from "./ip.ts";
+export { type Carrier, IPPROTO, type Option, TransportHeader } from "./ip.ts";
 export { Ipv4, ipv4, type Ipv4Fields } from "./ipv4.ts";
 export {
   Ipv6,
@@ -104,4 +105,4 @@ export {
   VirtioNetHeader,
 } from "./segment.ts";
 export { Tcp, tcp, TCP_FLAG, type TcpFields, type TcpOption } from "./tcp.ts";
-export { Udp, udp, type UdpFields, Vxlan, vxlan, VXLAN_PORT } from "./udp.ts";
+export { Udp, udp, type UdpFields, Vxlan, vxlan, VXLAN_PORT, type VxlanFields } from "./udp.ts";

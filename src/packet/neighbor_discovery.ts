@@ -1,10 +1,11 @@
 /**
- * Neighbor discovery of IPv6 (RFC 4861): solicitations and advertisements of routers and neighbors.
+ * Neighbor discovery of IPv6 (RFC 4861, RFC 8106): solicitations and advertisements of routers and neighbors.
  *
  * @module
  */
 import { formatIp, formatMac, parseIpv6, parseMac } from "./address.ts";
-import type { Layer } from "./build.ts";
+import { integer, wordValue } from "../options.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { holds, setU16, setU32, u16, u32 } from "./bytes.ts";
 import { completeIcmpv6, IcmpMessage } from "./icmp.ts";
 import { IPPROTO } from "./ip.ts";
@@ -18,13 +19,14 @@ export const ND = {
   REDIRECT: 137,
 } as const;
 
-/** Bytes before the options, from router solicitation on. */
+/** Bytes before the options of each type, from router solicitation on. */
 const SIZES = [8, 16, 24, 24, 40] as const;
 
 /**
- * A message of neighbor discovery, a kind of ICMPv6 message. What its type does not have is `undefined`.
+ * A message of neighbor discovery, which is an ICMPv6 message. Properties that its type does not have are
+ * `undefined`.
  *
- * @example Who is asked for, and by whom
+ * @example Read a solicitation
  * ```ts
  * import { buildPacket, ND, NeighborDiscovery, neighborDiscovery } from "@netloom/netloom/packet";
  * import { assertEquals } from "@std/assert";
@@ -39,7 +41,7 @@ const SIZES = [8, 16, 24, 24, 40] as const;
  * ```
  */
 export class NeighborDiscovery extends IcmpMessage {
-  /** Makes a view of a message, or returns `undefined` when it or one of its options is malformed. */
+  /** Creates a view of a message, or returns `undefined` when it ends before its options. */
   static parse(
     bytes: Uint8Array,
     start = 0,
@@ -54,10 +56,10 @@ export class NeighborDiscovery extends IcmpMessage {
     if (!holds(bytes, start, end, 8)) return false;
     const size = SIZES[bytes[start]! - ND.ROUTER_SOLICIT];
     if (size === undefined || end - start < size) return false;
-    return optionsFit(bytes, start + size, end) && super.point(bytes, start, end);
+    return super.point(bytes, start, end);
   }
 
-  /** The neighbor asked for or advertised, or a redirect's next hop. */
+  /** The solicited or advertised neighbor, or the next hop of a redirect. */
   get target(): string | undefined {
     return this.type < ND.NEIGHBOR_SOLICIT ? undefined : formatIp(this.bytes, this.start + 8, 16);
   }
@@ -65,7 +67,7 @@ export class NeighborDiscovery extends IcmpMessage {
     if (this.type >= ND.NEIGHBOR_SOLICIT) this.bytes.set(parseIpv6(address), this.start + 8);
   }
 
-  /** What a redirect is about. */
+  /** The destination that a redirect is about. */
   get destination(): string | undefined {
     return this.type === ND.REDIRECT ? formatIp(this.bytes, this.start + 24, 16) : undefined;
   }
@@ -75,50 +77,56 @@ export class NeighborDiscovery extends IcmpMessage {
     return this.#flag(ND.NEIGHBOR_ADVERT, 4, 0x80);
   }
 
-  /** Whether a neighbor's advertisement is an answer. */
+  /** Whether a neighbor advertisement answers a solicitation. */
   get solicited(): boolean | undefined {
     return this.#flag(ND.NEIGHBOR_ADVERT, 4, 0x40);
   }
 
-  /** Whether a neighbor's advertisement is to replace what is known. */
+  /** Whether a neighbor advertisement overrides a cached address. */
   get override(): boolean | undefined {
     return this.#flag(ND.NEIGHBOR_ADVERT, 4, 0x20);
   }
 
-  /** Hop limit that a router advertises; 0 when it says none. */
+  /** Hop limit that a router advertises; 0 for none. */
   get hopLimit(): number | undefined {
     return this.type === ND.ROUTER_ADVERT ? this.bytes[this.start + 4] : undefined;
   }
 
-  /** Whether addresses are to be had by DHCPv6. */
+  /** Whether addresses come from DHCPv6. */
   get managed(): boolean | undefined {
     return this.#flag(ND.ROUTER_ADVERT, 5, 0x80);
   }
 
-  /** Whether other configuration is to be had by DHCPv6. */
+  /** Whether other configuration comes from DHCPv6. */
   get other(): boolean | undefined {
     return this.#flag(ND.ROUTER_ADVERT, 5, 0x40);
   }
 
-  /** Seconds for which the router is a default one; 0 when it is none. */
+  /** Lifetime of the default router in seconds; 0 when it is none. */
   get routerLifetime(): number | undefined {
     return this.type === ND.ROUTER_ADVERT ? u16(this.bytes, this.start + 6) : undefined;
   }
 
-  /** Milliseconds for which a neighbor counts as reachable; 0 when the router says none. */
+  /** Milliseconds for which a neighbor counts as reachable; 0 for unspecified. */
   get reachableTime(): number | undefined {
     return this.type === ND.ROUTER_ADVERT ? u32(this.bytes, this.start + 8) : undefined;
   }
 
-  /** Milliseconds between solicitations; 0 when the router says none. */
+  /** Milliseconds between solicitations; 0 for unspecified. */
   get retransTimer(): number | undefined {
     return this.type === ND.ROUTER_ADVERT ? u32(this.bytes, this.start + 12) : undefined;
   }
 
-  /** The options. */
+  /** The options, up to the first malformed one. See {@link NeighborDiscovery.optionsValid}. */
   get options(): NeighborDiscoveryOption[] {
     const size = SIZES[this.type - ND.ROUTER_SOLICIT] ?? 8;
     return neighborDiscoveryOptions(this.bytes, this.start + size, this.end);
+  }
+
+  /** Whether no option is malformed: without a length, or longer than the message. */
+  get optionsValid(): boolean {
+    const size = SIZES[this.type - ND.ROUTER_SOLICIT] ?? 8;
+    return optionsFit(this.bytes, this.start + size, this.end);
   }
 
   #flag(type: number, at: number, mask: number): boolean | undefined {
@@ -126,7 +134,7 @@ export class NeighborDiscovery extends IcmpMessage {
   }
 }
 
-/** Fields of a message to be built, by its type. */
+/** Fields of a message of neighbor discovery, by its type. */
 export type NeighborDiscoveryFields =
   & {
     /** Options; default none. */
@@ -154,12 +162,43 @@ export type NeighborDiscoveryFields =
     | { readonly type: typeof ND.REDIRECT; readonly target: string; readonly destination: string }
   );
 
+/** The fields of the message of type `T`. */
+type FieldsOf<T extends number> = Extract<NeighborDiscoveryFields, { readonly type: T }>;
+
+const FIELDS: { readonly [T in NeighborDiscoveryFields["type"]]: FieldKinds<FieldsOf<T>> } = {
+  [ND.ROUTER_SOLICIT]: { type: "u8", options: true },
+  [ND.ROUTER_ADVERT]: {
+    type: "u8",
+    hopLimit: "u8?",
+    managed: "boolean?",
+    other: "boolean?",
+    routerLifetime: "u16?",
+    reachableTime: "u32?",
+    retransTimer: "u32?",
+    options: true,
+  },
+  [ND.NEIGHBOR_SOLICIT]: { type: "u8", target: true, options: true },
+  [ND.NEIGHBOR_ADVERT]: {
+    type: "u8",
+    target: true,
+    router: "boolean?",
+    solicited: "boolean?",
+    override: "boolean?",
+    options: true,
+  },
+  [ND.REDIRECT]: { type: "u8", target: true, destination: true, options: true },
+};
+
 /**
- * A message of neighbor discovery for `buildPacket()`. Receivers take it only with hop limit 255.
+ * Creates a message of neighbor discovery for `buildPacket()`. Nodes accept it only with hop limit 255.
  *
- * @throws {TypeError} When an address is malformed.
+ * @param fields The fields of the message.
+ * @throws {TypeError} For an unknown field or option, or a malformed address.
+ * @throws {RangeError} For another type, or a number that its field cannot hold.
  */
 export function neighborDiscovery(fields: NeighborDiscoveryFields): Layer {
+  integer(fields.type, "type", ND.ROUTER_SOLICIT, ND.REDIRECT);
+  checkFields<object>(fields, FIELDS[fields.type]);
   const header = SIZES[fields.type - ND.ROUTER_SOLICIT]!;
   const message = new Uint8Array(header);
   message[0] = fields.type;
@@ -186,22 +225,22 @@ export function neighborDiscovery(fields: NeighborDiscoveryFields): Layer {
   };
 }
 
-/** Numbers of the options. */
+/** Numbers of the options (RFC 4861 section 4.6, RFC 8106). */
 const TYPES = { "source-lladdr": 1, "target-lladdr": 2, prefix: 3, mtu: 5, rdnss: 25 } as const;
 
-/** An option. Those that are not known here, or not as long as they should be, are of type `unknown`. */
+/** An option. Other options, and options of an unexpected length, are of type `unknown`. */
 export type NeighborDiscoveryOption =
   | { readonly type: "source-lladdr"; readonly lladdr: string }
   | { readonly type: "target-lladdr"; readonly lladdr: string }
   | {
     readonly type: "prefix";
-    /** The prefix without its length. */
+    /** The address of the prefix. */
     readonly prefix: string;
-    /** Bits of the prefix. */
+    /** Length of the prefix, 0..128. */
     readonly length: number;
-    /** Whether it is on the link. */
+    /** Whether addresses of the prefix are on the link. */
     readonly onLink: boolean;
-    /** Whether addresses may be made of it. */
+    /** Whether hosts may configure addresses of the prefix. */
     readonly autonomous: boolean;
     /** Seconds; 0xffffffff for ever. */
     readonly validLifetime: number;
@@ -214,12 +253,12 @@ export type NeighborDiscoveryOption =
     readonly type: "unknown";
     /** The option's number. */
     readonly number: number;
-    /** Its value, a view on the packet's memory. */
+    /** Its value, a view of the packet's memory. */
     readonly value: Uint8Array;
   };
 
-/** Whether every option has a length, and ends before `end`. */
-export function optionsFit(bytes: Uint8Array, start: number, end: number): boolean {
+/** Whether every option has a length and ends before `end`. */
+function optionsFit(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end;) {
     if (at + 8 > end || bytes[at + 1] === 0) return false;
     at += bytes[at + 1]! * 8;
@@ -229,7 +268,7 @@ export function optionsFit(bytes: Uint8Array, start: number, end: number): boole
 }
 
 /** Reads options up to the first malformed one. */
-export function neighborDiscoveryOptions(
+function neighborDiscoveryOptions(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -273,8 +312,43 @@ function readOption(bytes: Uint8Array, at: number, end: number): NeighborDiscove
   return { type: "unknown", number, value: bytes.subarray(at + 2, end) };
 }
 
-/** Writes options one after the other. */
-export function writeOptions(options: readonly NeighborDiscoveryOption[]): Uint8Array {
+/** An option of type `T`. */
+type OptionOf<T extends string> = Extract<NeighborDiscoveryOption, { readonly type: T }>;
+
+const OPTION_FIELDS: {
+  readonly [T in NeighborDiscoveryOption["type"]]: Omit<FieldKinds<OptionOf<T>>, "type">;
+} = {
+  "source-lladdr": { lladdr: true },
+  "target-lladdr": { lladdr: true },
+  prefix: {
+    prefix: true,
+    length: "u8",
+    onLink: "boolean",
+    autonomous: "boolean",
+    validLifetime: "u32",
+    preferredLifetime: "u32",
+  },
+  mtu: { mtu: "u32" },
+  rdnss: { lifetime: "u32", servers: true },
+  unknown: { number: "u8", value: true },
+};
+
+/** An option's length counts 8 bytes and has 8 bits. */
+const LONGEST_OPTION = 255 * 8;
+
+function checkOption(option: NeighborDiscoveryOption, path: string): void {
+  const kinds = wordValue(Object(option).type, OPTION_FIELDS, `${path}.type`);
+  checkFields<object>(option, { type: true, ...kinds }, path);
+  if (option.type === "prefix") integer(option.length, `${path}.length`, 0, 128);
+  if (option.type === "rdnss") integer(option.servers.length, `${path}.servers.length`, 1, 127);
+  if (option.type === "unknown") {
+    integer(option.value.length, `${path}.value.length`, 0, LONGEST_OPTION - 2);
+  }
+}
+
+/** Writes options one behind the other. */
+function writeOptions(options: readonly NeighborDiscoveryOption[]): Uint8Array {
+  options.forEach((option, i) => checkOption(option, `options[${i}]`));
   const parts = options.map(writeOption);
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -1,15 +1,15 @@
 /**
- * Splitting what the kernel left to the device to split (TSO, USO), and completing checksums.
+ * Segmentation of GSO packets (TSO, USO) that the kernel left to a device, and completion of partial checksums.
  *
  * @module
  */
+import { checkOptions, integer, type OptionNames } from "../options.ts";
 import {
   checksumAdd,
   checksumFold,
   copy,
   holds,
   memory,
-  pseudoHeaderSum,
   setU16,
   setU32,
   sumMemory,
@@ -18,12 +18,14 @@ import {
   View,
 } from "./bytes.ts";
 import { IPPROTO } from "./ip.ts";
+import { ipv4AddressSum } from "./ipv4.ts";
+import { ipv6AddressSum, jumboOption } from "./ipv6.ts";
 import { TCP_FLAG } from "./tcp.ts";
 
 /** Flags: `VIRTIO_NET_HDR_F_*`. */
 export const VIRTIO_NET_HDR_F = { NEEDS_CSUM: 1, DATA_VALID: 2 } as const;
 
-/** What a packet is to be split into: `VIRTIO_NET_HDR_GSO_*`. ECN is a flag beside the others. */
+/** Types of segments of a GSO packet: `VIRTIO_NET_HDR_GSO_*`. ECN is a flag beside the others. */
 export const VIRTIO_NET_HDR_GSO = {
   NONE: 0,
   TCPV4: 1,
@@ -33,11 +35,12 @@ export const VIRTIO_NET_HDR_GSO = {
   ECN: 0x80,
 } as const;
 
-/** Bytes of the header, when the device is not told another size (`TUNSETVNETHDRSZ`). */
+/** Bytes of the header, unless `TUNSETVNETHDRSZ` sets another size. */
 export const VIRTIO_NET_HEADER = 10;
 
 /**
- * The header and the packet after it. Its numbers are in the machine's byte order: little-endian.
+ * The header before each packet of a device with `IFF_VNET_HDR`, and the packet behind it: `struct
+ * virtio_net_hdr` of `linux/virtio_net.h`. Its numbers are in the machine's byte order: little-endian.
  *
  * @example
  * ```ts
@@ -52,7 +55,7 @@ export const VIRTIO_NET_HEADER = 10;
  * ```
  */
 export class VirtioNetHeader extends View {
-  /** Makes a view, or returns `undefined` when there are fewer than 10 bytes. */
+  /** Creates a view, or returns `undefined` when there are fewer than 10 bytes. */
   static parse(
     bytes: Uint8Array,
     start = 0,
@@ -76,50 +79,50 @@ export class VirtioNetHeader extends View {
     return this.bytes[this.start]!;
   }
   set flags(flags: number) {
-    this.bytes[this.start] = flags;
+    this.bytes[this.start] = integer(flags, "flags", 0, 255);
   }
 
-  /** One of {@link VIRTIO_NET_HDR_GSO}, and its flag for ECN. */
+  /** One of {@link VIRTIO_NET_HDR_GSO}, and the flag ECN. */
   get gsoType(): number {
     return this.bytes[this.start + 1]!;
   }
   set gsoType(type: number) {
-    this.bytes[this.start + 1] = type;
+    this.bytes[this.start + 1] = integer(type, "gsoType", 0, 255);
   }
 
-  /** Bytes of all headers of the packet: what each segment begins with. A hint. */
+  /** Bytes of all headers of the packet, which each segment repeats. A hint. */
   get headerLength(): number {
     return this.#u16(2);
   }
   set headerLength(length: number) {
-    this.#setU16(2, length);
+    this.#setU16(2, length, "headerLength");
   }
 
-  /** Bytes of payload of each segment but the last, which may be shorter. */
+  /** Payload bytes of each segment; the last may be shorter. */
   get gsoSize(): number {
     return this.#u16(4);
   }
   set gsoSize(size: number) {
-    this.#setU16(4, size);
+    this.#setU16(4, size, "gsoSize");
   }
 
-  /** Where in the packet the sum for the checksum starts. */
+  /** Offset in the packet where the checksummed bytes start. */
   get checksumStart(): number {
     return this.#u16(6);
   }
   set checksumStart(start: number) {
-    this.#setU16(6, start);
+    this.#setU16(6, start, "checksumStart");
   }
 
-  /** Where the checksum goes, from there. */
+  /** Offset of the checksum from {@link VirtioNetHeader.checksumStart}. */
   get checksumOffset(): number {
     return this.#u16(8);
   }
   set checksumOffset(offset: number) {
-    this.#setU16(8, offset);
+    this.#setU16(8, offset, "checksumOffset");
   }
 
-  /** Where the packet starts. */
+  /** Offset of the packet. */
   get packetStart(): number {
     return this.start + VIRTIO_NET_HEADER;
   }
@@ -128,7 +131,8 @@ export class VirtioNetHeader extends View {
     return this.bytes[this.start + at]! | this.bytes[this.start + at + 1]! << 8;
   }
 
-  #setU16(at: number, value: number): void {
+  #setU16(at: number, value: number, name: string): void {
+    integer(value, name, 0, 0xffff);
     this.bytes[this.start + at] = value;
     this.bytes[this.start + at + 1] = value >>> 8;
   }
@@ -137,26 +141,28 @@ export class VirtioNetHeader extends View {
 /** No IP packet is longer, nor any segment. */
 export const MAX_IP = 65_535;
 
-/** The parts of a superpacket, as offsets in its memory. */
-export class Superpacket {
+/** The parts of a GSO packet, as offsets in its memory. */
+class GsoPacket {
   /** Memory. */
   bytes: Uint8Array = new Uint8Array(0);
-  /** First byte of the packet, its link header if there is one. */
+  /** The packet, with its link header if there is one. */
   start = 0;
   /** The IP header. */
   network = 0;
   /** The TCP or UDP header. */
   transport = 0;
-  /** What is split. */
+  /** The payload, which is split. */
   payload = 0;
-  /** After it. */
+  /** End of the payload. */
   end = 0;
-  /** Bytes of payload of each segment but the last. */
+  /** Payload bytes of each segment but the last. */
   size = 0;
   /** Whether it is IPv4. */
   v4 = false;
   /** Whether it is TCP. */
   tcp = false;
+  /** Bytes behind the IPv6 header that segments do not repeat: the header with the jumbo payload option. */
+  jumbo = 0;
 
   /** Number of segments. */
   get segments(): number {
@@ -178,12 +184,14 @@ export class Superpacket {
     if (type === VIRTIO_NET_HDR_GSO.TCPV4 && version !== 4) return false;
     if (type === VIRTIO_NET_HDR_GSO.TCPV6 && version !== 6) return false;
     const protocol = tcp ? IPPROTO.TCP : IPPROTO.UDP;
+    const jumbo = version === 6 ? jumboSize(bytes, network, transport) : 0;
+    if (jumbo < 0) return false;
     const length = version === 4
       ? ipv4Length(bytes, network, transport, protocol)
       : version === 6
-      ? ipv6Length(bytes, network, transport, protocol)
+      ? ipv6Length(bytes, network, transport, protocol, jumbo)
       : -1;
-    // No length is that of one that is longer than the field can tell.
+    // 0 stands for a packet that is longer than the field can tell.
     if (length < 0 || network + length > end) return false;
     const payload = transport + (tcp ? (bytes[transport + 12]! >> 4) * 4 : 8);
     const last = length === 0 ? end : network + length;
@@ -198,34 +206,55 @@ export class Superpacket {
     this.size = header.gsoSize;
     this.v4 = version === 4;
     this.tcp = tcp;
+    this.jumbo = jumbo;
     return true;
   }
 }
 
-/** Bytes of an IPv4 packet with that header where it should be; 0 when it does not say, else -1. */
+/** The total length of an IPv4 packet, which may be 0; -1 when the transport header is elsewhere. */
 function ipv4Length(bytes: Uint8Array, at: number, transport: number, protocol: number): number {
   if ((bytes[at]! & 15) * 4 !== transport - at || bytes[at + 9] !== protocol) return -1;
   return u16(bytes, at + 2);
 }
 
-/** The same of IPv6. */
-function ipv6Length(bytes: Uint8Array, at: number, transport: number, protocol: number): number {
+/** The same of IPv6, its header included. */
+function ipv6Length(
+  bytes: Uint8Array,
+  at: number,
+  transport: number,
+  protocol: number,
+  jumbo: number,
+): number {
   if (transport < at + 40 || transport === at + 40 && bytes[at + 6] !== protocol) return -1;
-  const length = u16(bytes, at + 4);
+  const length = jumbo > 0 ? u32(bytes, at + JUMBO_LENGTH) : u16(bytes, at + 4);
   return length === 0 ? 0 : length + 40;
 }
 
-/** Memory for many packets, each in a slot of its own; a `PacketBatch` of `./device` is one. */
+/** Bytes of a hop-by-hop options header with nothing but the jumbo payload option, and its length in it. */
+const JUMBO_HEADER = 8;
+const JUMBO_LENGTH = 44;
+
+/**
+ * Bytes of the header with the jumbo payload option; 0 without one; -1 when it has other options, too: no
+ * kernel creates such a packet.
+ */
+function jumboSize(bytes: Uint8Array, at: number, transport: number): number {
+  const option = jumboOption(bytes, at, transport);
+  if (option < 0) return 0;
+  return option === at + JUMBO_LENGTH && bytes[at + 41] === 0 ? JUMBO_HEADER : -1;
+}
+
+/** Memory for many packets, each in its own slot: a `PacketBatch` of `./device`. */
 export interface PacketSlots {
-  /** All slots, one after the other. */
+  /** All slots, one behind the other. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Bytes of each slot. */
   readonly size: number;
   /** Number of slots. */
   readonly capacity: number;
-  /** Packets in it, from slot 0. */
+  /** Number of packets, from slot 0 on. */
   count: number;
-  /** Where each packet starts in `bytes`. */
+  /** Offset of each packet in `bytes`. */
   readonly offsets: Int32Array;
   /** Bytes of each packet. */
   readonly lengths: Int32Array;
@@ -235,28 +264,30 @@ export interface PacketSlots {
 export interface SegmentOptions {
   /** Bytes before the IP header: 14 on a TAP, 0 (the default) on a TUN. */
   readonly linkHeader?: number;
-  /** Bytes to leave before each packet, for a header of one's own; default 0. They are not cleared. */
+  /** Free bytes to leave before each packet, for the caller's own header; default 0. Not cleared. */
   readonly headroom?: number;
-  /** How many segments are still to come, after the output was full: what the last call returned. */
+  /** Number of segments left, as the last call returned it when the output was full; default all. */
   readonly left?: number;
 }
 
+const OPTIONS: OptionNames<SegmentOptions> = { linkHeader: true, headroom: true, left: true };
 const NONE: SegmentOptions = {};
-/** Kept, so that nothing is allocated. */
-const superpacket = new Superpacket();
+/** Reused, so that no call allocates. */
+const gsoPacket = new GsoPacket();
 
 /**
- * Splits a packet read from a device with `IFF_VNET_HDR` into packets as they go over a wire, without
- * that header: lengths, IPv4 identifications, TCP sequence numbers and flags (FIN and PSH on the last,
- * CWR on the first) and checksums are as the kernel's own segmentation makes them. A packet that is not
- * to be split is copied, and its checksum completed when that is asked for. Nothing is allocated.
+ * Splits a packet from a device with `IFF_VNET_HDR` into packets as on the wire, without that header.
+ * Lengths, IPv4 identifications, TCP sequence numbers and flags (FIN and PSH on the last, CWR on the first)
+ * and checksums are those of the kernel's own segmentation; a header with the jumbo payload option is left
+ * out. A packet that is no GSO packet is copied, and its partial checksum completed. Allocates nothing.
  *
- * @param packet The header and the packet after it.
- * @param output Where the packets are added. When it is full, empty it and go on with `left`.
- * @param options Link header, headroom, and how many segments are still to come.
- * @returns How many segments are still to come: 0 when all are in the output. `undefined` when the
- *   packet is malformed, and then nothing was added.
- * @throws {RangeError} When a slot of the output is too small for a segment.
+ * @param packet The header and the packet behind it.
+ * @param output The destination: packets are added. When it is full, empty it and continue with `left`.
+ * @param options Link header, headroom, and the number of segments left.
+ * @returns The number of segments left: 0 when all are in the output. `undefined` when the packet is
+ *   malformed; then nothing is added.
+ * @throws {TypeError} For an unknown option.
+ * @throws {RangeError} When a slot of the output is too small for a segment, or an option is negative.
  *
  * @example Three datagrams that were sent as one, into a batch of two
  * ```ts
@@ -264,7 +295,7 @@ const superpacket = new Superpacket();
  * import { buildPacket, ipv4, segment, udp, VirtioNetHeader } from "@netloom/netloom/packet";
  * import { assertEquals } from "@std/assert";
  *
- * // As a TUN with offloads gives it: NEEDS_CSUM, UDP_L4, 28 bytes of headers, 1000 of each payload.
+ * // As read from a TUN with offloads: NEEDS_CSUM, UDP_L4, 28 bytes of headers, 1000 bytes of each payload.
  * const packet = VirtioNetHeader.parse(Uint8Array.of(
  *   ...[1, 5, 28, 0, 0xe8, 3, 20, 0, 6, 0],
  *   ...buildPacket(
@@ -291,18 +322,29 @@ export function segment(
   options: SegmentOptions = NONE,
 ): number | undefined {
   const { linkHeader = 0, headroom = 0, left } = options;
+  if (options !== NONE) checkSegmentOptions(options);
   if (packet.gsoType === VIRTIO_NET_HDR_GSO.NONE) return complete(packet, output, headroom);
-  if (!superpacket.point(packet, linkHeader)) return undefined;
-  const header = superpacket.payload - superpacket.start;
-  const largest = Math.min(superpacket.size, superpacket.end - superpacket.payload);
+  if (!gsoPacket.point(packet, linkHeader)) return undefined;
+  const header = gsoPacket.payload - gsoPacket.start - gsoPacket.jumbo;
+  const largest = Math.min(gsoPacket.size, gsoPacket.end - gsoPacket.payload);
   checkRoom(output, headroom + header + largest);
-  return split(superpacket, output, headroom, left);
+  return split(gsoPacket, output, headroom, left);
+}
+
+/** Allocates nothing for good options. */
+function checkSegmentOptions(options: SegmentOptions): void {
+  for (const name in options) if (!Object.hasOwn(OPTIONS, name)) checkOptions(options, OPTIONS);
+  const { linkHeader = 0, headroom = 0, left = 0 } = options;
+  integer(linkHeader, "linkHeader", 0, 64);
+  integer(headroom, "headroom", 0, 0x7fff_ffff);
+  integer(left, "left", 0, 0x7fff_ffff);
 }
 
 /**
- * Completes the checksum of a packet in place, when its header asks for that (`NEEDS_CSUM`).
+ * Completes the partial checksum of a packet in place, when its header has the flag `NEEDS_CSUM`.
  *
- * @returns Whether there was nothing to do or it was done; `false` when the header is malformed.
+ * @param packet The header and the packet behind it.
+ * @returns Whether the checksum is complete; `false` when the header is malformed.
  */
 export function completeChecksum(packet: VirtioNetHeader): boolean {
   if ((packet.flags & VIRTIO_NET_HDR_F.NEEDS_CSUM) === 0) return true;
@@ -315,7 +357,7 @@ export function completeChecksum(packet: VirtioNetHeader): boolean {
   return true;
 }
 
-/** Copies a packet that is not to be split. */
+/** Copies a packet that is no GSO packet. */
 function complete(
   packet: VirtioNetHeader,
   output: PacketSlots,
@@ -340,7 +382,7 @@ function complete(
 }
 
 function split(
-  { bytes, start, network, transport, payload, end, size, v4, tcp, segments }: Superpacket,
+  { bytes, start, network, transport, payload, end, size, v4, tcp, jumbo, segments }: GsoPacket,
   output: PacketSlots,
   headroom: number,
   left = segments,
@@ -349,9 +391,11 @@ function split(
   const input = memory(bytes);
   const target = memory(out);
   const [base, targetBase] = [bytes.byteOffset, out.byteOffset];
-  const header = payload - start;
-  const [networkAt, transportAt] = [network - start, transport - start];
-  // The sums of what all segments share; what differs is left out.
+  const header = payload - start - jumbo;
+  const [networkAt, transportAt] = [network - start, transport - start - jumbo];
+  /** End of the part of the headers before the jumbo payload option. */
+  const head = jumbo > 0 ? network + 40 : payload;
+  // The sums of what all segments share.
   const ipSum = v4 ? ipv4Sum(bytes, network, transport) : 0;
   const fixed = transportSum(bytes, network, transport, payload, v4, tcp);
   const identification = u16(bytes, network + 4);
@@ -363,7 +407,12 @@ function split(
     const last = Math.min(first + size, end);
     const at = output.count * output.size + headroom;
     const length = header + last - first;
-    copy(input, base + start, base + payload, target, targetBase + at);
+    copy(input, base + start, base + head, target, targetBase + at);
+    if (jumbo > 0) {
+      const rest = targetBase + at + head - start;
+      copy(input, base + head + jumbo, base + payload, target, rest);
+      out[at + networkAt + 6] = bytes[head]!;
+    }
     copy(input, base + first, base + last, target, targetBase + at + header);
     const ip = at + networkAt;
     const l4 = at + transportAt;
@@ -378,7 +427,7 @@ function split(
       setU16(out, l4 + 16, ~checksumFold(sum));
     } else {
       setU16(out, l4 + 4, l4Length);
-      // The length is in the pseudo header and in the header.
+      // The pseudo header and the header have the length.
       writeChecksum(out, l4 + 6, sum + l4Length);
     }
     if (v4) {
@@ -393,7 +442,7 @@ function split(
   return segments - i;
 }
 
-/** FIN and PSH are the last segment's, CWR is the first one's. */
+/** The last segment keeps FIN and PSH, the first one CWR. */
 function flagsOf(word: number, first: boolean, last: boolean): number {
   if (!last) word &= ~(TCP_FLAG.FIN | TCP_FLAG.PSH);
   return first ? word : word & ~TCP_FLAG.CWR;
@@ -414,21 +463,22 @@ function transportSum(
   v4: boolean,
   tcp: boolean,
 ): number {
-  const addresses = network + (v4 ? 12 : 8);
   const protocol = tcp ? IPPROTO.TCP : IPPROTO.UDP;
-  const pseudo = pseudoHeaderSum(bytes, addresses, v4 ? 8 : 32, protocol, 0);
-  const ports = pseudo + u16(bytes, transport) + u16(bytes, transport + 2);
+  const pseudo = v4
+    ? ipv4AddressSum(bytes, network, transport)
+    : ipv6AddressSum(bytes, network, transport);
+  const ports = pseudo + protocol + u16(bytes, transport) + u16(bytes, transport + 2);
   if (!tcp) return ports;
   const middle = checksumAdd(bytes, transport + 8, transport + 12) + u16(bytes, transport + 14);
   return ports + middle + checksumAdd(bytes, transport + 18, payload);
 }
 
-/** Zero would say that there is none (UDP): its other form stands for it, with any protocol. */
+/** 0 stands for no checksum (UDP): 0xffff is the same sum, with any protocol. */
 function writeChecksum(bytes: Uint8Array, at: number, sum: number): void {
   setU16(bytes, at, ~checksumFold(sum) & 0xffff || 0xffff);
 }
 
 function checkRoom(output: PacketSlots, length: number): void {
   if (length <= output.size) return;
-  throw new RangeError(`A slot of the output has ${output.size} bytes: ${length} are needed`);
+  throw new RangeError(`A slot of the output has ${output.size} bytes: the packet needs ${length}`);
 }

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { Layer } from "./build.ts";
+import { integer, show } from "../options.ts";
+import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { checksumAdd, holds, setU16, setU32, u16, u32 } from "./bytes.ts";
-import { IPPROTO, readOptions, TransportHeader } from "./ip.ts";
+import { type Carrier, carrierSum, IPPROTO, readOptions, TransportHeader } from "./ip.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;
@@ -23,7 +24,7 @@ export const TCP_FLAG = {
 } as const;
 
 /**
- * A TCP segment. Its payload goes up to `end`.
+ * A TCP segment. Its payload ends at `end`.
  *
  * @example Clamp the maximum segment size of a connection
  * ```ts
@@ -39,11 +40,11 @@ export const TCP_FLAG = {
  * segment.mss = 1300;
  * segment.checksum = checksumUpdate(segment.checksum, 1460, 1300);
  * assertEquals(segment.options, [{ mss: 1300 }]);
- * assert(segment.checksumValid(packet.pseudoHeaderSum(6, segment.end - segment.start)));
+ * assert(segment.checksumValid(packet));
  * ```
  */
 export class Tcp extends TransportHeader {
-  /** Makes a view of a segment, or returns `undefined` when it is malformed. */
+  /** Creates a view of a segment, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Tcp | undefined {
     const view = new Tcp();
     return view.point(bytes, start, end) ? view : undefined;
@@ -60,20 +61,20 @@ export class Tcp extends TransportHeader {
     return true;
   }
 
-  /** Number of the first byte. */
+  /** Sequence number of the first byte, modulo 2^32. */
   get sequence(): number {
     return u32(this.bytes, this.start + 4);
   }
   set sequence(sequence: number) {
-    setU32(this.bytes, this.start + 4, sequence);
+    setU32(this.bytes, this.start + 4, integer(sequence, "sequence", 0, 0xffff_ffff));
   }
 
-  /** Number of the byte expected next, when {@link Tcp.ack} is set. */
+  /** Sequence number of the next expected byte, when {@link Tcp.ack} is set. */
   get acknowledgment(): number {
     return u32(this.bytes, this.start + 8);
   }
   set acknowledgment(sequence: number) {
-    setU32(this.bytes, this.start + 8, sequence);
+    setU32(this.bytes, this.start + 8, integer(sequence, "acknowledgment", 0, 0xffff_ffff));
   }
 
   /** Bytes of the header with its options: 20..60. */
@@ -81,26 +82,26 @@ export class Tcp extends TransportHeader {
     return (this.bytes[this.start + 12]! >> 4) * 4;
   }
 
-  /** All flags: bits of {@link TCP_FLAG}, and above them what has been reserved. */
+  /** All 12 flags: bits of {@link TCP_FLAG}, and the reserved bits above them. */
   get flags(): number {
     return u16(this.bytes, this.start + 12) & 0xfff;
   }
   set flags(flags: number) {
     const at = this.start + 12;
-    setU16(this.bytes, at, u16(this.bytes, at) & 0xf000 | flags & 0xfff);
+    setU16(this.bytes, at, u16(this.bytes, at) & 0xf000 | integer(flags, "flags", 0, 0xfff));
   }
 
-  /** Opens a connection. */
+  /** Whether the segment opens a connection. */
   get syn(): boolean {
     return (this.bytes[this.start + 13]! & TCP_FLAG.SYN) !== 0;
   }
 
-  /** Closes one side of it. */
+  /** Whether the source has no more data to send. */
   get fin(): boolean {
     return (this.bytes[this.start + 13]! & TCP_FLAG.FIN) !== 0;
   }
 
-  /** Resets it. */
+  /** Whether the segment resets the connection. */
   get rst(): boolean {
     return (this.bytes[this.start + 13]! & TCP_FLAG.RST) !== 0;
   }
@@ -110,17 +111,17 @@ export class Tcp extends TransportHeader {
     return (this.bytes[this.start + 13]! & TCP_FLAG.ACK) !== 0;
   }
 
-  /** Whether the receiver should not wait for more. */
+  /** Whether the destination should deliver the data at once. */
   get psh(): boolean {
     return (this.bytes[this.start + 13]! & TCP_FLAG.PSH) !== 0;
   }
 
-  /** Bytes the sender has room for, not scaled. */
+  /** Receive window of the source in bytes, not scaled. */
   get window(): number {
     return u16(this.bytes, this.start + 14);
   }
   set window(window: number) {
-    setU16(this.bytes, this.start + 14, window);
+    setU16(this.bytes, this.start + 14, integer(window, "window", 0, 0xffff));
   }
 
   /** The checksum. */
@@ -128,10 +129,10 @@ export class Tcp extends TransportHeader {
     return u16(this.bytes, this.start + 16);
   }
   set checksum(checksum: number) {
-    setU16(this.bytes, this.start + 16, checksum);
+    setU16(this.bytes, this.start + 16, integer(checksum, "checksum", 0, 0xffff));
   }
 
-  /** End of urgent data, when that flag is set. */
+  /** End of the urgent data, when the flag URG is set. */
   get urgentPointer(): number {
     return u16(this.bytes, this.start + 18);
   }
@@ -141,17 +142,18 @@ export class Tcp extends TransportHeader {
     return tcpOptions(this.bytes, this.start + HEADER, this.payloadStart);
   }
 
-  /** The option of the maximum segment size, or `undefined`. Setting it does nothing without one. */
+  /** The maximum segment size option, or `undefined`. A segment without the option ignores a new value. */
   get mss(): number | undefined {
     const at = this.#mssAt();
     return at < 0 ? undefined : u16(this.bytes, at);
   }
   set mss(mss: number) {
     const at = this.#mssAt();
+    integer(mss, "mss", 0, 0xffff);
     if (at >= 0) setU16(this.bytes, at, mss);
   }
 
-  /** Where the payload starts. */
+  /** Offset of the payload. */
   get payloadStart(): number {
     return this.start + this.headerLength;
   }
@@ -159,20 +161,23 @@ export class Tcp extends TransportHeader {
   /**
    * Whether the checksum is right.
    *
-   * @param pseudoHeader What `pseudoHeaderSum()` of the IP packet returns.
+   * @param carrier The IP packet around the segment, or the sum of the pseudo header.
    */
-  checksumValid(pseudoHeader: number): boolean {
-    return checksumAdd(this.bytes, this.start, this.end, pseudoHeader) === 0xffff;
+  checksumValid(carrier: Carrier | number): boolean {
+    const { bytes, start, end } = this;
+    return checksumAdd(bytes, start, end, carrierSum(carrier, IPPROTO.TCP, end - start)) === 0xffff;
   }
 
   /**
-   * Computes the checksum anew.
+   * Recomputes the checksum.
    *
-   * @param pseudoHeader What `pseudoHeaderSum()` of the IP packet returns.
+   * @param carrier The IP packet around the segment, or the sum of the pseudo header.
    */
-  updateChecksum(pseudoHeader: number): void {
-    this.checksum = 0;
-    this.checksum = ~checksumAdd(this.bytes, this.start, this.end, pseudoHeader);
+  updateChecksum(carrier: Carrier | number): void {
+    const { bytes, start, end } = this;
+    setU16(bytes, start + 16, 0);
+    const sum = carrierSum(carrier, IPPROTO.TCP, end - start);
+    setU16(bytes, start + 16, ~checksumAdd(bytes, start, end, sum));
   }
 
   #mssAt(): number {
@@ -188,40 +193,58 @@ export class Tcp extends TransportHeader {
   }
 }
 
-/** Fields of a segment to be built. */
+/** Fields of a TCP header. */
 export interface TcpFields {
-  /** Sender. */
+  /** Source port, 0..65,535. */
   readonly sourcePort: number;
-  /** Receiver. */
+  /** Destination port, 0..65,535. */
   readonly destinationPort: number;
-  /** Number of the first byte; default 0. */
+  /** Sequence number of the first byte, 0..4,294,967,295; default 0. */
   readonly sequence?: number;
-  /** Number of the byte expected next; sets the flag. */
+  /** Sequence number of the next expected byte; sets the flag ACK. */
   readonly acknowledgment?: number;
-  /** Opens a connection; default `false`. */
+  /** Sets the flag SYN: opens a connection; default `false`. */
   readonly syn?: boolean;
-  /** Closes one side of it; default `false`. */
+  /** Sets the flag FIN: no more data; default `false`. */
   readonly fin?: boolean;
-  /** Resets it; default `false`. */
+  /** Sets the flag RST: resets the connection; default `false`. */
   readonly rst?: boolean;
-  /** Tells the receiver not to wait for more; default `false`. */
+  /** Sets the flag PSH: deliver the data at once; default `false`. */
   readonly psh?: boolean;
-  /** Further bits of {@link TCP_FLAG}; default 0. */
+  /** Further bits of {@link TCP_FLAG}, 0..4095; default 0. */
   readonly flags?: number;
-  /** Bytes the sender has room for; default 65535. */
+  /** Receive window in bytes, 0..65,535; default 65535. */
   readonly window?: number;
-  /** End of urgent data; default 0. */
+  /** End of the urgent data, 0..65,535; default 0. */
   readonly urgentPointer?: number;
   /** Options, padded to a multiple of 4 bytes; default none. */
   readonly options?: readonly TcpOption[];
 }
 
+const FIELDS: FieldKinds<TcpFields> = {
+  sourcePort: "u16",
+  destinationPort: "u16",
+  sequence: "u32?",
+  acknowledgment: "u32?",
+  syn: "boolean?",
+  fin: "boolean?",
+  rst: "boolean?",
+  psh: "boolean?",
+  flags: "u12?",
+  window: "u16?",
+  urgentPointer: "u16?",
+  options: true,
+};
+
 /**
- * A TCP header for `buildPacket()`.
+ * Creates a TCP header for `buildPacket()`.
  *
- * @throws {RangeError} When the options take more than 40 bytes.
+ * @param fields The fields of the header.
+ * @throws {TypeError} For an unknown field or option.
+ * @throws {RangeError} For a number that its field cannot hold, or options of more than 40 bytes.
  */
 export function tcp(fields: TcpFields): Layer {
+  checkFields(fields, FIELDS);
   const { sequence = 0, acknowledgment, window = 65535, urgentPointer = 0 } = fields;
   const options = writeTcpOptions(fields.options ?? []);
   const size = HEADER + options.length;
@@ -236,7 +259,7 @@ export function tcp(fields: TcpFields): Layer {
       setU16(bytes, start + 2, fields.destinationPort);
       setU32(bytes, start + 4, sequence);
       setU32(bytes, start + 8, acknowledgment ?? 0);
-      setU16(bytes, start + 12, size / 4 << 12 | flags & 0xfff);
+      setU16(bytes, start + 12, size / 4 << 12 | flags);
       setU16(bytes, start + 14, window);
       setU16(bytes, start + 18, urgentPointer);
       bytes.set(options, start + HEADER);
@@ -246,7 +269,7 @@ export function tcp(fields: TcpFields): Layer {
   };
 }
 
-/** An option. */
+/** An option of TCP (RFC 9293 section 3.2, RFC 7323, RFC 2018). */
 export type TcpOption =
   | { readonly nop: true }
   | { readonly end: true }
@@ -254,17 +277,17 @@ export type TcpOption =
   /** Shift count of the window. */
   | { readonly windowScale: number }
   | { readonly sackPermitted: true }
-  /** Ranges of bytes received, from the first to the one after the last. */
+  /** Received ranges of sequence numbers; `to` is exclusive. */
   | { readonly sack: readonly (readonly [from: number, to: number])[] }
-  /** The sender's time, and the one it echoes. */
+  /** The time of the source, and the time that it echoes. */
   | { readonly timestamp: number; readonly echo: number }
-  /** Any other, or one of an unexpected length. */
+  /** Any other option, or one of an unexpected length. */
   | { readonly kind: number; readonly value: Uint8Array };
 
 const KIND = { END: 0, NOP: 1, MSS: 2, WINDOW_SCALE: 3, SACK_PERMITTED: 4, SACK: 5, TIMESTAMP: 8 };
 
 /** Reads options, or returns `undefined` when one is malformed. */
-export function tcpOptions(bytes: Uint8Array, start: number, end: number): TcpOption[] | undefined {
+function tcpOptions(bytes: Uint8Array, start: number, end: number): TcpOption[] | undefined {
   const layout = { single: KIND.NOP, last: KIND.END };
   return readOptions(bytes, start, end, layout)?.map(({ type, value }) => option(type, value));
 }
@@ -286,17 +309,37 @@ function option(kind: number, value: Uint8Array): TcpOption {
   return { kind, value };
 }
 
-/**
- * Writes options, padded with zeros to a multiple of 4 bytes.
- *
- * @throws {RangeError} When they take more than 40 bytes.
- */
-export function writeTcpOptions(options: readonly TcpOption[]): Uint8Array {
+/** The fields of each option, the one that names it first. */
+const OPTION_FIELDS = [
+  { nop: "boolean" },
+  { end: "boolean" },
+  { mss: "u16" },
+  { windowScale: "u8" },
+  { sackPermitted: "boolean" },
+  { sack: true },
+  { timestamp: "u32", echo: "u32" },
+  { kind: "u8", value: true },
+] as const;
+
+function checkOption(option: TcpOption, path: string): void {
+  const kinds = OPTION_FIELDS.find((kinds) => Object.keys(kinds)[0]! in Object(option));
+  if (!kinds) {
+    const names = OPTION_FIELDS.map((kinds) => Object.keys(kinds)[0]).join(", ");
+    throw new TypeError(`${path} must have one of ${names}: got ${show(option)}`);
+  }
+  checkFields<object>(option, kinds, path);
+  if (!("sack" in option)) return;
+  option.sack.forEach((range, i) =>
+    range.forEach((number, j) => integer(number, `${path}.sack[${i}][${j}]`, 0, 0xffff_ffff))
+  );
+}
+
+/** Writes options, padded with zeros to a multiple of 4 bytes. */
+function writeTcpOptions(options: readonly TcpOption[]): Uint8Array {
+  options.forEach((option, i) => checkOption(option, `options[${i}]`));
   const parts = options.map(optionBytes);
   const length = parts.reduce((sum, part) => sum + part.length, 0);
-  if (length > 40) {
-    throw new RangeError(`TCP options take 40 bytes at most: the current length is ${length}`);
-  }
+  if (length > 40) throw new RangeError(`options must have at most 40 bytes: got ${length} bytes`);
   const bytes = new Uint8Array(Math.ceil(length / 4) * 4);
   let at = 0;
   for (const part of parts) {

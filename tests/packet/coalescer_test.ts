@@ -92,8 +92,12 @@ Deno.test("What segment() has split Coalescer merges into the same bytes", () =>
     assertEquals(segment(VirtioNetHeader.parse(packet)!, wire, { linkHeader: link }), 0);
     const segments = packetsIn(wire);
     const merged = coalesce(segments, link);
-    if (segments.length === 1) {
-      assertEquals(merged, [Uint8Array.of(...new Uint8Array(10), ...segments[0]!)]);
+    // A segment with CWR stays alone.
+    const alone = flow.protocol === "tcp" && (position.flags & TCP_FLAG.CWR) !== 0;
+    if (segments.length === 1 || alone) {
+      assertEquals(merged[0], Uint8Array.of(...new Uint8Array(10), ...segments[0]!));
+      assertEquals(onTheWire(merged, link), segments);
+      assertEquals(merged.length, Math.min(segments.length, 2));
     } else assertEquals(merged, [packet]);
   }));
 });
@@ -231,14 +235,17 @@ Deno.test("PSH and FIN end a packet, and begin none", () => {
   }
 });
 
-Deno.test("CWR is the first segment's only", () => {
-  const [first] = run(TCP, [1000], { ...START, flags: TCP_FLAG.CWR });
-  const [, ...others] = run(TCP, [1000, 1000, 1000]);
-  const merged = coalesce([first!, ...others]);
-  assertEquals(merged.map(([, type]) => type), [
-    VIRTIO_NET_HDR_GSO.TCPV4 | VIRTIO_NET_HDR_GSO.ECN,
-  ]);
-  assertEquals(coalesce(run(TCP, [1000, 1000], { ...START, flags: TCP_FLAG.CWR })).length, 2);
+Deno.test("Coalescer merges nothing behind or before a segment with CWR", () => {
+  const cwr = { ...START, flags: TCP_FLAG.CWR };
+  const plain = run(TCP, [1000, 1000, 1000, 1000, 1000]);
+  for (const at of [0, 2, 4]) {
+    const packets = plain.with(at, run(TCP, Array(5).fill(1000), cwr)[at]!);
+    const merged = coalesce(packets);
+    assertEquals(merged.length, at === 2 ? 3 : 2);
+    assertEquals(onTheWire(merged, 0), packets);
+    assertEquals(merged.map(([, type]) => type! & VIRTIO_NET_HDR_GSO.ECN), merged.map(() => 0));
+  }
+  assertEquals(coalesce(run(TCP, [1000, 1000], cwr)).length, 2);
 });
 
 Deno.test("Pure acknowledgments, SYN and RST go through as they are", () => {
@@ -391,7 +398,11 @@ Deno.test("add() says when the output is full, and goes on after clear()", () =>
 Deno.test("add() refuses what no slot takes, and what is not in the memory", () => {
   const coalescer = new Coalescer(slots(2, 1000));
   assertThrows(() => coalescer.add(new Uint8Array(991)), RangeError, "a packet of 991 is too long");
-  assertThrows(() => coalescer.add(new Uint8Array(9), 5, 10), RangeError, "not within 9 bytes");
+  assertThrows(
+    () => coalescer.add(new Uint8Array(9), 5, 10),
+    RangeError,
+    "within 9 bytes: got 5..10",
+  );
   assertThrows(() => new Coalescer(slots(2), { linkHeader: -1 }), RangeError, "linkHeader");
 });
 

@@ -19,6 +19,7 @@ import {
   Udp,
   udp,
   type View,
+  VirtioNetHeader,
   Vxlan,
 } from "../../src/packet/mod.ts";
 import { SAMPLES } from "./samples.ts";
@@ -201,10 +202,90 @@ Deno.test("NeighborDiscovery reads advertisements with all their options", () =>
   assertEquals(neighbor.target, "fe80::9");
 });
 
-Deno.test("NeighborDiscovery refuses an option without a length", () => {
-  const bytes = SAMPLES["neighbor solicitation"]!.slice(54);
-  bytes[25] = 0;
-  assertEquals(NeighborDiscovery.parse(bytes), undefined);
+Deno.test("NeighborDiscovery keeps its target whatever its options are", () => {
+  for (const length of [0, 2, 255]) {
+    const bytes = SAMPLES["neighbor solicitation"]!.slice(54);
+    assert(NeighborDiscovery.parse(bytes)!.optionsValid);
+    bytes[25] = length;
+    const message = NeighborDiscovery.parse(bytes)!;
+    assertEquals([message.target, message.options, message.optionsValid], ["fe80::2", [], false]);
+  }
+});
+
+/** Each view, and the largest number of every field that can be written. */
+const FIELDS: readonly [view: View, most: Readonly<Record<string, number>>][] = [
+  [frame("802.1Q"), { vid: 0xfff, etherType: 0xffff }],
+  [Arp.parse(SAMPLES["ARP reply"]!.slice(), 14)!, { operation: 0xffff }],
+  [v4("UDP"), {
+    dscp: 63,
+    ecn: 3,
+    totalLength: 0xffff,
+    identification: 0xffff,
+    ttl: 255,
+    protocol: 255,
+    checksum: 0xffff,
+  }],
+  [v6("UDP over IPv6"), {
+    trafficClass: 255,
+    dscp: 63,
+    ecn: 3,
+    flowLabel: 0xfffff,
+    payloadLength: 0xffff,
+    hopLimit: 255,
+  }],
+  ...[Icmp, Icmpv6].map((view): [View, Record<string, number>] => [
+    view.parse(new Uint8Array(8))!,
+    {
+      type: 255,
+      code: 255,
+      checksum: 0xffff,
+      identifier: 0xffff,
+      sequence: 0xffff,
+      rest: 0xffff_ffff,
+    },
+  ]),
+  [Udp.parse(SAMPLES["UDP"]!.slice(), 34)!, {
+    sourcePort: 0xffff,
+    destinationPort: 0xffff,
+    length: 0xffff,
+    checksum: 0xffff,
+  }],
+  [Tcp.parse(SAMPLES["TCP SYN"]!.slice(), 34)!, {
+    sourcePort: 0xffff,
+    destinationPort: 0xffff,
+    sequence: 0xffff_ffff,
+    acknowledgment: 0xffff_ffff,
+    flags: 0xfff,
+    window: 0xffff,
+    checksum: 0xffff,
+    mss: 0xffff,
+  }],
+  [Vxlan.parse(SAMPLES["VXLAN"]!.slice(), 42)!, { vni: 0xffffff }],
+  [VirtioNetHeader.parse(new Uint8Array(10))!, {
+    flags: 255,
+    gsoType: 255,
+    headerLength: 0xffff,
+    gsoSize: 0xffff,
+    checksumStart: 0xffff,
+    checksumOffset: 0xffff,
+  }],
+];
+
+Deno.test("Setters refuse numbers that a field cannot hold, and write nothing", () => {
+  for (const [view, fields] of FIELDS) {
+    const target = view as unknown as Record<string, number>;
+    for (const [name, most] of Object.entries(fields)) {
+      const before = view.bytes.slice();
+      for (const value of [-1, most + 1, 2 ** 40]) {
+        const message = `${name} must be in 0..${most}: got ${value}`;
+        assertThrows(() => target[name] = value, RangeError, message);
+      }
+      assertThrows(() => target[name] = NaN, TypeError, `${name} must be an integer: got NaN`);
+      assertEquals(view.bytes, before, name);
+      target[name] = most;
+      assertEquals(target[name], most, name);
+    }
+  }
 });
 
 Deno.test("Udp and Tcp read and write their fields", () => {

@@ -143,11 +143,27 @@ function writeAll(view: View, pick: (below: number) => number): void {
     const target = view as unknown as Record<string, unknown>;
     const current = target[name];
     if (typeof current === "string") target[name] = current;
-    else target[name] = typeof current === "boolean" ? pick(2) === 1 : pick(0xffffffff);
+    else if (typeof current === "boolean") target[name] = pick(2) === 1;
+    else setNumber(target, name, pick(0xffffffff) >>> pick(32));
   }
   if (view instanceof Icmpv6 || view instanceof Udp || view instanceof Tcp) view.updateChecksum(1);
   else if (view instanceof Ipv4 || view instanceof Icmp) view.updateChecksum();
   if (view instanceof Ipv4 || view instanceof Ipv6) view.swapAddresses();
+}
+
+/** A number that the field cannot hold is refused, and then nothing is written. */
+function setNumber(target: Record<string, unknown>, name: string, value: number): void {
+  const before = target[name];
+  try {
+    target[name] = value;
+  } catch (error) {
+    if (error instanceof RangeError && target[name] === before) return;
+    throw error;
+  }
+  // A view without the field ignores it.
+  if (before !== undefined && target[name] !== value) {
+    throw new Error(`${name} = ${value} reads as ${target[name]}`);
+  }
 }
 
 function offloads(bytes: Uint8Array, start: number, end: number): string {

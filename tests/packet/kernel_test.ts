@@ -1,9 +1,11 @@
 // The kernel on both sides: it makes what segment() splits, and takes what segment() and Coalescer made.
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C } from "../../ffi/constants.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
-import type { NetNs } from "../../mod.ts";
+import { NetNs, SyscallError, Tun } from "../../mod.ts";
+import { Ipv4, Tcp } from "../../src/packet/mod.ts";
+import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { payloadOf } from "./flows.ts";
 import { tunnel } from "./tunnel.ts";
@@ -54,6 +56,39 @@ for (const hostname of ["10.9.0.2", "fd09::2"]) {
   });
 }
 
+test("The kernel finds every segment right that takes a route with segments (SRv6)", async () => {
+  let wrong = -1;
+  const { read, wire } = await tunnel("singly", async (a, b) => {
+    // The route inserts a routing header: fd08::2 on the way, fd09::2 at its end.
+    ip(a.ref, "-6 route add fd08::2 dev t0");
+    ip(a.ref, "-6 route add fd09::2 encap seg6 mode inline segs fd08::2 dev t0 src fd09::1");
+    ip(b.ref, "address add fd08::2/128 dev t0 nodad");
+    for (const where of ["all", "t0"]) b.sysctl(`net.ipv6.conf.${where}.seg6_enabled`, 1);
+    await transfer(a, b, "fd09::2");
+    wrong = counter(b, "Tcp", "InCsumErrors");
+  });
+  assert(read < wire, JSON.stringify({ read, wire }));
+  assertEquals(wrong, 0);
+});
+
+test("Views find the checksums right that the kernel computes for a source route", async () => {
+  using netns = NetNs.create();
+  using tun = Tun.create({ name: "t0", netns, up: true, addresses: ["10.9.0.1/24"] });
+  // IP_OPTIONS of SOL_IP: a loose and a strict source route over two hops. Of UDP Linux sums the first hop.
+  for (const type of [131, 137]) {
+    using socket = new Socket(netns.ref, C.AF_INET, SOCK_STREAM, 0, "open a connection");
+    const route = Uint8Array.of(type, 11, 4, 10, 9, 0, 7, 10, 9, 0, 8, 0);
+    socket.setOptionBytes(0, 4, route, "set a source route");
+    assertThrows(() => socket.connect(address(), "open a connection"), SyscallError, "EINPROGRESS");
+    const bytes = new Uint8Array(2000);
+    let packet: Ipv4 | undefined;
+    do packet = Ipv4.parse(bytes, 0, await tun.read(bytes)); while (packet?.protocol !== 6);
+    assertEquals([packet.destination, packet.headerLength], ["10.9.0.7", 32]);
+    assert(Tcp.parse(bytes, packet.payloadStart, packet.payloadEnd)!.checksumValid(packet));
+  }
+});
+
+const SOCK_STREAM = 1;
 const SOL_UDP = 17;
 /** Of linux/udp.h: what is sent is split into datagrams of so many bytes. */
 const UDP_SEGMENT = 103;

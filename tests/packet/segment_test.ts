@@ -140,7 +140,7 @@ Deno.test("segment() leaves room before each packet, and adds to what is in the 
 
 Deno.test("segment() says how large slots have to be", () => {
   const packet = VirtioNetHeader.parse(superpacketOf(TCP4, START, payloadOf(3000), 1400))!;
-  const message = "A slot of the output has 1439 bytes: 1440 are needed";
+  const message = "A slot of the output has 1439 bytes: the packet needs 1440";
   assertThrows(() => segment(packet, slots(8, 1439)), RangeError, message);
 });
 

@@ -1,8 +1,8 @@
 // tcpdump as oracle: what it says of packets that are written to a file.
 import { tcpdumpCommand } from "../tcpdump.ts";
 
-/** What packets begin with: `DLT_EN10MB` or `DLT_RAW`. */
-const LINK_TYPES = { ethernet: 1, ip: 101 } as const;
+/** Link types: `DLT_EN10MB` and `LINKTYPE_RAW`. */
+export const LINK_TYPES = { ethernet: 1, ip: 101 } as const;
 
 /** A pcap file with these packets, a microsecond apart. */
 function pcap(packets: readonly Uint8Array[], layer: keyof typeof LINK_TYPES): Uint8Array {
@@ -24,20 +24,31 @@ function pcap(packets: readonly Uint8Array[], layer: keyof typeof LINK_TYPES): U
   return bytes;
 }
 
-/** What `tcpdump -nnSt` with further arguments prints of packets. */
+/** Calls `fn` with the path of a file with these packets. */
+export function withPcap<T>(
+  packets: readonly Uint8Array[],
+  layer: keyof typeof LINK_TYPES,
+  fn: (path: string) => T,
+): T {
+  const file = Deno.makeTempFileSync({ suffix: ".pcap" });
+  try {
+    Deno.writeFileSync(file, pcap(packets, layer));
+    return fn(file);
+  } finally {
+    Deno.removeSync(file);
+  }
+}
+
+/** The lines that `tcpdump -nnSt` with further arguments prints. */
 export function tcpdump(
   packets: readonly Uint8Array[],
   layer: keyof typeof LINK_TYPES,
   ...args: string[]
 ): string {
-  const file = Deno.makeTempFileSync({ suffix: ".pcap" });
-  try {
-    Deno.writeFileSync(file, pcap(packets, layer));
+  return withPcap(packets, layer, (file) => {
     const command = tcpdumpCommand("-nnSt", ...args, "-r", file);
     const { success, stdout, stderr } = command.outputSync();
     if (!success) throw new Error(`tcpdump: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout).trimEnd();
-  } finally {
-    Deno.removeSync(file);
-  }
+  });
 }
