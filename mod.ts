@@ -43,7 +43,7 @@ export {
 export { Fd } from "./ffi/fd.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
 export { type Batch, batch, type BatchOptions } from "./src/netlink/batch.ts";
-export type { Result } from "./src/netlink/connection.ts";
+export type { Result } from "./src/netlink/outbox.ts";
 export {
   DumpInterruptedError,
   type ExtendedAck,

@@ -87,7 +87,7 @@ let warm: Promise<void> | undefined;
 /** Opens what a process opens once, at first use, and keeps. */
 function warmUp(): Promise<void> {
   return warm ??= (async () => {
-    connectionTo(homeNetNs());
+    nsids(); // the connection of this namespace
     threadRing();
     // The reactor.
     using socket = new Socket(homeNetNs(), C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");
@@ -129,7 +129,10 @@ function target(link: string): string | undefined {
 }
 
 function descriptors(): string[] {
-  const all = list("/proc/self/fd").map((fd) => target(`/proc/self/fd/${fd}`));
+  // A connection replaces a socket whose answers were not read to the end: only their number counts.
+  const all = list("/proc/self/fd").map((fd) =>
+    target(`/proc/self/fd/${fd}`)?.replace(/^socket:\[\d+\]$/, "socket")
+  );
   // The one that lists them is gone by then.
   return all.filter((path) => path !== undefined && !/^\/proc\/\d+\/fd$/.test(path)) as string[];
 }

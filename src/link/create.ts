@@ -7,7 +7,7 @@ import { C } from "../../ffi/constants.ts";
 import { open, write } from "../../ffi/file.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
 import { Writer } from "../netlink/bytes.ts";
-import type { Result } from "../netlink/connection.ts";
+import type { Result } from "../netlink/outbox.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";

@@ -296,18 +296,24 @@ export function writeAttribute<T>(w: Writer, field: Field<T>, value: T, path: st
   w.end(at);
 }
 
-/** Calls `visit(type, at, length)` for the payload of each attribute between two offsets. */
+/**
+ * Calls `visit(type, at, length)` for the payload of each attribute between two offsets: the one walk
+ * over attributes. Throws {@link NetlinkDecodeError} where one is longer than what is left.
+ */
 export function forEachAttribute(
   { view }: Source,
   start: number,
   end: number,
   visit: (type: number, at: number, length: number) => void,
+  prefix = "",
 ): void {
   for (let at = start; at + 4 <= end;) {
     const length = view.getUint16(at, true);
     if (length < 4 || at + length > end) {
       throw new NetlinkDecodeError(
-        `Cannot read attributes: one at offset ${at} claims ${length} of ${end - at} bytes`,
+        `Cannot read ${prefix && `${prefix}* `}attributes: one claims ${length} of ${
+          end - at
+        } bytes`,
       );
     }
     visit(view.getUint16(at + 2, true) & NLA_TYPE_MASK, at + 4, length - 4);

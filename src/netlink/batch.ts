@@ -4,7 +4,7 @@
  * @module
  */
 import { currentNetNs, type NetNsRef } from "../../ffi/namespace.ts";
-import type { Result } from "./connection.ts";
+import type { Result } from "./outbox.ts";
 import { connectionTo } from "./connections.ts";
 import type { Request } from "./message.ts";
 
@@ -53,7 +53,6 @@ export function batch(
   build: (batch: Batch) => void,
   options: BatchOptions = {},
 ): Result<unknown>[] {
-  const requests: Request[] = [];
-  build({ add: (request) => void requests.push(request) });
-  return connectionTo(options.netns?.ref ?? currentNetNs()).batch(requests);
+  const connection = connectionTo(options.netns?.ref ?? currentNetNs());
+  return connection.batch((add) => build({ add }));
 }

@@ -6,58 +6,55 @@
  *
  * @module
  */
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { type Source, Writer } from "./bytes.ts";
+import { ERRNO } from "../../ffi/errno.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
-import { DumpInterruptedError, NetlinkDecodeError, NetlinkError } from "./error.ts";
-import { type Acknowledgement, explain, readDone, readError } from "./extack.ts";
+import { DumpInterruptedError, NetlinkError } from "./error.ts";
+import { explain, readDone, readError } from "./extack.ts";
+import { lend, type Memory } from "./memory.ts";
 import {
+  decode,
   type DumpRequest,
   forEachMessage,
   type Header,
   type Request,
   writeMessage,
 } from "./message.ts";
+import { Outbox, type Result, tooLong, unanswered, type Where } from "./outbox.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report } from "./trace.ts";
 
-/** How one request of a batch went. */
-export type Result<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: NetlinkError | NetlinkDecodeError };
-
-/** Messages in one send: with default buffers only about 256 acknowledgements survive one. */
-const MESSAGES_PER_SEND = 128;
-/** What a reply with data counts for in that. */
-const REPLY_WEIGHT = 8;
-/** Bytes in one send, below every default send buffer. */
-const BYTES_PER_SEND = 64 << 10;
-/** How often an interrupted dump is tried. */
+/** How often a dump is tried that is interrupted, or does not fit into the memory for it. */
 const DUMP_ATTEMPTS = 8;
 
-/** Where a connection's requests land, as messages speak of it. */
-export interface Where {
-  /** `netns "blue"`; empty for the process's own namespace. */
-  readonly description: string;
-  /** Its name below /run/netns, if it has one. */
-  readonly netnsName: string | undefined;
+/** What came of a dump. */
+interface Dumped<T> {
+  readonly values: T[];
+  /** Why it is not whole. */
+  failure?: unknown;
+  /** The table changed meanwhile. */
+  interrupted: boolean;
+  /** Bytes of a datagram that was longer than the memory; 0: none was. */
+  cut: number;
 }
 
 /** Requests and answers over one socket. */
 export class Connection implements Disposable {
-  readonly #socket: NetlinkSocket;
+  readonly #open: () => NetlinkSocket;
   readonly #where: Where;
-  readonly #writer = new Writer();
+  #socket: NetlinkSocket | undefined;
   #sequence = 0;
+  #busy = false;
+  #closed = false;
 
   /**
-   * Takes a socket over.
+   * Prepares a connection; the socket is opened at first use.
    *
-   * @param socket The socket; the connection owns it from here.
+   * @param open Opens a socket, which the connection closes: at first use, and again where one is left
+   * with answers that nobody has read.
    * @param where The namespace it is in.
    */
-  constructor(socket: NetlinkSocket, where: Where) {
-    this.#socket = socket;
+  constructor(open: () => NetlinkSocket, where: Where) {
+    this.#open = open;
     this.#where = where;
   }
 
@@ -71,33 +68,26 @@ export class Connection implements Disposable {
   /**
    * Sends many requests, up to 128 in one send, and returns a result for each, in order. Not a
    * transaction: the kernel goes on after a refused request.
+   *
+   * All are encoded before the first is sent: bad input throws with nothing done. What is kept of each
+   * until then is its message.
+   *
+   * @param requests The requests, or a function that is given one that adds them.
    */
-  batch(requests: readonly Request[]): Result<unknown>[] {
-    const writer = this.#writer;
-    writer.length = 0;
-    // All is encoded before anything is sent: bad input throws with nothing done.
-    if (this.#sequence + requests.length > 0xffffffff) this.#sequence = 0;
-    const base = this.#sequence + 1;
-    const starts = requests.map((request) =>
-      writeMessage(writer, request, flagsOf(request), ++this.#sequence)
-    );
-    starts.push(writer.length);
-    const results: Result<unknown>[] = new Array(requests.length);
+  batch(
+    requests: readonly Request[] | ((add: (request: Request) => void) => void),
+  ): Result<unknown>[] {
+    using memory = lend();
+    const outbox = new Outbox(memory, this.#where);
+    const add = (request: Request) => outbox.add(request);
+    if (typeof requests === "function") requests(add);
+    else requests.forEach(add);
+    if (outbox.length === 0) return [];
     try {
-      for (let first = 0; first < requests.length;) {
-        const last = endOfSend(requests, starts, first);
-        this.#exchange(requests, starts, first, last, base, results);
-        first = last;
-      }
+      return this.#use((socket) => outbox.send(socket, this.#take(outbox.length)));
     } finally {
-      // After the last send: a handler may make requests of its own, which need the writer.
-      for (const [i, result] of results.entries()) {
-        if (!result) break;
-        const request = requests[i]!;
-        report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
-      }
+      outbox.report();
     }
-    return results;
   }
 
   /**
@@ -122,7 +112,9 @@ export class Connection implements Disposable {
 
   /** Closes the socket; a second call does nothing. */
   close(): void {
-    this.#socket.close();
+    this.#closed = true;
+    this.#socket?.close();
+    this.#socket = undefined;
   }
 
   /** Same as {@link Connection.close}. */
@@ -130,173 +122,110 @@ export class Connection implements Disposable {
     this.close();
   }
 
-  /** Sends requests `first` to before `last` at once and collects each one's answer. */
-  #exchange(
-    requests: readonly Request[],
-    starts: readonly number[],
-    first: number,
-    last: number,
-    base: number,
-    results: Result<unknown>[],
-  ): void {
-    let pending = last - first;
-    const settle = (index: number, result: Result<unknown>) => {
-      if (results[index]) return;
-      results[index] = result;
-      pending--;
-    };
-    const [from, to] = [starts[first]!, starts[last]!];
-    this.#socket.send(this.#writer.bytes.subarray(from, to), to - from);
-    let lost: SyscallError | undefined;
-    while (pending > 0) {
-      let length: number;
-      try {
-        length = this.#socket.receive();
-      } catch (error) {
-        if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
-        lost = error;
-        continue;
-      }
-      if (length < 0) break;
-      const source = this.#socket.received;
-      forEachMessage(source, length, (header) => {
-        const index = header.sequence - base;
-        if (index >= first && index < last) {
-          const result = this.#result(requests[index]!, header, source, starts[index]!);
-          if (result) settle(index, result);
-        }
-      });
-    }
-    for (let i = first; i < last; i++) {
-      if (!results[i]) settle(i, { ok: false, error: this.#unanswered(requests[i]!, lost) });
-    }
+  /** Takes sequence numbers and returns the first. */
+  #take(count: number): number {
+    if (this.#sequence + count > 0xffffffff) this.#sequence = 0;
+    this.#sequence += count;
+    return this.#sequence - count + 1;
   }
 
-  /** What a message says of the request it answers. */
-  #result(
-    request: Request,
-    header: Header,
-    source: Source,
-    at: number,
-  ): Result<unknown> | undefined {
-    if (header.type === NLMSG.ERROR) {
-      const ack = readError(source, header);
-      return ack.errno === 0
-        ? { ok: true, value: undefined }
-        : { ok: false, error: this.#error(request, ack, at) };
+  /** Calls `step` with the socket. When that throws, later answers come over another one. */
+  #use<T>(step: (socket: NetlinkSocket) => T): T {
+    if (this.#closed) throw new TypeError("The connection is closed");
+    if (this.#busy) {
+      // A decoder makes a request of its own: its answers are not to be mixed with the others.
+      using other = this.#open();
+      return step(other);
     }
-    if (!request.reply || header.type === NLMSG.DONE) return undefined;
+    this.#busy = true;
     try {
-      return { ok: true, value: request.reply(source, header.start, header.end) };
+      return step(this.#socket ??= this.#open());
     } catch (error) {
-      if (!(error instanceof NetlinkDecodeError)) throw error;
-      return { ok: false, error };
+      this.#socket?.close();
+      this.#socket = undefined;
+      throw error;
+    } finally {
+      this.#busy = false;
     }
   }
 
-  #dumpChecked<T>(request: DumpRequest<T>): { values: T[]; interrupted: boolean } {
+  #dumpChecked<T>(request: DumpRequest<T>): Dumped<T> {
     try {
       return this.#dumpOnce(request);
     } catch (error) {
       const refused = error instanceof NetlinkError &&
         (error.errno === ERRNO.EINVAL || error.errno === ERRNO.EOPNOTSUPP);
-      if (error instanceof NetlinkError && error.errno === ERRNO.EBUSY) {
-        // An earlier dump on this socket was not read to its end.
-        while (this.#socket.receive() >= 0);
-        return this.#dumpOnce(request);
-      }
       if (!refused || !request.fallback) throw error;
       return this.#dumpOnce({ ...request, ...request.fallback, reply: request.reply });
     }
   }
 
-  #dumpOnce<T>(request: DumpRequest<T>): { values: T[]; interrupted: boolean } {
-    const writer = this.#writer;
-    writer.length = 0;
-    const sequence = this.#sequence = (this.#sequence + 1) >>> 0;
+  #dumpOnce<T>(request: DumpRequest<T>): Dumped<T> {
+    using memory = lend();
     const flags = NLM_F.REQUEST | NLM_F.DUMP | request.flags;
-    writeMessage(writer, request, flags, sequence);
-    this.#socket.send(writer.bytes, writer.length);
-
-    const values: T[] = [];
-    let done = false;
-    let interrupted = false;
-    let failure: unknown;
-    while (!done) {
-      const length = this.#socket.receive();
-      if (length < 0) {
-        failure ??= this.#unanswered(request);
-        break;
+    writeMessage(memory.writer, request, flags, this.#take(1));
+    let dumped: Dumped<T> = { values: [], interrupted: false, cut: 0 };
+    try {
+      for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
+        dumped = this.#use((socket) => this.#readDump(request, socket, memory));
+        if (dumped.cut === 0) break;
+        memory.grow(dumped.cut);
       }
-      const source = this.#socket.received;
-      const visit = (header: Header): void => {
-        if (header.sequence !== sequence) return;
-        if (header.flags & NLM_F.DUMP_INTR) interrupted = true;
-        if (header.type === NLMSG.DONE || header.type === NLMSG.ERROR) {
-          const ack = header.type === NLMSG.DONE
-            ? readDone(source, header)
-            : readError(source, header);
-          if (ack.errno !== 0) failure ??= this.#error(request, ack, 0);
-          done = true;
-          return;
-        }
-        if (failure) return;
-        try {
-          values.push(request.reply(source, header.start, header.end));
-        } catch (error) {
-          // Read on to the end: a half-read dump would be in the way of the next one.
-          failure = error;
-        }
-      };
-      forEachMessage(source, length, visit);
+      if (dumped.cut > 0) throw tooLong(request, this.#where);
+    } catch (error) {
+      dumped.failure = error;
     }
+    const { failure } = dumped;
     report(request, flags, this.#where, failure instanceof NetlinkError ? failure : undefined);
     if (failure) throw failure;
-    return { values, interrupted };
+    return dumped;
   }
 
-  #error(request: Request, ack: Acknowledgement, at: number): NetlinkError {
-    return new NetlinkError({
-      operation: request.operation,
-      netns: this.#where.description,
-      errno: ack.errno,
-      ack: explain(
-        ack,
-        this.#writer,
-        at,
-        request.format.headerLength,
-        request.format.schemaOf(request.message),
-      ),
-    });
+  /** Sends the dump request in the memory, and reads all that comes. */
+  #readDump<T>(request: DumpRequest<T>, socket: NetlinkSocket, memory: Memory): Dumped<T> {
+    const { writer, received } = memory;
+    const { headerLength } = request.format;
+    const sequence = writer.view.getUint32(8, true);
+    const dumped: Dumped<T> = { values: [], interrupted: false, cut: 0 };
+    let done = false;
+    const visit = (header: Header): void => {
+      if (header.sequence !== sequence) return;
+      if (header.flags & NLM_F.DUMP_INTR) dumped.interrupted = true;
+      if (header.type === NLMSG.DONE || header.type === NLMSG.ERROR) {
+        const read = header.type === NLMSG.DONE ? readDone : readError;
+        dumped.failure ??= this.#refusal(request, read(received, header), memory);
+        done = true;
+      } else if (!dumped.failure && dumped.cut === 0) {
+        try {
+          dumped.values.push(decode(request.reply, headerLength, received, header));
+        } catch (error) {
+          // Read on to the end: what is left would be in the way of the next dump.
+          dumped.failure = error;
+        }
+      }
+    };
+    socket.prepareDump(received.bytes);
+    socket.send(writer.bytes, writer.length);
+    while (!done) {
+      const length = socket.receive(received.bytes);
+      if (length === 0) throw tooLong(request, this.#where);
+      if (length > received.bytes.length) dumped.cut = Math.max(dumped.cut, length);
+      else if (length < 0 && dumped.cut > 0) done = true; // the end was in what was cut
+      else if (length < 0) throw dumped.failure ?? unanswered(request, this.#where);
+      else forEachMessage(received, length, visit);
+    }
+    return dumped;
   }
 
-  #unanswered(request: Request, lost?: SyscallError): NetlinkError {
-    return new NetlinkError({
-      operation: request.operation,
-      netns: this.#where.description,
-      errno: lost?.errno ?? ERRNO.ENODATA,
-      text: lost ? "The kernel's answer was lost" : "The kernel sent no answer",
-      hint: "the change may have been made",
-    });
+  #refusal(
+    request: Request,
+    ack: ReturnType<typeof readError>,
+    { writer }: Memory,
+  ): NetlinkError | undefined {
+    if (ack.errno === 0) return undefined;
+    const { operation, format: { headerLength, schemaOf }, message } = request;
+    const sent = { bytes: writer, at: 0, headerLength, names: schemaOf(message) };
+    const netns = this.#where.description;
+    return new NetlinkError({ operation, netns, errno: ack.errno, ack: explain(ack, sent) });
   }
-}
-
-/** A request that is answered with data needs no acknowledgement beside it. */
-function flagsOf(request: Request): number {
-  return NLM_F.REQUEST | request.flags | (request.reply ? 0 : NLM_F.ACK);
-}
-
-/** The index after the last request that fits into the send starting with `first`. */
-function endOfSend(
-  requests: readonly Request[],
-  starts: readonly number[],
-  first: number,
-): number {
-  let last = first;
-  for (let weight = 0; last < requests.length; last++) {
-    weight += requests[last]!.reply ? REPLY_WEIGHT : 1;
-    const bytes = starts[last + 1]! - starts[first]!;
-    if (last > first && (weight > MESSAGES_PER_SEND || bytes > BYTES_PER_SEND)) break;
-  }
-  return last;
 }

@@ -24,7 +24,7 @@ export function connectionTo(
   let own = connections.get(netns);
   const known = own?.get(protocol);
   if (known) return known;
-  const connection = new Connection(new KernelSocket(netns, protocol), netns);
+  const connection = new Connection(() => new KernelSocket(netns, protocol), netns);
   if (!own) connections.set(netns, own = new Map());
   own.set(protocol, connection);
   netns.onClose(() => {

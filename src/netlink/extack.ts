@@ -4,15 +4,9 @@
  *
  * @module
  */
-import { type AttributeNames, forEachAttribute, readText } from "./attribute.ts";
+import { type AttributeNames, type Field, forEachAttribute, readText } from "./attribute.ts";
 import type { Source } from "./bytes.ts";
-import {
-  NL_POLICY_TYPE_ATTR,
-  NLA_TYPE_MASK,
-  NLM_F,
-  NLMSG_HDRLEN,
-  NLMSGERR_ATTR,
-} from "./constants.ts";
+import { NL_POLICY_TYPE_ATTR, NLM_F, NLMSG_HDRLEN, NLMSGERR_ATTR } from "./constants.ts";
 import type { ExtendedAck } from "./error.ts";
 import type { Header } from "./message.ts";
 
@@ -107,70 +101,58 @@ function readPolicy(source: Source, start: number, end: number): string {
   return text;
 }
 
-/**
- * Resolves an acknowledgement against the request it answers.
- *
- * @param ack What the kernel sent.
- * @param request The bytes that were sent.
- * @param at Where the request's message starts in them; offsets count from there.
- * @param headerLength Size of the family's header.
- * @param schema The attribute set after it.
- */
-export function explain(
-  ack: Acknowledgement,
-  request: Source,
-  at: number,
-  headerLength: number,
-  schema: AttributeNames,
-): ExtendedAck {
-  const pathTo = (offset: number) => attributePath(request, at, offset, headerLength, schema);
+/** A request as it was sent. */
+export interface SentRequest {
+  /** The memory it is in. */
+  readonly bytes: Source;
+  /** Where its message starts; the kernel counts offsets from there. */
+  readonly at: number;
+  /** Size of the family's header. */
+  readonly headerLength: number;
+  /** The attribute set after it. */
+  readonly names: AttributeNames;
+}
+
+/** Resolves an acknowledgement against the request it answers. */
+export function explain(ack: Acknowledgement, request: SentRequest): ExtendedAck {
   const result: Mutable<ExtendedAck> = {};
   if (ack.message) result.message = ack.message;
   if (ack.policy) result.policy = ack.policy;
   if (ack.offset !== undefined) {
-    result.attribute = pathTo(ack.offset).names;
+    result.attribute = attributePath(request, ack.offset).path;
   }
   if (ack.missingType !== undefined) {
-    const nest = ack.missingNest === undefined ? { names: [], schema } : pathTo(ack.missingNest);
-    const name = nest.schema?.nameOf(ack.missingType) ?? `attribute ${ack.missingType}`;
-    result.missing = [...nest.names, name];
+    const nest = ack.missingNest === undefined
+      ? { path: [], names: request.names }
+      : attributePath(request, ack.missingNest);
+    const name = nest.names?.nameOf(ack.missingType) ?? `attribute ${ack.missingType}`;
+    result.missing = [...nest.path, name];
   }
   return result;
 }
 
 interface AttributePath {
-  names: string[];
+  readonly path: string[];
   /** The set inside the last attribute of the path. */
-  schema: AttributeNames | undefined;
+  readonly names: AttributeNames | undefined;
 }
 
 /** Walks down a message to the attribute at `offset`. */
-function attributePath(
-  { view }: Source,
-  message: number,
-  offset: number,
-  headerLength: number,
-  root: AttributeNames,
-): AttributePath {
-  const names: string[] = [];
+function attributePath(request: SentRequest, offset: number): AttributePath {
+  const { bytes, at: message } = request;
   const target = message + offset;
-  let schema: AttributeNames | undefined = root;
-  let at = message + NLMSG_HDRLEN + headerLength;
-  let end = message + view.getUint32(message, true);
-  while (at + 4 <= end && at <= target) {
-    const length = view.getUint16(at, true);
-    if (length < 4) break;
-    if (target >= at + length) {
-      at += (length + 3) & ~3;
-      continue;
-    }
-    const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
-    names.push(schema?.nameOf(type) ?? `attribute ${type}`);
-    const field = schema?.fieldOf(type);
-    schema = field?.schema;
-    if (at === target) break;
-    end = at + length;
-    at += 4 + (field?.innerHeader ?? 0);
-  }
-  return { names, schema };
+  const path: string[] = [];
+  let names: AttributeNames | undefined = request.names;
+  const descend = (start: number, end: number): void => {
+    forEachAttribute(bytes, start, end, (type, at, length) => {
+      if (target < at - 4 || target >= at + length) return;
+      path.push(names?.nameOf(type) ?? `attribute ${type}`);
+      const field: Field<unknown> | undefined = names?.fieldOf(type);
+      names = field?.schema;
+      if (target >= at && field?.schema) descend(at + (field.innerHeader ?? 0), at + length);
+    });
+  };
+  const end = message + bytes.view.getUint32(message, true);
+  descend(message + NLMSG_HDRLEN + request.headerLength, end);
+  return { path, names };
 }

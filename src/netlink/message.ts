@@ -84,6 +84,21 @@ export function writeMessage(
   return at;
 }
 
+/** Reads the body of an answer. Throws {@link NetlinkDecodeError} when it is too short. */
+export function decode<T>(
+  reply: (source: Source, start: number, end: number) => T,
+  headerLength: number,
+  source: Source,
+  { type, start, end }: Header,
+): T {
+  if (end - start >= headerLength) return reply(source, start, end);
+  throw new NetlinkDecodeError(
+    `Cannot read a message of type ${type}: it has ${
+      end - start
+    } bytes, its header ${headerLength}`,
+  );
+}
+
 /** Calls `visit` for each message in the first `length` bytes; `header` is one object, reused. */
 export function forEachMessage(
   { view }: Source,

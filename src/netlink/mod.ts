@@ -30,6 +30,7 @@ export { connectionTo } from "./connections.ts";
 export * from "./constants.ts";
 export * from "./error.ts";
 export * from "./message.ts";
+export type { Result, Where } from "./outbox.ts";
 export * from "./schema.ts";
 export * from "./subscription.ts";
 export * from "./target.ts";

@@ -4,10 +4,8 @@
  *
  * @module
  */
-import { type AttributeNames, type Field, writeAttribute } from "./attribute.ts";
+import { type AttributeNames, type Field, forEachAttribute, writeAttribute } from "./attribute.ts";
 import type { Source, Writer } from "./bytes.ts";
-import { NLA_TYPE_MASK } from "./constants.ts";
-import { NetlinkDecodeError } from "./error.ts";
 import { type Entry, shapedReader } from "./shapes.ts";
 import { unknownOption } from "../options.ts";
 
@@ -67,23 +65,11 @@ export function schema<T extends object>(
 
   const readInto = (target: T, source: Source, start: number, end: number): void => {
     const out = target as Record<string, unknown>;
-    const { view } = source;
-    for (let at = start; at + 4 <= end;) {
-      const length = view.getUint16(at, true);
-      if (length < 4 || at + length > end) {
-        throw new NetlinkDecodeError(
-          `Cannot read ${prefix}* attributes: one claims ${length} of ${end - at} bytes`,
-        );
-      }
-      const type = view.getUint16(at + 2, true) & NLA_TYPE_MASK;
+    forEachAttribute(source, start, end, (type, at, length) => {
       const entry = byType[type];
-      if (entry) {
-        out[entry.key] = entry.field.read(source, at + 4, length - 4);
-      } else if (entry === undefined) {
-        keepUnknown(target, type, source, at + 4, length - 4);
-      }
-      at += (length + 3) & ~3;
-    }
+      if (entry) out[entry.key] = entry.field.read(source, at, length);
+      else if (entry === undefined) keepUnknown(target, type, source, at, length);
+    }, prefix);
   };
 
   return {

@@ -7,28 +7,29 @@ import { C } from "../../ffi/constants.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
-import { type Source, source } from "./bytes.ts";
-import { NETLINK_OPTION, SOL_NETLINK } from "./constants.ts";
+import { Writer } from "./bytes.ts";
+import { NETLINK_OPTION, NLM_F, NLMSG, NLMSG_HDRLEN, SOL_NETLINK } from "./constants.ts";
 
 /** What a connection needs of a socket. */
 export interface NetlinkSocket extends Disposable {
   /** Sends the first `length` bytes as one datagram. */
   send(bytes: Uint8Array<ArrayBuffer>, length: number): void;
   /**
-   * Receives the next datagram into {@link NetlinkSocket.received} and returns its length, or -1 when
-   * none is queued. Never waits, never truncates. Throws `SyscallError`, ENOBUFS after an overrun.
+   * Receives the next datagram and returns its length, or -1 when none is queued. What does not fit
+   * into the buffer is lost: the length tells. Never waits. Throws `SyscallError`, ENOBUFS after an
+   * overrun.
    */
-  receive(): number;
-  /** The memory of the last datagram; valid until the next receive. */
-  readonly received: Source;
-  /** Whether dumps are filtered and checked strictly (`NETLINK_GET_STRICT_CHK`). */
-  readonly strict: boolean;
+  receive(buffer: Uint8Array<ArrayBuffer>): number;
+  /** Has the kernel fill messages of a dump up to the size of `buffer`, from the first one on. */
+  prepareDump(buffer: Uint8Array<ArrayBuffer>): void;
   /** Releases the descriptor. */
   close(): void;
 }
 
 /** Sees, and may change, each buffer before it is sent. */
 export type SendHook = (bytes: Uint8Array<ArrayBuffer>, length: number) => void;
+
+const NOTHING = new Uint8Array(0);
 
 let hook: SendHook | undefined;
 
@@ -39,17 +40,12 @@ export function interceptSends(next: SendHook): Disposable {
   return { [Symbol.dispose]: () => void (hook = before) };
 }
 
-/** Bytes of replies a socket holds: room for the answers to one send, and for bursts of events. */
-const RECEIVE_BUFFER = 4 << 20;
+const RECEIVE = "receive a netlink message";
 
 /** A netlink socket in a namespace. */
 export class KernelSocket implements NetlinkSocket {
   readonly #socket: Socket;
-  readonly #peek = new Uint8Array(4);
-  /** Whether dumps are filtered and checked strictly. */
-  readonly strict: boolean;
-  /** The memory of the last datagram; valid until the next receive. */
-  received: Source = source(new Uint8Array(32768));
+  #received = 0;
 
   /**
    * Opens a socket.
@@ -62,9 +58,8 @@ export class KernelSocket implements NetlinkSocket {
     // Kernels before 4.20 lack some of these, and do without.
     socket.setOption(SOL_NETLINK, NETLINK_OPTION.EXT_ACK, 1);
     socket.setOption(SOL_NETLINK, NETLINK_OPTION.CAP_ACK, 1);
-    this.strict = socket.setOption(SOL_NETLINK, NETLINK_OPTION.GET_STRICT_CHK, 1);
+    socket.setOption(SOL_NETLINK, NETLINK_OPTION.GET_STRICT_CHK, 1);
     this.#socket = socket;
-    this.setReceiveBuffer(RECEIVE_BUFFER);
   }
 
   /** Sets how many bytes of unread messages the socket holds. */
@@ -97,13 +92,31 @@ export class KernelSocket implements NetlinkSocket {
     this.#socket.send(bytes, length, "send a netlink message");
   }
 
-  /** Receives the next datagram whole and returns its length, or -1 when none is queued. */
-  receive(): number {
-    const what = "receive a netlink message";
-    const size = this.#socket.receive(this.#peek, C.MSG_PEEK, what);
-    if (size < 0) return -1;
-    if (size > this.received.bytes.length) this.received = source(new Uint8Array(size));
-    return this.#socket.receive(this.received.bytes, 0, what);
+  /** As of {@link NetlinkSocket}. */
+  receive(buffer: Uint8Array<ArrayBuffer>): number {
+    const length = this.#socket.receive(buffer, 0, RECEIVE);
+    if (length >= 0) this.#received = Math.max(this.#received, buffer.length);
+    return length;
+  }
+
+  /** The length of the next datagram, which stays queued; -1 when there is none. */
+  peek(): number {
+    return this.#socket.receive(NOTHING, C.MSG_PEEK, RECEIVE);
+  }
+
+  /**
+   * As of {@link NetlinkSocket}. The kernel goes by the largest buffer that something was received into:
+   * without that, by a page, and leaves larger entries out. So this has it acknowledge an empty message.
+   */
+  prepareDump(buffer: Uint8Array<ArrayBuffer>): void {
+    if (this.#received >= buffer.length) return;
+    const message = new Writer(NLMSG_HDRLEN);
+    message.reserve(NLMSG_HDRLEN);
+    message.view.setUint32(0, NLMSG_HDRLEN, true);
+    message.view.setUint16(4, NLMSG.NOOP, true);
+    message.view.setUint16(6, NLM_F.REQUEST | NLM_F.ACK, true);
+    this.#socket.send(message.bytes, NLMSG_HDRLEN, "send a netlink message");
+    this.receive(buffer);
   }
 
   /** Resolves when something is queued. */

@@ -7,6 +7,7 @@ import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Source } from "./bytes.ts";
 import { NETLINK } from "./constants.ts";
+import { lend } from "./memory.ts";
 import { forEachMessage, type Header } from "./message.ts";
 import { KernelSocket } from "./socket.ts";
 
@@ -17,6 +18,8 @@ export interface SubscriptionOptions {
   /** Bytes of notifications the kernel keeps until they are read; default 4 MiB. */
   readonly receiveBuffer?: number;
 }
+
+const RECEIVE_BUFFER = 4 << 20;
 
 /** Notifications of one namespace, from the moment of construction on. */
 export class Subscription implements Disposable {
@@ -34,10 +37,10 @@ export class Subscription implements Disposable {
     groups: readonly number[],
     options: SubscriptionOptions = {},
   ) {
-    const { protocol = NETLINK.ROUTE, receiveBuffer } = options;
+    const { protocol = NETLINK.ROUTE, receiveBuffer = RECEIVE_BUFFER } = options;
     this.#socket = new KernelSocket(netns, protocol);
     try {
-      if (receiveBuffer !== undefined) this.#socket.setReceiveBuffer(receiveBuffer);
+      this.#socket.setReceiveBuffer(receiveBuffer);
       this.#socket.join(groups);
     } catch (error) {
       this.#socket.close();
@@ -69,15 +72,19 @@ export class Subscription implements Disposable {
    * the queue has been read empty, and says so once.
    */
   receive(visit: (header: Header, source: Source) => void): "message" | "empty" | "overrun" {
+    using memory = lend();
     let length: number;
     try {
-      length = this.#socket.receive();
+      // What does not fit would be lost.
+      const size = this.#socket.peek();
+      if (size > memory.received.bytes.length) memory.grow(size);
+      length = size < 0 ? -1 : this.#socket.receive(memory.received.bytes);
     } catch (error) {
       if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
       return "overrun";
     }
     if (length < 0) return "empty";
-    const source = this.#socket.received;
+    const source = memory.received;
     forEachMessage(source, length, (header) => visit(header, source));
     return "message";
   }

@@ -53,6 +53,11 @@ export function trace(handler: TraceHandler): Disposable {
   return { [Symbol.dispose]: () => void handlers.delete(handler) };
 }
 
+/** Whether anybody watches. */
+export function tracing(): boolean {
+  return handlers.size > 0;
+}
+
 /** A value as a shell takes it: names may have any character, and an alias none. */
 export function shellWord(value: unknown): string {
   const text = String(value);

@@ -14,7 +14,7 @@ import {
 } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import { type Batch, batch } from "../netlink/batch.ts";
-import type { Result } from "../netlink/connection.ts";
+import type { Result } from "../netlink/outbox.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { type Monitor, monitor, type MonitorOptions } from "../observe/monitor.ts";

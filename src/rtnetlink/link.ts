@@ -108,11 +108,15 @@ export const linkFormat: MessageFormat<LinkMessage> = {
 
 /** The link attribute set with a kind's options inside: for naming attributes in errors. */
 function linkSchemaFor(kind?: string, memberKind?: string): AttributeNames {
-  const schema = linkInfoSchema(kind, memberKind);
-  const field = { ...linkSchema.fieldOf(IFLA.LINKINFO)!, schema };
   return {
-    ...linkSchema,
-    fieldOf: (type) => type === IFLA.LINKINFO ? field : linkSchema.fieldOf(type),
+    prefix: linkSchema.prefix,
+    nameOf: linkSchema.nameOf,
+    fieldOf: (type) => {
+      const field = linkSchema.fieldOf(type);
+      return type === IFLA.LINKINFO
+        ? { ...field!, schema: linkInfoSchema(kind, memberKind) }
+        : field;
+    },
   };
 }
 

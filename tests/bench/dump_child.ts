@@ -7,7 +7,7 @@
  * @module
  */
 import { NetNs } from "@netloom/netloom";
-import { Writer } from "../../src/netlink/bytes.ts";
+import { source, Writer } from "../../src/netlink/bytes.ts";
 import { NETLINK, NLM_F, NLMSG } from "../../src/netlink/constants.ts";
 import { forEachMessage, writeMessage } from "../../src/netlink/message.ts";
 import { KernelSocket } from "../../src/netlink/socket.ts";
@@ -29,6 +29,7 @@ export interface OwnDump {
 const [name, rounds] = Deno.args as [string, string];
 using netns = NetNs.open(name);
 using socket = new KernelSocket(netns.ref, NETLINK.ROUTE);
+const received = source(new Uint8Array(32 << 10));
 const request = new Writer();
 writeMessage(request, dumpLinks(), NLM_F.REQUEST | NLM_F.DUMP, 1);
 
@@ -40,7 +41,7 @@ function receive(): number {
   socket.send(request.bytes, request.length);
   let links = 0;
   for (let done = false; !done;) {
-    forEachMessage(socket.received, socket.receive(), ({ type }) => {
+    forEachMessage(received, socket.receive(received.bytes), ({ type }) => {
       if (type === NLMSG.DONE) done = true;
       else links++;
     });

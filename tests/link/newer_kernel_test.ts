@@ -88,7 +88,7 @@ function decode(bodies: readonly Uint8Array[]): LinkInfo[] {
     for (const body of bodies) socket.queue(message(16, 2, sent!.sequence, body));
     socket.queue(done(sent!));
   });
-  return new Connection(socket, { description: "a newer kernel", netnsName: undefined }).dump(
+  return new Connection(() => socket, { description: "a newer kernel", netnsName: undefined }).dump(
     dumpLinks(),
   );
 }

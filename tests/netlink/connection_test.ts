@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { Connection, type Result } from "../../src/netlink/connection.ts";
+import { ERRNO, KernelError, SyscallError } from "../../ffi/errno.ts";
+import { Connection } from "../../src/netlink/connection.ts";
+import type { Result } from "../../src/netlink/outbox.ts";
 import { NLM_F } from "../../src/netlink/constants.ts";
 import { DumpInterruptedError, NetlinkDecodeError, NetlinkError } from "../../src/netlink/error.ts";
 import type { Request } from "../../src/netlink/message.ts";
@@ -24,7 +25,7 @@ const where = { description: 'netns "blue"', netnsName: "blue" };
 
 function connect(script: Script): { connection: Connection; socket: FakeSocket } {
   const socket = new FakeSocket(script);
-  return { connection: new Connection(socket, where), socket };
+  return { connection: new Connection(() => socket, where), socket };
 }
 
 /** Acknowledges everything, each message in a datagram of its own. */
@@ -329,23 +330,97 @@ Deno.test("A dump with an entry that cannot be read is read to its end before it
   assertEquals(connection.dump(dumpToys()).length, 3);
 });
 
-Deno.test("A dump that another is in the way of drains that one and tries again", () => {
-  const { connection, socket } = connect(([sent], socket) => {
-    if (socket.sends.length > 1) return socket.queue(toyMessage(sent!.sequence, {}), done(sent!));
-    socket.queue(acknowledge(sent!, ERRNO.EBUSY));
-    socket.queue(toyMessage(12345, {}));
-    socket.queue(message(3, NLM_F.MULTI, 12345, word(0)));
-  });
-  assertEquals(connection.dump(dumpToys()).length, 1);
-  assertEquals([socket.sends.length, socket.pending], [2, 0]);
+Deno.test("A connection whose answers were not read to the end goes on over another socket", () => {
+  const failures: [what: string, queue: (sent: SentMessage, socket: FakeSocket) => void, string][] =
+    [
+      ["an empty datagram", (_, socket) => socket.queue(new Uint8Array(0)), "EMSGSIZE"],
+      ["no end", ({ sequence }, socket) => socket.queue(toyMessage(sequence, {})), "ENODATA"],
+      ["an error of the socket", (_, socket) => {
+        socket.queue(new SyscallError("receive", { syscall: "recv", errno: ERRNO.ENOBUFS }));
+      }, "ENOBUFS"],
+    ];
+  for (const [what, fail, code] of failures) {
+    const sockets: FakeSocket[] = [];
+    const connection = new Connection(() => {
+      const socket = new FakeSocket(([sent], socket) => {
+        if (socket === sockets[0]) return fail(sent!, socket);
+        socket.queue(toyMessage(sent!.sequence, { size: 7 }), done(sent!));
+      });
+      sockets.push(socket);
+      return socket;
+    }, where);
+    assertEquals(assertThrows(() => connection.dump(dumpToys()), KernelError).code, code, what);
+    assertEquals(connection.dump(dumpToys()).map(({ size }) => size), [7], what);
+    assertEquals(sockets.map(({ closed }) => closed), [true, false], what);
+  }
 });
 
-Deno.test("A dump that is busy again gives up", () => {
-  const { connection, socket } = connect(([sent], socket) =>
-    socket.queue(acknowledge(sent!, ERRNO.EBUSY))
-  );
-  assertEquals(assertThrows(() => connection.dump(dumpToys()), NetlinkError).code, "EBUSY");
+Deno.test("An empty answer to a request is EMSGSIZE, and what follows has a socket of its own", () => {
+  let broken = true;
+  const { connection } = connect(([sent], socket) => {
+    socket.queue(broken ? new Uint8Array(0) : acknowledge(sent!));
+  });
+  const error = assertThrows(() => connection.request(newToy({})), NetlinkError);
+  assertEquals(error.code, "EMSGSIZE");
+  broken = false;
+  assertEquals(connection.request(newToy({})), undefined);
+});
+
+Deno.test("An answer longer than the memory for it is asked for again", () => {
+  const answer = (sequence: number) => {
+    const parts = Array.from({ length: 12 }, () => attribute(90, new Uint8Array(60_000)));
+    return message(101, 0, sequence, concat(word(0), attribute(1, word(5)), ...parts));
+  };
+  const { connection, socket } = connect((sent, socket) => {
+    for (const { sequence, type } of sent) {
+      socket.queue(type === GET_TOY ? answer(sequence) : acknowledge(sent[0]!));
+    }
+  });
+  const results = connection.batch([newToy({ size: 1 }), getToy("x")]);
+  assertEquals(results.map((result) => result.ok), [true, true]);
+  assertEquals(socket.sends.map((sent) => sent.map(({ type }) => type)), [
+    [NEW_TOY, GET_TOY],
+    [GET_TOY],
+  ]);
+});
+
+Deno.test("A dump with a datagram longer than the memory for it is read again", () => {
+  const { connection, socket } = connect(([sent], socket) => {
+    const toy = (size: number, more = 0) => {
+      const parts = Array.from({ length: more }, () => attribute(90, new Uint8Array(60_000)));
+      return message(
+        101,
+        NLM_F.MULTI,
+        sent!.sequence,
+        concat(word(0), attribute(1, word(size)), ...parts),
+      );
+    };
+    socket.queue(toy(1));
+    socket.queue(toy(2, 15), done(sent!));
+  });
+  assertEquals(connection.dump(dumpToys()).map(({ size }) => size), [1, 2]);
   assertEquals(socket.sends.length, 2);
+});
+
+Deno.test("A decoder may make requests on the same connection", () => {
+  const script: Script = (sent, socket) => {
+    for (const it of sent) {
+      socket.queue(toyMessage(it.sequence, { size: it.body.length }));
+      if (it.flags & NLM_F.DUMP) socket.queue(done(it));
+    }
+  };
+  const connection = new Connection(() => new FakeSocket(script), where);
+  const nesting = <T extends Request<Toy>>(request: T): T => ({
+    ...request,
+    reply: (...args) => {
+      connection.batch(Array.from({ length: 20 }, () => getToy("inner")));
+      connection.dump(dumpToys());
+      return request.reply!(...args);
+    },
+  });
+  const results = connection.batch(["a", "b", "c"].map((name) => nesting(getToy(name))));
+  assertEquals(results.map((result) => result.ok && (result.value as Toy).size), [12, 12, 12]);
+  assertEquals(connection.dump(nesting(dumpToys())).length, 1);
 });
 
 Deno.test("A dump that strict checking refuses is tried without what it refuses, and filtered", () => {
@@ -381,8 +456,11 @@ Deno.test("Closing a connection closes its socket", () => {
   const { connection, socket } = connect(agree);
   {
     using _connection = connection;
+    connection.request(newToy({}));
+    assert(!socket.closed);
   }
   assert(socket.closed);
+  assertThrows(() => connection.request(newToy({})), TypeError, "The connection is closed");
 });
 
 Deno.test("trace() sees every request with its outcome, in the order of sending", () => {
@@ -413,7 +491,7 @@ Deno.test("trace() sees every request with its outcome, in the order of sending"
 
 Deno.test("trace() quotes names for a shell", () => {
   const { connection, socket } = connect(agree);
-  using odd = new Connection(socket, { description: "", netnsName: "it's $& here" });
+  using odd = new Connection(() => socket, { description: "", netnsName: "it's $& here" });
   const seen: string[] = [];
   using _trace = trace(({ command }) => seen.push(command));
   connection.request(newToy({ name: "a" }));

@@ -44,9 +44,10 @@ function refusal(
   attributes: (sent: SentMessage) => Uint8Array[],
 ): NetlinkError {
   using connection = new Connection(
-    new FakeSocket(([sent], socket) => {
-      socket.queue(acknowledge(sent!, errno, ...attributes(sent!)));
-    }),
+    () =>
+      new FakeSocket(([sent], socket) => {
+        socket.queue(acknowledge(sent!, errno, ...attributes(sent!)));
+      }),
     where,
   );
   return assertThrows(() => connection.request(request), NetlinkError);
@@ -154,9 +155,10 @@ Deno.test("An attribute whose name is not known is named by its set and number",
 
 Deno.test("Offsets count from each message of a batch", () => {
   using connection = new Connection(
-    new FakeSocket((sent, socket) => {
-      for (const it of sent) socket.queue(acknowledge(it, 22, offset(offsetOf(it, 2, 3))));
-    }),
+    () =>
+      new FakeSocket((sent, socket) => {
+        for (const it of sent) socket.queue(acknowledge(it, 22, offset(offsetOf(it, 2, 3))));
+      }),
     where,
   );
   const toys = [newToy({ name: "ab" }), newToy({ size: 1, name: "cd" }), newToy({ name: "ef" })];
@@ -246,7 +248,7 @@ Deno.test("An error that brings the whole request back is understood too", () =>
       [0, [], {}],
     ] as const
   ) {
-    using connection = new Connection(new FakeSocket(script(flags, ...attributes)), where);
+    using connection = new Connection(() => new FakeSocket(script(flags, ...attributes)), where);
     const request = newToy({ name: "abcde" });
     const error = assertThrows(() => connection.request(request), NetlinkError);
     assertEquals([error.code, error.ack], ["EEXIST", ack]);
@@ -255,9 +257,10 @@ Deno.test("An error that brings the whole request back is understood too", () =>
 
 Deno.test("An acknowledgement of success may carry a remark", () => {
   using connection = new Connection(
-    new FakeSocket(([sent], socket) => {
-      socket.queue(acknowledge(sent!, 0, note("deprecated")));
-    }),
+    () =>
+      new FakeSocket(([sent], socket) => {
+        socket.queue(acknowledge(sent!, 0, note("deprecated")));
+      }),
     where,
   );
   assertEquals(connection.request(newToy({})), undefined);
@@ -265,9 +268,10 @@ Deno.test("An acknowledgement of success may carry a remark", () => {
 
 Deno.test("The end of a dump explains an error as an acknowledgement does", () => {
   using connection = new Connection(
-    new FakeSocket(([sent], socket) => {
-      socket.queue(done(sent!, 22, note("Not like this"), offset(20)));
-    }),
+    () =>
+      new FakeSocket(([sent], socket) => {
+        socket.queue(done(sent!, 22, note("Not like this"), offset(20)));
+      }),
     where,
   );
   const request = { ...dumpToys(), message: { size: 5 } };

@@ -1,6 +1,5 @@
 // A netlink socket without a kernel: a script answers what is sent, with bytes built by hand.
 import { NLMSG, NLMSG_HDRLEN } from "../../src/netlink/constants.ts";
-import { type Source, source } from "../../src/netlink/bytes.ts";
 import type { NetlinkSocket } from "../../src/netlink/socket.ts";
 
 /** A message as it was sent. */
@@ -17,8 +16,6 @@ export type Script = (sent: readonly SentMessage[], socket: FakeSocket) => void;
 
 /** Answers sends by a script. What is received is overwritten afterwards, as a kernel's would be. */
 export class FakeSocket implements NetlinkSocket {
-  readonly strict = true;
-  received: Source = source(new Uint8Array(0));
   /** What was sent, by send. */
   readonly sends: SentMessage[][] = [];
   closed = false;
@@ -46,14 +43,16 @@ export class FakeSocket implements NetlinkSocket {
     this.#script(sent, this);
   }
 
-  receive(): number {
-    this.received.bytes.fill(0xee);
+  receive(buffer: Uint8Array<ArrayBuffer>): number {
+    buffer.fill(0xee);
     const next = this.#queue.shift();
     if (next === undefined) return -1;
     if (next instanceof Error) throw next;
-    this.received = source(next);
+    buffer.set(next.subarray(0, buffer.length));
     return next.length;
   }
+
+  prepareDump(): void {}
 
   close(): void {
     this.closed = true;

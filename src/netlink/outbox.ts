@@ -1,0 +1,258 @@
+/**
+ * Requests on their way: encoded when added, sent a few at a time, each matched with its answer.
+ *
+ * @module
+ */
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { type AttributeNames, readText } from "./attribute.ts";
+import { NLM_F, NLMSG } from "./constants.ts";
+import { NetlinkDecodeError, NetlinkError } from "./error.ts";
+import { explain, readError } from "./extack.ts";
+import type { Memory } from "./memory.ts";
+import { decode, forEachMessage, type Header, type Request, writeMessage } from "./message.ts";
+import type { NetlinkSocket } from "./socket.ts";
+import { report, tracing } from "./trace.ts";
+
+/** The outcome of one request of a batch. */
+export type Result<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: NetlinkError | NetlinkDecodeError };
+
+/** Where a connection's requests land, as messages name it. */
+export interface Where {
+  /** `netns "blue"`; empty for the process's own namespace. */
+  readonly description: string;
+  /** Its name below /run/netns, if it has one. */
+  readonly netnsName: string | undefined;
+}
+
+/** Messages in one send: with default buffers only about 256 acknowledgements survive one. */
+const MESSAGES_PER_SEND = 128;
+/** What a reply with data counts for in that. */
+const REPLY_WEIGHT = 8;
+/** Bytes in one send, below every default send buffer. */
+const BYTES_PER_SEND = 64 << 10;
+/** How often a request is sent whose answer was longer than the memory for it, or was lost. */
+const ATTEMPTS = 4;
+
+const ACKNOWLEDGED: Result<undefined> = Object.freeze({ ok: true, value: undefined });
+
+/** What is kept of a request beside its bytes: a tenth of its memory. */
+interface Entry {
+  /** Where its message starts. */
+  readonly start: number;
+  /** Where the text of what it does starts. */
+  readonly operation: number;
+  readonly headerLength: number;
+  readonly names: AttributeNames;
+  readonly reply: Request["reply"];
+}
+
+/** The requests of one batch. */
+export class Outbox {
+  readonly #memory: Memory;
+  readonly #where: Where;
+  readonly #entries: Entry[] = [];
+  readonly #results: Result<unknown>[] = [];
+  /** The whole requests, for a trace alone. */
+  readonly #requests: Request[] | undefined = tracing() ? [] : undefined;
+
+  /**
+   * Makes an empty one.
+   *
+   * @param memory For messages and answers.
+   * @param where The namespace, for errors.
+   */
+  constructor(memory: Memory, where: Where) {
+    this.#memory = memory;
+    this.#where = where;
+  }
+
+  /** The number of requests. */
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  /** Encodes a request. Throws for bad input. */
+  add(request: Request): void {
+    const { format, message, operation, reply } = request;
+    const { writer, operations } = this.#memory;
+    const start = writeMessage(writer, request, flagsOf(request), 0);
+    this.#entries.push({
+      start,
+      operation: operations.length,
+      headerLength: format.headerLength,
+      names: format.schemaOf(message),
+      reply,
+    });
+    operations.text(operation);
+    this.#requests?.push(request);
+  }
+
+  /** Sends all and returns the results, in order. The sequence numbers are `base` and those after it. */
+  send(socket: NetlinkSocket, base: number): Result<unknown>[] {
+    for (let first = 0; first < this.length;) {
+      const last = this.#endOfSend(first);
+      this.#exchange(socket, { first, last, base, attempts: ATTEMPTS });
+      first = last;
+    }
+    return this.#results;
+  }
+
+  /** Tells traces of what was sent. */
+  report(): void {
+    for (const [i, result] of (this.#requests ? this.#results : []).entries()) {
+      if (!result) return;
+      const request = this.#requests![i]!;
+      report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
+    }
+  }
+
+  /** The index after the last request that fits into the send starting with `first`. */
+  #endOfSend(first: number): number {
+    let last = first;
+    for (let weight = 0; last < this.length; last++) {
+      weight += this.#entries[last]!.reply ? REPLY_WEIGHT : 1;
+      const bytes = this.#end(last) - this.#entries[first]!.start;
+      if (last > first && (weight > MESSAGES_PER_SEND || bytes > BYTES_PER_SEND)) break;
+    }
+    return last;
+  }
+
+  /** Where the message of a request ends. */
+  #end(index: number): number {
+    return this.#entries[index + 1]?.start ?? this.#memory.writer.length;
+  }
+
+  /** What a request does, for an error. */
+  #operation(index: number): { operation: string } {
+    const { operations } = this.#memory;
+    const start = this.#entries[index]!.operation;
+    const end = this.#entries[index + 1]?.operation ?? operations.length;
+    return { operation: readText(operations, start, end - start) };
+  }
+
+  /** Sends requests `first` to before `last` at once and collects their answers. */
+  #exchange(
+    socket: NetlinkSocket,
+    part: { first: number; last: number; base: number; attempts: number },
+  ): void {
+    const { first, last, base, attempts } = part;
+    const { writer } = this.#memory;
+    const results = this.#results;
+    for (let i = first; i < last; i++) {
+      writer.view.setUint32(this.#entries[i]!.start + 8, base + i, true);
+    }
+    const from = this.#entries[first]!.start;
+    const bytes = writer.bytes.subarray(from, this.#end(last - 1));
+    socket.send(bytes, bytes.length);
+
+    const cut = new Set<number>();
+    let lost = false;
+    let pending = last - first;
+    const visit = (header: Header): void => {
+      const index = header.sequence - base;
+      if (index < first || index >= last || results[index]) return;
+      const result = this.#result(index, header);
+      if (!result) return;
+      results[index] = result;
+      pending--;
+    };
+    while (pending > cut.size) {
+      const length = this.#receive(socket, first);
+      if (length === "lost") {
+        // There is one such error at a time, before what is queued.
+        if (lost) break;
+        lost = true;
+        continue;
+      }
+      if (length < 0) break;
+      const { received } = this.#memory;
+      if (length <= received.bytes.length) forEachMessage(received, length, visit);
+      else {
+        // The answer to a single request; acknowledgements are small.
+        const index = received.view.getUint32(8, true) - base;
+        if (index >= first && index < last) cut.add(index);
+        this.#memory.grow(length);
+      }
+    }
+    for (let i = first; i < last; i++) {
+      if (results[i]) continue;
+      // What asks for data changes nothing: it can be sent again, alone.
+      if ((cut.has(i) || lost) && this.#entries[i]!.reply && attempts > 1) {
+        this.#exchange(socket, { first: i, last: i + 1, base, attempts: attempts - 1 });
+      } else results[i] = { ok: false, error: unanswered(this.#operation(i), this.#where, lost) };
+    }
+  }
+
+  #receive(socket: NetlinkSocket, first: number): number | "lost" {
+    try {
+      const length = socket.receive(this.#memory.received.bytes);
+      if (length !== 0) return length;
+    } catch (error) {
+      if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
+      return "lost";
+    }
+    throw tooLong(this.#operation(first), this.#where);
+  }
+
+  /** What a message says of the request it answers. */
+  #result(index: number, header: Header): Result<unknown> | undefined {
+    const { received, writer } = this.#memory;
+    const entry = this.#entries[index]!;
+    const { headerLength, names, reply, start } = entry;
+    if (header.type === NLMSG.ERROR) {
+      const ack = readError(received, header);
+      const { errno } = ack;
+      if (errno === 0) return ACKNOWLEDGED;
+      const request = { bytes: writer, at: start, headerLength, names };
+      const netns = this.#where.description;
+      const { operation } = this.#operation(index);
+      const error = new NetlinkError({ operation, netns, errno, ack: explain(ack, request) });
+      return { ok: false, error };
+    }
+    if (!reply || header.type === NLMSG.DONE) return undefined;
+    try {
+      return { ok: true, value: decode(reply, headerLength, received, header) };
+    } catch (error) {
+      if (!(error instanceof NetlinkDecodeError)) throw error;
+      return { ok: false, error };
+    }
+  }
+}
+
+/** A request that is answered with data needs no acknowledgement beside it. */
+function flagsOf(request: Request): number {
+  return NLM_F.REQUEST | request.flags | (request.reply ? 0 : NLM_F.ACK);
+}
+
+/** The error of a request without an answer. */
+export function unanswered(
+  { operation }: Pick<Request, "operation">,
+  { description: netns }: Where,
+  lost = false,
+): NetlinkError {
+  return new NetlinkError({
+    operation,
+    netns,
+    errno: lost ? ERRNO.ENOBUFS : ERRNO.ENODATA,
+    text: lost ? "The kernel's answer was lost" : "The kernel sent no answer",
+    hint: "the change may have been made",
+  });
+}
+
+/**
+ * The error of an answer that does not fit: into the kernel's message, which has no bytes then, for
+ * ever; or into the memory for it, which grew each time.
+ */
+export function tooLong(
+  { operation }: Pick<Request, "operation">,
+  { description: netns }: Where,
+): NetlinkError {
+  return new NetlinkError({
+    operation,
+    netns,
+    errno: ERRNO.EMSGSIZE,
+    text: "The answer does not fit into a message",
+  });
+}

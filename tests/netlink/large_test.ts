@@ -1,0 +1,68 @@
+// Entries of a table that are larger than a page, than the receive buffer, and than any message.
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Bridge, Macvlan, NetNs } from "../../mod.ts";
+import { Connection } from "../../src/netlink/connection.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import { NETLINK } from "../../src/netlink/constants.ts";
+import { NetlinkError } from "../../src/netlink/error.ts";
+import { KernelSocket } from "../../src/netlink/socket.ts";
+import { dumpAddresses, dumpLinks, dumpRoutes } from "../../src/rtnetlink/mod.ts";
+import { test } from "../leaks.ts";
+import { withoutKind } from "../link/oracle.ts";
+
+/** A connection that has received nothing yet. */
+function fresh(netns: NetNs): Connection {
+  return new Connection(() => new KernelSocket(netns.ref, NETLINK.ROUTE), netns.ref);
+}
+
+test("The first dump of a connection has a route of 300 next hops", () => {
+  using netns = NetNs.create();
+  const { index } = Bridge.create({ name: "b0", netns, up: true, addresses: ["10.0.0.1/16"] });
+  const nexthops = Array.from({ length: 300 }, (_, i) => ({
+    gateway: `10.0.${1 + (i >> 8)}.${i & 255}`,
+    oif: index,
+  }));
+  netns.routes.add({ destination: "10.1.0.0/16", nexthops });
+  using connection = fresh(netns);
+  const routes = connection.dump(dumpRoutes({ table: 254 }));
+  const route = routes.find(({ destination }) => destination === "10.1.0.0/16");
+  const gateways = route?.nexthops?.map(({ gateway }) => gateway);
+  // iproute2 is no oracle: "ip route show" of 6.1 leaves it out.
+  assertEquals(gateways, nexthops.map(({ gateway }) => gateway));
+});
+
+test("A link of more than 32 kB is made, read and listed whole", {
+  lacks: withoutKind("macvlan"),
+}, () => {
+  using netns = NetNs.create();
+  const parent = Bridge.create({ name: "b0", netns });
+  const macs = Array.from({ length: 3000 }, (_, i) => {
+    const digits = i.toString(16).padStart(4, "0");
+    return `02:00:00:00:${digits.slice(0, 2)}:${digits.slice(2)}`;
+  });
+  const macvlan = Macvlan.create({ name: "m0", netns, parent, mode: "source", macs });
+  assertEquals(macvlan.options().macs, macs);
+  using connection = fresh(netns);
+  const request = dumpLinks();
+  const links = connection.dump({ ...request, message: { ...request.message, extMask: 1 } });
+  assertEquals(links.map(({ name }) => name), ["lo", "b0", "m0"]);
+  assertEquals((links.at(-1)!.linkInfo!.data as { macs: string[] }).macs, macs);
+});
+
+test("Routes of which the kernel cannot list one are an error, and what follows works", () => {
+  using netns = NetNs.create();
+  const { index } = Bridge.create({ name: "b0", netns, up: true, addresses: ["fd00::1/64"] });
+  const nexthops = Array.from({ length: 1300 }, (_, i) => ({
+    gateway: `fd00::${(i + 2).toString(16)}`,
+    oif: index,
+  }));
+  netns.routes.add({ destination: "fd01::/64", nexthops });
+  using connection = fresh(netns);
+  for (let i = 0; i < 2; i++) {
+    const error = assertThrows(() => connection.dump(dumpRoutes({ table: 254 })), NetlinkError);
+    assertEquals(error.code, "EMSGSIZE");
+    assert(connection.dump(dumpAddresses()).some(({ address }) => address === "fd00::1/64"));
+  }
+  assertThrows(() => netns.routes.list(), NetlinkError, "does not fit");
+  assertEquals(connectionTo(netns.ref).dump(dumpLinks()).length, 2);
+});
