@@ -106,7 +106,12 @@ export function forEachMessage(
   visit: (header: Header) => void,
 ): void {
   const header: Header = { type: 0, flags: 0, sequence: 0, start: 0, end: 0 };
-  for (let at = 0; at + NLMSG_HDRLEN <= length;) {
+  for (let at = 0; at < length;) {
+    if (length - at < NLMSG_HDRLEN) {
+      throw new NetlinkDecodeError(
+        `Cannot read messages: the last ${length - at} bytes are shorter than a header`,
+      );
+    }
     const size = view.getUint32(at, true);
     if (size < NLMSG_HDRLEN || at + size > length) {
       throw new NetlinkDecodeError(

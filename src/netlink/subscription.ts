@@ -7,6 +7,7 @@ import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Source } from "./bytes.ts";
 import { NETLINK } from "./constants.ts";
+import { NetlinkDecodeError } from "./error.ts";
 import { lend } from "./memory.ts";
 import { forEachMessage, type Header } from "./message.ts";
 import { KernelSocket } from "./socket.ts";
@@ -20,6 +21,18 @@ export interface SubscriptionOptions {
 }
 
 const RECEIVE_BUFFER = 4 << 20;
+
+/**
+ * Errors of a socket that stand for lost messages: the queue was full, the kernel had no memory for one, or
+ * could not fit an object into one.
+ */
+const LOSSES: ReadonlySet<number> = new Set([ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EMSGSIZE]);
+
+/**
+ * What {@link Subscription.receive} found: a message, nothing, or a loss. An overrun means that the kernel
+ * dropped messages; an error means that a datagram could not be read.
+ */
+export type Received = "message" | "empty" | "overrun" | NetlinkDecodeError;
 
 /** Notifications of one namespace, from the moment of construction on. */
 export class Subscription implements Disposable {
@@ -49,43 +62,50 @@ export class Subscription implements Disposable {
   }
 
   /**
-   * Reads what is queued, without waiting.
+   * Reads all queued messages, without waiting.
    *
    * @param visit Called for each message; header and memory are valid during the call only.
-   * @returns Whether the kernel dropped messages: the queue was full.
+   * @returns Whether messages are lost, as in {@link Subscription.receive}.
    */
   drain(visit: (header: Header, source: Source) => void): boolean {
-    let overrun = false;
+    let lost = false;
     for (;;) {
-      const outcome = this.receive(visit);
-      if (outcome === "empty") return overrun;
-      if (outcome === "overrun") overrun = true;
+      const received = this.receive(visit);
+      if (received === "empty") return lost;
+      if (received !== "message") lost = true;
     }
   }
 
   /**
-   * Reads one datagram, which mostly is one message, without waiting: what is not read stays with the
-   * kernel.
+   * Reads one datagram without waiting; it usually has one message. The others stay in the kernel's queue.
    *
-   * @param visit Called for each message; header and memory are valid during the call only.
-   * @returns `"overrun"` when the queue was full and the kernel dropped messages: it drops all until
-   * the queue has been read empty, and says so once.
+   * @param visit Called for each message; header and memory are valid during the call only. When it throws
+   * {@link NetlinkDecodeError} the rest of the datagram is skipped.
+   * @returns `"overrun"` when the kernel dropped messages. After a full queue it drops all messages until the
+   * queue is empty, and reports this once. The error when the datagram is malformed or `visit` could not
+   * read a message.
+   * @throws {SyscallError} When the socket cannot be read.
    */
-  receive(visit: (header: Header, source: Source) => void): "message" | "empty" | "overrun" {
+  receive(visit: (header: Header, source: Source) => void): Received {
     using memory = lend();
     let length: number;
     try {
-      // What does not fit would be lost.
+      // A datagram that does not fit would be lost.
       const size = this.#socket.peek();
       if (size > memory.received.bytes.length) memory.grow(size);
       length = size < 0 ? -1 : this.#socket.receive(memory.received.bytes);
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
+      if (!(error instanceof SyscallError) || !LOSSES.has(error.errno)) throw error;
       return "overrun";
     }
     if (length < 0) return "empty";
     const source = memory.received;
-    forEachMessage(source, length, (header) => visit(header, source));
+    try {
+      forEachMessage(source, length, (header) => visit(header, source));
+    } catch (error) {
+      if (error instanceof NetlinkDecodeError) return error;
+      throw error;
+    }
     return "message";
   }
 

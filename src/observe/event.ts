@@ -1,15 +1,16 @@
 /**
- * What a monitor reports.
+ * The events of a monitor.
  *
  * @module
  */
+import type { NetlinkDecodeError } from "../netlink/error.ts";
 import type { AddressInfo } from "../rtnetlink/address.ts";
 import type { FdbInfo } from "../rtnetlink/fdb.ts";
 import type { LinkInfo } from "../rtnetlink/link.ts";
 import type { NeighborInfo } from "../rtnetlink/neighbor.ts";
 import type { RouteInfo } from "../rtnetlink/route.ts";
 
-/** The first event: the tables as they were at one moment. A table that is not watched is empty. */
+/** The first event: all tables at one moment. A table that is not watched is empty. */
 export interface SnapshotEvent {
   /** The kind of event. */
   readonly type: "snapshot";
@@ -19,167 +20,169 @@ export interface SnapshotEvent {
   readonly addresses: readonly AddressInfo[];
   /** The routes of all tables. */
   readonly routes: readonly RouteInfo[];
-  /** The neighbors, in whatever state; no proxies. */
+  /** The neighbors in any state, without proxies. */
   readonly neighbors: readonly NeighborInfo[];
   /** The forwarding entries of bridges and links. */
   readonly fdb: readonly FdbInfo[];
 }
 
 /**
- * More happened than the queue holds, and some of it is lost. The events that follow lead from what was
- * known to what is: what came and went in between is not among them.
+ * Messages are lost: more came than the queue holds, or one could not be read. The next events lead from the
+ * last known tables to the actual ones: an object that came and went in between is not among them.
  */
 export interface OverrunEvent {
   /** The kind of event. */
   readonly type: "overrun";
+  /** Why a message could not be read. Absent when the kernel dropped messages. */
+  readonly error?: NetlinkDecodeError;
 }
 
-/** Where a link went that left the namespace. */
+/** The new place of a link that left the namespace. */
 export interface LinkMove {
-  /** Id of the other namespace, as this one has it. */
+  /** Id of the other namespace in this one. */
   readonly netnsId: number;
   /** Index of the link there. */
   readonly index: number;
 }
 
-/** A link came or went. */
+/** A link was added or removed. */
 export interface LinkAddRemoveEvent {
   /** The table: links. */
   readonly type: "link";
-  /** Whether it came or went. */
+  /** Whether it was added or removed. */
   readonly action: "add" | "remove";
-  /** The link; one that went as it was known last. */
+  /** The link; a removed one as it was known last. */
   readonly link: LinkInfo;
-  /** Where it went, when it was not deleted but moved to another namespace. */
+  /** Its new place, when it was moved to another namespace and not deleted. */
   readonly movedTo?: LinkMove;
 }
 
-/** A link changed, or its options, or its options and state as a member of another link. */
+/** A link changed, or its options, or its options and state as a port of its master. */
 export interface LinkChangeEvent {
   /** The table: links. */
   readonly type: "link";
-  /** It was there and is. */
+  /** It existed before and still does. */
   readonly action: "change";
   /** The link now. */
   readonly link: LinkInfo;
   /** The link before. */
   readonly previous: LinkInfo;
-  /** What differs; a bridge port's state is in `linkInfo`. */
+  /** The properties that differ; the state of a bridge port is in `linkInfo`. */
   readonly changed: readonly (keyof LinkInfo)[];
 }
 
 /** An event of a link. */
 export type LinkEvent = LinkAddRemoveEvent | LinkChangeEvent;
 
-/** A link got or lost an IP address. */
+/** An IP address was added or removed. */
 export interface AddressAddRemoveEvent {
   /** The table: addresses. */
   readonly type: "address";
-  /** Whether it came or went. */
+  /** Whether it was added or removed. */
   readonly action: "add" | "remove";
-  /** The address; one that went as it was known last. */
+  /** The address; a removed one as it was known last. */
   readonly address: AddressInfo;
 }
 
-/** An IP address changed: its flags, its lifetime was renewed. */
+/** An IP address changed: its flags, or its lifetime, which was renewed. */
 export interface AddressChangeEvent {
   /** The table: addresses. */
   readonly type: "address";
-  /** It was there and is. */
+  /** It existed before and still does. */
   readonly action: "change";
   /** The address now. */
   readonly address: AddressInfo;
   /** The address before. */
   readonly previous: AddressInfo;
-  /** What differs. */
+  /** The properties that differ. */
   readonly changed: readonly (keyof AddressInfo)[];
 }
 
 /** An event of an IP address. */
 export type AddressEvent = AddressAddRemoveEvent | AddressChangeEvent;
 
-/** A route came or went. */
+/** A route was added or removed. */
 export interface RouteAddRemoveEvent {
   /** The table: routes. */
   readonly type: "route";
-  /** Whether it came or went. */
+  /** Whether it was added or removed. */
   readonly action: "add" | "remove";
-  /** The route; one that went as it was known last. */
+  /** The route; a removed one as it was known last. */
   readonly route: RouteInfo;
 }
 
-/** A route was replaced by another to the same destination, or got or lost a nexthop. */
+/** A route was replaced by one with the same destination, or its nexthops changed. */
 export interface RouteChangeEvent {
   /** The table: routes. */
   readonly type: "route";
-  /** It was there and is. */
+  /** It existed before and still does. */
   readonly action: "change";
   /** The route now. */
   readonly route: RouteInfo;
   /** The route before. */
   readonly previous: RouteInfo;
-  /** What differs. */
+  /** The properties that differ. */
   readonly changed: readonly (keyof RouteInfo)[];
 }
 
 /** An event of a route. */
 export type RouteEvent = RouteAddRemoveEvent | RouteChangeEvent;
 
-/** A neighbor came or went. */
+/** A neighbor was added or removed. */
 export interface NeighborAddRemoveEvent {
   /** The table: neighbors. */
   readonly type: "neighbor";
-  /** Whether it came or went. */
+  /** Whether it was added or removed. */
   readonly action: "add" | "remove";
-  /** The neighbor; one that went as it was known last. */
+  /** The neighbor; a removed one as it was known last. */
   readonly neighbor: NeighborInfo;
 }
 
-/** A neighbor changed its address or its state. */
+/** The link-layer address or the state of a neighbor changed. */
 export interface NeighborChangeEvent {
   /** The table: neighbors. */
   readonly type: "neighbor";
-  /** It was there and is. */
+  /** It existed before and still does. */
   readonly action: "change";
   /** The neighbor now. */
   readonly neighbor: NeighborInfo;
   /** The neighbor before. */
   readonly previous: NeighborInfo;
-  /** What differs. */
+  /** The properties that differ. */
   readonly changed: readonly (keyof NeighborInfo)[];
 }
 
 /** An event of a neighbor. */
 export type NeighborEvent = NeighborAddRemoveEvent | NeighborChangeEvent;
 
-/** A forwarding entry came or went. */
+/** A forwarding entry was added or removed. */
 export interface FdbAddRemoveEvent {
   /** The table: forwarding entries. */
   readonly type: "fdb";
-  /** Whether it came or went. */
+  /** Whether it was added or removed. */
   readonly action: "add" | "remove";
-  /** The entry; one that went as it was known last. */
+  /** The entry; a removed one as it was known last. */
   readonly fdb: FdbInfo;
 }
 
-/** A forwarding entry changed: its address is behind another port now. */
+/** A forwarding entry changed: its MAC address is behind another port now. */
 export interface FdbChangeEvent {
   /** The table: forwarding entries. */
   readonly type: "fdb";
-  /** It was there and is. */
+  /** It existed before and still does. */
   readonly action: "change";
   /** The entry now. */
   readonly fdb: FdbInfo;
   /** The entry before. */
   readonly previous: FdbInfo;
-  /** What differs. */
+  /** The properties that differ. */
   readonly changed: readonly (keyof FdbInfo)[];
 }
 
 /** An event of a forwarding entry. */
 export type FdbEvent = FdbAddRemoveEvent | FdbChangeEvent;
 
-/** What a monitor reports; `type` and `action` tell which. */
+/** An event of a monitor; `type` and `action` tell the events apart. */
 export type MonitorEvent =
   | SnapshotEvent
   | OverrunEvent

@@ -10,8 +10,15 @@ import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/t
 import "../link/mod.ts";
 import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
 import { PullIterator } from "../pull_iterator.ts";
-import type { MonitorEvent } from "./event.ts";
-import { groupsOf, type State, synchronize, type Synchronized, type Watched } from "./state.ts";
+import type { MonitorEvent, OverrunEvent } from "./event.ts";
+import {
+  groupsOf,
+  overrunOf,
+  type State,
+  synchronize,
+  type Synchronized,
+  type Watched,
+} from "./state.ts";
 
 /**
  * Options of {@link monitor}. Without any table that is `true` the monitor watches links, addresses, routes
@@ -183,8 +190,8 @@ class TableMonitor extends PullIterator<MonitorEvent> implements Monitor {
   #state: State;
   /** The number of the state's events that are reported. */
   #reported = 0;
-  /** Messages after the queued ones are lost. */
-  #lost = false;
+  /** A loss that is not reported yet: the events of the queued messages come first. */
+  #lost: OverrunEvent | undefined;
   /** The tables have to be read again. */
   #stale: boolean;
 
@@ -194,9 +201,9 @@ class TableMonitor extends PullIterator<MonitorEvent> implements Monitor {
     this.#netns = options.netns;
     this.#subscription = options.subscription;
     this.#state = state;
-    this.#stale = lost;
+    this.#stale = lost !== undefined;
     state.events.push(state.snapshot());
-    if (lost) state.events.push({ type: "overrun" });
+    if (lost) state.events.push(lost);
     this.#forget = options.netns.ref.onClose(() => this.close());
   }
 
@@ -207,16 +214,16 @@ class TableMonitor extends PullIterator<MonitorEvent> implements Monitor {
       events.length = this.#reported = 0;
       if (this.#stale) this.#reread();
       else {
-        const outcome = this.#subscription.receive((header, source) =>
+        const received = this.#subscription.receive((header, source) =>
           this.#state.apply(header, source)
         );
-        // The kernel reports a loss at once, ahead of the messages that are still queued.
-        if (outcome === "overrun") this.#lost = true;
-        if (outcome === "empty") {
-          if (this.#lost) {
-            this.#lost = false;
+        this.#lost ??= overrunOf(received);
+        if (received === "empty") {
+          const lost = this.#lost;
+          if (lost) {
+            this.#lost = undefined;
             this.#stale = true;
-            return { type: "overrun" };
+            return lost;
           }
           this.#state.refresh(connectionTo(this.#netns.ref));
           if (events.length === 0) return undefined;
@@ -239,8 +246,8 @@ class TableMonitor extends PullIterator<MonitorEvent> implements Monitor {
     const connection = connectionTo(this.#netns.ref);
     const { state, lost } = synchronize(this.#watched, connection, this.#subscription);
     this.#state.reportChangesTo(state);
-    if (lost) state.events.push({ type: "overrun" });
+    if (lost) state.events.push(lost);
     this.#state = state;
-    this.#stale = lost;
+    this.#stale = lost !== undefined;
   }
 }

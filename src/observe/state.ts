@@ -7,26 +7,22 @@ import { forEachAttribute, s32 } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { NLA_F } from "../netlink/constants.ts";
-import { NetlinkDecodeError } from "../netlink/error.ts";
-import type { Header } from "../netlink/message.ts";
-import type { Subscription } from "../netlink/subscription.ts";
-import { type AddressInfo, dumpAddresses, readAddress } from "../rtnetlink/address.ts";
+import { decode, type Header, type MessageFormat } from "../netlink/message.ts";
+import type { Received, Subscription } from "../netlink/subscription.ts";
+import { addressFormat, type AddressInfo, dumpAddresses } from "../rtnetlink/address.ts";
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";
-import { dumpFdb, type FdbInfo, readFdb } from "../rtnetlink/fdb.ts";
+import { dumpFdb, fdbFormat, type FdbInfo } from "../rtnetlink/fdb.ts";
 import { linkKind } from "../rtnetlink/kinds.ts";
-import { dumpLinks, readLink } from "../rtnetlink/link.ts";
+import { dumpLinks, linkFormat, readLink } from "../rtnetlink/link.ts";
 import { IFLA } from "../rtnetlink/link_attributes.ts";
-import { dumpNeighbors, type NeighborInfo, readNeighbor } from "../rtnetlink/neighbor.ts";
+import { dumpNeighbors, neighborFormat, type NeighborInfo } from "../rtnetlink/neighbor.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
-import { readRoute } from "../rtnetlink/route_format.ts";
-import type { LinkMove, MonitorEvent, SnapshotEvent } from "./event.ts";
+import { routeFormat } from "../rtnetlink/route_format.ts";
+import type { LinkMove, MonitorEvent, OverrunEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
 import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";
 
-/** Sizes of `struct ifinfomsg` and `struct ndmsg`. */
-const IFINFOMSG = 16;
-const NDMSG = 12;
 /** How often the tables are read in the hope that nothing changes meanwhile. */
 const ATTEMPTS = 4;
 /**
@@ -104,22 +100,25 @@ export class State {
     };
   }
 
-  /** Applies a message. Throws {@link NetlinkDecodeError} for one that cannot be read. */
-  apply({ type, flags, start, end }: Header, source: Source): void {
-    switch (type) {
+  /** Applies a message. Throws `NetlinkDecodeError` for one that cannot be read. */
+  apply(header: Header, source: Source): void {
+    switch (header.type) {
       case RTM.NEWLINK:
       case RTM.DELLINK:
-        return this.#applyLink(type, source, start, end);
+        return this.#applyLink(header, source);
       case RTM.NEWADDR:
       case RTM.DELADDR:
-        return this.#applyAddress(type, source, start, end);
+        return this.#applyAddress(header, source);
       case RTM.NEWROUTE:
-        return this.#report("route", this.#routes?.put(readRoute(source, start, end), flags));
+        return this.#report(
+          "route",
+          this.#routes?.put(read(routeFormat, header, source), header.flags),
+        );
       case RTM.DELROUTE:
-        return this.#report("route", this.#routes?.remove(readRoute(source, start, end)));
+        return this.#report("route", this.#routes?.remove(read(routeFormat, header, source)));
       case RTM.NEWNEIGH:
       case RTM.DELNEIGH:
-        return this.#applyNeighbor(type, source, start, end);
+        return this.#applyNeighbor(header, source);
       case RTM.NEWNEXTHOP:
       case RTM.DELNEXTHOP:
         return this.#routes?.nexthopsChanged();
@@ -150,16 +149,14 @@ export class State {
     for (const event of eventsOf(type, changes)) this.events.push(event);
   }
 
-  #applyLink(type: number, source: Source, start: number, end: number): void {
-    checkLength(IFINFOMSG, start, end);
-    const family = source.bytes[start];
-    const index = source.view.getInt32(start + 4, true);
-    if (family === AF.BRIDGE) return this.#applyPort(type, index, source, start, end);
+  #applyLink(header: Header, source: Source): void {
+    const { family, index, flags } = decode(linkHeader, linkFormat.headerLength, source, header);
+    if (family === AF.BRIDGE) return this.#applyPort(index, header, source);
     if (family !== AF.UNSPEC) return;
-    if (type === RTM.NEWLINK) {
-      this.#routes?.linkChanged(index, source.view.getUint32(start + 8, true));
+    if (header.type === RTM.NEWLINK) {
+      this.#routes?.linkChanged(index, flags);
       if (!this.#links) return;
-      const link = readLink(source, start, end);
+      const link = decode(readLink, linkFormat.headerLength, source, header);
       // Wireless drivers send messages with a name and little else.
       if (link.mtu !== undefined) this.#report("link", this.#links.put(link));
       return;
@@ -173,35 +170,34 @@ export class State {
     this.#report("address", this.#addresses?.removeWhere(ofLink));
     const link = this.#links?.remove(index);
     if (!link) return;
-    const movedTo = moveOf(source, start, end);
+    const movedTo = moveOf(header, source);
     this.events.push({ type: "link", action: "remove", link, ...(movedTo ? { movedTo } : {}) });
   }
 
   /** Applies a bridge's message about a port. RTM_DELLINK means that a link is no longer a port. */
-  #applyPort(type: number, index: number, source: Source, start: number, end: number): void {
-    if (!this.#links || type !== RTM.NEWLINK) return;
-    const data = portMemberData(source, start, end);
+  #applyPort(index: number, header: Header, source: Source): void {
+    if (!this.#links || header.type !== RTM.NEWLINK) return;
+    const data = portMemberData(header, source);
     if (data) this.#report("link", this.#links.putPort(index, data));
   }
 
-  #applyAddress(type: number, source: Source, start: number, end: number): void {
-    const address = readAddress(source, start, end);
+  #applyAddress(header: Header, source: Source): void {
+    const address = read(addressFormat, header, source);
     if (!isOfFamily(address.family, undefined)) return;
-    if (type === RTM.NEWADDR) return this.#report("address", this.#addresses?.put(address));
+    if (header.type === RTM.NEWADDR) return this.#report("address", this.#addresses?.put(address));
     this.#routes?.addressRemoved(address.address);
     this.#report("address", this.#addresses?.remove(address));
   }
 
-  #applyNeighbor(type: number, source: Source, start: number, end: number): void {
-    checkLength(NDMSG, start, end);
-    const family = source.bytes[start];
-    const isNew = type === RTM.NEWNEIGH;
+  #applyNeighbor(header: Header, source: Source): void {
+    const family = decode(familyOf, neighborFormat.headerLength, source, header);
+    const isNew = header.type === RTM.NEWNEIGH;
     if (family === AF.BRIDGE) {
       if (!this.#fdb) return;
-      const entry = readFdb(source, start, end);
+      const entry = read(fdbFormat, header, source);
       this.#report("fdb", isNew ? this.#fdb.put(entry) : this.#fdb.remove(entry));
     } else if (this.#neighbors && (family === AF.INET || family === AF.INET6)) {
-      const entry = readNeighbor(source, start, end);
+      const entry = read(neighborFormat, header, source);
       if (entry.proxy) return;
       this.#report(
         "neighbor",
@@ -235,20 +231,35 @@ function fdbKey(entry: FdbInfo): string {
   return ["self", index, mac, vlan, dst, port, vni, srcVni, oif, nexthopId].join(" ");
 }
 
-function checkLength(least: number, start: number, end: number): void {
-  if (end - start >= least) return;
-  throw new NetlinkDecodeError(
-    `Cannot read a message: ${end - start} bytes are fewer than its header of ${least}`,
-  );
+function read<T extends object, Info extends object>(
+  format: MessageFormat<T, Info>,
+  header: Header,
+  source: Source,
+): Info {
+  return decode(format.read, format.headerLength, source, header);
+}
+
+function familyOf({ bytes }: Source, start: number): number {
+  return bytes[start]!;
+}
+
+/** Reads `struct ifinfomsg`. */
+function linkHeader(source: Source, start: number) {
+  const { view } = source;
+  return {
+    family: familyOf(source, start),
+    index: view.getInt32(start + 4, true),
+    flags: view.getUint32(start + 8, true),
+  };
 }
 
 /**
  * A bridge port's options and state, from a message of family AF_BRIDGE about the port; bytes if the kind has
  * no schema, as in links.
  */
-export function portMemberData(source: Source, start: number, end: number): object | undefined {
+export function portMemberData({ start, end }: Header, source: Source): object | undefined {
   let data: object | undefined;
-  forEachAttribute(source, start + IFINFOMSG, end, (type, at, length) => {
+  forEachAttribute(source, start + linkFormat.headerLength, end, (type, at, length) => {
     const nested = source.view.getUint16(at - 2, true) & NLA_F.NESTED;
     if (type !== IFLA.PROTINFO || !nested) return;
     data = linkKind("bridge")?.member?.read(source, at, at + length) ??
@@ -260,22 +271,28 @@ export function portMemberData(source: Source, start: number, end: number): obje
 const number = s32(0);
 
 /** Where a link went, from the RTM_DELLINK of its departure. */
-export function moveOf(source: Source, start: number, end: number): LinkMove | undefined {
+export function moveOf({ start, end }: Header, source: Source): LinkMove | undefined {
   let netnsId: number | undefined;
   let index: number | undefined;
-  forEachAttribute(source, start + IFINFOMSG, end, (type, at, length) => {
+  forEachAttribute(source, start + linkFormat.headerLength, end, (type, at, length) => {
     if (type === IFLA.NEW_NETNSID) netnsId = number.read(source, at, length);
     else if (type === IFLA.NEW_IFINDEX) index = number.read(source, at, length);
   });
   return netnsId === undefined || index === undefined ? undefined : { netnsId, index };
 }
 
-/** A state, and whether messages after it are lost. */
+/** The loss that reading a subscription has found, if any. */
+export function overrunOf(received: Received): OverrunEvent | undefined {
+  if (received === "overrun") return { type: "overrun" };
+  return typeof received === "string" ? undefined : { type: "overrun", error: received };
+}
+
+/** A state, and whether it is complete. */
 export interface Synchronized {
   /** The tables. */
   readonly state: State;
-  /** Messages were lost: the state is out of date. */
-  readonly lost: boolean;
+  /** Messages are lost: the state is out of date. */
+  readonly lost: OverrunEvent | undefined;
 }
 
 /**
@@ -307,12 +324,12 @@ export function synchronize(
 function applyQueued(
   subscription: Subscription,
   state: State,
-): { messages: number; lost: boolean } {
+): { messages: number; lost: OverrunEvent | undefined } {
   const until = performance.now() + STRETCH;
-  for (let messages = 0, lost = false;; messages++) {
-    const outcome = subscription.receive((header, source) => state.apply(header, source));
+  for (let messages = 0;; messages++) {
+    const received = subscription.receive((header, source) => state.apply(header, source));
     state.events.length = 0;
-    if (outcome === "overrun") lost = true;
-    if (outcome === "empty" || lost || performance.now() > until) return { messages, lost };
+    const lost = overrunOf(received);
+    if (lost || received === "empty" || performance.now() > until) return { messages, lost };
   }
 }

@@ -58,8 +58,18 @@ Deno.test("forEachMessage() visits messages of odd lengths in order", () => {
 Deno.test("forEachMessage() looks at the given length only", () => {
   const bytes = concat(message(1, 0, 1), message(2, 0, 2));
   assertEquals(headers(bytes, 16).map(({ type }) => type), [1]);
-  assertEquals(headers(bytes, 20).map(({ type }) => type), [1]);
   assertEquals(headers(bytes, 0), []);
+});
+
+Deno.test("forEachMessage() refuses bytes that are shorter than a header", () => {
+  const bytes = concat(message(1, 0, 1), message(2, 0, 2));
+  for (const length of [17, 20, 31]) {
+    assertThrows(
+      () => headers(bytes, length),
+      NetlinkDecodeError,
+      `the last ${length - 16} bytes are shorter than a header`,
+    );
+  }
 });
 
 Deno.test("forEachMessage() refuses a message that is longer than what was received", () => {

@@ -21,12 +21,12 @@ import { changeLink, changeRoutes, startChurn } from "./load.ts";
 
 const ALL = { links: true, addresses: true, routes: true, neighbors: true, fdb: true };
 
-test("A snapshot taken amid changes, and the events after it, lead to the tables as they are", () =>
+test("A snapshot taken during changes and the events after it lead to the actual tables", () =>
   inNetNs(async (ref) => {
     const churn = startChurn(ref, 150);
     let running = true;
     const status = churn.status.finally(() => running = false);
-    // At many moments a monitor of its own, and all of them are read; how many is a matter of speed.
+    // Starts monitors at many moments and reads all of them; their number depends on the speed.
     const watches: Watch[] = [];
     while (running && watches.length < 10) {
       watches.push(await Watch.start(monitor({ netns: { ref }, ...ALL })));
@@ -42,7 +42,7 @@ test("A snapshot taken amid changes, and the events after it, lead to the tables
     assert(watches[0]!.count > 100);
   }));
 
-test("After an overrun events lead to the tables as they are, and further changes are reported", () =>
+test("After an overrun events lead to the actual tables, and further changes are reported", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 up type bridge");
     ip(ref, "link add old type veth peer name older");
@@ -64,14 +64,14 @@ test("After an overrun events lead to the tables as they are, and further change
     for (const name of ["new", "newer"]) assert(after.includes(`link add ${name}`));
     for (const name of ["old", "older"]) assert(after.includes(`link remove ${name}`));
     assert(after.includes("route add 10.9.0.0/16"));
-    // What happened between is not reported, but what came of it.
+    // The result of the lost events is reported, not the events.
     assertEquals(after.filter((text) => text.startsWith("link change br0")).length, 1);
     assertEquals(told(viewOfSnapshot(replica.tables)), await atRest(ref));
     ip(ref, "link set br0 mtu 1300");
     assertEquals((await collect(events, ref)).map(line), ["link change br0 mtu"]);
   }));
 
-test("A link that has another's index after an overrun is reported as another link", () =>
+test("After an overrun a link that reuses another's index is reported as a new link", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add name br0 index 77 up type bridge");
     await using events = monitor({ netns: { ref }, links: true, receiveBuffer: 4096 });
@@ -87,7 +87,7 @@ test("A link that has another's index after an overrun is reported as another li
     ]);
   }));
 
-test("5,000 events in a burst are reported each, or an overrun is", () =>
+test("5,000 events in a burst are all reported, or an overrun is", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 up type bridge");
     await using events = monitor({ netns: { ref }, links: true, routes: true });
@@ -110,7 +110,7 @@ test("5,000 events in a burst are reported each, or an overrun is", () =>
     assertEquals([view.links, view.routes], [links, routes]);
   }));
 
-test("More events than the queue holds are reported as an overrun, after those it holds", () =>
+test("The overrun of a full queue is reported after the events that the queue holds", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 up type bridge");
     await using events = monitor({ netns: { ref }, links: true, receiveBuffer: 1 << 20 });
@@ -123,7 +123,7 @@ test("More events than the queue holds are reported as an overrun, after those i
     assertEquals(new Set(lines.slice(0, -2)), new Set([change]));
   }));
 
-test("A monitor that is read while 5,000 events come loses none", () =>
+test("A monitor that is read during 5,000 events loses none", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, routes: true });
     await snapshotOf(events);
@@ -138,7 +138,7 @@ test("A monitor that is read while 5,000 events come loses none", () =>
     assertEquals(seen, 5000);
   }));
 
-test("Events that are read in a row leave timers their turn", () =>
+test("A loop over queued events leaves timers their turn", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, routes: true });
     await snapshotOf(events);
@@ -152,7 +152,7 @@ test("Events that are read in a row leave timers their turn", () =>
     assert(fired);
   }));
 
-test("An interrupted dump is tried again, and not for ever", () => {
+test("An interrupted dump is repeated a limited number of times", () => {
   const interrupted = new DumpInterruptedError(
     { operation: "list links", netns: "", errno: 11 },
     [],

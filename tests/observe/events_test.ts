@@ -61,7 +61,7 @@ test("monitor() reports each change of a link once", () =>
       ip(ref, command);
       assertEquals((await collect(events, ref)).map(line), lines, command);
     }
-    ip(ref, "link set br0 down"); // before 6.2 a name is changed of links that are down only
+    ip(ref, "link set br0 down"); // before 6.2 the kernel renames only links that are down
     await collect(events, ref);
     ip(ref, "link set br0 name br1");
     assertEquals((await collect(events, ref)).map(line), ["link change br1 name"]);
@@ -72,7 +72,7 @@ test("monitor() reports each change of a link once", () =>
     assertEquals(lines.filter((text) => !text.includes("change")), ["link remove br1"]);
   }));
 
-test("monitor() tells what a link was and is", () =>
+test("A change event has the link before and after", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 type bridge");
     await using events = monitor({ netns: { ref }, links: true });
@@ -84,7 +84,7 @@ test("monitor() tells what a link was and is", () =>
     assertEquals(event.previous.index, event.link.index);
   }));
 
-test("monitor() reports no change where only counters moved", () =>
+test("monitor() does not report a change of counters alone", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add v0 type veth peer name v1");
     for (const name of ["v0", "v1"]) ip(ref, `link set ${name} up`);
@@ -102,7 +102,7 @@ test("monitor() reports no change where only counters moved", () =>
     assert(event!.type === "link" && event!.link.stats!.txPackets >= tx(links));
   }));
 
-test("monitor() sees a veth's parent that the kernel sets in silence", () =>
+test("monitor() reports the parent of a veth that the kernel sets silently", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, links: true });
     const replica = new Replica(await snapshotOf(events));
@@ -119,7 +119,7 @@ test("monitor() sees a veth's parent that the kernel sets in silence", () =>
     assertEquals([v0!.parent, v1!.parent], [v1!.index, v0!.index]);
   }));
 
-test("monitor() reports a link that moves away as removed, and where it went", () =>
+test("monitor() reports a link that moves away as removed, with its new place", () =>
   inNetNs(async (ref, other) => {
     ip(ref, "link add v0 type veth peer name v1");
     await using events = monitor({ netns: { ref }, links: true });
@@ -141,7 +141,7 @@ test("monitor() reports a link that moves away as removed, and where it went", (
     assertEquals(lines.filter((text) => text.includes("remove")), ["link remove v1"]);
   }));
 
-test("monitor() sees the links go whose peers went with their namespace", () =>
+test("monitor() reports the removal of veths whose peers went with their namespace", () =>
   inNetNs(async (ref, other) => {
     for (let i = 0; i < 20; i++) {
       ip(
@@ -214,9 +214,9 @@ test("monitor() reports each change of a neighbor once", () =>
     }
   }));
 
-test("monitor() reports what becomes of a bridge's forwarding entries", () =>
+test("monitor() reports each change of a bridge's forwarding entries", () =>
   inNetNs(async (ref) => {
-    ip(ref, "link add br0 type bridge vlan_default_pvid 0"); // a VLAN has entries of its own
+    ip(ref, "link add br0 type bridge vlan_default_pvid 0"); // each VLAN would have its own entries
     for (const n of [1, 2]) {
       ip(ref, `link add v${n} type veth peer name p${n}`);
       ip(ref, `link set p${n} master br0`);

@@ -6,9 +6,9 @@ import type { MonitorEvent, SnapshotEvent } from "../../src/observe/event.ts";
 import { setLink, upFlags } from "../../src/rtnetlink/link.ts";
 import { linkFlagNames } from "../../src/rtnetlink/constants.ts";
 import { bridge, ip, type Json } from "../helpers.ts";
-import "../../src/link/mod.ts"; // links have their options by name
+import "../../src/link/mod.ts"; // decodes the options of links
 
-/** Calls `use` with new namespaces, in which IPv6 makes nothing by itself unless asked to. */
+/** Calls `use` with two new namespaces. IPv6 is off in them, or has no automatic addresses. */
 export async function inNetNs(
   use: (ref: NetNsRef, other: NetNsRef) => Promise<void>,
   options: { ipv6?: boolean } = {},
@@ -21,7 +21,7 @@ export async function inNetNs(
     if (options.ipv6) off("default/addr_gen_mode", "1");
     else for (const which of ["all", "default"]) off(`${which}/disable_ipv6`, "1");
   }
-  // The kernel tells of a change of an alias, as of much else, only while the link is up.
+  // For a change of an alias, as for many others, the kernel sends an event only while the link is up.
   connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }));
   connectionTo(other).request(setLink({ index: 1, ...upFlags(true) }));
   await use(ref, other);
@@ -29,12 +29,12 @@ export async function inNetNs(
 
 let marks = 0;
 
-/** Reads what has happened so far: up to a change of its own, which is not among the events. */
+/** Reads the events so far: up to a change that it makes itself and leaves out. */
 export async function collect(events: Monitor, ref: NetNsRef): Promise<MonitorEvent[]> {
   const seen: MonitorEvent[] = [];
   let pending = events.next();
   const idle = Symbol();
-  // What is read again is read when the queue is empty: not before the mark, but once all is read.
+  // Doubtful entries are read again when the queue is empty, so wait for that before the mark.
   for (;;) {
     const first = await Promise.race([
       pending,
@@ -45,7 +45,7 @@ export async function collect(events: Monitor, ref: NetNsRef): Promise<MonitorEv
     seen.push(first.value);
     pending = events.next();
   }
-  // After an overrun the first mark may be among what is read again, ahead of other things.
+  // After an overrun the first mark may be part of the new reading, ahead of other events.
   let next: Promise<IteratorResult<MonitorEvent>> | undefined = pending;
   for (const alias of [`mark ${++marks}`, `mark ${++marks}`]) {
     connectionTo(ref).request(setLink({ index: 1, alias }));
@@ -67,7 +67,7 @@ export async function snapshotOf(events: Monitor): Promise<SnapshotEvent> {
   return value;
 }
 
-/** An event in a line: `link change br0 mtu`. */
+/** An event as a line: `link change br0 mtu`. */
 export function line(event: MonitorEvent): string {
   if (event.type === "snapshot" || event.type === "overrun") return event.type;
   const what = event.type === "link"
@@ -83,16 +83,16 @@ export function line(event: MonitorEvent): string {
   return `${event.type} ${event.action} ${what}${changed}`;
 }
 
-/** All of it that iproute2 can show too, as sorted lines. */
+/** The tables as sorted lines, with the properties that iproute2 shows too. */
 export type View = Record<Exclude<keyof SnapshotEvent, "type">, string[]>;
 
 const text = (...values: unknown[]) => values.map((value) => value ?? "-").join(" ");
 const sorted = (lines: Iterable<string>) => [...lines].sort();
 
-/** An alias, unless it is one that tests mark with. */
+/** An alias, unless it is a mark of a test. */
 const unmarked = (alias: unknown) => /^(mark|end) \d+$/.test(String(alias)) ? undefined : alias;
 
-/** What iproute2 shows of a namespace. */
+/** The tables of a namespace as iproute2 shows them. */
 export function viewOf(ref: NetNsRef): View {
   const routes = ["-4", "-6"].flatMap((family) => ip(ref, `${family} -j route show table all`));
   const flags = (all: string[]) =>
@@ -132,7 +132,7 @@ export function viewOf(ref: NetNsRef): View {
   };
 }
 
-/** The same of a snapshot. */
+/** The tables of a snapshot. */
 export function viewOfSnapshot(tables: Omit<SnapshotEvent, "type">): View {
   const names = new Map(tables.links.map((link) => [link.index, link.name]));
   const name = (index: number | undefined) => index === undefined ? undefined : names.get(index);
@@ -161,12 +161,12 @@ export function viewOfSnapshot(tables: Omit<SnapshotEvent, "type">): View {
   };
 }
 
-/** Without what links listen to, of which the kernel does not tell. */
+/** Without the multicast groups of links: the kernel sends no events for them. */
 export function told(view: View): View {
   return { ...view, fdb: view.fdb.filter((entry) => !/^\S+ \S+ - /.test(entry)) };
 }
 
-/** Waits until nothing moves by itself any more, and returns what iproute2 shows then. */
+/** Waits until nothing changes by itself, and returns the tables as iproute2 shows them. */
 export async function atRest(ref: NetNsRef): Promise<View> {
   for (let view = told(viewOf(ref));;) {
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -176,21 +176,21 @@ export async function atRest(ref: NetNsRef): Promise<View> {
   }
 }
 
-/** Waits until the kernel has noticed that a link is up or has no carrier: before 6.8 in a while. */
+/** Waits until the kernel has noticed the carrier of a link: before 6.8 this takes up to a second. */
 export async function noticed(ref: NetNsRef, name: string): Promise<void> {
   while (ip(ref, `-j link show ${name}`)[0]!.operstate === "UNKNOWN") {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** Waits until an IPv6 address is in use: even without a check for duplicates that takes a moment. */
+/** Waits until an IPv6 address is in use: a moment, even without duplicate address detection. */
 export async function inUse(ref: NetNsRef, address: string): Promise<void> {
   while (!ip(ref, "-6 -j route show table local").some(({ dst }) => dst === address)) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
-/** A snapshot, and what events make of it. */
+/** The tables of a snapshot, kept up to date with events. */
 export class Replica {
   readonly #things = new Map<unknown, MonitorEvent["type"]>();
 
@@ -202,7 +202,7 @@ export class Replica {
     }
   }
 
-  /** Follows an event: what it removes or changes must be there, what it adds must not. */
+  /** Applies an event: a removed or changed object must exist, an added one must not. */
   apply(event: MonitorEvent): void {
     if (event.type === "snapshot") throw new Error("A second snapshot");
     if (event.type === "overrun") return;
@@ -219,7 +219,7 @@ export class Replica {
     if (event.action === "change") this.#things.set(thing, event.type);
   }
 
-  /** What is there now. */
+  /** The tables now. */
   get tables(): Omit<SnapshotEvent, "type"> {
     const all = <T>(type: MonitorEvent["type"]) =>
       [...this.#things].filter(([, own]) => own === type).map(([thing]) => thing as T);
@@ -232,7 +232,7 @@ export class Replica {
     };
   }
 
-  /** By identity; what differs in counters only was not told, and is found by what names it. */
+  /** By identity, or by name: there is no event when only counters of an object differ. */
   #find(type: MonitorEvent["type"], thing: unknown): unknown {
     if (this.#things.has(thing)) return thing;
     const key = nameOf(type, thing);
@@ -257,12 +257,12 @@ function nameOf(type: MonitorEvent["type"], thing: unknown): string {
   );
 }
 
-/** A monitor that is read from, and what comes of it. */
+/** A reader of a monitor, with a replica of the tables. */
 export class Watch {
   readonly replica: Replica;
-  /** How many events there were. */
+  /** Number of events. */
   count = 0;
-  /** How many of them were overruns. */
+  /** Number of overruns. */
   overruns = 0;
   readonly #marks = [1, 2].map(() => Promise.withResolvers<void>());
 
@@ -277,9 +277,9 @@ export class Watch {
     return watch;
   }
 
-  /** Ends watches when they have read all that has happened in their namespace. */
+  /** Ends watches when they have read all events of their namespace. */
   static async finish(watches: readonly Watch[], ref: NetNsRef): Promise<void> {
-    // What a monitor reads again it reads when the queue is empty: after the first mark.
+    // A monitor reads doubtful entries again when the queue is empty: after the first mark.
     for (const i of [0, 1]) {
       connectionTo(ref).request(setLink({ index: 1, alias: `end ${i}` }));
       await Promise.all(watches.map((watch) => watch.#marks[i]!.promise));

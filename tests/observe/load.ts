@@ -1,10 +1,10 @@
-// Many events, fast.
+// Load: many events in a short time.
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { setLink } from "../../src/rtnetlink/link.ts";
 import { deleteRoute, newRoute } from "../../src/rtnetlink/route.ts";
 
-/** Adds `count` routes and deletes them: two events for each. */
+/** Adds `count` routes and deletes them: two events each. */
 export function changeRoutes(ref: NetNsRef, count: number): void {
   const connection = connectionTo(ref);
   const destinations = Array.from({ length: count }, (_, i) => `10.99.${i >> 8}.${i & 255}/32`);
@@ -16,17 +16,17 @@ export function changeRoutes(ref: NetNsRef, count: number): void {
   }
 }
 
-/** Changes a link that is up `count` times: an event for each. */
+/** Changes a link that is up `count` times: one event each. */
 export function changeLink(ref: NetNsRef, index: number, count: number): void {
   const requests = Array.from({ length: count }, (_, i) => setLink({ index, alias: `${i}` }));
   for (const result of connectionTo(ref).batch(requests)) if (!result.ok) throw result.error;
 }
 
-/** Starts a process that makes links, addresses, routes and neighbors, changes and deletes them. */
+/** Starts a process that creates, changes and deletes links, addresses, routes and neighbors. */
 export function startChurn(ref: NetNsRef, rounds: number): Deno.ChildProcess {
   const lines = ["link add br0 up type bridge"];
   for (let i = 0; i < rounds; i++) {
-    const n = i % 7; // names are never used again: ip remembers which index they had
+    const n = i % 7; // never reuse names: ip remembers their indexes
     if (i >= 7) lines.push(`link delete c${i - 7}`);
     lines.push(
       `link add c${i} type veth peer name d${i}`,

@@ -25,7 +25,7 @@ test("Leaving the loop releases the monitor's descriptors at once", () =>
     assertEquals(descriptors(), before);
   }));
 
-test("Disposing a monitor releases its descriptors, whether it was read from or not", () =>
+test("Disposing a monitor releases its descriptors, even if it was never read", () =>
   inNetNs(async (ref) => {
     await using _first = monitor({ netns: { ref } });
     const before = descriptors();
@@ -34,7 +34,7 @@ test("Disposing a monitor releases its descriptors, whether it was read from or 
       using _sync = monitor({ netns: { ref } });
       using own = monitor({ netns: { path: `/proc/self/fd/${ref.fd.value}` } });
       await own.next();
-      // The last has a descriptor of the namespace and a connection of its own.
+      // The last one has its own descriptor of the namespace and its own connection.
       assertEquals(descriptors(), before + 5);
     }
     assertEquals(descriptors(), before);
@@ -56,7 +56,7 @@ test("return() ends a pending next() and all later ones", () =>
     assertEquals(await events.return(), end as never);
   }));
 
-test("Calls of next() that are pending together are served in order", () =>
+test("Overlapping calls of next() are answered in order", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, links: true });
     const pending = [1, 2, 3].map(() => events.next());
@@ -83,7 +83,7 @@ test("Aborting rejects the pending next() with the signal's reason and releases 
     assertEquals((await events.next()).done, true);
   }));
 
-test("Aborting while nobody waits rejects the next next(), also when events are queued", () =>
+test("Aborting without a pending next() rejects the next one, even with queued events", () =>
   inNetNs(async (ref) => {
     const controller = new AbortController();
     const events = monitor({ netns: { ref }, signal: controller.signal });
@@ -94,7 +94,7 @@ test("Aborting while nobody waits rejects the next next(), also when events are 
     assertThrows(() => monitor({ netns: { ref }, signal: controller.signal }), RangeError);
   }));
 
-test("A monitor that has been left does not mind its signal", () =>
+test("A monitor that has ended ignores its signal", () =>
   inNetNs(async (ref) => {
     const controller = new AbortController();
     const events = monitor({ netns: { ref }, signal: controller.signal });
@@ -113,7 +113,7 @@ test("A monitor ends with its namespace's handle", async () => {
   assertEquals((await events.next()).done, true);
 });
 
-test("Without netns a monitor watches the namespace of the bracket it is made in", () =>
+test("monitor() without netns watches the namespace of the surrounding run()", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 type bridge");
     await using events = within(ref, () => monitor({ links: true }));
@@ -123,7 +123,7 @@ test("Without netns a monitor watches the namespace of the bracket it is made in
     assertEquals((await collect(events, ref)).map(line), ["link remove br0"]);
   }));
 
-test("A monitor watches the tables that are named, or all but the forwarding entries", () =>
+test("monitor() watches the given tables, by default all but the forwarding entries", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add v0 type veth peer name v1");
     ip(ref, "link add br0 up type bridge");
@@ -144,7 +144,7 @@ test("A monitor watches the tables that are named, or all but the forwarding ent
     assertEquals(await full({ fdb: true, neighbors: true }), ["neighbors", "fdb"]);
   }));
 
-test("A monitor of one table reports nothing of others", () =>
+test("A monitor of one table reports no events of others", () =>
   inNetNs(async (ref) => {
     await using events = monitor({ netns: { ref }, addresses: true });
     await snapshotOf(events);
@@ -180,7 +180,7 @@ test("monitor() refuses unknown and malformed options", () => {
   assertThrows(() => monitor({ netns: { name: "no-such-netns" } }), Error, "ENOENT");
 });
 
-test("A process ends when nobody waits for a monitor's next event", async () => {
+test("A process ends while no call of next() is pending", async () => {
   await using script = await start(`
     import { monitor, NetNs } from "./mod.ts";
     const events = NetNs.create().monitor();
@@ -190,7 +190,7 @@ test("A process ends when nobody waits for a monitor's next event", async () => 
   assertEquals([code, stdout], [0, "snapshot\n"]);
 });
 
-test("A process stays while a monitor's next event is waited for", async () => {
+test("A pending next() keeps the process running", async () => {
   await using script = await start(`
     import { monitor, NetNs } from "./mod.ts";
     const netns = NetNs.create();

@@ -12,7 +12,7 @@ interface Port {
 
 const portOf = (link: LinkInfo) => link.linkInfo?.memberData as Port | undefined;
 
-test("monitor() shows the state of bridge ports in their links", () =>
+test("monitor() reports the state of bridge ports in their links", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 type bridge");
     ip(ref, "link add v0 type veth peer name v1");
@@ -41,7 +41,7 @@ test("monitor() shows the state of bridge ports in their links", () =>
     assertEquals(costs, [77]);
   }));
 
-test("monitor() does not take a bridge's messages about its ports for links that come and go", () =>
+test("monitor() does not mistake messages about bridge ports for new or removed links", () =>
   inNetNs(async (ref) => {
     ip(ref, "link add br0 type bridge");
     ip(ref, "link add v0 type veth peer name v1");

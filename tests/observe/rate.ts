@@ -1,5 +1,5 @@
-// How many events a second a monitor reports: those that processes of iproute2 make without a pause, and
-// those that are queued already.
+// Measures the events per second that a monitor reports: while iproute2 processes change things without a
+// pause, and from a full queue.
 //
 //     deno run -A tests/observe/rate.ts [SECONDS]
 import { newNetNs, within } from "../../ffi/namespace.ts";

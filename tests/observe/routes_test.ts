@@ -14,7 +14,7 @@ import {
   viewOfSnapshot,
 } from "./lab.ts";
 
-/** Runs commands and compares, after each, the lines about routes and then the tables with iproute2's. */
+/** Runs commands. After each it compares the events about routes, and the routes with those of iproute2. */
 async function follow(
   ref: NetNsRef,
   events: Monitor,
@@ -26,7 +26,7 @@ async function follow(
     const seen = await collect(events, ref);
     for (const event of seen) replica.apply(event);
     const ofRoutes = seen.filter((event) => event.type === "route").map(line)
-      .filter((text) => !text.includes("ff00::")); // of links that come and go
+      .filter((text) => !text.includes("ff00::")); // routes of each new link
     assertEquals(ofRoutes.sort(), [...lines].sort(), command);
     assertEquals(viewOfSnapshot(replica.tables).routes, viewOf(ref).routes, command);
   }
@@ -64,7 +64,7 @@ test("monitor() reports each change of an IPv4 route once", () =>
     ]);
   }));
 
-test("monitor() reports the IPv4 routes that the kernel drops in silence", () =>
+test("monitor() reports the IPv4 routes that the kernel removes silently", () =>
   inNetNs(async (ref) => {
     addLinks(ref);
     ip(ref, "address add 10.0.0.1/24 dev v0");
@@ -96,7 +96,7 @@ test("monitor() reports the IPv4 routes that the kernel drops in silence", () =>
     ]);
   }));
 
-test("monitor() reports routes that go with links that it does not watch", () =>
+test("monitor() of routes alone reports the routes that go with a link", () =>
   inNetNs(async (ref) => {
     addLinks(ref);
     ip(ref, "address add 10.0.0.1/24 dev v0");
@@ -110,7 +110,7 @@ test("monitor() reports routes that go with links that it does not watch", () =>
     }
   }));
 
-test("monitor() reports what becomes of the nexthops of an IPv6 route", () =>
+test("monitor() reports each change of the nexthops of an IPv6 route", () =>
   inNetNs(async (ref) => {
     addLinks(ref);
     ip(ref, "address add fd00::1/64 dev v0 nodad");

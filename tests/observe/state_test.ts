@@ -7,12 +7,14 @@ import { type LinkMessage, writeLink } from "../../src/rtnetlink/link.ts";
 import { IFLA } from "../../src/rtnetlink/link_attributes.ts";
 import { line } from "./lab.ts";
 
-/** A connection to a namespace without anything in it. */
+/** A connection to an empty namespace. */
 const nothing = { dump: () => [] } as unknown as Connection;
 
 const NONE = { links: false, addresses: false, routes: false, neighbors: false, fdb: false };
 
-/** A link message, with further attributes. */
+const HEADER = { type: RTM.NEWLINK, flags: 0, sequence: 0, start: 0 };
+
+/** A link message with further attributes. */
 function linkMessage(message: LinkMessage, further: [type: number, bytes: number[]][] = []) {
   const writer = new Writer();
   writeLink(writer, message);
@@ -24,12 +26,11 @@ function linkMessage(message: LinkMessage, further: [type: number, bytes: number
   return source(writer.bytes.slice(0, writer.length));
 }
 
-Deno.test("A message that has only part of a link is no change", () => {
+Deno.test("A message with a part of a link only is no change", () => {
   const state = new State({ ...NONE, links: true }, nothing);
   const apply = (message: LinkMessage) => {
     const body = linkMessage(message);
-    const end = body.bytes.length;
-    state.apply({ type: RTM.NEWLINK, flags: 0, sequence: 0, start: 0, end }, body);
+    state.apply({ ...HEADER, end: body.bytes.length }, body);
     return state.events.splice(0).map(line);
   };
   const link = { index: 3, name: "wlan0", mtu: 1500, alias: "a" };
@@ -39,10 +40,10 @@ Deno.test("A message that has only part of a link is no change", () => {
   assertEquals(apply({ ...link, mtu: 1400 }), ["link change wlan0 mtu"]);
 });
 
-Deno.test("A port's options come out of a bridge's message as names, or none when there are none", () => {
+Deno.test("portMemberData() reads the options of a port, if the message has any", () => {
   const read = (further: [number, number[]][]) => {
     const body = linkMessage({ index: 3, family: AF.BRIDGE }, further);
-    return portMemberData(body, 0, body.bytes.length);
+    return portMemberData({ ...HEADER, end: body.bytes.length }, body);
   };
   const nested = IFLA.PROTINFO | 1 << 15;
   assertEquals(read([[nested, [5, 0, 1, 0, 3, 0, 0, 0]]]), { state: "forwarding" });
@@ -50,10 +51,10 @@ Deno.test("A port's options come out of a bridge's message as names, or none whe
   assertEquals(read([]), undefined);
 });
 
-Deno.test("Where a link went is known when the message has both namespace and index", () => {
+Deno.test("moveOf() reads the new place of a link, if the message has namespace and index", () => {
   const read = (further: [number, number[]][]) => {
     const body = linkMessage({ index: 3 }, further);
-    return moveOf(body, 0, body.bytes.length);
+    return moveOf({ ...HEADER, end: body.bytes.length }, body);
   };
   const [netnsId, index] = [[2, 0, 0, 0], [7, 0, 0, 0]];
   assertEquals(read([[IFLA.NEW_NETNSID, netnsId], [IFLA.NEW_IFINDEX, index]]), {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { type Change, changedKeys, Table } from "../../src/observe/table.ts";
 
-Deno.test("changedKeys() finds what differs, came and went", () => {
+Deno.test("changedKeys() finds properties that differ, appear or disappear", () => {
   assertEquals(changedKeys<object>({}, {}), []);
   assertEquals(changedKeys<object>({ a: 1, b: "x" }, { a: 1, b: "x" }), []);
   assertEquals(changedKeys<object>({ a: 1, b: 2, c: 3 }, { a: 1, b: 0, d: 4 }), [
@@ -13,7 +13,7 @@ Deno.test("changedKeys() finds what differs, came and went", () => {
   assertEquals(changedKeys<object>({ a: 0 }, { a: false }), ["a"] as never[]);
 });
 
-Deno.test("changedKeys() looks into objects, lists and bytes", () => {
+Deno.test("changedKeys() compares objects, lists and bytes by content", () => {
   const differs = (a: unknown, b: unknown) => changedKeys<object>({ a }, { a: b }).length > 0;
   assertEquals(differs({ b: { c: 1 } }, { b: { c: 1 } }), false);
   assertEquals(differs({ b: { c: 1 } }, { b: { c: 2 } }), true);
@@ -26,7 +26,7 @@ Deno.test("changedKeys() looks into objects, lists and bytes", () => {
   assertEquals(differs(null, {}), true);
 });
 
-Deno.test("changedKeys() leaves out counters, running times and what is about the message", () => {
+Deno.test("changedKeys() ignores counters, running times and properties of the message", () => {
   const differ = [
     { stats: { rxBytes: 1 }, change: 0, linkInfo: { data: { gcTimer: 1, stp: true } } },
     { stats: { rxBytes: 2 }, change: 1, event: 4, linkInfo: { data: { gcTimer: 9, stp: true } } },
@@ -36,7 +36,7 @@ Deno.test("changedKeys() leaves out counters, running times and what is about th
   assertEquals(changedKeys<object>({ expires: 30 }, {}), ["expires"] as never[]);
 });
 
-Deno.test("changedKeys() takes a lifetime for another one when it was set anew, or has no end", () => {
+Deno.test("changedKeys() compares lifetimes by the time they were set and whether they end", () => {
   const differs = (a: object, b: object) =>
     changedKeys<object>({ lifetime: a }, { lifetime: b }).length > 0;
   const ever = { valid: Infinity, preferred: Infinity };
@@ -49,7 +49,7 @@ Deno.test("changedKeys() takes a lifetime for another one when it was set anew, 
   assertEquals(differs({ ...ever, preferred: 5 }, ever), true);
 });
 
-Deno.test("changedKeys() does not mind the order of nexthops", () => {
+Deno.test("changedKeys() ignores the order of nexthops", () => {
   const [a, b] = [{ gateway: "fd00::1", oif: 1 }, { gateway: "fd00::2", oif: 1 }];
   assertEquals(changedKeys({ nexthops: [a, b] }, { nexthops: [b, a] }), []);
   assertEquals(changedKeys({ nexthops: [a, b] }, { nexthops: [b, b] }), ["nexthops"]);
@@ -64,7 +64,7 @@ interface Thing {
 const brief = (changes: Change<Thing>[]) =>
   changes.map((it) => `${it.action} ${it.entry.id} ${it.entry.name}`);
 
-Deno.test("Table tells what news change, and nothing where they change nothing", () => {
+Deno.test("Table returns the changes of each new reading", () => {
   const table = new Table<Thing>(({ id }) => id);
   table.fill([{ id: 1, name: "a" }]);
   assertEquals(brief(table.put({ id: 1, name: "a", stats: 7 })), []);
@@ -82,7 +82,7 @@ Deno.test("Table tells what news change, and nothing where they change nothing",
   assertEquals(table.list(), []);
 });
 
-Deno.test("Table tells what leads to a later one, and what took another's key", () => {
+Deno.test("Table.changesTo() returns the changes to a later table, and finds reused keys", () => {
   const isOther = (a: Thing, b: Thing) => a.name[0] !== b.name[0];
   const [before, later] = [1, 2].map(() => new Table<Thing>(({ id }) => id, isOther));
   before!.fill(
