@@ -18,8 +18,10 @@ export const C = {
   O_CLOEXEC: 0o2000000,
   AT_FDCWD: -100,
   AT_STATX_DONT_SYNC: 0x4000,
+  STATX_NLINK: 4,
   STATX_INO: 0x100,
   LOCK_EX: 2,
+  LOCK_NB: 4,
 
   AF_INET: 2,
   AF_INET6: 10,
@@ -34,8 +36,9 @@ export const C = {
   SO_SNDBUF: 7,
   SO_RCVBUF: 8,
   SO_ATTACH_FILTER: 26,
-  SO_RCVBUFFORCE: 33,
   SO_SNDBUFFORCE: 32,
+  SO_RCVBUFFORCE: 33,
+  SO_NETNS_COOKIE: 71,
   MSG_PEEK: 2,
   MSG_TRUNC: 0x20,
   MSG_DONTWAIT: 0x40,
@@ -73,6 +76,8 @@ export const C = {
   __NR_fsmount: 432,
 
   CLONE_NEWNET: 0x40000000,
+  NS_GET_USERNS: 0xb701,
+  NS_GET_OWNER_UID: 0xb704,
   MS_BIND: 4096,
   MS_REC: 16384,
   MS_SHARED: 1 << 20,
@@ -98,6 +103,8 @@ export const C = {
 export interface Architecture {
   /** `open(2)`: fail unless the path is a directory. */
   readonly O_DIRECTORY: number;
+  /** `open(2)`: fail when the last part of the path is a symbolic link. */
+  readonly O_NOFOLLOW: number;
   /** Number of `getdents64(2)`. */
   readonly __NR_getdents64: number;
   /** Number of `statx(2)`. */
@@ -112,6 +119,7 @@ export interface Architecture {
 export const ARCHITECTURES: Readonly<Record<"x86_64" | "aarch64", Architecture>> = {
   x86_64: {
     O_DIRECTORY: 0o200000,
+    O_NOFOLLOW: 0o400000,
     __NR_getdents64: 217,
     __NR_statx: 332,
     epollEventSize: 12,
@@ -119,6 +127,7 @@ export const ARCHITECTURES: Readonly<Record<"x86_64" | "aarch64", Architecture>>
   },
   aarch64: {
     O_DIRECTORY: 0o40000,
+    O_NOFOLLOW: 0o100000,
     __NR_getdents64: 61,
     __NR_statx: 291,
     epollEventSize: 16,

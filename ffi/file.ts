@@ -70,27 +70,91 @@ export function writeText(path: string, text: string, mode = 0o600): void {
   }
 }
 
-/** Waits until no other process has the directory locked, as flock(2) does; closing unlocks it. */
-export function lock(path: string): Fd {
-  const operation = `lock ${path}`;
+/** Milliseconds that {@link lock} waits: far longer than netloom or iproute2 hold a lock. */
+const LOCK_DEADLINE = 5000;
+
+/**
+ * Waits until no other process has a directory locked, as flock(2) does; closing unlocks it.
+ *
+ * @param path The directory.
+ * @param name The directory in an error. Default: the path.
+ * @throws {SyscallError} EAGAIN when another process keeps the lock for 5 seconds, with its id.
+ */
+export function lock(path: string, name = path): Fd {
+  const operation = `lock ${name}`;
   const fd = open(path, C.O_RDONLY, operation);
-  if (uninterrupted(() => locks().flock(fd.value, C.LOCK_EX)) === 0) return fd;
-  const error = failed(operation, "flock", path);
-  fd.close();
-  throw error;
+  const until = performance.now() + LOCK_DEADLINE;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  try {
+    while (!tryLock(fd, operation)) {
+      if (performance.now() < until) {
+        Atomics.wait(cell, 0, 0, 2);
+        continue;
+      }
+      const holder = lockHolder(path);
+      const hint = `${holder ? `process ${holder}` : "another process"} has held the lock for ` +
+        `${LOCK_DEADLINE} ms: end it`;
+      throw new SyscallError(operation, { syscall: "flock", errno: ERRNO.EAGAIN, hint });
+    }
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}
+
+/** Locks an open file, as flock(2) does; `false` when another descriptor has it locked. */
+export function tryLock(fd: Fd, operation: string): boolean {
+  if (uninterrupted(() => locks().flock(fd.value, C.LOCK_EX | C.LOCK_NB)) === 0) return true;
+  const code = errno();
+  if (code === ERRNO.EAGAIN) return false;
+  throw new SyscallError(operation, { syscall: "flock", errno: code });
+}
+
+/**
+ * The process that has a file locked with flock(2), as /proc/locks tells it; `undefined` when there is
+ * none, or it is in another pid namespace.
+ */
+export function lockHolder(path: string): number | undefined {
+  const inode = identify(path)?.inode;
+  // 1: FLOCK  ADVISORY  WRITE 4711 00:18:1234 0 EOF
+  for (const line of readText("/proc/locks").split("\n")) {
+    const [, type, , , pid, file] = line.split(/\s+/);
+    if (type === "FLOCK" && Number(file?.split(":")[2]) === inode) return Number(pid);
+  }
+  return undefined;
+}
+
+let pid: number | undefined;
+
+/** The number that this process has in /proc, where `Deno.pid` can be one of another pid namespace. */
+export function processId(): number {
+  return pid ??= Number.parseInt(readText("/proc/self/stat"));
+}
+
+/** A file as the kernel identifies it. */
+export interface FileIdentity {
+  /** The file system: `major:minor`. */
+  readonly device: string;
+  /** The number in it. */
+  readonly inode: number;
+  /** Names that lead to it; for a directory, its subdirectories and two more. */
+  readonly links: number;
 }
 
 /** The file that a path leads to, or `undefined` when it cannot be reached (gone, no permission). */
-export function identify(path: string): { device: string; inode: number } | undefined {
+export function identify(path: string): FileIdentity | undefined {
   const buffer = new Uint8Array(256); // struct statx
   const { syscall } = status();
-  const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO: mask } = C;
+  const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO, STATX_NLINK } = C;
   // A descriptor of another process may lead to a file server that does not answer: do not ask it.
   const number = BigInt(ARCH.__NR_statx);
+  const mask = STATX_INO | STATX_NLINK;
   if (syscall(number, AT_FDCWD, cString(path), flags, mask, buffer) !== 0n) return undefined;
   const view = new DataView(buffer.buffer);
   const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
-  return { device, inode: Number(view.getBigUint64(32, true)) };
+  const inode = Number(view.getBigUint64(32, true));
+  return { device, inode, links: view.getUint32(16, true) };
 }
 
 /** Whether a path exists. */
@@ -104,6 +168,12 @@ export function makeDirectory(path: string, mode = 0o755): boolean {
   if (paths().mkdir(bytes, mode) === 0) return true;
   if (errno() === ERRNO.EEXIST) return false;
   throw failed(`create directory ${path}`, "mkdir", path);
+}
+
+/** Sets the permissions of a file or directory. */
+export function setMode(path: string, mode: number): void {
+  const bytes = cString(path);
+  if (paths().chmod(bytes, mode) !== 0) throw failed(`set the mode of ${path}`, "chmod", path);
 }
 
 /** Removes a file; `false` when there is none. */

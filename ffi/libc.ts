@@ -145,6 +145,7 @@ export const directory = lazy({
 export const path = lazy({
   mkdir: { parameters: ["buffer", "i32"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
+  chmod: { parameters: ["buffer", "u32"], result: "i32" },
 });
 
 /** Locks between processes. */

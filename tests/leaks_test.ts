@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { homeNetNs, newNetNs } from "../ffi/namespace.ts";
 import { NetNs } from "../mod.ts";
-import { nsidOf } from "../src/scope/nsid.ts";
+import { nsidOf } from "../src/scope/removal.ts";
 import { settle, test, traces } from "./leaks.ts";
 
 async function finds(what: RegExp, leak: () => Disposable | Promise<Disposable>): Promise<void> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { homeNetNs, type NetNsRef } from "../../ffi/namespace.ts";
+import { homeNetNs, type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
@@ -161,9 +161,9 @@ export class Interfaces {
 
 /** `netns/link`; a namespace without a name by its inode; only the link in the process's own. */
 export function interfaceName(netns: NetNsRef, link: string): string {
-  const { netnsName, inode } = netns;
-  if (netnsName === undefined && inode === homeNetNs().inode) return link;
-  return `${netnsName ?? inode}/${link}`;
+  const { netnsName } = netns;
+  if (netnsName === undefined && sameNetNs(netns, homeNetNs())) return link;
+  return `${netnsName ?? netns.inode}/${link}`;
 }
 
 function linkName(netns: NetNsRef, index: number): string {

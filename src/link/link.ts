@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import type { NetNsRef } from "../../ffi/namespace.ts";
+import { type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -29,7 +29,7 @@ import {
   upFlags,
 } from "../rtnetlink/link.ts";
 import type { LinkStats } from "../rtnetlink/link_stats.ts";
-import { nsidOf } from "../scope/nsid.ts";
+import { nsidOf } from "../scope/removal.ts";
 import { scopeOf } from "../scope/scope.ts";
 import { changeRequests, createLink } from "./create.ts";
 import {
@@ -255,7 +255,7 @@ export class Link implements LinkHandle, Disposable {
   move(target: NetNsTarget): this {
     const to = resolveNetNs(target);
     try {
-      if (to.ref.inode !== this.ref.inode) {
+      if (!sameNetNs(to.ref, this.ref)) {
         const scope = scopeOf(this.read().group);
         scope?.visit(to.ref);
         const where = to.ref.description || "the process's netns";
@@ -494,7 +494,7 @@ export function findLink(
 
 /** A parent in a creating message, also one in another namespace. */
 export function parentMessage(parent: LinkTarget, ref: NetNsRef): LinkMessage {
-  if (typeof parent === "object" && parent.ref.inode !== ref.inode) {
+  if (typeof parent === "object" && !sameNetNs(parent.ref, ref)) {
     return { parent: parent.index, linkNetnsId: nsidOf(ref, parent.ref) };
   }
   return { parent: indexOf(parent, ref, "parent") };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { NetNsRef } from "../../ffi/namespace.ts";
+import { NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
@@ -299,10 +299,11 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
       `${option} must be a link, its name or its index: got ${show(target)}`,
     );
   }
-  if (target.ref !== ref && target.ref.inode !== ref.inode) {
+  target.ref.check(`${option} is link ${target.index}`);
+  if (!sameNetNs(target.ref, ref)) {
     throw new TypeError(
-      `${option} is link ${target.index} in ${target.ref.description || "the process's netns"}, ` +
-        `the link itself is in ${ref.description || "the process's netns"}`,
+      `${option} is link ${target.index} in ${target.ref.label}, ` +
+        `the link itself is in ${ref.label}`,
     );
   }
   return target.index;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sameNetNs } from "../../ffi/namespace.ts";
 import type { Field } from "../netlink/attribute.ts";
 import { schema } from "../netlink/schema.ts";
 import type { resolveNetNs } from "../netlink/target.ts";
@@ -120,7 +121,7 @@ export class Veth extends LinkBase {
       const rest: LinkMessage = { ...inner.later };
       if (change) Object.assign(rest, { flags: flags!, change });
       if (master !== undefined) rest.master = master;
-      if (inner.ref.inode !== outer.ref.inode) data.netnsFd = inner.ref.fd.value;
+      if (!sameNetNs(inner.ref, outer.ref)) data.netnsFd = inner.ref.fd.value;
 
       checkLater("veth", outer);
       checkLater("veth", { ...inner, later: rest });

@@ -37,6 +37,9 @@ interface Dumped<T> {
   cut: number;
 }
 
+/** Many requests, or a function that is given one that adds them. */
+export type Requests = readonly Request[] | ((add: (request: Request) => void) => void);
+
 /** Requests and answers over one socket. */
 export class Connection implements Disposable {
   readonly #open: () => NetlinkSocket;
@@ -72,11 +75,9 @@ export class Connection implements Disposable {
    * All are encoded before the first is sent: bad input throws with nothing done. What is kept of each
    * until then is its message.
    *
-   * @param requests The requests, or a function that is given one that adds them.
+   * @param requests The requests.
    */
-  batch(
-    requests: readonly Request[] | ((add: (request: Request) => void) => void),
-  ): Result<unknown>[] {
+  batch(requests: Requests): Result<unknown>[] {
     using memory = lend();
     const outbox = new Outbox(memory, this.#where);
     const add = (request: Request) => outbox.add(request);
@@ -108,6 +109,12 @@ export class Connection implements Disposable {
       text: `The table changed during each of ${DUMP_ATTEMPTS} reads`,
       hint: "error.partial has the last read",
     }, entries);
+  }
+
+  /** Opens the socket now: at first use no descriptor may be free. */
+  open(): this {
+    this.#use(() => {});
+    return this;
   }
 
   /** Closes the socket; a second call does nothing. */

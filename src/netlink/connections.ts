@@ -5,14 +5,46 @@
  * @module
  */
 import { currentNetNs, type NetNsRef } from "../../ffi/namespace.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type Requests } from "./connection.ts";
 import { NETLINK } from "./constants.ts";
+import type { DumpRequest, Request } from "./message.ts";
+import type { Result } from "./outbox.ts";
 import { KernelSocket } from "./socket.ts";
+
+/** A connection that lives as long as the reference it belongs to. */
+class NetNsConnection extends Connection {
+  readonly #netns: NetNsRef;
+
+  constructor(netns: NetNsRef, protocol: number) {
+    super(() => new KernelSocket(netns, protocol), netns);
+    this.#netns = netns;
+  }
+
+  /** As {@link Connection.batch}; refuses when the reference is closed. */
+  override batch(requests: Requests): Result<unknown>[] {
+    if (this.#netns.fd.closed) this.#netns.check(firstOf(requests)?.operation);
+    return super.batch(requests);
+  }
+
+  /** As {@link Connection.dump}; refuses when the reference is closed. */
+  override dump<T>(request: DumpRequest<T>): T[] {
+    this.#netns.check(request.operation);
+    return super.dump(request);
+  }
+}
+
+function firstOf(requests: Requests): Request | undefined {
+  if (typeof requests !== "function") return requests[0];
+  let first: Request | undefined;
+  requests((request) => void (first ??= request));
+  return first;
+}
 
 const connections = new WeakMap<NetNsRef, Map<number, Connection>>();
 
 /**
- * The connection for a namespace; the caller must not close it.
+ * The connection for a namespace; the caller must not close it. With a closed reference each request
+ * throws a `TypeError` that names the operation and the namespace.
  *
  * @param netns The namespace; default: the one calls land in now.
  * @param protocol The netlink family; default: rtnetlink.
@@ -24,7 +56,8 @@ export function connectionTo(
   let own = connections.get(netns);
   const known = own?.get(protocol);
   if (known) return known;
-  const connection = new Connection(() => new KernelSocket(netns, protocol), netns);
+  const connection = new NetNsConnection(netns, protocol);
+  if (netns.fd.closed) return connection;
   if (!own) connections.set(netns, own = new Map());
   own.set(protocol, connection);
   netns.onClose(() => {

@@ -5,7 +5,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { currentNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
-import { show } from "../options.ts";
+import { checkOptions, show } from "../options.ts";
 
 /** Where named namespaces live, as `ip netns` has them. */
 export const NETNS_DIRECTORY = "/run/netns";
@@ -31,6 +31,8 @@ export interface ResolvedNetNs {
   readonly owned: boolean;
 }
 
+const TARGET = { name: true, pid: true, path: true };
+
 /** Finds or opens the namespace; default: the one calls land in now. */
 export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   if (target === undefined) return { ref: currentNetNs(), owned: false };
@@ -40,6 +42,10 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
     );
   }
   if ("ref" in target) return { ref: target.ref, owned: false };
+  checkOptions(target, TARGET, "netns");
+  if (Object.keys(target).length !== 1) {
+    throw new TypeError(`netns must have one of name, pid and path: got ${show(target)}`);
+  }
   if ("pid" in target) {
     const { pid } = target;
     if (!Number.isInteger(pid) || pid <= 0) {
@@ -74,11 +80,16 @@ function openChecked(path: string, description: string, flaw: string, name?: str
   });
 }
 
+/** Whether a namespace can have this name: it becomes that of a file below /run/netns. */
+export function isNetNsName(name: unknown): name is string {
+  // deno-lint-ignore no-control-regex
+  return typeof name === "string" && /^[^/\x00]+$/.test(name) && name !== "." && name !== ".." &&
+    new TextEncoder().encode(name).length <= 255;
+}
+
 /** The path of a named namespace; the name cannot lead out of the directory. */
 export function netnsPath(name: string): string {
-  // deno-lint-ignore no-control-regex
-  const plain = typeof name === "string" && /^[^/\x00]+$/.test(name);
-  if (!plain || name === "." || name === ".." || new TextEncoder().encode(name).length > 255) {
+  if (!isNetNsName(name)) {
     throw new TypeError(
       `A netns name has 1 to 255 bytes without "/" and is not "." or "..": got ${show(name)}`,
     );

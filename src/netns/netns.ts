@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { readDirectory } from "../../ffi/file.ts";
+import { identify, readDirectory, readText } from "../../ffi/file.ts";
 import {
   currentNetNs,
   homeNetNs,
+  inodeOf,
   type NetNsRef,
   newNetNs,
   openNetNs,
+  requireStack,
   within,
 } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
@@ -19,10 +21,8 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { type Monitor, monitor, type MonitorOptions } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { holders } from "../scope/holders.ts";
 import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
-import { nsidOf } from "../scope/nsid.ts";
-import { RemovalWatch } from "../scope/removal.ts";
+import { destroyOrphans, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { fetchWithin, requireIp } from "./fetch.ts";
@@ -38,19 +38,28 @@ import {
   type RouteTable,
   routeTable,
 } from "./tables.ts";
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
 export interface NetNsCreateOptions {
+  /**
+   * Its name below /run/netns, as `ip netns add` gives it. A stale file of that name, left by a crash, is
+   * replaced. Default: no name; the namespace lives as long as something holds it.
+   */
+  readonly name?: string;
   /** The owner: removes the namespace with everything else it owns. */
   readonly scope?: Scope;
   /** Brings the loopback link up. Default: true. */
   readonly loopback?: boolean;
 }
 
-const CREATE_OPTIONS = { scope: true, loopback: true };
+const CREATE_OPTIONS: OptionNames<NetNsCreateOptions> = {
+  name: true,
+  scope: true,
+  loopback: true,
+};
 
-/** A result that settles later: what must not leave a synchronous bracket. */
+/** A result that is there at once: `run()` refuses promises, which settle outside of it. */
 export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
 
 /**
@@ -76,11 +85,9 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Makes a namespace.
+   * Creates a namespace.
    *
-   * @param name Its name below /run/netns, as `ip netns add` gives it; without it the namespace lives as
-   * long as something holds it. A stale file of that name, left by a crash, is replaced.
-   * @param options Owner and loopback.
+   * @param options Name, owner and loopback.
    * @returns The owning handle. Without `using` or a scope a named namespace stays.
    * @throws {SyscallError} EEXIST when the name is taken, EPERM without privileges.
    * @throws {TypeError} For a name that is empty, longer than 255 bytes, contains `/`, or is `.` or `..`.
@@ -90,25 +97,30 @@ export class NetNs implements Disposable, AsyncDisposable {
    * import { NetNs } from "@netloom/netloom";
    * import { assert } from "@std/assert";
    *
-   * using blue = NetNs.create("netloom-doc");
+   * using blue = NetNs.create({ name: "netloom-doc" });
    * assert(NetNs.list().includes("netloom-doc"));
    * ```
    */
-  static create(name?: string, options: NetNsCreateOptions = {}): NetNs {
-    checkOptions(options, CREATE_OPTIONS);
-    const { scope, loopback = true } = options;
-    if (name !== undefined) netnsPath(name);
+  static create(options?: NetNsCreateOptions): NetNs;
+  /** The short form: `NetNs.create("blue", { scope })` is `NetNs.create({ name: "blue", scope })`. */
+  static create(name?: string, options?: Omit<NetNsCreateOptions, "name">): NetNs;
+  static create(
+    first?: string | NetNsCreateOptions,
+    second: Omit<NetNsCreateOptions, "name"> = {},
+  ): NetNs {
+    const options = createOptions(first, second);
+    const { name, scope, loopback = true } = options;
+    requireStack(600); // nothing is left half-made where the stack is full
     const ref = newNetNs(name === undefined ? "new netns" : `netns ${show(name)}`, name);
-    let named = false;
     try {
       if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
-      if (name !== undefined) giveName(name, ref, () => scope?.expectNetNs(name));
-      named = name !== undefined;
+      // Recorded before it has a name: whenever the program is killed, nothing is left unrecorded.
       scope?.addNetNs(ref);
+      if (name !== undefined) giveName(name, ref);
       return new NetNs(ref, true);
     } catch (error) {
+      scope?.dropNetNs(ref);
       ref.close();
-      if (named) removeName(name!);
       throw error;
     }
   }
@@ -157,7 +169,18 @@ export class NetNs implements Disposable, AsyncDisposable {
     return this.ref.netnsName;
   }
 
-  /** The namespace's inode number: its identity, as in `ls -i /run/netns`. */
+  /**
+   * The namespace's identity, `SO_NETNS_COOKIE`: the kernel gives it to no other one until the machine
+   * restarts. Linux 5.14.
+   */
+  get cookie(): bigint {
+    return this.ref.cookie;
+  }
+
+  /**
+   * The namespace's inode number, as in `ls -i /run/netns`. Another namespace can have it as soon as this
+   * one is gone: {@link NetNs.cookie} is the identity.
+   */
   get inode(): number {
     return this.ref.inode;
   }
@@ -177,7 +200,7 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /** Processes with a thread in the namespace, ascending, as in `ip netns pids`. */
   pids(): number[] {
-    return holders(this.inode);
+    return holders(this.#open("list processes"));
   }
 
   /** Its links. */
@@ -220,7 +243,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * @throws {RangeError} For numbers out of range.
    */
   capture(options: Omit<CaptureOptions, "promiscuous"> = {}): Capture {
-    return openCapture(this.ref, undefined, options);
+    return openCapture(this.#open("capture"), undefined, options);
   }
 
   /**
@@ -233,28 +256,30 @@ export class NetNs implements Disposable, AsyncDisposable {
    * @throws {TypeError} For a name outside `net.`.
    */
   sysctl(name: string, value?: string | number): string {
-    return sysctl(this.ref, name, value);
+    return sysctl(this.#open(`sysctl ${name}`), name, value);
   }
 
   /**
-   * Runs a function in the namespace: sockets and devices it opens belong to the namespace, links it
-   * makes too. Synchronous: whatever continues later runs outside again, so a promise is refused.
+   * Runs a function in the namespace: sockets, devices and links that it creates belong to the namespace.
+   * The function is synchronous: what follows an `await` would run outside again.
+   *
+   * Asynchronous calls of Deno inside it, such as `Deno.readTextFile`, are no part of the namespace: they
+   * run on a pool of threads. When one has added a thread to the pool, which stays in the namespace for
+   * some seconds, a warning on standard error says so.
    *
    * @param fn The function.
-   * @returns What it returns.
-   * @throws {TypeError} When it returns a promise. Use {@link NetNs.start} for calls such as
-   * `Deno.connect`, and {@link NetNs.worker} for a whole module.
+   * @returns The function's result.
+   * @throws {TypeError} When it is an async function, or returns a promise. Use {@link NetNs.start} for
+   * calls such as `Deno.connect`, and {@link NetNs.worker} for a whole module.
    * @throws {NetNsRestoreError} When the thread cannot return: end the program then.
    */
   run<T>(fn: () => NotPromise<T>): T {
-    const result = within<T>(this.ref, fn as () => T);
+    if (isAsync(fn)) throw notSynchronous();
+    const result = this.#within<T>("run", fn as () => T);
     if (typeof (result as { then?: unknown } | undefined)?.then === "function") {
-      // It will never be waited for: its failure is not to end the program on top of this.
+      // Nothing waits for it: its failure must not end the program on top of this error.
       (result as unknown as Promise<unknown>).then(undefined, () => {});
-      throw new TypeError(
-        "NetNs.run() takes a synchronous function: what follows an await runs outside the netns. " +
-          "Use start() for a call that fixes its netns at once, worker() for a module",
-      );
+      throw notSynchronous();
     }
     return result;
   }
@@ -262,10 +287,20 @@ export class NetNs implements Disposable, AsyncDisposable {
   /**
    * Starts one of the calls that fix their namespace at the call and settle later: `Deno.connect`,
    * `Deno.listen`, `Deno.serve` and `fetch` to an IP address, `Deno.Command`. Not for DNS names,
-   * `node:net`, or functions with an `await` of their own.
+   * `node:net`, files or `crypto.subtle`, which run on a pool of threads: see {@link NetNs.run}.
+   *
+   * @param fn The function; not an async one.
+   * @returns The function's result, mostly a promise.
+   * @throws {TypeError} When it is an async function: what follows its `await` runs outside the namespace.
    */
   start<T>(fn: () => T): T {
-    return within(this.ref, fn);
+    if (isAsync(fn)) {
+      throw new TypeError(
+        "NetNs.start() takes a function that is not async: what follows an await runs outside the " +
+          "netns. Pass one that returns the promise of a single call, or start a module with worker()",
+      );
+    }
+    return this.#within("start", fn);
   }
 
   /**
@@ -284,7 +319,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * ```
    */
   command(command: string | URL, options: NetNsCommandOptions = {}): NetNsCommand {
-    return new NetNsCommand(this.ref, command, options);
+    return new NetNsCommand(this.#open("command"), command, options);
   }
 
   /**
@@ -295,18 +330,24 @@ export class NetNs implements Disposable, AsyncDisposable {
    * namespace lives until the process ends.
    */
   worker(specifier: string | URL, options: Omit<WorkerOptions, "type"> = {}): Worker {
-    return within(this.ref, () => new Worker(specifier, { ...options, type: "module" }));
+    return within(
+      this.#open("worker"),
+      () => new Worker(specifier, { ...options, type: "module" }),
+    );
   }
 
   /** `Deno.listen` in the namespace. Takes `--allow-net`. */
   listen(options: Deno.TcpListenOptions): Deno.TcpListener {
-    return within(this.ref, () => Deno.listen({ ...options, transport: "tcp" }));
+    return within(this.#open("listen"), () => Deno.listen({ ...options, transport: "tcp" }));
   }
 
   /** `Deno.connect` in the namespace; `hostname` is an IP address. Takes `--allow-net`. */
   async connect(options: Deno.ConnectOptions): Promise<Deno.TcpConn> {
     requireIp(options.hostname ?? "127.0.0.1");
-    return await within(this.ref, () => Deno.connect({ ...options, transport: "tcp" }));
+    return await within(
+      this.#open("connect"),
+      () => Deno.connect({ ...options, transport: "tcp" }),
+    );
   }
 
   /** `Deno.serve` in the namespace. Takes `--allow-net`. */
@@ -314,7 +355,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     options: Deno.ServeTcpOptions,
     handler: Deno.ServeHandler<Deno.NetAddr>,
   ): Deno.HttpServer<Deno.NetAddr> {
-    return within(this.ref, () => Deno.serve(options, handler));
+    return within(this.#open("serve"), () => Deno.serve(options, handler));
   }
 
   /**
@@ -323,7 +364,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * `--allow-net`.
    */
   fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-    return fetchWithin(this.ref, input, init);
+    return fetchWithin(this.#open("fetch"), input, init);
   }
 
   /**
@@ -337,7 +378,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * @throws {TypeError} For a malformed address or option.
    */
   ping(address: string, options: PingOptions = {}): Promise<PingResult> {
-    return ping(this.ref, address, options);
+    return ping(this.#open(`ping ${address}`), address, options);
   }
 
   /** Gives ownership up: a named namespace stays when the handle is disposed. */
@@ -349,26 +390,107 @@ export class NetNs implements Disposable, AsyncDisposable {
   /** Removes the namespace if the handle owns it, and closes the handle. A second call does nothing. */
   [Symbol.dispose](): void {
     if (this.ref.fd.closed) return;
-    if (this.#owned && this.name !== undefined) removeName(this.name, this.inode);
+    // Before it closes: when this throws, the handle can be disposed again.
+    if (this.#owned && this.name !== undefined) removeName(this.name, this.ref);
+    if (this.#owned) destroyOrphans(this.ref);
     this.ref.close();
   }
 
-  /** As `using`, and waits until an owned namespace is gone, which the kernel does up to 0.4 s later. */
+  /**
+   * As `using`, and waits until an owned namespace is gone: the kernel takes up to 0.4 s. TCP connections
+   * that no program has open any more are destroyed.
+   *
+   * @throws {ScopeError} When something keeps the namespace, naming it.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.ref.fd.closed) return;
+    if (!this.#owned) return this[Symbol.dispose]();
+    if (this.name !== undefined) removeName(this.name, this.ref);
     using watch = new RemovalWatch();
-    if (this.#owned && !this.ref.fd.closed) watch.add(this.ref);
-    this[Symbol.dispose]();
+    watch.drop(this.ref);
     await watch.wait();
   }
 
   /** Prints the handle as `netns "blue"`. */
   [Symbol.for("Deno.customInspect")](): string {
-    return this.ref.description || `netns ${this.inode}`;
+    return this.ref.description || (this.ref.fd.closed ? this.ref.label : `netns ${this.inode}`);
   }
+
+  /** The reference, for an operation that needs it open. */
+  #open(operation: string): NetNsRef {
+    this.ref.check(operation);
+    return this.ref;
+  }
+
+  /** Runs a function in the namespace, and warns of threads that it has left there. */
+  #within<T>(method: string, fn: () => T): T {
+    const ref = this.#open(method);
+    const before = threadCount();
+    const result = within(ref, fn);
+    if (threadCount() > before && !ref.fd.closed) warnOfThreads(ref, method);
+    return result;
+  }
+}
+
+/** Both forms of the arguments of {@link NetNs.create} as one, checked. */
+function createOptions(
+  first: string | NetNsCreateOptions | undefined,
+  second: NetNsCreateOptions,
+): NetNsCreateOptions {
+  const long = typeof first === "object" && first !== null;
+  const options = long ? first : second;
+  checkOptions(options, CREATE_OPTIONS);
+  if (long && Object.keys(second).length > 0) {
+    throw new TypeError(
+      "NetNs.create() takes its options in one object: { name, scope, loopback }",
+    );
+  }
+  if (!long && options.name !== undefined) {
+    throw new TypeError(
+      `NetNs.create() takes one name: got ${show(first)} and name: ${show(options.name)}`,
+    );
+  }
+  const name = long ? first.name : first;
+  if (name === undefined) return options;
+  netnsPath(name); // refuses a malformed one
+  return { ...options, name };
+}
+
+function isAsync(fn: () => unknown): boolean {
+  return /^\[object Async/.test(Object.prototype.toString.call(fn));
+}
+
+function notSynchronous(): TypeError {
+  return new TypeError(
+    "NetNs.run() takes a synchronous function: what follows an await runs outside the netns. " +
+      "Use start() for a call that fixes its netns at once, worker() for a module",
+  );
+}
+
+const THREADS = "/proc/self/task";
+
+function threadCount(): number {
+  return identify(THREADS)?.links ?? 0;
+}
+
+/** A worker has threads in the namespace on purpose; others there belong to Deno's pool. */
+function warnOfThreads(ref: NetNsRef, method: string): void {
+  const here = readDirectory(THREADS)
+    .filter((thread) => inodeOf(`${THREADS}/${thread}/ns/net`) === ref.inode)
+    .map((thread) => readText(`${THREADS}/${thread}/comm`));
+  if (
+    here.length === 0 || ref.inode === currentNetNs().inode ||
+    here.some((name) => name.startsWith("worker-"))
+  ) return;
+  console.warn(
+    `NetNs.${method}(): an asynchronous call has left a thread of Deno's pool in ${ref.label}, and ` +
+      `others may run on it for some seconds. Use netns.worker() for files, DNS and crypto.subtle`,
+  );
 }
 
 /** A reference of its own to the same namespace. */
 function duplicate(ref: NetNsRef): NetNsRef {
+  ref.check();
   const description = ref === homeNetNs() ? "" : ref.description;
   return openNetNs(`/proc/self/fd/${ref.fd.value}`, description, ref.netnsName);
 }

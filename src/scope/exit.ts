@@ -1,17 +1,20 @@
 /**
- * Closing scopes on the ways out of a program that run no `using`.
+ * Closing scopes when a program ends in a way that runs no `using`.
  *
  * @module
  */
 import { homeNetNs, within } from "../../ffi/namespace.ts";
 
-/** The signals that end a program in the ordinary course, and the exit codes shells give them. */
-const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+/**
+ * The signals that end a program in the ordinary course, and the exit codes that shells give them. Not
+ * SIGUSR1, SIGUSR2 and SIGALRM: programs use those for purposes of their own.
+ */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 const EVENTS = ["unload", "error", "unhandledrejection"] as const;
 
 const closers = new Set<() => void>();
 
-/** Runs `close` once when the program ends in whatever way; returns how to take that back. */
+/** Runs `close` once when the program ends in whatever way; the result takes that back. */
 export function onExit(close: () => void): () => void {
   if (closers.size === 0) listen(true);
   closers.add(close);
@@ -29,7 +32,7 @@ const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
 }));
 
 function listen(on: boolean): void {
-  // The first listener starts a thread, which is to be born outside whatever bracket this is in.
+  // The first listener starts a thread, which must not be born in the namespace of a `run()`.
   within(homeNetNs(), () => {
     for (const { signal, handler } of handlers) {
       if (on) Deno.addSignalListener(signal, handler);
@@ -47,7 +50,7 @@ function closeAll(): void {
     try {
       close();
     } catch (error) {
-      // The program is ending, and the other scopes still have to go.
+      // At exit nothing can catch an error, and the other scopes still have to close.
       console.error(error);
     }
   }

@@ -1,38 +1,219 @@
 /**
- * Clearing up after a run that was killed.
+ * Scopes that programs have left behind: finding what is theirs, and removing it.
  *
  * @module
  */
-import { exists } from "../../ffi/file.ts";
-import { homeNetNs } from "../../ffi/namespace.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { readDirectory, readText } from "../../ffi/file.ts";
+import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { netnsPath, openNamed } from "../netlink/target.ts";
-import { ScopeError } from "./error.ts";
-import { removeName } from "./named_netns.ts";
-import { readRecord, removeRecord, startOf } from "./record.ts";
-import { deleteGroup } from "./teardown.ts";
+import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
+import { dumpLinks } from "../rtnetlink/link.ts";
+import { isNamed, removeNameOf } from "./named_netns.ts";
+import {
+  exclusively,
+  type FoundRecord,
+  type RecordDirectory,
+  type ScopeContent,
+  ScopeError,
+} from "./record.ts";
+import { deleteGroup } from "./removal.ts";
 
-/** Makes sure that no scope of this name exists: removes a dead one's things when `replace` is set. */
-export function clearLeftovers(name: string, replace: boolean): void {
-  const record = readRecord(name);
-  if (!record) return;
-  if (startOf(record.pid) === record.started) {
+/** A scope that is open, or was left behind; see {@link Scope.list}. */
+export interface ScopeInfo {
+  /** Its name; `undefined` when it was opened without one. */
+  readonly name: string | undefined;
+  /** A program has it open; its program has ended without closing it; its record cannot be read. */
+  readonly state: "open" | "left" | "unreadable";
+  /** The process that has or had it open; `undefined` when it is in another pid namespace. */
+  readonly pid: number | undefined;
+  /** The group number of its links, as in `ip link show group 0x4e000001`. */
+  readonly group: number | undefined;
+  /** Names of its namespaces. */
+  readonly netns: readonly string[];
+  /** Its links in namespaces of others, each with the namespace. */
+  readonly links: readonly { readonly name: string; readonly netns: string }[];
+  /** Why its record cannot be read, or which namespaces could not be found again. */
+  readonly notes: readonly string[];
+}
+
+/** Makes sure that nobody has a scope of this name, and removes a dead one's leftovers if asked to. */
+export function clearLeftovers(
+  directory: RecordDirectory,
+  name: string,
+  replace: boolean,
+): readonly string[] {
+  using record = directory.find(name);
+  if (!record) return [];
+  if (record.isOpen) {
+    const who = record.holder === undefined ? "another pid namespace" : `process ${record.holder}`;
     throw new ScopeError(
-      `Scope "${name}" is open in process ${record.pid}: end that first, or take another name`,
+      `Scope "${name}" is open in ${who}: end that first, or take another name`,
     );
   }
-  if (!replace) {
+  if (!replace && record.content) {
     throw new ScopeError(
-      `Scope "${name}" was left behind by process ${record.pid}, which is gone: ` +
+      `Scope "${name}" was left behind by process ${record.content.pid}, which is gone: ` +
         `open it with replace: true to remove its leftovers`,
     );
   }
-  deleteGroup(connectionTo(homeNetNs()), record.group);
-  for (const netns of record.visited) {
-    if (!exists(netnsPath(netns))) continue;
-    using ref = openNamed(netns);
-    deleteGroup(connectionTo(ref), record.group);
+  return removeLeftovers(record);
+}
+
+/** Lists scopes, the open ones and those left behind; see {@link Scope.list}. */
+export function listScopes(): ScopeInfo[] {
+  return exclusively((directory) => {
+    const found: ScopeInfo[] = [];
+    forEachRecord(directory, (name, record) => found.push(infoOf(name, record)));
+    return found;
+  });
+}
+
+/** Removes scopes that were left behind; see {@link Scope.clean}. */
+export function cleanScopes(name?: string): ScopeInfo[] {
+  return exclusively((directory) => {
+    const removed: ScopeInfo[] = [];
+    const errors: unknown[] = [];
+    forEachRecord(directory, (it, record) => {
+      const info = infoOf(it, record);
+      if (info.state !== "left" || name !== undefined && it !== name) return;
+      try {
+        removeLeftovers(record as FoundRecord);
+        removed.push(info);
+      } catch (error) {
+        errors.push(error);
+      }
+    });
+    if (errors.length === 1) throw errors[0];
+    if (errors.length > 1) throw new AggregateError(errors, "Several scopes could not be removed");
+    return removed;
+  });
+}
+
+function forEachRecord(
+  directory: RecordDirectory,
+  visit: (name: string, record: FoundRecord | ScopeError) => void,
+): void {
+  for (const name of directory.names()) {
+    try {
+      using record = directory.find(name);
+      if (record) visit(name, record);
+    } catch (error) {
+      if (!(error instanceof ScopeError)) throw error;
+      visit(name, error);
+    }
   }
-  for (const netns of record.created) removeName(netns);
-  removeRecord(name);
+}
+
+function infoOf(record: string, found: FoundRecord | ScopeError): ScopeInfo {
+  const name = record.startsWith("@") ? undefined : record;
+  if (found instanceof ScopeError) {
+    const rest = { pid: undefined, group: undefined, netns: [], links: [] };
+    return { name, state: "unreadable", ...rest, notes: [found.message] };
+  }
+  const { content, isOpen, holder } = found;
+  const { created = [], group } = content ?? {};
+  const netns = created.filter(({ name, cookie }) => hasName(name, cookie)).map(({ name }) => name);
+  using reached = reach(content);
+  const links = reached.all.flatMap(({ ref, label }) =>
+    connectionTo(ref).dump(dumpLinks({ group: group!, stats: false }))
+      .map(({ name }) => ({ name, netns: label }))
+  );
+  const pid = isOpen ? holder : content?.pid;
+  return { name, state: isOpen ? "open" : "left", pid, group, netns, links, notes: reached.notes };
+}
+
+/** Removes what a record names, and the record; returns what could not be found again. */
+function removeLeftovers(record: FoundRecord): readonly string[] {
+  const { content } = record;
+  using reached = reach(content);
+  if (content) {
+    for (const { ref } of reached.all) deleteGroup(connectionTo(ref), content.group);
+    for (const { name, cookie } of content.created) removeNameOf(cookie, name);
+  }
+  record.remove();
+  return reached.notes;
+}
+
+function hasName(name: string, cookie: bigint): boolean {
+  if (!isNamed(name)) return false;
+  using ref = openNetNs(netnsPath(name), `netns "${name}"`);
+  return ref.cookie === cookie;
+}
+
+/** Namespaces that were found again. */
+interface Reached extends Disposable {
+  readonly all: readonly { readonly ref: NetNsRef; readonly label: string }[];
+  /** Those that were not. */
+  readonly notes: readonly string[];
+}
+
+/** Finds the namespaces again in which a scope may have links. */
+function reach(content: ScopeContent | undefined): Reached {
+  const wanted = new Map(content?.visited.map(({ cookie, label }) => [cookie, label]));
+  const all: { ref: NetNsRef; label: string }[] = [];
+  const take = (ref: NetNsRef) => {
+    const label = wanted.get(ref.cookie);
+    if (label === undefined) return false;
+    wanted.delete(ref.cookie);
+    all.push({ ref, label });
+    return true;
+  };
+  if (wanted.size > 0) take(homeNetNs());
+  const seen = new Set<number>();
+  for (const path of paths()) {
+    if (wanted.size === 0) break;
+    const inode = inodeOf(path);
+    if (inode === undefined || seen.has(inode)) continue;
+    seen.add(inode);
+    const ref = tryOpen(path);
+    if (ref && !take(ref)) ref.close();
+  }
+  return {
+    all,
+    notes: [...wanted.values()].map((label) =>
+      `${label} was not found: it is gone, or out of sight`
+    ),
+    [Symbol.dispose]: () => {
+      for (const { ref } of all) if (ref !== homeNetNs()) ref.close();
+    },
+  };
+}
+
+/** Where namespaces may be found: mounts first, then processes, then descriptors of processes. */
+function* paths(): Iterable<string> {
+  yield* readDirectory(NETNS_DIRECTORY).map((name) => `${NETNS_DIRECTORY}/${name}`);
+  // 36 35 0:4 net:[4026532000] /run/netns/blue rw shared:5 - nsfs nsfs rw
+  for (const [, path] of readText("/proc/self/mountinfo").matchAll(/ net:\[\d+\] (\S+) /g)) {
+    yield path!.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
+  }
+  const processes = readDirectory("/proc").filter((entry) => /^\d+$/.test(entry));
+  for (const pid of processes) {
+    yield `/proc/${pid}/ns/net`;
+    yield* entriesOf(`/proc/${pid}/task`).map((thread) => `${thread}/ns/net`);
+  }
+  for (const pid of processes) yield* entriesOf(`/proc/${pid}/fd`);
+}
+
+function entriesOf(directory: string): string[] {
+  try {
+    return readDirectory(directory).map((entry) => `${directory}/${entry}`);
+  } catch (error) {
+    // The process has ended meanwhile, or is another user's.
+    if (error instanceof SyscallError) return [];
+    throw error;
+  }
+}
+
+/** Opens a namespace that may be gone, or another user's. */
+function tryOpen(path: string): NetNsRef | undefined {
+  let ref: NetNsRef | undefined;
+  try {
+    ref = openNetNs(path, `netns "${path}"`);
+    return ref.cookie ? ref : undefined;
+  } catch (error) {
+    ref?.close();
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
-export * from "./error.ts";
-export type { ReadyOptions } from "./ready.ts";
-export { Scope, type ScopedLink, type ScopeOptions } from "./scope.ts";
+export type { ScopeInfo } from "./leftovers.ts";
+export type { ReadyOptions, ScopedLink } from "./ready.ts";
+export { ScopeError } from "./record.ts";
+export { Scope, type ScopeCleanOptions, type ScopeOptions } from "./scope.ts";

@@ -1,17 +1,16 @@
 /**
- * Named namespaces, made and removed as `ip netns` does: a file below /run/netns with the namespace
- * mounted on it.
+ * Named namespaces, created and removed as `ip netns` does: a file below /run/netns with the namespace
+ * mounted on it. And directories below /run, also where an ordinary user has namespaces of their own.
  *
  * @module
  */
 import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { Fd } from "../../ffi/fd.ts";
-import { lock, open, removeFile } from "../../ffi/file.ts";
-import { bindMount, shareMount, unmount } from "../../ffi/mount.ts";
+import { exists, lock, makeDirectory, open, removeFile } from "../../ffi/file.ts";
+import { bindMount, mountTmpfs, ownsMounts, shareMount, unmount } from "../../ffi/mount.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
-import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
-import { withRunDirectory } from "./run_directory.ts";
+import { NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/target.ts";
 import { show } from "../options.ts";
 
 /** Whether a namespace has this name. The stale file of a crash is none. */
@@ -19,26 +18,24 @@ export function isNamed(name: string): boolean {
   return inodeOf(netnsPath(name)) !== undefined;
 }
 
-/** Gives a namespace a name, after calling `claim`. EEXIST when another has it. */
-export function giveName(name: string, ref: NetNsRef, claim: () => void): void {
-  if (isNamed(name)) throw taken(name);
-  claim();
+/** Gives a namespace a name. EEXIST when another has it. */
+export function giveName(name: string, ref: NetNsRef): void {
   const path = netnsPath(name);
-  withRunDirectory(NETNS_DIRECTORY, () => {
-    // `ip netns` takes it, too. A plain file is a crash's then, not one about to be a mount.
+  if (isNamed(name)) throw taken(name);
+  withRunDirectory(NETNS_DIRECTORY, 0o755, () => {
+    // `ip netns` takes the lock, too. A plain file is a crash's then, not one about to be a mount.
     using _lock = lock(NETNS_DIRECTORY);
-    if (!makeFile(path, name)) {
+    if (!createFile(path, name)) {
       if (isNamed(name)) throw taken(name);
       removeFile(path);
-      if (!makeFile(path, name)) throw taken(name);
+      if (!createFile(path, name)) throw taken(name);
     }
     try {
-      // For other mount namespaces to see too.
+      // For other mount namespaces to see it, too.
       shareMount(NETNS_DIRECTORY);
       bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
     } catch (error) {
-      removeFile(path);
-      throw error;
+      throw undone(error, () => removeFile(path));
     }
   });
 }
@@ -51,10 +48,11 @@ function taken(name: string): SyscallError {
   });
 }
 
-function makeFile(path: string, name: string): boolean {
+function createFile(path: string, name: string): boolean {
   let file: Fd;
   try {
-    file = open(path, C.O_RDONLY | C.O_CREAT | C.O_EXCL, `create netns ${show(name)}`);
+    const operation = `create netns ${show(name)} at ${path}`;
+    file = open(path, C.O_RDONLY | C.O_CREAT | C.O_EXCL, operation);
   } catch (error) {
     if (error instanceof SyscallError && error.errno === ERRNO.EEXIST) return false;
     throw error;
@@ -67,12 +65,61 @@ function makeFile(path: string, name: string): boolean {
  * Removes a name; the namespace itself lives on while something holds it.
  *
  * @param name The name.
- * @param inode Only if this is the namespace that has the name; default: whichever has it.
+ * @param ref Only when it is the name of this namespace, which is open. Default: whichever has it.
  * @returns `false` when there is none.
  */
-export function removeName(name: string, inode?: number): boolean {
+export function removeName(name: string, ref?: NetNsRef): boolean {
   const path = netnsPath(name);
-  if (inode !== undefined && inodeOf(path) !== inode) return false;
+  // An inode is an identity as long as the namespace is held open.
+  if (ref && inodeOf(path) !== ref.inode) return false;
   unmount(path);
   return removeFile(path);
+}
+
+/** Removes a name if it leads to the namespace with this cookie, or is the stale file of a crash. */
+export function removeNameOf(cookie: bigint, name: string): boolean {
+  const path = netnsPath(name);
+  if (!exists(path)) return false;
+  using _lock = lock(NETNS_DIRECTORY);
+  if (!isNamed(name)) return removeFile(path);
+  using ref = openNamed(name);
+  return ref.cookie === cookie && removeName(name, ref);
+}
+
+const DENIED: readonly number[] = [ERRNO.EACCES, ERRNO.EPERM, ERRNO.EROFS];
+
+/** Whether an error says that this user must not write there. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof SyscallError && error.syscall !== "mount" && DENIED.includes(error.errno);
+}
+
+/**
+ * Runs `create`, which creates a file in `directory` (directly below /run), after creating that.
+ *
+ * Inside `unshare -Urmn` /run belongs to the machine's root, and nobody may write there. The mount
+ * namespace is the user's own then: an empty tmpfs over the directory, or over /run when there is no such
+ * directory, is seen by nobody outside. Where the mount namespace is not the user's own, the error stands.
+ */
+export function withRunDirectory<T>(directory: string, mode: number, create: () => T): T {
+  try {
+    makeDirectory(directory, mode);
+    return create();
+  } catch (error) {
+    if (!isDenied(error) || !ownsMounts()) throw error;
+    if (exists(directory)) mountTmpfs(directory, "netloom", mode);
+    else mountTmpfs("/run", "netloom", 0o755);
+    makeDirectory(directory, mode);
+    return create();
+  }
+}
+
+/** Runs `undo` after `error`, and returns what to throw: also the failure of `undo`, if there is one. */
+export function undone(error: unknown, undo: () => void): unknown {
+  try {
+    undo();
+    return error;
+  } catch (second) {
+    const message = error instanceof Error ? error.message : String(error);
+    return new AggregateError([error, second], `${message}; undoing it failed, too`);
+  }
 }

@@ -9,9 +9,22 @@ import { dumpAddresses } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
-import { ScopeError } from "./error.ts";
-import type { ScopedLink } from "./scope.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { ScopeError } from "./record.ts";
+
+/** A link that a scope owns. */
+export interface ScopedLink {
+  /** Its namespace. */
+  readonly ref: NetNsRef;
+  /** Its index there. */
+  readonly index: number;
+  /** For messages: `veth "tap1"`. */
+  readonly what: string;
+  /** Was given IPv6 addresses, which are usable only some time later. */
+  readonly ipv6: boolean;
+  /** Closes what keeps its namespace alive: a descriptor that is joined to it. */
+  readonly close?: () => void;
+}
 
 /** Options of waiting for readiness. */
 export interface ReadyOptions {
@@ -21,9 +34,9 @@ export interface ReadyOptions {
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS = { timeout: true, signal: true };
+const OPTIONS: OptionNames<ReadyOptions> = { timeout: true, signal: true };
 
-/** Longest pause between two looks, in milliseconds. */
+/** The longest pause between two looks, in milliseconds. */
 const PAUSE = 20;
 
 /** Resolves when all links are ready. */
@@ -35,7 +48,7 @@ export async function waitReady(
   const { timeout = 10_000, signal } = options;
   const until = performance.now() + timeout;
   let waiting = links;
-  // The first look makes the kernel catch up with carriers: the second one follows at once.
+  // The first look makes the kernel catch up with carriers, so the second one follows at once.
   for (let pause = 0;; pause = Math.min(pause * 2 + 1, PAUSE)) {
     signal?.throwIfAborted();
     const missing = look(waiting);
@@ -86,23 +99,23 @@ function look(links: readonly ScopedLink[]): Missing[] {
   }
 }
 
-/** Bridge port states that pass: `BR_STATE_DISABLED`, `LISTENING`, `LEARNING`. */
-const PASSING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
+/** The states of a bridge port that is about to forward. Not `blocking`, which stays. */
+const WAITING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
 
 function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): string | undefined {
   if (!(link.flags & IFF.UP)) return undefined;
   if (link.flags & IFF.LOWER_UP) {
     // Linux before 6.8 acts on a change of the carrier some time later, and passes no packets until
-    // then. Where the carrier is always there, `unknown` is what the state stays.
+    // then. A link whose carrier is always there stays `unknown`.
     const known = link.operstate === "unknown" ? !link.carrierChanges : link.operstate === "up";
     if (!known) {
       return `is operationally ${link.operstate}`;
     }
     const state = (link.linkInfo?.memberData as { state?: unknown } | undefined)?.state;
-    if (PASSING_STATES.has(state)) return `is a port in state ${state}`;
+    if (WAITING_STATES.has(state)) return `is a port in state ${state}`;
     return undefined;
   }
-  // A bridge has a carrier once a port forwards; other links may lack one for good.
+  // A bridge has a carrier as soon as a port forwards; other links may lack one for good.
   const ports = others.some((other) =>
     other?.master === link.index && other.flags & IFF.UP && other.flags & IFF.LOWER_UP
   );
@@ -117,7 +130,7 @@ function unusable({ ref, index, what }: ScopedLink, local: Set<string>): string 
       throw new ScopeError(`${what} cannot use ${address}: another host has this address`);
     }
     if (flags.includes("tentative")) return `is checking that ${address} is unused`;
-    // Also where nothing is checked, the kernel takes an address into service some time later.
+    // The kernel takes an address into service some time later, also when nothing is checked.
     if (!local.has(address.replace(/\/.*/, "/128"))) return `does not answer for ${address} yet`;
   }
   return undefined;

@@ -1,70 +1,262 @@
 /**
- * Waiting for namespaces to disappear. Dropping the last reference only queues the removal.
+ * Removing links in bulk and namespaces, and waiting until they are gone: closing the last reference to a
+ * namespace only queues its removal.
  *
  * @module
  */
-import { homeNetNs, type NetNsRef } from "../../ffi/namespace.ts";
+import { C } from "../../ffi/constants.ts";
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { open, processId, read, readDirectory, write } from "../../ffi/file.ts";
+import {
+  cookieOfSocket,
+  homeNetNs,
+  inodeOf,
+  type NetNsRef,
+  openNetNs,
+  within,
+} from "../../ffi/namespace.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { NETLINK } from "../netlink/constants.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
-import { dumpLinks, getLink, type LinkInfo, readLink } from "../rtnetlink/link.ts";
-import { getNsid, readNsid } from "../rtnetlink/nsid.ts";
-import { ScopeError } from "./error.ts";
-import { holders, openers } from "./holders.ts";
-import { nsidOf } from "./nsid.ts";
+import { deleteLink, dumpLinks, getLink, type LinkInfo, readLink } from "../rtnetlink/link.ts";
+import { getNsid, newNsid, readNsid } from "../rtnetlink/nsid.ts";
+import {
+  describeTcpSocket,
+  destroyTcpSocket,
+  dumpTcpSockets,
+  type TcpSocketInfo,
+} from "../sockdiag/inet_diag.ts";
+import type { ScopedLink } from "./ready.ts";
+import { isScopeGroup, ScopeError } from "./record.ts";
+import { show } from "../options.ts";
 
-/** After this many milliseconds it is worth asking who holds a namespace. */
+/** Milliseconds without progress after which it is worth looking for who holds a namespace. */
 const ASK = 1000;
-/** A namespace that nobody holds is gone after this many milliseconds, or something is wrong. */
+/** Milliseconds without progress after which something is wrong. */
 const GIVE_UP = 10_000;
+/** Milliseconds between two looks where the kernel sends no notification. */
+const POLL = 20;
 
-interface Expected {
-  readonly inode: number;
-  readonly description: string;
+/** Deletes all links of a scope's group in the connection's namespace. */
+export function deleteGroup(connection: Connection, group: number): void {
+  // Group 0 is every link that nobody has grouped, and others may be anybody's.
+  if (!isScopeGroup(group)) throw new RangeError(`Group ${group} is not that of a scope`);
+  const error = attempt(() => connection.request(deleteLink({ group })));
+  if (!error || error.code === "ENODEV") return;
+  if (error.code !== "EOPNOTSUPP") throw error;
+  // A link that cannot be deleted makes the kernel refuse the whole group: one by one then.
+  for (const { index } of connection.dump(dumpLinks({ group, stats: false })).reverse()) {
+    const refused = attempt(() => connection.request(deleteLink({ index })));
+    if (refused && refused.code !== "ENODEV") throw refused;
+  }
+}
+
+/** Deletes those of a namespace's links that others have taken out of their scope's group. */
+export function deleteUngrouped(connection: Connection, links: readonly ScopedLink[]): void {
+  const results = connection.batch(links.map(({ index }) => getLink(index, { stats: false })));
+  const found = results.flatMap((result, i) =>
+    result.ok ? [{ ...links[i]!, info: result.value }] : []
+  );
+  for (const { index, what, info } of found) {
+    // Another link can have the index by now.
+    const { name, linkInfo } = info as LinkInfo;
+    if (what !== `${linkInfo?.kind} ${show(name)}`) continue;
+    const refused = attempt(() => connection.request(deleteLink({ index }, what)));
+    if (refused && refused.code !== "ENODEV") throw refused;
+  }
+}
+
+function attempt(request: () => void): NetlinkError | undefined {
+  try {
+    request();
+    return undefined;
+  } catch (error) {
+    if (error instanceof NetlinkError) return error;
+    throw error;
+  }
+}
+
+/** The id `seen` has in `from`; the kernel gives it one when it has none. */
+export function nsidOf(from: NetNsRef, seen: NetNsRef): number {
+  const fd = seen.fd.value;
+  const connection = connectionTo(from);
+  const known = connection.request(getNsid({ fd }, seen.label)).nsid ?? -1;
+  if (known >= 0) return known;
+  connection.request(newNsid({ fd, nsid: -1 }, seen.label));
+  return connection.request(getNsid({ fd }, seen.label)).nsid ?? -1;
+}
+
+/** The states of a connection that the kernel goes on with after its program has closed it. */
+const CLOSING = new Set(["fin-wait-1", "fin-wait-2", "closing", "last-ack"]);
+
+function isOrphan({ inode, state }: TcpSocketInfo): boolean {
+  return inode === 0 && CLOSING.has(state);
 }
 
 /**
- * Sees namespaces go. The kernel reports that for those that have an id in the watching namespace, but
- * before their links go: the peers these have here are watched too.
+ * Destroys the TCP connections of a namespace that no program has open any more: the kernel keeps them,
+ * and the namespace, for minutes when the other end cannot be reached. Closes the library's own sockets
+ * in the namespace.
+ *
+ * @returns The TCP sockets that are left in it.
+ */
+export function destroyOrphans(ref: NetNsRef): TcpSocketInfo[] {
+  ref.release();
+  if (!hasSockets(ref)) return [];
+  const connection = connectionTo(ref, NETLINK.SOCK_DIAG);
+  const orphans = tcpSockets(connection).filter(isOrphan);
+  if (orphans.length === 0) return leave(ref, connection);
+  for (const result of connection.batch(orphans.map(destroyTcpSocket))) {
+    if (result.ok) continue;
+    const { error } = result;
+    // Gone meanwhile, or a kernel without CONFIG_INET_DIAG_DESTROY.
+    const expected = error instanceof NetlinkError && ["ENOENT", "EOPNOTSUPP"].includes(error.code);
+    if (!expected) throw error;
+  }
+  // Before Linux 6.11 a connection without a program is not destroyed: it ends with its next timer then.
+  if (tcpSockets(connection).some(isOrphan)) retryOrphansOnce(ref);
+  return leave(ref, connection);
+}
+
+function leave(ref: NetNsRef, connection: Connection): TcpSocketInfo[] {
+  const sockets = tcpSockets(connection);
+  ref.release();
+  return sockets;
+}
+
+/** Without the remainders of connections that hold no namespace. */
+function tcpSockets(connection: Connection): TcpSocketInfo[] {
+  return (["inet", "inet6"] as const)
+    .flatMap((family) => connection.dump(dumpTcpSockets({ family })))
+    .filter(({ state }) => state !== "time-wait");
+}
+
+/** Whether there is any socket of a program, or that of one that has ended, in a namespace. */
+function hasSockets(ref: NetNsRef): boolean {
+  return within(ref, () => {
+    const path = "/proc/thread-self/net/sockstat";
+    using file = open(path, C.O_RDONLY, `read ${path}`);
+    const buffer = new Uint8Array(512);
+    const length = read(file, buffer, `read ${path}`);
+    const used = /^sockets: used (\d+)/.exec(new TextDecoder().decode(buffer.subarray(0, length)));
+    return used?.[1] !== "0";
+  });
+}
+
+function retryOrphansOnce(ref: NetNsRef): void {
+  within(ref, () => {
+    const path = "/proc/sys/net/ipv4/tcp_orphan_retries";
+    using file = open(path, C.O_WRONLY, `write ${path}`);
+    write(file, new TextEncoder().encode("1\n"), `write ${path}`);
+  });
+}
+
+interface Expected {
+  readonly cookie: bigint;
+  readonly inode: number;
+  readonly description: string;
+  /** Still open: there are TCP sockets in it, which programs may be about to close. */
+  open?: NetNsRef;
+  /** The TCP sockets that were in it when it was looked at last. */
+  sockets: TcpSocketInfo[];
+}
+
+/**
+ * Drops namespaces and sees them go. The kernel reports that for those that have an id in the watching
+ * namespace, but before their links go: the peers that these have here are watched too.
  */
 export class RemovalWatch implements Disposable {
   readonly #namespaces = new Map<number, Expected>();
   /** Links of the watching namespace that will go with a watched one. */
   readonly #peers = new Set<number>();
   #subscription: Subscription | undefined;
-  /** The links here when the first namespace was added. */
-  #links: LinkInfo[] = [];
+  /** The links here when the first namespace was dropped. */
+  #links: LinkInfo[] | undefined;
 
-  /** Watches a namespace that is about to be dropped; none is made between the first one and the last. */
-  add(ref: NetNsRef): void {
+  /** Closes a reference that is meant to be the last one of its namespace, and watches that. */
+  drop(ref: NetNsRef): void {
+    let open = false;
+    try {
+      const expected: Expected = {
+        sockets: destroyOrphans(ref), // first: it frees a descriptor, which the rest may need
+        cookie: ref.cookie,
+        inode: ref.inode,
+        description: ref.label,
+      };
+      this.#watch(ref, expected);
+      open = expected.sockets.length > 0;
+      if (open) expected.open = ref;
+    } finally {
+      if (!open) ref.close();
+    }
+  }
+
+  #watch(ref: NetNsRef, expected: Expected): void {
     const home = homeNetNs();
     const id = nsidOf(home, ref);
-    if (!this.#subscription) {
-      this.#subscription = new Subscription(home, [RTNLGRP.NSID, RTNLGRP.LINK]);
+    if (!this.#links) {
+      this.#subscription = subscribe(home);
       this.#links = connectionTo(home).dump(dumpLinks({ stats: false }));
     }
-    this.#namespaces.set(id, { inode: ref.inode, description: ref.description });
+    this.#namespaces.set(id, expected);
     for (const link of this.#links) if (link.linkNetnsId === id) this.#peers.add(link.index);
   }
 
-  /** Resolves when all of them are gone. Throws {@link ScopeError} naming who holds one. */
-  async wait(): Promise<void> {
-    const started = performance.now();
-    while (this.#drain() > 0) {
-      const waited = performance.now() - started;
-      if (waited >= ASK) this.#complain(waited >= GIVE_UP);
-      const pause = AbortSignal.timeout(waited < ASK ? ASK - waited : ASK);
-      await this.#subscription!.ready(pause).catch((reason) => {
-        if (!pause.aborted) throw reason;
-      });
+  /**
+   * Resolves when all of them are gone, or only the kernel keeps one, with a note on each of those.
+   *
+   * @throws {ScopeError} Naming who holds a namespace.
+   */
+  async wait(): Promise<string[]> {
+    const notes: string[] = [];
+    let [left, since, asked] = [Infinity, performance.now(), 0];
+    for (;;) {
+      this.#closeIdle();
+      const now = this.#drain();
+      if (now === 0) return notes;
+      if (now < left) [left, since, asked] = [now, performance.now(), ASK];
+      const quiet = performance.now() - since;
+      if (quiet >= asked) {
+        this.#judge(notes, quiet >= GIVE_UP);
+        asked = Math.min(asked * 2, GIVE_UP);
+      } else await this.#pause(asked - quiet);
     }
   }
 
-  /** Ends the watch. */
+  /** Ends the watch, and closes what is still open. */
   [Symbol.dispose](): void {
     this.#subscription?.close();
+    for (const { open } of this.#namespaces.values()) open?.close();
+  }
+
+  /** Closes the namespaces in which programs have closed their TCP sockets meanwhile. */
+  #closeIdle(): void {
+    for (const expected of this.#namespaces.values()) {
+      if (!expected.open) continue;
+      expected.sockets = destroyOrphans(expected.open);
+      if (expected.sockets.length === 0) this.#close(expected);
+    }
+  }
+
+  #close(expected: Expected): void {
+    expected.open?.close();
+    delete expected.open;
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    const busy = [...this.#namespaces.values()].some(({ open }) => open);
+    if (busy || !this.#subscription) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, POLL)));
+      return;
+    }
+    const pause = AbortSignal.timeout(Math.ceil(milliseconds));
+    await this.#subscription.ready(pause).catch((reason) => {
+      if (!pause.aborted) throw reason;
+    });
   }
 
   /** Reads notifications and returns how many namespaces and links are still there. */
@@ -77,40 +269,143 @@ export class RemovalWatch implements Disposable {
         // A bridge reports the end of a port in the same way.
         if (family === 0) this.#peers.delete(index);
       }
-    });
+    }) ?? true;
     if (overrun) this.#look();
     return this.#namespaces.size + this.#peers.size;
   }
 
-  /** Asks for each whether it is there, after notifications were lost. */
+  /** Asks for each whether it is there: notifications were lost, or there are none. */
   #look(): void {
-    const connection = connectionTo(homeNetNs());
-    for (const nsid of this.#namespaces.keys()) {
-      if (!there(connection, getNsid({ nsid }))) this.#namespaces.delete(nsid);
-    }
-    for (const index of this.#peers) {
-      if (!there(connection, getLink(index, { stats: false }))) this.#peers.delete(index);
-    }
+    this.#keep(this.#namespaces, (nsid) => getNsid({ nsid }));
+    this.#keep(this.#peers, (index) => getLink(index, { stats: false }));
   }
 
-  #complain(late: boolean): void {
-    for (const { inode, description } of this.#namespaces.values()) {
-      const who = holders(inode).map((pid) => `process ${pid}`);
-      for (const pid of openers(inode)) {
-        who.push(`a descriptor of ${pid === Deno.pid ? "this process" : `process ${pid}`}`);
+  /** Keeps what the kernel answers for. */
+  #keep(
+    all: { keys(): Iterable<number>; delete(key: number): unknown },
+    request: (key: number) => Request,
+  ): void {
+    const keys = [...all.keys()];
+    const results = connectionTo(homeNetNs()).batch(keys.map(request));
+    for (const [i, key] of keys.entries()) if (!results[i]!.ok) all.delete(key);
+  }
+
+  /** Throws when programs hold a namespace; gives up on those that only the kernel holds. */
+  #judge(notes: string[], late: boolean): void {
+    for (const expected of this.#namespaces.values()) this.#close(expected);
+    const held = findHolders([...this.#namespaces.values()]);
+    // The search takes its time.
+    if (this.#drain() === 0) return;
+    const complaints: string[] = [];
+    for (const [id, { cookie, sockets, description }] of this.#namespaces) {
+      const who = [
+        ...held.get(cookie) ?? [],
+        ...sockets.filter((it) => it.inode > 0).map(describeTcpSocket),
+      ];
+      const orphans = sockets.filter(isOrphan).map(describeTcpSocket);
+      if (who.length > 0) complaints.push(`${description}: held by ${who.join(", ")}`);
+      else if (orphans.length > 0) {
+        notes.push(`${description} is kept by ${orphans.join(", ")}`);
+        this.#namespaces.delete(id);
+      } else if (late) {
+        complaints.push(
+          `${description}: the kernel has kept it for ${GIVE_UP} ms without a reason`,
+        );
       }
-      if (who.length > 0) {
-        throw new ScopeError(`Cannot remove ${description}: held by ${who.join(", ")}`);
-      }
-      if (late) throw new ScopeError(`${description} is still there after ${GIVE_UP} ms`);
     }
-    if (late) {
+    if (complaints.length > 0) throw new ScopeError(`Cannot remove ${complaints.join("; ")}`);
+    if (late && this.#peers.size > 0) {
       const links = [...this.#peers].join(", ");
       throw new ScopeError(`Links ${links} are still there after ${GIVE_UP} ms`);
     }
   }
 }
 
-function there(connection: Connection, request: Request): boolean {
-  return connection.batch([request])[0]!.ok;
+/** Notifications of links and namespaces that go; `undefined` when no descriptor is free. */
+function subscribe(home: NetNsRef): Subscription | undefined {
+  try {
+    return new Subscription(home, [RTNLGRP.NSID, RTNLGRP.LINK]);
+  } catch (error) {
+    const full = error instanceof SyscallError &&
+      (error.errno === ERRNO.EMFILE || error.errno === ERRNO.ENFILE);
+    if (!full) throw error;
+    return undefined;
+  }
+}
+
+/** Processes with a thread in a namespace, ascending. Those of other users may be out of sight. */
+export function holders(ref: NetNsRef): number[] {
+  return processes().filter((pid) => threads(pid).some((path) => inodeOf(path) === ref.inode));
+}
+
+/** Milliseconds that a process may take to end that has got the same Ctrl-C. */
+const MOMENT = 200;
+
+/** Other processes that stay in a namespace, also when those that are just ending have ended. */
+export function staying({ inode, cookie }: Pick<Expected, "inode" | "cookie">): number[] {
+  const until = performance.now() + MOMENT;
+  const cell = new Int32Array(new SharedArrayBuffer(4));
+  for (;;) {
+    const pids = processes().filter((pid) =>
+      pid !== processId() && threads(pid).some((path) => leadsTo(path, inode, cookie))
+    );
+    if (pids.length === 0 || performance.now() > until) return pids;
+    Atomics.wait(cell, 0, 0, 10);
+  }
+}
+
+/** Finds in one pass who holds namespaces, by their cookies; sockets only of this process. */
+function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
+  const wanted = new Map(all.map(({ inode, cookie }) => [inode, cookie]));
+  const found = new Map<bigint, Set<string>>(all.map(({ cookie }) => [cookie, new Set()]));
+  const note = (path: string, who: string) => {
+    const inode = inodeOf(path);
+    const cookie = inode === undefined ? undefined : wanted.get(inode);
+    if (cookie !== undefined && leadsTo(path, inode!, cookie)) found.get(cookie)!.add(who);
+  };
+  const own = processId();
+  for (const pid of processes()) {
+    for (const path of threads(pid)) note(path, `process ${pid}`);
+    const owner = pid === own ? "this process" : `process ${pid}`;
+    for (const path of list(`/proc/${pid}/fd`)) {
+      note(path, `a descriptor of ${owner}`);
+      const cookie = pid === own
+        ? cookieOfSocket(Number(path.slice(path.lastIndexOf("/") + 1)))
+        : undefined;
+      if (cookie !== undefined) found.get(cookie)?.add("a socket of this process");
+    }
+  }
+  return new Map([...found].map(([cookie, who]) => [cookie, [...who]]));
+}
+
+/** Whether a path leads to a namespace; its inode alone could be another's by now. */
+function leadsTo(path: string, inode: number, cookie: bigint): boolean {
+  if (inodeOf(path) !== inode) return false;
+  try {
+    using ref = openNetNs(path, "a process's netns");
+    return ref.cookie === cookie;
+  } catch (error) {
+    // The process has ended meanwhile, or is another user's.
+    if (error instanceof SyscallError) return false;
+    throw error;
+  }
+}
+
+function processes(): number[] {
+  return readDirectory("/proc").map(Number).filter((pid) => pid > 0).sort((a, b) => a - b);
+}
+
+/** The namespaces of a process's threads, as paths. */
+function threads(pid: number): string[] {
+  return [`/proc/${pid}/ns/net`, ...list(`/proc/${pid}/task`).map((thread) => `${thread}/ns/net`)];
+}
+
+function list(directory: string): string[] {
+  try {
+    return readDirectory(directory).map((entry) => `${directory}/${entry}`);
+  } catch (error) {
+    // The process has ended meanwhile, or is another user's.
+    if (error instanceof SyscallError) return [];
+    throw error;
+  }
 }

@@ -1,59 +1,67 @@
 /**
- * The owner of everything a program makes.
+ * The owner of everything that a program creates.
  *
  * @module
  */
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { idle } from "../../ffi/reactor.ts";
+import { processId } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { onExit } from "./exit.ts";
-import { staying } from "./holders.ts";
-import { clearLeftovers } from "./leftovers.ts";
-import { removeName } from "./named_netns.ts";
-import { type ReadyOptions, waitReady } from "./ready.ts";
-import { checkScopeName, exclusively, removeRecord, startOf, writeRecord } from "./record.ts";
-import { RemovalWatch } from "./removal.ts";
-import { deleteGroup } from "./teardown.ts";
-import { checkOptions } from "../options.ts";
+import { cleanScopes, clearLeftovers, listScopes, type ScopeInfo } from "./leftovers.ts";
+import { isDenied, removeName } from "./named_netns.ts";
+import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
+import {
+  checkScopeName,
+  exclusively,
+  newGroup,
+  type RecordLine,
+  recordName,
+  type ScopeRecord,
+} from "./record.ts";
+import { deleteGroup, deleteUngrouped, destroyOrphans, RemovalWatch, staying } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */
 export interface ScopeOptions {
   /**
-   * Names the scope, for `replace` in a later run: 1 to 64 letters, digits, `.`, `_`, `-`. A record of
-   * what it makes is kept in /run/netloom while it is open. Default: no name, no record.
+   * Names the scope, for `replace` in a later run: 1 to 64 letters, digits, `.`, `_`, `-`. A record in
+   * /run/netloom says what it owns while it is open. Default: no name; a record only of what would outlive
+   * the program.
    */
   readonly name?: string;
-  /** Removes first what a killed run of the scope of this name left behind. Default: false. */
+  /**
+   * First removes what a killed run of the scope of this name left behind. {@link Scope.notes} has what
+   * could not be found again. Default: false.
+   */
   readonly replace?: boolean;
   /**
-   * Removes everything also on SIGINT, SIGTERM, `Deno.exit`, an uncaught error and an unhandled
-   * rejection, none of which run `using`. A process in a namespace is not ended: it keeps the namespace,
-   * without a name, and standard error says so. Default: false.
+   * Removes everything also on SIGINT, SIGTERM, SIGHUP, SIGQUIT, `Deno.exit`, an uncaught error and an
+   * unhandled rejection, none of which run `using`. Other signals end the program at once, as programs use
+   * them for purposes of their own: add a listener that closes the scope. Nothing of a worker runs at
+   * `terminate()` or at the end of the main module: a scope that is open there is left behind. A process in
+   * a namespace is not ended: it keeps the namespace, without a name, and standard error says so.
+   * Default: false.
    */
   readonly signals?: boolean;
-  /** Called with every request of this thread while the scope is open; see `trace()`. */
+  /** Called with each request of this thread while the scope is open; see `trace()`. */
   readonly trace?: TraceHandler;
 }
 
-/** A link a scope has made. */
-export interface ScopedLink {
-  /** Its namespace. */
-  readonly ref: NetNsRef;
-  /** Its index there. */
-  readonly index: number;
-  /** For messages: `veth "tap1"`. */
-  readonly what: string;
-  /** Was given IPv6 addresses, which are usable only some time later. */
-  readonly ipv6: boolean;
-  /** Closes what keeps its namespace alive: a descriptor that is joined to it. */
-  readonly close?: () => void;
+/** Options of {@link Scope.clean}. */
+export interface ScopeCleanOptions {
+  /** Only the scope of this name. Default: all that were left behind. */
+  readonly name?: string;
 }
 
-/** Bits of a group number that netloom's are recognized by; the rest is random. */
-const GROUP_MARK = 0x4e000000;
-
-const OPTIONS = { name: true, replace: true, signals: true, trace: true };
+const OPTIONS: OptionNames<ScopeOptions> = {
+  name: true,
+  replace: true,
+  signals: true,
+  trace: true,
+};
+const CLEAN_OPTIONS: OptionNames<ScopeCleanOptions> = { name: true };
 
 const open = new Map<number, Scope>();
 
@@ -63,7 +71,7 @@ export function scopeOf(group: number | undefined): Scope | undefined {
 }
 
 /**
- * Owns what is made in it and removes it in bulk: the links of a namespace with one message, and
+ * Owns what is created in it and removes that in bulk: the links of a namespace with one message, and
  * namespaces with all that is in them.
  *
  * @example A bridge that is gone at the end of the block
@@ -88,18 +96,23 @@ export class Scope implements AsyncDisposable {
   readonly name: string | undefined;
   /** The group number of its links: random, so that one message deletes them and no others. */
   readonly group: number;
+  /** Facts that were no errors: what `replace` could not find again, what the kernel keeps for a while. */
+  readonly notes: string[] = [];
   readonly #resources: Disposable[] = [];
   readonly #links: ScopedLink[] = [];
-  /** Namespaces of others with links of this scope, by inode; kept open to delete them there. */
-  readonly #visited = new Map<number, NetNsRef>();
-  readonly #namespaces = new Map<NetNsRef, string | undefined>();
+  /** Namespaces of others with links of this scope, by cookie; kept open to delete those there. */
+  readonly #visited = new Map<bigint, NetNsRef>();
+  /** The scope's own namespaces, by cookie. */
+  readonly #namespaces = new Map<bigint, NetNsRef>();
+  #record: ScopeRecord | undefined;
   readonly #stopExit: (() => void) | undefined;
   readonly #trace: Disposable | undefined;
-  #closed = false;
+  #state: "open" | "closing" | "closed" = "open";
 
-  private constructor(options: ScopeOptions) {
+  private constructor(options: ScopeOptions, group: number, record?: ScopeRecord) {
     this.name = options.name;
-    this.group = GROUP_MARK | crypto.getRandomValues(new Uint32Array(1))[0]! & 0xffffff;
+    this.group = group;
+    this.#record = record;
     this.#trace = options.trace && trace(options.trace);
     this.#stopExit = options.signals ? onExit(() => this.#closeAtExit()) : undefined;
     open.set(this.group, this);
@@ -111,37 +124,62 @@ export class Scope implements AsyncDisposable {
    * @param options What it does beyond owning.
    * @throws {TypeError} When `replace` is set without a `name`, or the name is malformed, or for an
    * unknown option.
-   * @throws {ScopeError} When a living process has a scope of that name open, or a killed one has left
+   * @throws {ScopeError} When a running program has a scope of that name open, or a killed one has left
    * things behind and `replace` is not set.
    */
   static open(options: ScopeOptions = {}): Scope {
     checkOptions(options, OPTIONS);
-    const { name, replace } = options;
-    if (replace && name === undefined) {
+    const { name, replace = false } = options;
+    const group = newGroup();
+    if (name === undefined) {
+      if (!replace) return new Scope(options, group);
       throw new TypeError("Scope.open({ replace: true }) needs a name: whose leftovers to remove");
     }
-    if (name === undefined) return new Scope(options);
     checkScopeName(name);
-    // Of two that open it at once, one finds the other's record.
-    return exclusively(() => {
-      clearLeftovers(name, replace ?? false);
-      const scope = new Scope(options);
-      try {
-        scope.#record();
-      } catch (error) {
-        scope.close();
-        throw error;
-      }
+    return exclusively((directory) => {
+      const notes = clearLeftovers(directory, name, replace);
+      const scope = new Scope(options, group, directory.create(name, group));
+      scope.notes.push(...notes);
       return scope;
     });
   }
 
-  /** Whether it has been closed. */
-  get closed(): boolean {
-    return this.#closed;
+  /**
+   * Lists the scopes of this machine that are open, and those that killed programs have left behind: each
+   * that has a name, has named a namespace, or has links in a namespace that is not its own.
+   *
+   * @example Those that {@link Scope.clean} would remove
+   * ```ts
+   * import { Scope } from "@netloom/netloom";
+   *
+   * for (const { name, pid, netns } of Scope.list().filter(({ state }) => state === "left")) {
+   *   console.log(name ?? "(unnamed)", "of process", pid, netns);
+   * }
+   * ```
+   */
+  static list(): ScopeInfo[] {
+    return listScopes();
   }
 
-  /** The links it owns, in the order they were made. */
+  /**
+   * Removes what killed programs have left behind: links, and names of namespaces.
+   *
+   * @param options Which scopes.
+   * @returns The removed scopes, as {@link Scope.list} has shown them.
+   * @throws {TypeError} For an unknown option or a malformed name.
+   */
+  static clean(options: ScopeCleanOptions = {}): ScopeInfo[] {
+    checkOptions(options, CLEAN_OPTIONS);
+    if (options.name !== undefined) checkScopeName(options.name);
+    return cleanScopes(options.name);
+  }
+
+  /** Whether it has been closed, and nothing is left to remove. */
+  get closed(): boolean {
+    return this.#state === "closed";
+  }
+
+  /** The links it owns, in the order of their creation. */
   get links(): readonly ScopedLink[] {
     return this.#links;
   }
@@ -153,45 +191,63 @@ export class Scope implements AsyncDisposable {
     return resource;
   }
 
-  /** For link kinds: about to make a link in a namespace. */
+  /** For link kinds: a link is about to be created in a namespace. */
   visit(ref: NetNsRef): void {
     this.#check();
-    if (this.#namespaces.has(ref) || this.#visited.get(ref.inode)?.fd.closed === false) return;
+    ref.check("create a link");
+    const { cookie } = ref;
+    if (this.#visited.has(cookie) || this.#namespaces.get(cookie)?.fd.closed === false) return;
     const own = ref === homeNetNs()
       ? ref
       : openNetNs(`/proc/self/fd/${ref.fd.value}`, ref.description, ref.netnsName);
-    this.#visited.set(ref.inode, own);
-    if (ref.netnsName !== undefined) this.#record();
+    try {
+      // Opened now: when the scope closes, no descriptor may be free.
+      connectionTo(own).open();
+      const label = own === homeNetNs() ? `the netns of process ${processId()}` : own.label;
+      this.#note({ visited: label, cookie: `${cookie}` });
+    } catch (error) {
+      if (own !== ref) own.close();
+      throw error;
+    }
+    this.#visited.set(cookie, own);
   }
 
-  /** For link kinds: a link was made, in a namespace that was announced with {@link Scope.visit}. */
+  /** For link kinds: a link was created, in a namespace that was announced with {@link Scope.visit}. */
   addLink(link: ScopedLink): void {
-    // The caller may close its reference before the scope does.
-    this.#links.push({ ...link, ref: this.#visited.get(link.ref.inode) ?? link.ref });
+    this.#links.push({ ...link, ref: this.#refOf(link.ref) });
   }
 
-  /** For links: one that the scope may have made is gone from there. Returns what was known of it. */
+  /** For links: one that the scope may own is gone from there. Returns what was known of it. */
   dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
-    const at = this.#links.findIndex((it) => it.index === index && it.ref.inode === ref.inode);
+    const own = this.#refOf(ref);
+    const at = this.#links.findIndex((it) => it.index === index && it.ref === own);
     return at >= 0 ? this.#links.splice(at, 1)[0] : undefined;
   }
 
-  /** For namespaces: about to take a name. */
-  expectNetNs(name: string): void {
-    this.#check();
-    this.#record(name);
+  /** The scope's reference to a namespace: the caller may close another one before the scope does. */
+  #refOf(ref: NetNsRef): NetNsRef {
+    const { cookie } = ref;
+    return this.#visited.get(cookie) ?? this.#namespaces.get(cookie) ?? ref;
   }
 
-  /** For namespaces: one was made. The scope closes its reference. */
+  /** For namespaces: one was created, and is about to get its name. The scope closes its reference. */
   addNetNs(ref: NetNsRef): void {
     this.#check();
-    this.#namespaces.set(ref, ref.netnsName);
+    connectionTo(homeNetNs()).open(); // now, as in visit()
+    const { cookie, netnsName } = ref;
+    if (netnsName !== undefined) this.#note({ created: netnsName, cookie: `${cookie}` });
+    this.#namespaces.set(cookie, ref);
+  }
+
+  /** For namespaces: one that was added did not get its name. */
+  dropNetNs(ref: NetNsRef): void {
+    for (const [cookie, own] of this.#namespaces) if (own === ref) this.#namespaces.delete(cookie);
   }
 
   /**
-   * Waits until what the scope has made carries packets: links that are up have a carrier and are
-   * operational, bridge ports forward, and IPv6 addresses given at creation are in use: they have passed
-   * duplicate address detection. A link whose other end is down is not waited for.
+   * Waits until what the scope owns carries packets: links that are up have a carrier and are operational,
+   * bridge ports forward, and IPv6 addresses given at creation are in use: they have passed duplicate
+   * address detection. A link whose other end is down is not waited for.
    *
    * @throws {ScopeError} When that takes longer than `timeout` (default 10,000 ms), naming what is missing.
    */
@@ -201,50 +257,58 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Removes everything, without waiting for what the kernel does later: namespaces disappear up to
-   * 0.4 s after they are dropped. A second call does nothing.
+   * Removes everything, without waiting for what the kernel does later: namespaces disappear up to 0.4 s
+   * after they are dropped. When a step fails, the others are still done; another call repeats those that
+   * failed. A call when all is removed does nothing.
+   *
+   * @throws The error of the step that failed, or an `AggregateError` of several.
    */
   close(): void {
     try {
       this.#teardown();
     } finally {
-      this.#stopExit?.();
+      if (this.closed) this.#stopExit?.();
     }
   }
 
   /**
-   * Removes everything and waits until it is gone. Same as `await using`.
+   * Removes everything and waits until it is gone. Same as `await using`. TCP connections in the scope's
+   * namespaces that no program has open any more are destroyed: where their other end cannot be reached,
+   * they would keep the namespace for minutes. {@link Scope.notes} has those that a kernel does not destroy.
    *
-   * @throws {ScopeError} When a namespace stays because processes are in it, naming them.
+   * @throws {ScopeError} When a namespace stays because processes or sockets are in it, naming them.
    */
   async [Symbol.asyncDispose](): Promise<void> {
+    using watch = new RemovalWatch();
     try {
-      using watch = new RemovalWatch();
       this.#teardown(watch);
-      await watch.wait();
+      this.notes.push(...await watch.wait());
       // A signal may have come in the middle.
       if (this.#stopExit) await idle();
     } finally {
       // Not before: the rest would be left behind, or the signal lost.
-      this.#stopExit?.();
+      if (this.closed) this.#stopExit?.();
     }
   }
 
-  /** Nobody is there to catch what would be thrown of what stays: it is said. */
+  /** At exit nothing can catch an error: report namespaces that stay on stderr. */
   #closeAtExit(): void {
-    const namespaces = [...this.#namespaces.keys()].filter((ref) => !ref.fd.closed);
-    this.close();
-    for (const { inode, description } of namespaces) {
-      for (const pid of staying(inode)) {
-        console.error(`${description} stays: process ${pid} is in it`);
+    const namespaces = [...this.#namespaces.values()].filter((ref) => !ref.fd.closed)
+      .map(({ inode, cookie, label }) => ({ inode, cookie, label }));
+    try {
+      this.close();
+    } finally {
+      for (const netns of namespaces) {
+        for (const pid of staying(netns)) {
+          console.error(`${netns.label} stays: process ${pid} is in it`);
+        }
       }
     }
   }
 
   #teardown(watch?: RemovalWatch): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    open.delete(this.group);
+    if (this.#state === "closed") return;
+    this.#state = "closing";
     const errors: unknown[] = [];
     const attempt = (step: () => void) => {
       try {
@@ -253,45 +317,79 @@ export class Scope implements AsyncDisposable {
         errors.push(error);
       }
     };
-    for (const resource of this.#resources.reverse()) attempt(() => resource[Symbol.dispose]());
-    // A descriptor joined to a link deletes it when it closes, slowly; those that are gone close at once.
+    for (const it of this.#resources.splice(0).reverse()) attempt(() => it[Symbol.dispose]());
+    this.#closeJoined(attempt);
+    for (const [cookie, ref] of this.#namespaces) {
+      attempt(() => {
+        this.#dropNetNs(ref, watch);
+        this.#namespaces.delete(cookie);
+      });
+    }
+    // After the namespaces, which the kernel takes down meanwhile, on another processor.
+    for (const [cookie, ref] of this.#visited) {
+      attempt(() => {
+        this.#deleteLinks(ref);
+        if (ref !== homeNetNs()) ref.close();
+        this.#visited.delete(cookie);
+      });
+    }
+    this.#trace?.[Symbol.dispose]();
+    if (this.#namespaces.size === 0 && this.#visited.size === 0) {
+      attempt(() => {
+        this.#record?.remove();
+        open.delete(this.group);
+        this.#state = "closed";
+      });
+    }
+    if (errors.length === 1) throw errors[0];
+    if (errors.length > 1) throw new AggregateError(errors, "Several things could not be removed");
+  }
+
+  /** A descriptor joined to a link deletes it when it closes, slowly; those of deleted links close at once. */
+  #closeJoined(attempt: (step: () => void) => void): void {
     const joined = this.#links.filter((link) => link.close);
     for (const ref of new Set(joined.map((link) => link.ref))) {
       if (!ref.fd.closed) attempt(() => deleteGroup(connectionTo(ref), this.group));
     }
     for (const link of joined) attempt(() => link.close!());
-    for (const [ref, name] of this.#namespaces) {
-      if (ref.fd.closed) continue;
-      attempt(() => watch?.add(ref));
-      if (name !== undefined) attempt(() => void removeName(name, ref.inode));
-      ref.close();
-    }
-    // After the namespaces, which the kernel takes down meanwhile, on another processor.
-    for (const ref of this.#visited.values()) {
-      attempt(() => deleteGroup(connectionTo(ref), this.group));
-      if (ref !== homeNetNs()) ref.close();
-    }
-    if (this.name !== undefined) attempt(() => removeRecord(this.name!));
-    this.#trace?.[Symbol.dispose]();
-    if (errors.length === 1) throw errors[0];
-    if (errors.length > 1) throw new AggregateError(errors, "Several things could not be removed");
   }
 
-  #record(expected?: string): void {
-    if (this.name === undefined) return;
-    const created = [...this.#namespaces.values()].filter((name) => name !== undefined);
-    if (expected !== undefined) created.push(expected);
-    const visited = [...this.#visited.values()].map((ref) => ref.netnsName);
-    writeRecord(this.name, {
-      pid: Deno.pid,
-      started: startOf("self") ?? 0,
-      group: this.group,
-      created,
-      visited: visited.filter((name) => name !== undefined),
-    });
+  #dropNetNs(ref: NetNsRef, watch: RemovalWatch | undefined): void {
+    if (ref.fd.closed) return;
+    if (ref.netnsName !== undefined) removeName(ref.netnsName, ref);
+    if (watch) return watch.drop(ref);
+    try {
+      destroyOrphans(ref);
+    } finally {
+      ref.close();
+    }
+  }
+
+  #deleteLinks(ref: NetNsRef): void {
+    const connection = connectionTo(ref);
+    deleteGroup(connection, this.group);
+    const known = this.#links.filter((link) => link.ref === ref);
+    deleteUngrouped(connection, known);
+  }
+
+  /** Adds a line to the record, before what it names exists. */
+  #note(line: RecordLine): void {
+    this.#record ??= this.#createRecord();
+    this.#record?.append(line);
+  }
+
+  /** That of a scope without a name; `undefined` where this user must not write. */
+  #createRecord(): ScopeRecord | undefined {
+    try {
+      const name = recordName(this.name, this.group);
+      return exclusively((directory) => directory.create(name, this.group));
+    } catch (error) {
+      if (this.name === undefined && isDenied(error)) return undefined;
+      throw error;
+    }
   }
 
   #check(): void {
-    if (this.#closed) throw new TypeError("The scope is closed");
+    if (this.#state !== "open") throw new TypeError("The scope is closed");
   }
 }

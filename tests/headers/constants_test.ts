@@ -176,6 +176,7 @@ const HEADERS = [
   "linux/neighbour.h",
   "linux/net_namespace.h",
   "linux/netlink.h",
+  "linux/nsfs.h",
   "linux/openvswitch.h",
   "linux/rtnetlink.h",
   "linux/sched.h",

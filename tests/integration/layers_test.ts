@@ -8,7 +8,7 @@ const LAYERS = [
   ["ffi"],
   ["src/packet"],
   ["src/netlink"],
-  ["src/rtnetlink", "src/genetlink"],
+  ["src/rtnetlink", "src/genetlink", "src/sockdiag"],
   ["src/device"],
   ["src/scope"],
   ["src/capture"],
@@ -31,7 +31,6 @@ const imports = await importsOf(sources);
 const KNOTS: readonly string[] = [
   "src/rtnetlink/link.ts src/rtnetlink/link_command.ts",
   "src/rtnetlink/route.ts src/rtnetlink/route_command.ts src/rtnetlink/route_format.ts",
-  "src/scope/ready.ts src/scope/scope.ts",
 ];
 
 /** The package's modules, as paths from its root. */

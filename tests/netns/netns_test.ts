@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { homeNetNs } from "../../ffi/namespace.ts";
-import { Bridge, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
-import { ip } from "../helpers.ts";
+import { homeNetNs, sameNetNs } from "../../ffi/namespace.ts";
+import { Bridge, Link, Macvlan, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
+import { ip, run } from "../helpers.ts";
 import { test, traces } from "../leaks.ts";
 import { fresh } from "../machine.ts";
 
@@ -34,6 +34,82 @@ test("NetNs.create() with a name is found by it until it is disposed", () => {
   }
   assert(!NetNs.exists("netns-named"));
   assertEquals(fresh(NetNs.list()), []);
+});
+
+test("NetNs.create() takes the name among its options, and as the short form before them", async () => {
+  await using scope = Scope.open();
+  const long = NetNs.create({ name: "netns-long", scope, loopback: false });
+  const short = NetNs.create("netns-short", { scope, loopback: false });
+  assertEquals([long.name, short.name], ["netns-long", "netns-short"]);
+  for (const netns of [long, short]) {
+    assert(!(ip(netns.ref, "-j address")[0]!.flags as string[]).includes("UP"));
+  }
+  assertEquals(fresh(NetNs.list()).sort(), ["netns-long", "netns-short"]);
+});
+
+test("NetNs.create() refuses options that nobody knows, and a second name", () => {
+  const before = traces();
+  // deno-lint-ignore no-explicit-any
+  const create = NetNs.create as any;
+  const unknown = 'Unknown option "nmae": did you mean "name"? Allowed are loopback, name, scope';
+  const refused: [() => unknown, string][] = [
+    [() => create({ nmae: "x" }), unknown],
+    [() => create("netns-x", { nmae: "x" }), unknown],
+    [() => create("netns-x", { name: "y" }), 'takes one name: got "netns-x" and name: "y"'],
+    [() => create({ name: "netns-x" }, { loopback: false }), "takes its options in one object"],
+    [() => create({ name: "a/b" }), "A netns name has 1 to 255 bytes"],
+    [() => create("netns-x", 7), "options must be an object: got 7"],
+  ];
+  for (const [call, message] of refused) assertThrows(call, TypeError, message);
+  assertEquals(traces(), before);
+});
+
+test("A namespace is told by its cookie: no later one has it, though some have its inode", async () => {
+  const inodes = new Set<number>();
+  const cookies = new Set<bigint>();
+  for (let again = false; !again;) {
+    assert(cookies.size < 200, "no inode came twice");
+    await using netns = NetNs.create();
+    using same = NetNs.open(netns);
+    assertEquals(same.cookie, netns.cookie);
+    assert(sameNetNs(same.ref, netns.ref));
+    // The kernel's own word for it, through a socket of another program.
+    const python = "import socket; s = socket.socket(); " +
+      'print(int.from_bytes(s.getsockopt(socket.SOL_SOCKET, 71, 8), "little"))';
+    assertEquals(run(netns.ref, `python3 -c '${python}'`).trim(), `${netns.cookie}`);
+    assert(!cookies.has(netns.cookie));
+    again = inodes.has(netns.inode);
+    inodes.add(netns.inode);
+    cookies.add(netns.cookie);
+  }
+});
+
+test("The handle of a link whose namespace is gone is refused as master, parent and dev", async () => {
+  // One of the next namespaces has the inode of one that is gone, and a bridge with the same index.
+  const gone = new Map<number, Bridge>();
+  for (let i = 0;; i++) {
+    assert(i < 200, "no namespace had the inode of one that is gone");
+    await using netns = NetNs.create("netns-one");
+    const bridge = Bridge.create({ name: "br0", netns });
+    const dead = gone.get(netns.inode);
+    gone.set(netns.inode, bridge);
+    if (!dead) continue;
+    assertEquals(bridge.index, dead.index);
+    const veth = Veth.create({ name: "a", netns, peer: { name: "b", netns } });
+    const uses: (() => unknown)[] = [
+      () => veth.set({ master: dead }),
+      () => Veth.create({ name: "c", netns, master: dead, peer: { name: "d", netns } }),
+      () => Macvlan.create({ name: "m", netns, parent: dead }),
+      () => netns.routes.add({ destination: "10.0.0.0/8", dev: dead }),
+      () => netns.neighbors.add({ dev: dead, address: "10.0.0.1", lladdr: "02:00:00:00:00:01" }),
+      () => bridge.addPort(dead),
+      () => bridge.port(dead),
+    ];
+    for (const use of uses) assertThrows(use, TypeError, `netns "netns-one" is closed`);
+    assertEquals(bridge.ports().length, 0);
+    assertEquals(names(netns), ["lo", "br0", "b", "a"]);
+    return;
+  }
 });
 
 test("NetNs.create() refuses a name that is taken, and leaves its owner alone", () => {
@@ -87,7 +163,7 @@ test("Names that would lead out of the directory, or fit no file, are refused be
     assertThrows(() => Bridge.create({ name: "br0", netns: { name } }), TypeError, message);
   }
   // deno-lint-ignore no-explicit-any
-  for (const name of [7, null, {}] as any[]) {
+  for (const name of [7, null] as any[]) {
     assertThrows(() => NetNs.create(name), TypeError, "A netns name has 1 to 255 bytes");
   }
   assertEquals(traces(), before);
@@ -204,11 +280,37 @@ test("Disposing twice, and using a disposed handle, is safe", () => {
   const netns = NetNs.create("netns-twice");
   netns[Symbol.dispose]();
   netns[Symbol.dispose]();
-  for (
-    const use of [() => netns.run(() => 1), () => netns.links.list(), () => netns.sysctl("net.x")]
-  ) {
-    assertThrows(use, TypeError, "The file descriptor is closed");
+  const link = Link.get("lo");
+  const uses: [operation: string, use: () => unknown][] = [
+    ["run", () => netns.run(() => 1)],
+    ["start", () => netns.start(() => 1)],
+    ["sysctl net.x", () => netns.sysctl("net.x")],
+    ["capture", () => netns.capture()],
+    ["command", () => netns.command("true")],
+    ["worker", () => netns.worker("data:text/javascript,")],
+    ["listen", () => netns.listen({ port: 80 })],
+    ["serve", () => netns.serve({ port: 80 }, () => new Response())],
+    ["fetch", () => netns.fetch("http://127.0.0.1")],
+    ["ping 127.0.0.1", () => netns.ping("127.0.0.1")],
+    ["list processes", () => netns.pids()],
+    ["list links", () => netns.links.list()],
+    ["list routes", () => netns.routes.list()],
+    ['get link "lo"', () => Link.get("lo", { netns })],
+    ['create bridge "br0"', () => Bridge.create({ name: "br0", netns })],
+    ["", () => netns.cookie],
+    ["", () => netns.monitor()],
+    ["", () => NetNs.open(netns)],
+    ["", () => link.move(netns)],
+  ];
+  for (const [operation, use] of uses) {
+    const error = assertThrows(use, TypeError);
+    const expected = `${operation}${operation && ": "}netns "netns-twice" is closed`;
+    assertEquals(error.message, expected);
   }
+  assertEquals(Deno.inspect(netns), 'netns "netns-twice"');
+  const current = NetNs.current();
+  current[Symbol.dispose]();
+  assertThrows(() => current.run(() => 1), TypeError, "run: the process's netns is closed");
   assertEquals(fresh(NetNs.list()), []);
 });
 

@@ -77,6 +77,90 @@ test("run() refuses a promise, whose failure does not end the program", async ()
   assertThrows(() => netns.run(() => Promise.resolve(1)), TypeError, refused);
 });
 
+test("run() and start() refuse an async function, and call nothing", () => {
+  using netns = NetNs.create();
+  let called = false;
+  // deno-lint-ignore require-await
+  const fn = async () => void (called = true);
+  const run = netns.run.bind(netns) as (fn: () => unknown) => unknown;
+  assertThrows(() => run(fn), TypeError, "NetNs.run() takes a synchronous function");
+  assertThrows(
+    () => netns.start(fn),
+    TypeError,
+    "NetNs.start() takes a function that is not async",
+  );
+  const generator = async function* () {
+    yield called = true;
+  };
+  assertThrows(() => netns.start(generator), TypeError, "NetNs.start()");
+  assertEquals(called, false);
+});
+
+test("run() and start() warn when an asynchronous call leaves a thread in the namespace", async () => {
+  // More calls than the pool has idle threads; each keeps one, as nobody reads from the pipe.
+  const pipe = Deno.makeTempDirSync() + "/pipe";
+  new Deno.Command("mkfifo", { args: [pipe] }).outputSync();
+  const files = `Array.from({ length: 20 }, () => Deno.writeTextFile("${pipe}", "x"))`;
+  const uses: [use: string, warns: boolean][] = [
+    [`netns.start(() => ${files}); Deno.exit()`, true],
+    [`netns.run(() => void ${files}); Deno.exit()`, true],
+    [`netns.run(() => new Worker("data:text/javascript,close()", { type: "module" }))`, false],
+    [`NetNs.current().run(() => Deno.addSignalListener("SIGUSR1", () => {})); Deno.exit()`, false],
+    [`netns.start(() => Deno.listen({ hostname: "127.0.0.1", port: 80 })).close()`, false],
+  ];
+  for (const [use, warns] of uses) {
+    const { code, stderr } = await script(
+      `import { NetNs } from "./mod.ts"; const netns = NetNs.create("run-warns"); ${use}; NetNs.delete("run-warns");`,
+    );
+    NetNs.delete("run-warns");
+    const warning = `an asynchronous call has left a thread of Deno's pool in netns "run-warns"`;
+    assertEquals([code, stderr.includes(warning)], [0, warns], `${use}: ${stderr}`);
+  }
+});
+
+test("A stack that is full leaves the thread where it belongs, and no namespace behind", async () => {
+  const { code, stdout, stderr } = await script(`
+    import { NetNs } from "./mod.ts";
+    const here = () => Deno.readLinkSync("/proc/thread-self/ns/net");
+    const home = here();
+    const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    const netns = NetNs.create();
+    const calls = {
+      create: () => void NetNs.create()[Symbol.dispose](),
+      run: () => netns.run(() => 1),
+      nested: () => netns.run(() => NetNs.create()[Symbol.dispose]()),
+    };
+    // Goes down until the stack is full, then calls at each depth on the way back.
+    const descend = (call, state) => {
+      try {
+        descend(call, state);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+      }
+      if (state.done > 5) return;
+      try {
+        call();
+        state.done++;
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+      }
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      call();
+      const before = open();
+      const state = { done: 0 };
+      descend(call, state);
+      console.log(name, here() === home, open() - before, state.done > 5);
+      NetNs.current().links.list();
+      console.log(name, here() === home);
+    }
+  `);
+  assertEquals([code, stderr], [0, ""]);
+  const expected = ["create", "run", "nested"]
+    .map((name) => `${name} true 0 true\n${name} true\n`);
+  assertEquals(stdout, expected.join(""));
+});
+
 test("In a bracket links, namespaces and default targets are the bracket's", () => {
   using netns = NetNs.create();
   netns.run(() => {

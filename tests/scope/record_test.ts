@@ -1,8 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { homeNetNs } from "../../ffi/namespace.ts";
-import { Bridge, NetNs, Scope, ScopeError, Veth } from "../../mod.ts";
-import { startOf } from "../../src/scope/record.ts";
-import { ip } from "../helpers.ts";
+import { Bridge, Link, NetNs, Scope, ScopeError, SyscallError, Veth } from "../../mod.ts";
+import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { fresh, machine, records } from "../machine.ts";
 import { script, start } from "../script.ts";
@@ -96,23 +95,6 @@ test("Scope with replace removes what a run killed at any time left behind", () 
     }
   }));
 
-/** As if this process had been another one, which is gone. */
-async function pretend(
-  change: (record: Record<string, unknown>) => void,
-  fn: () => Promise<void>,
-): Promise<void> {
-  const path = "/run/netloom/record-test.json";
-  const scope = Scope.open({ name: "record-test" });
-  try {
-    const record = JSON.parse(Deno.readTextFileSync(path));
-    change(record);
-    Deno.writeTextFileSync(path, JSON.stringify(record));
-    await fn();
-  } finally {
-    scope.close();
-  }
-}
-
 test("Scope refuses to open while a living process has it open, also with replace", async () => {
   await using running = await start(victim("living", 1000, false).replace(/netns: \{.*?\}, /, ""));
   await running.writes("built");
@@ -198,100 +180,380 @@ test("Scope without replace says what to do about leftovers, and leaves them", a
   assertEquals(NetNs.exists("left"), false);
 });
 
-test("Scope takes a process for gone when its id has gone to another one", () =>
-  pretend((record) => record.started = 1, () => replace("record-test")));
+/** Writes a record as a killed program has left it. */
+function leave(name: string, ...lines: unknown[]): string {
+  const path = `/run/netloom/${name}.jsonl`;
+  Deno.mkdirSync("/run/netloom", { recursive: true });
+  Deno.writeTextFileSync(path, lines.map((line) => JSON.stringify(line) + "\n").join(""));
+  return path;
+}
 
-test("Scope takes a process for gone when its parent has not noticed yet", async () => {
-  // `sleep` waits for no children: this one stays a zombie.
-  await using parent = Object.assign(
-    new Deno.Command("sh", {
-      args: ["-c", "sleep 0.1 & echo $!; exec sleep 60"],
-      stdout: "piped",
-    }).spawn(),
-    {
-      async [Symbol.asyncDispose]() {
-        parent.kill("SIGKILL");
-        await parent.status;
-      },
-    },
+const HEADER = { netloom: 1, group: 0x4e123456, pid: 1, thread: 1, started: 1, fd: 3 };
+
+/** The lines of a record. */
+function lines(name: string): Record<string, unknown>[] {
+  const text = Deno.readTextFileSync(`/run/netloom/${name}.jsonl`);
+  return text.trimEnd().split("\n").map((line) => JSON.parse(line));
+}
+
+/** A program that makes what it is told in a scope, writes "built", and waits to be killed. */
+const lab = (make: string, options = "{}") => `
+  import { Bridge, Link, NetNs, Scope, Veth } from "./mod.ts";
+  const scope = Scope.open(${options});
+  ${make}
+  console.log("built");
+  setInterval(() => {}, 1000);
+`;
+
+/** Runs such a program and kills it. */
+async function killed(source: string, through: string[] = []): Promise<void> {
+  await using running = await start(source, { through });
+  await running.writes("built");
+  running.kill("SIGKILL");
+  await running.end();
+}
+
+test("Scope with replace removes the stale file of a namespace that was about to get its name", async () => {
+  NetNs.create("record-other")[Symbol.dispose](); // makes /run/netns a mount
+  Deno.writeTextFileSync("/run/netns/record-stale", "");
+  leave("stale", HEADER, { created: "record-stale", cookie: "1" });
+  await replace("stale");
+  assertEquals([fresh(NetNs.list()), records()], [[], []]);
+});
+
+test("Scope with replace leaves somebody else's namespace that has the name by now", async () => {
+  await killed(lab(`NetNs.create("record-theirs", { scope });`, `{ name: "theirs" }`));
+  ip(homeNetNs(), "netns del record-theirs");
+  ip(homeNetNs(), "netns add record-theirs");
+  const { ino } = Deno.statSync("/run/netns/record-theirs");
+  await replace("theirs");
+  assertEquals(Deno.statSync("/run/netns/record-theirs").ino, ino);
+  ip(homeNetNs(), "netns del record-theirs");
+});
+
+test("Scope with replace tells what it could not find again, and goes on", async () => {
+  leave(
+    "lost",
+    HEADER,
+    { created: "record-gone", cookie: "1" },
+    { visited: "netns of process 7", cookie: "2" },
   );
-  const reader = parent.stdout.getReader();
-  const pid = Number(new TextDecoder().decode((await reader.read()).value));
-  await reader.cancel();
-  const state = () => Deno.readTextFileSync(`/proc/${pid}/stat`).split(" ");
-  while (state()[2] !== "Z") await new Promise((resolve) => setTimeout(resolve, 5));
-  assertEquals(startOf(pid), undefined);
-  const started = Number(state()[21]);
-  await pretend((record) => Object.assign(record, { pid, started }), () => replace("record-test"));
+  await using scope = Scope.open({ name: "lost", replace: true });
+  assertEquals(scope.notes, ["netns of process 7 was not found: it is gone, or out of sight"]);
 });
 
-test("Scope with replace removes the stale file of a namespace that was about to be made", () =>
-  pretend(
-    (record) => Object.assign(record, { started: 1, created: ["record-stale"] }),
-    async () => {
-      NetNs.create("record-other")[Symbol.dispose](); // makes /run/netns a mount
-      Deno.writeTextFileSync("/run/netns/record-stale", "");
-      await replace("record-test");
-      assertEquals(fresh(NetNs.list()), []);
+test("Scope with replace finds namespaces again that were reached by process, path and handle", async () => {
+  using mounted = NetNs.create("record-mounted");
+  const path = Deno.makeTempFileSync();
+  ip(homeNetNs(), "netns del record-mounted"); // a mount outside of /run/netns is all that is left
+  run(homeNetNs(), `mount --bind /proc/${Deno.pid}/fd/${mounted.ref.fd.value} ${path}`);
+  using held = NetNs.create();
+  using entered = NetNs.create();
+  await using sleeper = sleeping(entered);
+  const before = machine(mounted.ref, held.ref, entered.ref);
+  // Its own namespace is another one, which the child keeps.
+  const home =
+    `const child = new Deno.Command("sleep", { args: ["60"], stdout: "null", stderr: "null" }).spawn();
+    Deno.writeTextFileSync("${path}.pid", String(child.pid));
+    Bridge.create({ scope, name: "own" });`;
+  const source = lab(
+    `${home}
+    const held = NetNs.open({ path: "/proc/${Deno.pid}/fd/${held.ref.fd.value}" });
+    Bridge.create({ scope, name: "a", netns: held });
+    Bridge.create({ scope, name: "b", netns: { path: "${path}" } });
+    Bridge.create({ scope, name: "c", netns: { pid: ${sleeper.pid} } });`,
+    `{ name: "found" }`,
+  );
+  await killed(source, ["unshare", "--net"]);
+  const pid = Number(Deno.readTextFileSync(`${path}.pid`));
+  using theirs = NetNs.open({ pid });
+  assertEquals(theirs.links.list().map(({ name }) => name), ["lo", "own"]);
+  const [info] = Scope.list().filter(({ name }) => name === "found");
+  assertEquals(info!.links.map(({ name }) => name).sort(), ["a", "b", "c", "own"]);
+  await replace("found");
+  assertEquals(theirs.links.list().map(({ name }) => name), ["lo"]);
+  assertEquals(machine(mounted.ref, held.ref, entered.ref), before);
+  Deno.kill(pid, "SIGKILL");
+  run(homeNetNs(), `umount ${path}`);
+  for (const file of [path, `${path}.pid`]) Deno.removeSync(file);
+});
+
+/** A process in a namespace. */
+function sleeping(netns: NetNs): AsyncDisposable & { pid: number } {
+  const child = netns.command("sleep", { args: ["60"], mounts: false }).spawn();
+  return {
+    pid: child.pid,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await child.status;
     },
-  ));
+  };
+}
 
-test("Scope with replace tolerates that the leftovers are gone", () =>
-  pretend(
-    (record) =>
-      Object.assign(record, { started: 1, created: ["gone"], visited: ["gone", "gone2"] }),
-    () => replace("record-test"),
-  ));
-
-test("Scope ignores the draft of a record, as a kill may leave it", async () => {
-  Deno.mkdirSync("/run/netloom", { recursive: true });
-  Deno.writeTextFileSync("/run/netloom/draft.json.new", '{"pid":');
-  await replace("draft");
-});
-
-test("Scope does not guess what a record means that it cannot read", () => {
-  const path = "/run/netloom/broken.json";
-  Deno.mkdirSync("/run/netloom", { recursive: true });
-  Deno.writeTextFileSync(path, '{"pid":');
+test("Scope with replace refuses a scope that is open in another pid namespace", async () => {
+  const apart = { through: ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"] };
+  await using running = await start(
+    lab(`Bridge.create({ scope, name: "record-far" });`, `{ name: "far" }`),
+    apart,
+  );
+  await running.writes("built");
+  // From a pid namespace that does not see the other one.
+  const { stdout, stderr } = await script(
+    `import { Scope } from "./mod.ts";
+    try {
+      Scope.open({ name: "far", replace: true });
+    } catch (error) {
+      console.log(error.message);
+    }
+    const { state, pid, links } = Scope.list().find(({ name }) => name === "far");
+    console.log(state, pid, links[0].name, Scope.clean({ name: "far" }).length);`,
+    apart,
+  );
+  const refused =
+    `Scope "far" is open in another pid namespace: end that first, or take another name`;
+  assertEquals([stdout, stderr], [`${refused}\nopen undefined record-far 0\n`, ""]);
+  // And from this one, which does.
+  const [info] = Scope.list().filter(({ name }) => name === "far");
   assertThrows(
-    () => Scope.open({ name: "broken", replace: true }),
+    () => Scope.open({ name: "far", replace: true }),
     ScopeError,
-    `Scope "broken" has a record that is not JSON: look at ${path}`,
+    `Scope "far" is open in process ${info!.pid}`,
   );
-  Deno.removeSync(path);
+  assertEquals(Link.get("record-far").name, "record-far");
+  running.kill("SIGKILL");
+  await running.end();
+  await replace("far");
 });
 
-test("Scope has no record once it is closed, and none without a name", () => {
-  {
-    using scope = Object.assign(Scope.open({ name: "noted" }), {
-      [Symbol.dispose]() {
-        scope.close();
-      },
-    });
-    const record = JSON.parse(Deno.readTextFileSync("/run/netloom/noted.json"));
-    assertEquals(record, {
-      pid: Deno.pid,
-      started: startOf("self"),
-      group: scope.group,
-      created: [],
-      visited: [],
-    });
-    const { mode } = Deno.statSync("/run/netloom/noted.json");
-    assertEquals(mode! & 0o077, 0);
+test("Scope can be opened again by the process whose worker has ended with it open", async () => {
+  const { stdout, stderr } = await script(
+    `
+    import { NetNs, Scope } from "./mod.ts";
+    const source = \`
+      import { Bridge, NetNs, Scope } from "\${import.meta.resolve("./mod.ts")}";
+      const scope = Scope.open({ name: "worker", signals: true });
+      NetNs.create("record-worker", { scope });
+      Bridge.create({ scope, name: "record-w" });
+      postMessage("built");
+      setInterval(() => {}, 1000);
+    \`;
+    const worker = new Worker("data:text/javascript," + encodeURIComponent(source), { type: "module" });
+    await new Promise((resolve) => worker.onmessage = resolve);
+    const attempt = () => {
+      try {
+        Scope.open({ name: "worker", replace: true }).close();
+        return "opened";
+      } catch (error) {
+        return error.message.replace(Deno.pid, "PID");
+      }
+    };
+    console.log(attempt());
+    worker.terminate();
+    let last;
+    for (let i = 0; i < 100 && (last = attempt()) !== "opened"; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    console.log(last, NetNs.exists("record-worker"), NetNs.current().links.list().length);
+  `,
+    { through: ["unshare", "--net"] },
+  );
+  const refused = `Scope "worker" is open in process PID: end that first, or take another name`;
+  assertEquals([stdout, stderr], [`${refused}\nopened false 1\n`, ""]);
+});
+
+test("Scope ignores a line that a kill has cut short, and a record without a line", async () => {
+  Deno.mkdirSync("/run/netloom", { recursive: true });
+  Deno.writeTextFileSync("/run/netloom/cut.jsonl", JSON.stringify(HEADER) + '\n{"created":"rec');
+  await replace("cut");
+  Deno.writeTextFileSync("/run/netloom/cut.jsonl", "");
+  await using scope = Scope.open({ name: "cut" });
+  assert(!scope.closed);
+});
+
+test("Scope does not guess what a record means that it cannot read, and removes nothing", () => {
+  const { group: _, ...groupless } = HEADER;
+  const malformed: [lines: unknown[], flaw: string][] = [
+    [[{}], "line 1: it has no version, this is version 1"],
+    [[7], "line 1: it is no object"],
+    [[{ ...HEADER, netloom: 2 }], "line 1: it has version 2, this is version 1"],
+    [[groupless], "line 1: group is undefined, not a number"],
+    [[{ ...HEADER, pid: "x" }], 'line 1: pid is "x", not a number'],
+    [[{ ...HEADER, group: 0 }], "line 1: group 0 is not that of a scope"],
+    [[{ ...HEADER, group: 77 }], "line 1: group 77 is not that of a scope"],
+    [[HEADER, {}], "line 2: cookie is undefined, not a number as text"],
+    [[HEADER, { created: "x", cookie: 5 }], "line 2: cookie is 5, not a number as text"],
+    [[HEADER, { created: 7, cookie: "5" }], "line 2: neither created nor visited is a text"],
+    [[HEADER, { created: "../x", cookie: "5" }], 'line 2: "../x" is no name of a netns'],
+  ];
+  using stranger = Bridge.create({ name: "record-br" });
+  stranger.set({ group: 77 });
+  for (const [content, flaw] of malformed) {
+    const path = leave("broken", ...content);
+    const message = `Cannot read ${path}, ${flaw}; look at it, then remove the file`;
+    for (const replace of [true, false]) {
+      const error = assertThrows(() => Scope.open({ name: "broken", replace }), ScopeError);
+      assertEquals(error.message, message);
+    }
+    const [info] = Scope.list().filter(({ name }) => name === "broken");
+    assertEquals([info!.state, info!.notes], ["unreadable", [message]]);
+    assertEquals(Scope.clean({ name: "broken" }), []);
+    Deno.removeSync(path);
   }
-  const scope = Scope.open();
-  assertEquals(records(), []);
-  scope.close();
+  Deno.writeTextFileSync("/run/netloom/broken.jsonl", '{"pid":\n');
+  assertThrows(() => Scope.open({ name: "broken" }), ScopeError, "line 1: it is not JSON");
+  Deno.removeSync("/run/netloom/broken.jsonl");
+  assertEquals(Link.get("record-br").read().group, 77);
 });
 
-test("A name that is taken is not recorded as the scope's", async () => {
-  using theirs = NetNs.create("record-theirs");
-  await using scope = Scope.open({ name: "noted" });
-  assertThrows(() => NetNs.create("record-theirs", { scope }), Error, "EEXIST");
-  NetNs.create("record-ours", { scope });
-  const record = JSON.parse(Deno.readTextFileSync("/run/netloom/noted.json"));
-  assertEquals(record.created, ["record-ours"]);
-  assert(theirs.owned);
+test("Scope writes its record through no symbolic link, and where only its user can read", async () => {
+  Deno.mkdirSync("/run/netloom", { recursive: true });
+  Deno.chmodSync("/run/netloom", 0o777);
+  const target = Deno.makeTempFileSync();
+  Deno.symlinkSync(target, "/run/netloom/linked.jsonl");
+  assertThrows(() => Scope.open({ name: "linked", replace: true }), SyscallError, "ELOOP");
+  Deno.removeSync("/run/netloom/linked.jsonl");
+  assertEquals(Deno.readTextFileSync(target), "");
+  {
+    await using _scope = Scope.open({ name: "plain" });
+    assertEquals(Deno.statSync("/run/netloom").mode! & 0o777, 0o700);
+    assertEquals(Deno.statSync("/run/netloom/plain.jsonl").mode! & 0o777, 0o600);
+  }
+  Deno.renameSync("/run/netloom", "/run/netloom-kept");
+  Deno.symlinkSync("/run/netloom-kept", "/run/netloom");
+  assertThrows(() => Scope.open({ name: "linked" }), SyscallError, "open /run/netloom: ");
+  assertEquals([...Deno.readDirSync("/run/netloom-kept")].map(({ name }) => name), []);
+  Deno.removeSync("/run/netloom");
+  Deno.renameSync("/run/netloom-kept", "/run/netloom");
+  Deno.removeSync(target);
+});
+
+test("Scope adds a line to its record for each namespace, and removes it when it is closed", async () => {
+  using foreign = NetNs.create("record-foreign");
+  {
+    await using scope = Scope.open({ name: "noted" });
+    const { ino } = Deno.statSync("/run/netloom/noted.jsonl");
+    const [header] = lines("noted");
+    assertEquals([header!.netloom, header!.group, header!.pid], [1, scope.group, Deno.pid]);
+    const own = NetNs.create("record-own", { scope });
+    const unnamed = NetNs.create({ scope });
+    for (const n of [1, 2]) {
+      Bridge.create({ scope, name: `br${n}`, netns: own });
+      Bridge.create({ scope, name: `br${n}`, netns: unnamed });
+      Bridge.create({ scope, name: `br${n}`, netns: { name: "record-foreign" } });
+      Bridge.create({ scope, name: `record${n}` });
+    }
+    assertThrows(() => NetNs.create("record-foreign", { scope }), Error, "EEXIST");
+    const [, ...noted] = lines("noted");
+    const home = NetNs.current();
+    assertEquals(noted.slice(0, 3), [
+      { created: "record-own", cookie: `${own.cookie}` },
+      { visited: 'netns "record-foreign"', cookie: `${foreign.cookie}` },
+      { visited: `the netns of process ${Deno.pid}`, cookie: `${home.cookie}` },
+    ]);
+    home[Symbol.dispose]();
+    // The lost race has a line, too, with the cookie of a namespace that nobody has any more.
+    assertEquals(noted.map(({ created }) => created), [
+      "record-own",
+      undefined,
+      undefined,
+      "record-foreign",
+    ]);
+    assertEquals(Deno.statSync("/run/netloom/noted.jsonl").ino, ino);
+  }
+  assertEquals(records(), []);
+  assert(NetNs.exists("record-foreign"));
+});
+
+test("Scope without a name has a record only of what would outlive the program", async () => {
+  await using scope = Scope.open();
+  const netns = NetNs.create({ scope });
+  Bridge.create({ scope, name: "br0", netns });
+  assertEquals(records(), []);
+  NetNs.create("record-named", { scope });
+  const name = `@${scope.group.toString(16)}`;
+  assertEquals(records(), [`${name}.jsonl`]);
+  assertEquals(lines(name).map(({ created }) => created), [undefined, "record-named"]);
+});
+
+test("Scope.list() shows scopes that are open or left, Scope.clean() removes the latter", async () => {
+  const before = machine();
+  ip(homeNetNs(), "netns add record-foreign");
+  await killed(lab(`
+    NetNs.create("record-left", { scope });
+    Veth.create({ scope, name: "rec-a", peer: { name: "rec-b", netns: { name: "record-foreign" } } });
+  `));
+  await killed(lab(`NetNs.create("record-named", { scope });`, `{ name: "named" }`));
+  await using open = Scope.open({ name: "open" });
+  NetNs.create("record-open", { scope: open });
+  const shown = Scope.list().map(({ name, state, netns, links }) => ({
+    name,
+    state,
+    netns,
+    links: links.map((link) => `${link.netns} ${link.name}`.replace(/\d+/, "PID")),
+  }));
+  const left = {
+    name: undefined,
+    state: "left",
+    netns: ["record-left"],
+    links: ["the netns of process PID rec-a", 'netns "record-foreign" rec-b'],
+  };
+  const named = { name: "named", state: "left", netns: ["record-named"], links: [] };
+  const living = { name: "open", state: "open", netns: ["record-open"], links: [] };
+  assertEquals<unknown>(shown, [left, named, living]);
+  assertEquals(Scope.list().find(({ name }) => name === "open")!.pid, Deno.pid);
+  assertEquals(Scope.clean({ name: "nobody" }), []);
+  assertEquals(Scope.clean({ name: "named" }).map(({ name }) => name), ["named"]);
+  assertEquals(fresh(NetNs.list()).sort(), ["record-foreign", "record-left", "record-open"]);
+  assertEquals(Scope.clean().map(({ netns }) => netns), [["record-left"]]);
+  assertEquals(Scope.clean(), []);
+  assertEquals(fresh(NetNs.list()).sort(), ["record-foreign", "record-open"]);
+  await open[Symbol.asyncDispose]();
+  ip(homeNetNs(), "netns del record-foreign");
+  assertEquals(machine(), before);
+});
+
+test("Scope.clean() refuses options that nobody knows, and names that are none", () => {
+  // deno-lint-ignore no-explicit-any
+  const clean = Scope.clean as any;
+  assertThrows(
+    () => clean({ nmae: "x" }),
+    TypeError,
+    'Unknown option "nmae": did you mean "name"?',
+  );
+  assertThrows(() => clean({ name: "a/b" }), TypeError, "A scope name has");
+});
+
+test("A lock that another process keeps is an error after some seconds, which names it", async () => {
+  const hold = async (directory: string) => {
+    const child = new Deno.Command("flock", {
+      args: [directory, "sh", "-c", "echo locked; exec sleep 60"],
+      stdout: "piped",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    return {
+      pid: child.pid,
+      async [Symbol.asyncDispose]() {
+        child.kill("SIGKILL");
+        run(homeNetNs(), "pkill -9 -f ^sleep.60$");
+        await child.status;
+        await reader.cancel();
+      },
+    };
+  };
+  for (const directory of ["/run/netloom", "/run/netns"]) {
+    await Scope.open({ name: "first" })[Symbol.asyncDispose]();
+    await NetNs.create("record-first")[Symbol.asyncDispose]();
+    await using holder = await hold(directory);
+    const started = performance.now();
+    const call = directory === "/run/netloom"
+      ? () => Scope.open({ name: "locked" })
+      : () => NetNs.create("record-locked");
+    const error = assertThrows(call, SyscallError, `lock ${directory}: `);
+    assertStringIncludes(error.message, `process ${holder.pid} has held the lock for 5000 ms`);
+    assert(performance.now() - started < 8000);
+  }
+  assertEquals([fresh(NetNs.list()), records()], [[], []]);
 });
 
 test("Scope.open() refuses replace without a name, and names that are no file names", () => {

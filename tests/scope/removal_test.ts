@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { homeNetNs, newNetNs } from "../../ffi/namespace.ts";
+import { homeNetNs, newNetNs, openNetNs } from "../../ffi/namespace.ts";
 import { Bridge, NetNs, ScopeError, Veth } from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { setLink } from "../../src/rtnetlink/link.ts";
@@ -21,8 +21,7 @@ test("RemovalWatch waits for many namespaces and for the peers of their links", 
     return netns;
   });
   for (const netns of all) {
-    watch.add(netns.ref);
-    netns[Symbol.dispose]();
+    watch.drop(netns.ref);
   }
   await watch.wait();
   assertEquals(links(), []);
@@ -58,13 +57,14 @@ test("A port that leaves its bridge is not taken for a link that is gone", async
   const netns = NetNs.open({ path: `/proc/self/fd/${held.fd.value}` });
   const veth = Veth.create({ name: "inside", netns, peer: { name: "removal0", master: bridge } });
   using watch = new RemovalWatch();
-  watch.add(held);
   netns[Symbol.dispose]();
+  using keeper = openNetNs(`/proc/self/fd/${held.fd.value}`, "another reference");
+  watch.drop(held);
   const left = watch.wait();
   veth.peer.set({ master: null });
   const error = await assertRejects(() => left, ScopeError);
   assertEquals(error.message, "Cannot remove the held netns: held by a descriptor of this process");
-  held.close();
+  keeper.close();
   await watch.wait();
   assertEquals(links(), ["removal-br"]);
   assertThrows(() => veth.peer.read(), Error, "ENODEV");

@@ -2,12 +2,16 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { homeNetNs } from "../../ffi/namespace.ts";
 import { Bridge, Link, NetNs, Scope, ScopeError, type TraceMessage, Veth } from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
-import { deleteGroup } from "../../src/scope/teardown.ts";
+import { deleteGroup } from "../../src/scope/removal.ts";
 import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { fresh, machine } from "../machine.ts";
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
+
+/** How many messages delete links. */
+const deletions = (messages: TraceMessage[]) =>
+  messages.filter(({ type }) => type === "RTM_DELLINK").length;
 
 /** Pairs with both ends in one namespace. */
 function pairs(scope: Scope, count: number, netns?: NetNs): void {
@@ -27,7 +31,7 @@ test("Scope removes hundreds of links of another's namespace with one message", 
     assertEquals(netns.links.list({ group: scope.group }).length, 300);
     messages.length = 0;
   }
-  assertEquals(messages.map(({ type }) => type), ["RTM_DELLINK"]);
+  assertEquals(deletions(messages), 1);
   assertEquals(machine(netns.ref), before);
 });
 
@@ -42,7 +46,7 @@ test("Scope removes links of the process's own namespace with one message", asyn
     assertEquals(bridge.ports().length, 1);
     messages.length = 0;
   }
-  assertEquals(messages.map(({ type }) => type), ["RTM_DELLINK"]);
+  assertEquals(deletions(messages), 1);
   assertEquals(machine(), before);
 });
 
@@ -55,7 +59,7 @@ test("Scope drops its own namespaces with all their links, without a message for
     pairs(scope, 20, NetNs.create("scope-own", { scope }));
     messages.length = 0;
   }
-  assertEquals(messages.filter(({ type }) => type === "RTM_DELLINK"), []);
+  assertEquals(deletions(messages), 0);
   assertEquals(machine(), before);
 });
 
@@ -168,7 +172,10 @@ test("Scope removes the rest when a link of its group cannot be deleted, and say
   Link.get("lo", { netns }).set({ group: scope.group });
   const error = await assertRejects(() => scope[Symbol.asyncDispose](), Error);
   assertEquals(error.message.includes("EOPNOTSUPP"), true, error.message);
-  assertEquals(names(netns), ["lo"]);
+  assertEquals([names(netns), scope.closed], [["lo"], false]);
+  Link.get("lo", { netns }).set({ group: 0 });
+  scope.close();
+  assert(scope.closed);
 });
 
 test("Scope disposes what it was handed first, the last one first", async () => {
