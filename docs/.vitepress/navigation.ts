@@ -1,4 +1,4 @@
-// What the bars at the top and the side show, in each language.
+// The bars at the top and at the side, in each language.
 import type { DefaultTheme, LocaleSpecificConfig } from "vitepress";
 
 type Language = LocaleSpecificConfig<DefaultTheme.Config>;
@@ -39,13 +39,13 @@ export const english: Language = {
       ]),
       section("Guides", "/guides/", {
         rootless: "Without root",
-        testing: "In Deno.test",
+        testing: "Testing with Deno.test",
         ci: "In CI",
         permissions: "Permissions",
         "clean-up": "Cleaning up after a crash",
         performance: "Performance",
         "tun-program": "Writing a TUN program",
-        capture: "Looking at packets",
+        capture: "Capturing packets",
         errors: "Errors explained",
       }),
       section("Coming from", "/migrate/", {
