@@ -43,6 +43,7 @@ export {
 export { Fd } from "./ffi/fd.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
 export { type Batch, batch, type BatchOptions } from "./src/netlink/batch.ts";
+export { BatchError, type Many } from "./src/netlink/collection.ts";
 export type { Result } from "./src/netlink/outbox.ts";
 export {
   DumpInterruptedError,

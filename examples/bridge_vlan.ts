@@ -26,8 +26,7 @@ Veth.create({ scope: lab, name: "trunk1", master: left, up: true, peer: trunk })
 
 // bridge vlan add dev trunk1 vid 10; bridge vlan add dev trunk1 vid 20
 for (const port of [left.port("trunk1"), right.port("trunk2")]) {
-  port.vlans.add({ vid: 10 });
-  port.vlans.add({ vid: 20 });
+  port.vlans.add([{ vid: 10 }, { vid: 20 }]);
 }
 
 // ip netns add ns1
@@ -38,7 +37,7 @@ function host(n: number, bridge: Bridge, vid: number): NetNs {
   const netns = NetNs.create(`ns${n}`, { scope: lab });
   const end = { name: "eth0", netns, up: true, addresses: [`192.168.123.${n}/24`] };
   Veth.create({ ...end, scope: lab, peer: { name: `port${n}`, master: bridge, up: true } });
-  bridge.port(`port${n}`).vlans.add({ vid }, { pvid: true, untagged: true });
+  bridge.port(`port${n}`).vlans.add({ vid, pvid: true, untagged: true });
   return netns;
 }
 const ns1 = host(1, left, 10);

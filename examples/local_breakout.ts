@@ -24,7 +24,7 @@ function standIn(): string {
   return "nic";
 }
 const card = Link.get(nic ?? standIn());
-if (home.routes.list({ oif: card.index }).some(({ destination }) => destination === "default")) {
+if (home.routes.list({ dev: card }).some(({ destination }) => destination === "default")) {
   throw new Error(`The default route leaves by ${card.name}: this would cut the machine off`);
 }
 
@@ -49,7 +49,7 @@ function lend(to: NetNs): Disposable {
     // ip -n breakout link set NIC netns 1
     card.move(home);
     if (state === "up") card.up();
-    for (const address of addresses.split(" ").filter(Boolean)) card.addresses.add(address);
+    card.addresses.add(addresses.split(" ").filter(Boolean));
   };
   // ip link set NIC netns breakout
   card.move(to);

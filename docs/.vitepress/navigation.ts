@@ -38,6 +38,7 @@ export const english: Language = {
         "macvtap and ipvtap",
       ]),
       section("Guides", "/guides/", {
+        collections: "Addresses, routes, entries",
         rootless: "Without root",
         testing: "Testing with Deno.test",
         ci: "In CI",

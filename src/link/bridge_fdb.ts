@@ -1,11 +1,24 @@
 /**
- * Forwarding entries of a bridge and of its ports: which Ethernet address is behind which port.
+ * Forwarding entries of a bridge and of its ports: the ports behind which Ethernet addresses are.
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
+import {
+  addAll,
+  asArray,
+  deleteAll,
+  flushAll,
+  type Inspect,
+  inspectList,
+  type Many,
+  replaceAll,
+} from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
+import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import {
   deleteFdb,
   dumpFdb,
@@ -16,23 +29,40 @@ import {
   flushFdb,
   newFdb,
 } from "../rtnetlink/fdb.ts";
+import { checkMac } from "../rtnetlink/fields.ts";
 import { dumpLinks, getLink } from "../rtnetlink/link.ts";
 import type { NeighborFlag } from "../rtnetlink/neighbor_attributes.ts";
-import { indexOf, type LinkHandle, type LinkTarget } from "./options.ts";
-import { show } from "../options.ts";
+import { indexOf, type LinkTarget, type NamedLink } from "./options.ts";
 
-/** Which forwarding entry of a port. */
+/** A flag of a forwarding entry that can be set. */
+export type BridgeFdbFlag =
+  /** It stays on its port though the address is seen on another. */
+  | "sticky"
+  /** A program put it there, which also removes it. */
+  | "ext_learned"
+  /** It counts as seen now. */
+  | "use"
+  /** An address that the port itself listens to, in no bridge's table. */
+  | "self"
+  /** In the table of the bridge: the default. */
+  | "master";
+
+const FLAGS: Readonly<Record<BridgeFdbFlag, true>> = {
+  sticky: true,
+  ext_learned: true,
+  use: true,
+  self: true,
+  master: true,
+};
+
+/** The forwarding entry that a call means. */
 export interface BridgePortFdbSelector {
   /** The Ethernet address. */
   readonly mac: string;
   /** VLAN it is for, 1..4094. Default: none; with `vlanFiltering` all VLANs of the port. */
   readonly vlan?: number;
-  /**
-   * Marks: `sticky` stays on its port though the address is seen on another, `ext_learned` was put
-   * there by a program that also removes it. `self` is an address the port itself listens to, in no
-   * bridge's table.
-   */
-  readonly flags?: readonly NeighborFlag[];
+  /** Its flags. */
+  readonly flags?: readonly BridgeFdbFlag[];
 }
 
 /** A forwarding entry of a port, to be set. */
@@ -42,14 +72,14 @@ export interface BridgePortFdbEntry extends BridgePortFdbSelector {
    * until it is deleted. `dynamic`: until it is seen elsewhere, or not seen for the ageing time.
    * Default: `static`; on the bridge itself `permanent`, with `ext_learned` `dynamic`.
    */
-  readonly state?: Exclude<FdbState, "stale">;
+  readonly state?: "permanent" | "static" | "dynamic";
   /** Tells listeners when the entry becomes inactive, and active again. Default: false. Linux 5.14. */
   readonly activityNotify?: boolean;
   /** Setting an entry that is there does not count as seeing its address. Default: false. */
   readonly dontRefresh?: boolean;
 }
 
-/** Which forwarding entry of a bridge. */
+/** The forwarding entry of a bridge that a call means. */
 export interface BridgeFdbSelector extends BridgePortFdbSelector {
   /** The port. Default: none, the address is the bridge's own. */
   readonly port?: LinkTarget;
@@ -60,6 +90,15 @@ export interface BridgeFdbEntry extends BridgePortFdbEntry {
   /** The port. Default: none, the address is the bridge's own. */
   readonly port?: LinkTarget;
 }
+
+const ENTRY: OptionNames<BridgePortFdbEntry> = {
+  mac: true,
+  vlan: true,
+  flags: true,
+  state: true,
+  activityNotify: true,
+  dontRefresh: true,
+};
 
 /** A forwarding entry as the kernel reports it. */
 export interface BridgeFdbInfo {
@@ -86,18 +125,38 @@ export interface BridgeFdbInfo {
 }
 
 /** Which entries of a port a flush removes: those that match all that is given. */
-export type BridgePortFdbFilter = Omit<FdbFlushFilter, "index">;
+export interface BridgePortFdbFilter {
+  /** Only entries for this VLAN, 1..4094. */
+  readonly vlan?: number;
+  /** Only entries that last so long. Default: all but the permanent ones, the ports' own addresses. */
+  readonly state?: "permanent" | "static" | "dynamic";
+  /** Only entries that were made by a request (`true`) or learned (`false`). */
+  readonly addedByUser?: boolean;
+  /** Only entries with or without the flag `ext_learned`. */
+  readonly extLearned?: boolean;
+  /** Only entries with or without the flag `sticky`. */
+  readonly sticky?: boolean;
+  /** Only entries that are or are not in the hardware's table. */
+  readonly offloaded?: boolean;
+}
 
-/** Which entries a flush removes: those that match all that is given. */
+/** Which entries of a bridge a flush removes: those that match all that is given. */
 export interface BridgeFdbFilter extends BridgePortFdbFilter {
   /** Only those on this port. */
   readonly port?: LinkTarget;
 }
 
-/** A link whose name is known, for messages. */
-type NamedLink = LinkHandle & { readonly name: string };
+/** The link an entry is on: a port, or the bridge itself. */
+interface Place {
+  readonly index: number;
+  readonly name: string;
+  /** The bridge itself. */
+  readonly self: boolean;
+}
 
-/** The forwarding entries of one port; or those on the bridge itself. */
+type GivenEntry = BridgePortFdbEntry | BridgeFdbInfo;
+
+/** The forwarding entries of one port; or those on the bridge itself. Follows the handle of the port. */
 export class BridgePortFdb {
   readonly #link: NamedLink;
   readonly #self: boolean;
@@ -108,7 +167,7 @@ export class BridgePortFdb {
    * @param link The port, or the bridge.
    * @param self Whether `link` is the bridge.
    */
-  constructor(link: LinkHandle & { readonly name: string }, self = false) {
+  constructor(link: NamedLink, self = false) {
     this.#link = link;
     this.#self = self;
   }
@@ -121,32 +180,39 @@ export class BridgePortFdb {
   }
 
   /**
-   * Adds an entry.
+   * Reads one entry.
    *
-   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port of the bridge; EPERM
-   * for a `dynamic` one while the port neither learns nor forwards.
-   * @throws {TypeError} For a malformed address.
+   * @throws {NetlinkError} ENOENT when there is none on this port.
    */
-  add(entry: BridgePortFdbEntry): void {
-    this.#request("add", newFdb(this.#message(this.#withState(entry))), entry);
-  }
-
-  /** Adds an entry, or changes it: an address that was behind another port is behind this one then. */
-  replace(entry: BridgePortFdbEntry): void {
-    this.#request(
-      "replace",
-      newFdb(this.#message(this.#withState(entry)), { replace: true }),
-      entry,
-    );
-  }
-
-  /** Removes an entry. ENOENT when there is none on this port. */
-  delete(selector: BridgePortFdbSelector): void {
-    this.#request("delete", deleteFdb(this.#message(selector)), selector);
+  get(selector: { readonly mac: string; readonly vlan?: number }): BridgeFdbInfo {
+    return find(this.list(), selector, this.#link.ref, whatOf(this.#place));
   }
 
   /**
-   * Removes entries: those that match all of `filter`. Without a `state`, all but the permanent ones:
+   * Adds entries, all or none.
+   *
+   * @param entries One or many; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port of the bridge; EPERM
+   * for a `dynamic` one while the port neither learns nor forwards.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For a malformed address.
+   */
+  add(entries: Many<BridgePortFdbEntry | BridgeFdbInfo>): void {
+    add(this.#link.ref, asArray(entries).map((entry) => [this.#place, entry]));
+  }
+
+  /** Adds entries, or changes them: an address that was behind another port is behind this one then. */
+  replace(entries: Many<BridgePortFdbEntry | BridgeFdbInfo>): void {
+    replace(this.#link.ref, asArray(entries).map((entry) => [this.#place, entry]));
+  }
+
+  /** Deletes entries. ENOENT when there is none on this port. */
+  delete(selectors: Many<BridgePortFdbSelector | BridgeFdbInfo>): void {
+    remove(this.#link.ref, asArray(selectors).map((selector) => [this.#place, selector]));
+  }
+
+  /**
+   * Deletes entries: those that match all of `filter`. Without a `state`, all but the permanent ones:
    * without these the host itself would not be reached. Linux 5.19.
    */
   flush(filter: BridgePortFdbFilter = {}): void {
@@ -156,29 +222,15 @@ export class BridgePortFdb {
     flush(ref, master, { ...filter, index });
   }
 
-  #message<T extends BridgePortFdbSelector>(entry: T): T & FdbMessage {
-    checkVlan(entry.vlan);
-    const { flags = [] } = entry;
-    const said = flags.includes("self") || flags.includes("master");
-    const owner = this.#self ? "self" : "master";
-    return { ...entry, index: this.#link.index, flags: said ? flags : [...flags, owner] };
+  get #place(): Place {
+    const { index, name } = this.#link;
+    return { index, name, self: this.#self };
   }
 
-  /** The kernel does not ask for the state of what a program has learned for a port. */
-  #withState(entry: BridgePortFdbEntry): BridgePortFdbEntry {
-    const { state = "dynamic", flags = [] } = entry;
-    if (this.#self || !flags.includes("ext_learned")) return entry;
-    if (state === "dynamic") return { ...entry, state };
-    throw new TypeError(
-      `An ext_learned entry of a port is dynamic: the current state is ${show(state)}`,
-    );
-  }
-
-  #request(verb: string, request: Request, { mac, vlan }: BridgePortFdbSelector): void {
-    const { ref, name } = this.#link;
-    const entry = `forwarding entry ${mac}${vlan === undefined ? "" : ` vlan ${vlan}`}`;
-    const operation = `${verb} ${entry} on ${this.#self ? "bridge" : "port"} ${show(name)}`;
-    connectionTo(ref).request({ ...request, operation });
+  /** Prints the entries. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const title = titleOf(this.#place, this.#link.ref);
+    return inspectList(title, () => this.list(), inspect, options);
   }
 }
 
@@ -194,15 +246,15 @@ export class BridgePortFdb {
  * const bridge = Bridge.create({ name: "br0", netns });
  * Veth.create({ name: "v0", netns, peer: { name: "v1", master: bridge } });
  * bridge.fdb.add({ mac: "02:00:00:00:00:01", port: "v1" });
- * const entry = bridge.fdb.list().find(({ mac }) => mac === "02:00:00:00:00:01");
- * assertEquals([entry?.port, entry?.state], ["v1", "static"]);
+ * const entry = bridge.fdb.get({ mac: "02:00:00:00:00:01" });
+ * assertEquals([entry.port, entry.state], ["v1", "static"]);
  * ```
  */
 export class BridgeFdb {
   readonly #bridge: NamedLink;
 
   /** For bridges. */
-  constructor(bridge: LinkHandle & { readonly name: string }) {
+  constructor(bridge: NamedLink) {
     this.#bridge = bridge;
   }
 
@@ -219,53 +271,188 @@ export class BridgeFdb {
   }
 
   /**
-   * Adds an entry.
+   * Reads one entry, on whatever port it is.
    *
-   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port; EPERM for a `dynamic`
-   * one while the port neither learns nor forwards.
-   * @throws {TypeError} For a malformed address, and for a link that is not a port of this bridge.
+   * @throws {NetlinkError} ENOENT when there is none; with a `port` when there is none on that.
    */
-  add(entry: BridgeFdbEntry): void {
-    const { port, ...rest } = entry;
-    this.#of(port).add(rest);
-  }
-
-  /** Adds an entry, or changes it, its port too. */
-  replace(entry: BridgeFdbEntry): void {
-    const { port, ...rest } = entry;
-    this.#of(port).replace(rest);
-  }
-
-  /** Removes an entry. ENOENT when there is none on this port. */
-  delete(selector: BridgeFdbSelector): void {
+  get(
+    selector: { readonly mac: string; readonly vlan?: number; readonly port?: LinkTarget },
+  ): BridgeFdbInfo {
     const { port, ...rest } = selector;
-    this.#of(port).delete(rest);
+    const { ref } = this.#bridge;
+    const place = port === undefined ? this.#own : this.#placeOf(port);
+    const entries = this.list().filter(({ index }) => port === undefined || index === place.index);
+    return find(entries, rest, ref, whatOf(place));
   }
 
   /**
-   * Removes entries: those that match all of `filter`. Without a `state`, all but the permanent ones:
+   * Adds entries, all or none.
+   *
+   * @param entries One or many; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when the address has an entry, on whatever port; EPERM for a `dynamic`
+   * one while the port neither learns nor forwards.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For a malformed address, and for a link that is not a port of this bridge.
+   */
+  add(entries: Many<BridgeFdbEntry | BridgeFdbInfo>): void {
+    add(this.#bridge.ref, this.#placed(entries));
+  }
+
+  /** Adds entries, or changes them, their ports too. */
+  replace(entries: Many<BridgeFdbEntry | BridgeFdbInfo>): void {
+    replace(this.#bridge.ref, this.#placed(entries));
+  }
+
+  /** Deletes entries. ENOENT when there is none on the port. */
+  delete(selectors: Many<BridgeFdbSelector | BridgeFdbInfo>): void {
+    remove(this.#bridge.ref, this.#placed(selectors));
+  }
+
+  /**
+   * Deletes entries: those that match all of `filter`. Without a `state`, all but the permanent ones:
    * without these the host itself would not be reached. Linux 5.19.
    */
   flush(filter: BridgeFdbFilter = {}): void {
     const { port, ...rest } = filter;
-    if (port === undefined) flush(this.#bridge.ref, this.#bridge.index, rest);
-    else this.#of(port).flush(rest);
+    const { ref, index } = this.#bridge;
+    flush(ref, index, port === undefined ? rest : { ...rest, index: this.#placeOf(port).index });
   }
 
-  #of(port: LinkTarget | undefined): BridgePortFdb {
+  get #own(): Place {
+    const { index, name } = this.#bridge;
+    return { index, name, self: true };
+  }
+
+  #placed(entries: Many<BridgeFdbEntry | BridgeFdbInfo>): [Place, GivenEntry][] {
+    const places = new Map<LinkTarget, Place>();
+    const placeOf = (port: LinkTarget): Place => {
+      const known = places.get(port) ?? this.#placeOf(port);
+      places.set(port, known);
+      return known;
+    };
+    return asArray(entries).map((entry) => {
+      // The port of an entry that was read is a name, which a rename changes.
+      if (isInfo(entry)) return [placeOf(entry.index), entry];
+      const { port, ...rest } = entry;
+      return [port === undefined ? this.#own : placeOf(port), rest];
+    });
+  }
+
+  #placeOf(port: LinkTarget): Place {
     const { ref, index, name } = this.#bridge;
-    if (port === undefined) return new BridgePortFdb(this.#bridge, true);
     const link = connectionTo(ref).request(getLink(indexOf(port, ref, "port"), { stats: false }));
+    if (link.index === index) return this.#own;
     if (link.master !== index) {
       throw new TypeError(`Link ${show(link.name)} is not a port of bridge ${show(name)}`);
     }
-    return new BridgePortFdb({ ref, index: link.index, name: link.name });
+    return { index: link.index, name: link.name, self: false };
   }
+
+  /** Prints the entries. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const title = titleOf(this.#own, this.#bridge.ref);
+    return inspectList(title, () => this.list(), inspect, options);
+  }
+}
+
+function whatOf({ name, self }: Place): string {
+  return `${self ? "bridge" : "port"} ${show(name)}`;
+}
+
+function titleOf(place: Place, { description }: NetNsRef): string {
+  return `forwarding entries of ${whatOf(place)}${description ? ` in ${description}` : ""}`;
+}
+
+function isInfo(entry: BridgePortFdbSelector | BridgeFdbInfo): entry is BridgeFdbInfo {
+  return typeof entry === "object" && entry !== null && "updated" in entry;
+}
+
+/** The message for an entry. */
+function message([{ index, self }, given]: [Place, GivenEntry]): FdbMessage {
+  const entry = isInfo(given) ? settable(given) : given;
+  checkOptions(entry, ENTRY);
+  checkVlan(entry.vlan);
+  const { flags = [] } = entry;
+  for (const [i, flag] of flags.entries()) wordValue(flag, FLAGS, `flags[${i}]`);
+  const said = flags.includes("self") || flags.includes("master");
+  const owner = self ? "self" : "master";
+  return { ...entry, index, flags: said ? flags : [...flags, owner] };
+}
+
+/** What can be set of an entry that was read. */
+function settable(entry: BridgeFdbInfo): BridgePortFdbEntry {
+  const { mac, vlan, state, flags, activityNotify } = entry;
+  return {
+    mac,
+    ...(vlan === undefined ? {} : { vlan }),
+    state: state === "permanent" || state === "static" ? state : "dynamic",
+    flags: flags.filter((flag): flag is BridgeFdbFlag => Object.hasOwn(FLAGS, flag)),
+    ...(activityNotify ? { activityNotify } : {}),
+  };
+}
+
+/** The kernel does not ask for the state of what a program has learned for a port. */
+function withState(self: boolean, entry: FdbMessage): FdbMessage {
+  const { state = "dynamic", flags = [] } = entry;
+  if (self || !flags.includes("ext_learned")) return entry;
+  if (state === "dynamic") return { ...entry, state };
+  throw new TypeError(`state of an ext_learned entry of a port is "dynamic": got ${show(state)}`);
+}
+
+/** A request with a place that a person knows in its error. */
+function named(request: Request, verb: string, place: Place, { mac, vlan }: FdbMessage): Request {
+  const entry = `forwarding entry ${mac}${vlan === undefined ? "" : ` vlan ${vlan}`}`;
+  return { ...request, operation: `${verb} ${entry} on ${whatOf(place)}` };
+}
+
+function newRequest(placed: [Place, GivenEntry], replace: boolean): Request {
+  const [place] = placed;
+  const full = withState(place.self, message(placed));
+  return named(newFdb(full, { replace }), replace ? "replace" : "add", place, full);
+}
+
+function deletion(placed: [Place, GivenEntry]): Request {
+  const full = message(placed);
+  return named(deleteFdb(full), "delete", placed[0], full);
+}
+
+function add(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
+  const requests = placed.map((it) => newRequest(it, false));
+  addAll(connectionTo(ref), requests, (done) => done.map((i) => deletion(placed[i]!)));
+}
+
+function replace(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
+  const request = (i: number, replace: boolean) => newRequest(placed[i]!, replace);
+  const undo = (done: readonly number[]) => done.map((i) => deletion(placed[i]!));
+  replaceAll(connectionTo(ref), placed.length, request, undo);
+}
+
+function remove(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
+  deleteAll(connectionTo(ref), placed.map(deletion));
 }
 
 /** Entries in a bridge's table: a dump also has what the links themselves listen to. */
 function read(ref: NetNsRef, filter: { bridge?: number; index?: number }): FdbInfo[] {
   return connectionTo(ref).dump(dumpFdb(filter)).filter(({ master }) => master !== undefined);
+}
+
+function find(
+  entries: readonly BridgeFdbInfo[],
+  selector: { readonly mac: string; readonly vlan?: number },
+  ref: NetNsRef,
+  what: string,
+): BridgeFdbInfo {
+  checkOptions(selector, { mac: true, vlan: true });
+  checkVlan(selector.vlan);
+  const mac = checkMac(selector.mac, "mac");
+  const found = entries.find((entry) => entry.mac === mac && entry.vlan === selector.vlan);
+  if (found) return found;
+  const vlan = selector.vlan === undefined ? "" : ` vlan ${selector.vlan}`;
+  throw new NetlinkError({
+    operation: `get forwarding entry ${mac}${vlan} on ${what}`,
+    netns: ref.description,
+    errno: ERRNO.ENOENT,
+  });
 }
 
 function info(entry: FdbInfo, port: string): BridgeFdbInfo {
@@ -287,12 +474,9 @@ function info(entry: FdbInfo, port: string): BridgeFdbInfo {
 function flush(ref: NetNsRef, bridge: number, filter: FdbFlushFilter): void {
   checkVlan(filter.vlan);
   const states = filter.state === undefined ? ["static", "dynamic"] as const : [filter.state];
-  const requests = states.map((state) => flushFdb(bridge, { ...filter, state }));
-  for (const result of connectionTo(ref).batch(requests)) if (!result.ok) throw result.error;
+  flushAll(connectionTo(ref), states.map((state) => flushFdb(bridge, { ...filter, state })), []);
 }
 
 function checkVlan(vlan: number | undefined): void {
-  if (vlan !== undefined && !(Number.isInteger(vlan) && vlan >= 1 && vlan <= 4094)) {
-    throw new RangeError(`vlan must be in 1..4094: got ${show(vlan)}`);
-  }
+  if (vlan !== undefined) integer(vlan, "vlan", 1, 4094);
 }

@@ -25,8 +25,8 @@ import {
 } from "../rtnetlink/link.ts";
 import type { Scope } from "../scope/scope.ts";
 import {
-  addressMessage,
   type End,
+  endAddress,
   type LinkEndOptions,
   type LinkOptions,
   prepareEnd,
@@ -152,7 +152,7 @@ function laterRequests(kind: string, end: End, index: number): Request[] {
   if (change) requests.push(setLink({ index, flags, change }, what));
   if (options.altNames?.length) requests.push(addAltNames(index, [...options.altNames], what));
   for (const address of options.addresses ?? []) {
-    const message = addressMessage(address, index, options.nodad);
+    const message = endAddress(address, index, options.nodad);
     const operation = `add address ${message.address} to ${what}`;
     requests.push({ ...newAddress(message), operation });
   }

@@ -10,14 +10,8 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
-import {
-  type AddressInfo,
-  deleteAddress,
-  dumpAddresses,
-  newAddress,
-} from "../rtnetlink/address.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
-import { checkLinkName, type IpFamily } from "../rtnetlink/fields.ts";
+import { checkLinkName } from "../rtnetlink/fields.ts";
 import {
   addAltNames,
   deleteAltNames,
@@ -31,10 +25,9 @@ import {
 import type { LinkStats } from "../rtnetlink/link_stats.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { scopeOf } from "../scope/scope.ts";
+import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, createLink } from "./create.ts";
 import {
-  addressMessage,
-  type AddressOptions,
   indexOf,
   type LinkHandle,
   type LinkOptions,
@@ -84,18 +77,6 @@ export interface WaitForOptions {
 
 const GET_OPTIONS = { netns: true };
 const WAIT_OPTIONS = { timeout: true, signal: true };
-
-/** The addresses of a link. */
-export interface LinkAddresses {
-  /** The addresses the link has. */
-  list(): AddressInfo[];
-  /** Adds an address. `replace` changes one that is there; default: EEXIST. */
-  add(address: AddressOptions, options?: { replace?: boolean }): void;
-  /** Removes an address: `192.168.123.1/24`. */
-  delete(address: string): void;
-  /** Removes all addresses, of one family or of both. */
-  flush(family?: IpFamily): void;
-}
 
 /**
  * A link: a handle that owns it, or borrows it.
@@ -276,39 +257,9 @@ export class Link implements LinkHandle, Disposable {
     return this;
   }
 
-  /** Its addresses. */
+  /** Its IP addresses. */
   get addresses(): LinkAddresses {
-    const connection = connectionTo(this.ref);
-    const index = this.#index;
-    const what = this.#what;
-    return {
-      list: () => connection.dump(dumpAddresses({ index })),
-      add: (address, options) => {
-        const message = addressMessage(address, index);
-        const operation = `add address ${message.address} to ${what}`;
-        connection.request({ ...newAddress(message, options), operation });
-      },
-      delete: (address) =>
-        connection.request({
-          ...deleteAddress({ index, address }),
-          operation: `delete address ${address} from ${what}`,
-        }),
-      flush: (family) => {
-        const all = connection.dump(
-          dumpAddresses({ index, ...(family === undefined ? {} : { family }) }),
-        );
-        // Removing an IPv4 address takes its secondary ones along: those come first.
-        const requests = all.reverse().map(({ address, peer }) =>
-          deleteAddress({ index, address, ...(peer === undefined ? {} : { peer }) })
-        );
-        for (const result of connection.batch(requests)) {
-          const { ok } = result;
-          const gone = !ok && result.error instanceof NetlinkError &&
-            result.error.code === "EADDRNOTAVAIL";
-          if (!ok && !gone) throw result.error;
-        }
-      },
-    };
+    return new LinkAddresses(this);
   }
 
   /**

@@ -6,7 +6,7 @@
 import { type Field, list, mapped, named, s32, u16, u32 } from "../netlink/attribute.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { formatMac, parseMac } from "../packet/address.ts";
-import { mac, readOnly } from "../rtnetlink/fields.ts";
+import { checkMac, mac, readOnly } from "../rtnetlink/fields.ts";
 import type { CommandNames, LinkKind } from "../rtnetlink/kinds.ts";
 import { show } from "../options.ts";
 
@@ -130,20 +130,25 @@ export type MacvlanFlags = { [K in keyof typeof MACVLAN_FLAG]?: boolean };
 
 const M = IFLA_MACVLAN;
 
-/** The address of a sender. The kernel does not check those of a list. */
+/**
+ * Checks the address of a sender; the kernel does not check those of a list.
+ *
+ * @returns The address in the kernel's spelling.
+ * @throws {TypeError} For a malformed address.
+ * @throws {RangeError} For one that no sender can have.
+ */
+export function checkSender(value: string, path: string): string {
+  const text = checkMac(value, path);
+  const bytes = parseMac(text);
+  if (!(bytes[0]! & 1) && bytes.some((byte) => byte !== 0)) return text;
+  throw new RangeError(`${path} must be a unicast address: got ${show(value)}`);
+}
+
 function sender(type: number): Field<string> {
   const any = mac(type);
   return {
     ...any,
-    write: (writer, value, path) => {
-      const at = writer.length;
-      any.write(writer, value, path);
-      const bytes = writer.bytes.subarray(at, writer.length);
-      if (!(bytes[0]! & 1) && bytes.some((byte) => byte !== 0)) return;
-      throw new RangeError(
-        `${path} must be a unicast address: got ${show(value)}`,
-      );
-    },
+    write: (writer, value, path) => any.write(writer, checkSender(value, path), path),
   };
 }
 

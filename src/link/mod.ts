@@ -17,6 +17,15 @@
  */
 /** The commands of `brctl`, with the same names and order of arguments. */
 export * as brctl from "./brctl.ts";
+export { LinkAddresses, type LinkAddressFilter } from "./addresses.ts";
+export type {
+  AddressEntry,
+  AddressFlag,
+  AddressInfo,
+  AddressLifetime,
+  AddressOption,
+  AddressOptions,
+} from "../rtnetlink/address.ts";
 export * from "./bridge.ts";
 export * from "./bridge_attributes.ts";
 export * from "./bridge_fdb.ts";
@@ -41,13 +50,7 @@ export {
 } from "./ipvlan_options.ts";
 export * from "./ipvtap.ts";
 export { Link, LinkBase } from "./link.ts";
-export type {
-  GenericLinkOptions,
-  LinkAddresses,
-  LinkGetOptions,
-  LinkState,
-  WaitForOptions,
-} from "./link.ts";
+export type { GenericLinkOptions, LinkGetOptions, LinkState, WaitForOptions } from "./link.ts";
 export * from "./macvlan.ts";
 export * from "./macvlan_base.ts";
 export {
@@ -63,12 +66,12 @@ export {
 } from "./macvlan_options.ts";
 export * from "./macvtap.ts";
 export type {
-  AddressOptions,
   LinkEndOptions,
   LinkHandle,
   LinkOptions,
   LinkSettings,
   LinkTarget,
+  NamedLink,
 } from "./options.ts";
 export * from "./openvswitch.ts";
 export * from "./supports.ts";

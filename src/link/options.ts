@@ -7,9 +7,9 @@ import { NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
-import type { AddressMessage } from "../rtnetlink/address.ts";
+import { type AddressMessage, addressMessage, type AddressOptions } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
-import { checkIndex, checkLinkName, checkPrefix } from "../rtnetlink/fields.ts";
+import { checkIndex, checkLinkName } from "../rtnetlink/fields.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { Scope } from "../scope/scope.ts";
@@ -27,11 +27,13 @@ export interface LinkHandle {
   readonly index: number;
 }
 
-/**
- * An address of a link: `192.168.123.1/24`, or with more said of it. Without a prefix length it is the
- * address alone, /32 or /128, and reaches no others.
- */
-export type AddressOptions = string | Omit<AddressMessage, "index">;
+/** A link handle with a name for messages. Collections keep it: a link that moves gets another index. */
+export interface NamedLink extends LinkHandle {
+  /** Its name. */
+  readonly name: string;
+  /** Its kind. */
+  readonly kind?: string | undefined;
+}
 
 /** What can be changed on a living link. */
 export interface LinkSettings {
@@ -259,22 +261,15 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
   const waits = afSpec !== undefined || options.nodad === true;
   if (change && waits) Object.assign(later, { flags, change });
   else if (change) Object.assign(first, { flags, change });
-  for (const address of options.addresses ?? []) addressMessage(address, 1, options.nodad);
+  for (const address of options.addresses ?? []) endAddress(address, 1, options.nodad);
   return { options, ref, first, later };
 }
 
-/** An address option as a message. Throws for a malformed address. */
-export function addressMessage(
-  address: AddressOptions,
-  index: number,
-  nodad = false,
-): AddressMessage {
-  const message = typeof address === "object" && address !== null
-    ? { ...address, index }
-    : { address, index };
-  const { address: bytes } = checkPrefix(message.address, "address");
+/** An address as a message; with `nodad` an IPv6 one is used at once. Throws for a malformed address. */
+export function endAddress(address: AddressOptions, index: number, nodad = false): AddressMessage {
+  const message = addressMessage(address, index);
   const { flags = [] } = message;
-  if (!nodad || bytes.length === 4 || flags.includes("nodad")) return message;
+  if (!nodad || !message.address.includes(":") || flags.includes("nodad")) return message;
   return { ...message, flags: [...flags, "nodad"] };
 }
 

@@ -25,6 +25,7 @@
 export * from "./attribute.ts";
 export * from "./batch.ts";
 export * from "./bytes.ts";
+export { BatchError, type Many } from "./collection.ts";
 export * from "./connection.ts";
 export { connectionTo } from "./connections.ts";
 export * from "./constants.ts";

@@ -30,11 +30,50 @@
 export { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 export * from "./netns.ts";
 export type { PingOptions, PingReply, PingResult } from "./ping.ts";
-export type {
-  AddressTable,
-  LinkTable,
-  NeighborOptions,
-  NeighborTable,
-  RouteOptions,
-  RouteTable,
+export {
+  type NetNsRouteFilter,
+  NetNsRoutes,
+  type RouteLookupOptions,
+  type RouteNexthopOptions,
+  type RouteOptions,
+} from "./routes.ts";
+export {
+  type NeighborOptions,
+  NetNsAddresses,
+  type NetNsAddressFilter,
+  type NetNsAddressOptions,
+  type NetNsLinkFilter,
+  NetNsLinks,
+  type NetNsNeighborFilter,
+  NetNsNeighbors,
+  type NetNsNeighborSelector,
 } from "./tables.ts";
+export type {
+  AddressEntry,
+  AddressFlag,
+  AddressInfo,
+  AddressLifetime,
+  AddressOption,
+  Scope as AddressScope,
+} from "../rtnetlink/address.ts";
+export type {
+  RoutePreference,
+  RouteProtocol,
+  RouteTable,
+  RouteType,
+} from "../rtnetlink/constants.ts";
+export type { IpFamily } from "../rtnetlink/fields.ts";
+export type { LinkInfo } from "../rtnetlink/link.ts";
+export type { NeighborEntry, NeighborInfo, NeighborOption } from "../rtnetlink/neighbor.ts";
+export type {
+  NeighborCacheInfo,
+  NeighborFlag,
+  NeighborState,
+} from "../rtnetlink/neighbor_attributes.ts";
+export type {
+  LockableMetric,
+  RouteCacheInfo,
+  RouteFlag,
+  RouteMetrics,
+} from "../rtnetlink/route_attributes.ts";
+export type { RouteInfo, RouteNexthopInfo } from "../rtnetlink/route_message.ts";

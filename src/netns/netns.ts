@@ -28,16 +28,8 @@ import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { fetchWithin, requireIp } from "./fetch.ts";
 import { ping, type PingOptions, type PingResult } from "./ping.ts";
 import { sysctl } from "./sysctl.ts";
-import {
-  type AddressTable,
-  addressTable,
-  type LinkTable,
-  linkTable,
-  type NeighborTable,
-  neighborTable,
-  type RouteTable,
-  routeTable,
-} from "./tables.ts";
+import { NetNsRoutes } from "./routes.ts";
+import { NetNsAddresses, NetNsLinks, NetNsNeighbors } from "./tables.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
@@ -204,23 +196,23 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /** Its links. */
-  get links(): LinkTable {
-    return linkTable(this);
+  get links(): NetNsLinks {
+    return new NetNsLinks(this);
   }
 
   /** Its IP addresses. */
-  get addresses(): AddressTable {
-    return addressTable(this);
+  get addresses(): NetNsAddresses {
+    return new NetNsAddresses(this);
   }
 
   /** Its routes. */
-  get routes(): RouteTable {
-    return routeTable(this);
+  get routes(): NetNsRoutes {
+    return new NetNsRoutes(this);
   }
 
   /** Its neighbors: what ARP and neighbor discovery have found. */
-  get neighbors(): NeighborTable {
-    return neighborTable(this);
+  get neighbors(): NetNsNeighbors {
+    return new NetNsNeighbors(this);
   }
 
   /** Sends many requests at once; see {@link batch}. */

@@ -1,120 +1,407 @@
 /**
- * A namespace's tables: links, addresses, routes, neighbors.
+ * The links, addresses and neighbors of a namespace.
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
+import type { NetNsRef } from "../../ffi/namespace.ts";
+import { flushAddresses, getAddress } from "../link/addresses.ts";
+import { Link } from "../link/link.ts";
+import { indexOf, type LinkTarget } from "../link/options.ts";
+import {
+  addAll,
+  asArray,
+  deleteAll,
+  flushAll,
+  type Inspect,
+  inspectList,
+  type Many,
+  replaceAll,
+} from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { NetNsHandle } from "../netlink/target.ts";
-import { type AddressFilter, type AddressInfo, dumpAddresses } from "../rtnetlink/address.ts";
-import { dumpLinks, type LinkFilter, type LinkInfo } from "../rtnetlink/link.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
+import {
+  type AddressEntry,
+  type AddressFilter,
+  type AddressInfo,
+  type AddressMessage,
+  addressMessage,
+  deleteAddress,
+  dumpAddresses,
+  newAddress,
+} from "../rtnetlink/address.ts";
+import type { IpFamily } from "../rtnetlink/fields.ts";
+import { deleteLink, dumpLinks, type LinkInfo } from "../rtnetlink/link.ts";
 import {
   deleteNeighbor,
   dumpNeighbors,
+  getNeighbor,
+  type NeighborEntry,
   type NeighborFilter,
   type NeighborInfo,
   type NeighborMessage,
   newNeighbor,
+  settableNeighbor,
 } from "../rtnetlink/neighbor.ts";
-import {
-  deleteRoute,
-  dumpRoutes,
-  getRoute,
-  type GetRouteOptions,
-  newRoute,
-  type NewRouteOptions,
-  type RouteFilter,
-  type RouteInfo,
-  type RouteMessage,
-} from "../rtnetlink/route.ts";
-import { Link } from "../link/link.ts";
-import { indexOf, type LinkTarget } from "../link/options.ts";
 
-/** The links of a namespace. */
-export interface LinkTable {
-  /** All links, or those of a kind, a master or a group. */
-  list(filter?: LinkFilter): LinkInfo[];
-  /** One link, by name, alternative name or index. ENODEV when there is none. */
-  get(selector: string | number): Link;
+/** Finds the indexes of links; a name that several entries have is looked up once. */
+export function deviceIndexes(ref: NetNsRef): (dev: LinkTarget, path?: string) => number {
+  const known = new Map<string, number>();
+  return (dev, path = "dev") => {
+    if (typeof dev !== "string") return indexOf(dev, ref, path);
+    const index = known.get(dev) ?? indexOf(dev, ref, path);
+    known.set(dev, index);
+    return index;
+  };
 }
 
-/** The IP addresses of a namespace. To add some: `link.addresses`. */
-export interface AddressTable {
-  /** All addresses, or those of a link or a family. */
-  list(filter?: AddressFilter): AddressInfo[];
+/** The title of a table for people: `routes of netns "blue"`. */
+export function titleOf(what: string, { description }: NetNsRef): string {
+  return description ? `${what} of ${description}` : what;
 }
 
-/** A route, its link given by handle, name or index. */
-export interface RouteOptions extends Omit<RouteMessage, "oif"> {
-  /** The link packets leave through. */
+/** Which links: those that match all that is given. */
+export interface NetNsLinkFilter {
+  /** Only links of this kind. */
+  readonly kind?: string;
+  /** Only ports of this link. */
+  readonly master?: LinkTarget;
+  /** Only links of this group. */
+  readonly group?: number;
+  /** Counters too. Default: true. */
+  readonly stats?: boolean;
+}
+
+const LINK_FILTER: OptionNames<NetNsLinkFilter> = {
+  kind: true,
+  master: true,
+  group: true,
+  stats: true,
+};
+
+/**
+ * The links of a namespace. They are created by the class of their kind: `Veth.create()`.
+ *
+ * @example Everything but the loopback link
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * assertEquals(netns.links.list({ kind: "veth" }).length, 2);
+ * netns.links.delete("v0"); // and its peer with it
+ * assertEquals(netns.links.list().map(({ name }) => name), ["lo"]);
+ * ```
+ */
+export class NetNsLinks {
+  readonly #netns: NetNsHandle;
+
+  /** For namespaces. */
+  constructor(netns: NetNsHandle) {
+    this.#netns = netns;
+  }
+
+  /** Reads the links: all, or those of a kind, a master or a group. */
+  list(filter: NetNsLinkFilter = {}): LinkInfo[] {
+    checkOptions(filter, LINK_FILTER);
+    const { ref } = this.#netns;
+    const { master, ...rest } = filter;
+    return connectionTo(ref).dump(dumpLinks(
+      master === undefined ? rest : { ...rest, master: indexOf(master, ref, "master") },
+    ));
+  }
+
+  /**
+   * Finds a link, by name, alternative name or index.
+   *
+   * @throws {NetlinkError} ENODEV when there is none.
+   */
+  get(selector: string | number): Link {
+    return Link.get(selector, { netns: this.#netns });
+  }
+
+  /**
+   * Deletes links.
+   *
+   * @param links One or many: a handle, a name or alternative name, an index.
+   * @throws {NetlinkError} ENODEV when there is none, EOPNOTSUPP for a link that cannot be deleted.
+   */
+  delete(links: Many<LinkTarget>): void {
+    const { ref } = this.#netns;
+    const requests = asArray(links).map((link) =>
+      deleteLink({ index: indexOf(link, ref, "link") }, whatOf(link))
+    );
+    deleteAll(connectionTo(ref), requests);
+  }
+
+  /** Prints the names, indexes and kinds of the links. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const list = () =>
+      this.list({ stats: false }).map(({ name, index, linkInfo, mtu, mac, operstate }) => {
+        const kind = linkInfo?.kind;
+        return { name, index, ...(kind === undefined ? {} : { kind }), mtu, mac, operstate };
+      });
+    return inspectList(titleOf("links", this.#netns.ref), list, inspect, options);
+  }
+}
+
+function whatOf(link: LinkTarget): string {
+  const { name = undefined } = typeof link === "object" ? link as { name?: string } : {};
+  return `link ${show(name ?? (typeof link === "object" ? link.index : link))}`;
+}
+
+/** An IP address to be set, and its link. */
+export interface NetNsAddressOptions extends AddressEntry {
+  /** The link. */
+  readonly dev: LinkTarget;
+}
+
+/** Which addresses: those that match all that is given. */
+export interface NetNsAddressFilter {
+  /** Only addresses of this link. */
   readonly dev?: LinkTarget;
-  /** Its index, instead of `dev`. */
-  readonly oif?: number;
+  /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
+  readonly family?: IpFamily;
 }
 
-/** The routes of a namespace. */
-export interface RouteTable {
-  /** All routes of all tables, or those of a family, table, link, protocol or type. */
-  list(filter?: RouteFilter): RouteInfo[];
-  /** Adds a route. EEXIST when there is one, unless `replace` or `append` is set. */
-  add(route: RouteOptions, options?: NewRouteOptions): void;
-  /** Removes a route. ESRCH when there is none. */
-  delete(route: RouteOptions): void;
-  /** The route the kernel would take to an address. ENETUNREACH when there is none. */
-  get(address: string, options?: GetRouteOptions): RouteInfo;
+const ADDRESS_FILTER: OptionNames<NetNsAddressFilter> = { dev: true, family: true };
+
+/** The IP addresses of a namespace, on all its links. Those of one link: `link.addresses`. */
+export class NetNsAddresses {
+  readonly #netns: NetNsHandle;
+
+  /** For namespaces. */
+  constructor(netns: NetNsHandle) {
+    this.#netns = netns;
+  }
+
+  /** Reads the addresses: all, or those of a link or a family. */
+  list(filter: NetNsAddressFilter = {}): AddressInfo[] {
+    return connectionTo(this.#netns.ref).dump(dumpAddresses(this.#filter(filter)));
+  }
+
+  /**
+   * Reads one address.
+   *
+   * @param address `10.0.0.1`, or with its prefix length.
+   * @throws {NetlinkError} EADDRNOTAVAIL when no link has it.
+   */
+  get(address: string): AddressInfo {
+    const { ref } = this.#netns;
+    return getAddress(connectionTo(ref), address, {}, "addresses", ref);
+  }
+
+  /** Adds addresses, all or none; otherwise as `link.addresses.add()`. */
+  add(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
+    const messages = this.#messages(addresses);
+    addAll(
+      connectionTo(this.#netns.ref),
+      messages.map((message) => newAddress(message)),
+      (done) => done.map((index) => deleteAddress(messages[index]!)),
+    );
+  }
+
+  /** Adds addresses, or changes those that are there; otherwise as `link.addresses.replace()`. */
+  replace(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
+    const messages = this.#messages(addresses);
+    replaceAll(
+      connectionTo(this.#netns.ref),
+      messages.length,
+      (index, replace) => newAddress(messages[index]!, { replace }),
+      (done) => done.map((index) => deleteAddress(messages[index]!)),
+    );
+  }
+
+  /** Deletes addresses. EADDRNOTAVAIL when the link does not have the address. */
+  delete(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(addresses).map(deleteAddress));
+  }
+
+  /** Deletes all addresses, those of the loopback link too, or those that the filter lets through. */
+  flush(filter: NetNsAddressFilter = {}): void {
+    flushAddresses(connectionTo(this.#netns.ref), this.#filter(filter));
+  }
+
+  #filter(filter: NetNsAddressFilter): AddressFilter {
+    checkOptions(filter, ADDRESS_FILTER);
+    const { dev, ...rest } = filter;
+    return dev === undefined ? rest : { ...rest, index: indexOf(dev, this.#netns.ref, "dev") };
+  }
+
+  #messages(addresses: Many<NetNsAddressOptions | AddressInfo>): AddressMessage[] {
+    const indexOf = deviceIndexes(this.#netns.ref);
+    return asArray(addresses).map((entry) => {
+      if ("family" in entry) return addressMessage(entry, entry.index);
+      const { dev, ...rest } = entry;
+      return addressMessage(rest, indexOf(dev));
+    });
+  }
+
+  /** Prints the addresses. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const title = titleOf("addresses", this.#netns.ref);
+    return inspectList(title, () => this.list(), inspect, options);
+  }
 }
 
-/** A neighbor, its link given by handle, name or index. */
-export interface NeighborOptions extends Omit<NeighborMessage, "index"> {
+/** A neighbor to be set, and its link. */
+export interface NeighborOptions extends NeighborEntry {
   /** The link it is behind. */
   readonly dev: LinkTarget;
 }
 
-/** The neighbors of a namespace. */
-export interface NeighborTable {
-  /** All neighbors, or those of a link or a family. */
-  list(filter?: NeighborFilter): NeighborInfo[];
-  /** Adds a neighbor. EEXIST when there is one, unless `replace` is set. */
-  add(neighbor: NeighborOptions, options?: { replace?: boolean }): void;
-  /** Removes a neighbor. ENOENT when there is none. */
-  delete(neighbor: Pick<NeighborOptions, "dev" | "address" | "proxy">): void;
+/** The neighbor that a call means. */
+export interface NetNsNeighborSelector {
+  /** The link it is behind. */
+  readonly dev: LinkTarget;
+  /** Its IP address. */
+  readonly address: string;
+  /** An address that the link answers for. Default: false. */
+  readonly proxy?: boolean;
 }
 
-/** The links of a namespace. */
-export function linkTable(netns: NetNsHandle): LinkTable {
-  return {
-    list: (filter) => connectionTo(netns.ref).dump(dumpLinks(filter)),
-    get: (selector) => Link.get(selector, { netns }),
-  };
+/** Which neighbors: those that match all that is given. */
+export interface NetNsNeighborFilter {
+  /** Only neighbors on this link. */
+  readonly dev?: LinkTarget;
+  /** Only neighbors on ports of this link. */
+  readonly master?: LinkTarget;
+  /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
+  readonly family?: IpFamily;
+  /** The addresses that links answer for instead of neighbors. Default: false. */
+  readonly proxy?: boolean;
 }
 
-/** The addresses of a namespace. */
-export function addressTable(netns: NetNsHandle): AddressTable {
-  return { list: (filter) => connectionTo(netns.ref).dump(dumpAddresses(filter)) };
-}
+const NEIGHBOR_FILTER: OptionNames<NetNsNeighborFilter> = {
+  dev: true,
+  master: true,
+  family: true,
+  proxy: true,
+};
 
-/** The routes of a namespace. */
-export function routeTable(netns: NetNsHandle): RouteTable {
-  const { ref } = netns;
-  const message = ({ dev, ...route }: RouteOptions): RouteMessage =>
-    dev === undefined ? route : { ...route, oif: indexOf(dev, ref, "dev") };
-  return {
-    list: (filter) => connectionTo(ref).dump(dumpRoutes(filter)),
-    add: (route, options) => connectionTo(ref).request(newRoute(message(route), options)),
-    delete: (route) => connectionTo(ref).request(deleteRoute(message(route))),
-    get: (address, options) => connectionTo(ref).request(getRoute(address, options)),
-  };
-}
+const NEIGHBOR_SELECTOR: OptionNames<NetNsNeighborSelector> = {
+  dev: true,
+  address: true,
+  proxy: true,
+};
 
-/** The neighbors of a namespace. */
-export function neighborTable(netns: NetNsHandle): NeighborTable {
-  const { ref } = netns;
-  const message = <T extends { dev: LinkTarget }>({ dev, ...rest }: T) => ({
-    ...rest,
-    index: indexOf(dev, ref, "dev"),
-  });
-  return {
-    list: (filter) => connectionTo(ref).dump(dumpNeighbors(filter)),
-    add: (neighbor, options) => connectionTo(ref).request(newNeighbor(message(neighbor), options)),
-    delete: (neighbor) => connectionTo(ref).request(deleteNeighbor(message(neighbor))),
-  };
+const NEIGHBOR: OptionNames<NeighborOptions> = {
+  ...NEIGHBOR_SELECTOR,
+  lladdr: true,
+  state: true,
+  flags: true,
+  protocol: true,
+};
+
+/**
+ * The neighbors of a namespace: what ARP and neighbor discovery have found, and what was set.
+ *
+ * @example A neighbor that need not be asked for
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const dev = Veth.create({ name: "v0", netns, up: true, peer: { name: "v1", netns } });
+ * netns.neighbors.add({ dev, address: "192.0.2.9", lladdr: "02:00:00:00:00:09" });
+ * assertEquals(netns.neighbors.get({ dev, address: "192.0.2.9" }).state, "permanent");
+ * ```
+ */
+export class NetNsNeighbors {
+  readonly #netns: NetNsHandle;
+
+  /** For namespaces. */
+  constructor(netns: NetNsHandle) {
+    this.#netns = netns;
+  }
+
+  /** Reads the neighbors: all, or those that the filter lets through. */
+  list(filter: NetNsNeighborFilter = {}): NeighborInfo[] {
+    return connectionTo(this.#netns.ref).dump(dumpNeighbors(this.#filter(filter)));
+  }
+
+  /**
+   * Reads one neighbor.
+   *
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  get(selector: NetNsNeighborSelector): NeighborInfo {
+    checkOptions(selector, NEIGHBOR_SELECTOR);
+    const { dev, ...rest } = selector;
+    const { ref } = this.#netns;
+    return connectionTo(ref).request(getNeighbor({ ...rest, index: indexOf(dev, ref, "dev") }));
+  }
+
+  /**
+   * Adds neighbors, all or none.
+   *
+   * @param neighbors One or many; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when the link has a neighbor of this address.
+   * @throws {BatchError} When some of many are refused.
+   */
+  add(neighbors: Many<NeighborOptions | NeighborInfo>): void {
+    const messages = this.#messages(neighbors);
+    addAll(
+      connectionTo(this.#netns.ref),
+      messages.map((message) => newNeighbor(message)),
+      (done) => done.map((index) => deleteNeighbor(messages[index]!)),
+    );
+  }
+
+  /** Adds neighbors, or changes those that are there. Otherwise as {@link NetNsNeighbors.add}. */
+  replace(neighbors: Many<NeighborOptions | NeighborInfo>): void {
+    const messages = this.#messages(neighbors);
+    replaceAll(
+      connectionTo(this.#netns.ref),
+      messages.length,
+      (index, replace) => newNeighbor(messages[index]!, { replace }),
+      (done) => done.map((index) => deleteNeighbor(messages[index]!)),
+    );
+  }
+
+  /** Deletes neighbors. ENOENT when there is none. */
+  delete(neighbors: Many<NetNsNeighborSelector | NeighborInfo>): void {
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(neighbors).map(deleteNeighbor));
+  }
+
+  /**
+   * Deletes neighbors: those that match all of `filter`. Those that the kernel has for addresses that need
+   * no neighbor (`noarp`: multicast, broadcast) stay.
+   */
+  flush(filter: NetNsNeighborFilter = {}): void {
+    const requests = this.list(filter).filter(({ state }) => state !== "noarp")
+      .map(deleteNeighbor);
+    flushAll(connectionTo(this.#netns.ref), requests, [ERRNO.ENOENT, ERRNO.ENODEV]);
+  }
+
+  #filter(filter: NetNsNeighborFilter): NeighborFilter {
+    checkOptions(filter, NEIGHBOR_FILTER);
+    const { dev, master, ...rest } = filter;
+    const { ref } = this.#netns;
+    return {
+      ...rest,
+      ...(dev === undefined ? {} : { index: indexOf(dev, ref, "dev") }),
+      ...(master === undefined ? {} : { master: indexOf(master, ref, "master") }),
+    };
+  }
+
+  #messages(
+    neighbors: Many<NeighborOptions | NetNsNeighborSelector | NeighborInfo>,
+  ): NeighborMessage[] {
+    const indexOf = deviceIndexes(this.#netns.ref);
+    return asArray(neighbors).map((entry) => {
+      if ("family" in entry) return settableNeighbor(entry);
+      checkOptions(entry, NEIGHBOR);
+      const { dev, ...rest } = entry;
+      return { ...rest, index: indexOf(dev) };
+    });
+  }
+
+  /** Prints the neighbors. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const title = titleOf("neighbors", this.#netns.ref);
+    return inspectList(title, () => this.list(), inspect, options);
+  }
 }

@@ -8,7 +8,7 @@ import type { AddressInfo } from "../rtnetlink/address.ts";
 import type { FdbInfo } from "../rtnetlink/fdb.ts";
 import type { LinkInfo } from "../rtnetlink/link.ts";
 import type { NeighborInfo } from "../rtnetlink/neighbor.ts";
-import type { RouteInfo } from "../rtnetlink/route.ts";
+import type { RouteInfo } from "../rtnetlink/route_message.ts";
 
 /** The first event: all tables at one moment. A table that is not watched is empty. */
 export interface SnapshotEvent {

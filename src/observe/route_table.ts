@@ -14,7 +14,8 @@ import { NLM_F } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";
-import { dumpRoutes, type RouteInfo } from "../rtnetlink/route.ts";
+import { dumpRoutes } from "../rtnetlink/route.ts";
+import type { RouteInfo } from "../rtnetlink/route_message.ts";
 import { type Change, changeOf, settle, tryDump } from "./table.ts";
 
 /** The link flags on which routes depend. */

@@ -18,7 +18,7 @@ import { dumpLinks, linkFormat, readLink } from "../rtnetlink/link.ts";
 import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { dumpNeighbors, neighborFormat, type NeighborInfo } from "../rtnetlink/neighbor.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
-import { routeFormat } from "../rtnetlink/route_format.ts";
+import { routeFormat } from "../rtnetlink/route_message.ts";
 import type { LinkMove, MonitorEvent, OverrunEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
 import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";

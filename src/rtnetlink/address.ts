@@ -148,11 +148,12 @@ interface AddressAttributes {
   protocol?: number;
 }
 
-/** An IP address of a link, to be set. */
-export interface AddressMessage {
-  /** Index of the link. */
-  index: number;
-  /** Address and prefix length: `192.168.123.1/24`. */
+/** An IP address to be set, without its link. */
+export interface AddressEntry {
+  /**
+   * Address and prefix length: `192.168.123.1/24`. Without a length it is the address alone, /32 or /128,
+   * and reaches no others.
+   */
   address: string;
   /** The other end of a point-to-point link; then `address` is the local end. */
   peer?: string;
@@ -162,15 +163,38 @@ export interface AddressMessage {
   label?: string;
   /** How far it reaches; default `global`, `host` for loopback addresses. */
   scope?: Scope | number;
-  /** What else there is to it: `["nodad", "noprefixroute"]`; default: nothing. */
+  /** Options: `["nodad", "noprefixroute"]`; default: none. */
   flags?: readonly AddressOption[];
-  /** How long it lasts; default for ever. */
+  /** Seconds that it lasts; default: for ever. */
   lifetime?: { preferred?: number; valid?: number };
-  /** Metric of the prefix route; 0 is the kernel's default. */
+  /** Metric of the route to its network; 0 is the kernel's default. */
   metric?: number;
-  /** Who made it, IFAPROT_*: 0 unknown, 1 loopback, 2 router announcement, 3 link-local. */
+  /** Its origin, IFAPROT_*: 0 unknown, 1 loopback, 2 router announcement, 3 link-local. Linux 5.18. */
   protocol?: number;
 }
+
+/** An IP address of a link, to be set. */
+export interface AddressMessage extends AddressEntry {
+  /** Index of the link. */
+  index: number;
+}
+
+/** An address for a link: the text alone, or with its options. */
+export type AddressOptions = string | AddressEntry;
+
+const ENTRY: OptionNames<AddressEntry> = {
+  address: true,
+  peer: true,
+  broadcast: true,
+  label: true,
+  scope: true,
+  flags: true,
+  lifetime: { preferred: true, valid: true },
+  metric: true,
+  protocol: true,
+};
+
+const MESSAGE: OptionNames<AddressMessage> = { ...ENTRY, index: true };
 
 /** An IP address as the kernel reports it. */
 export interface AddressInfo {
@@ -287,14 +311,11 @@ function writeAddress(writer: Writer, message: AddressMessage): void {
   const attributes: AddressAttributes = { ...rest, local: own, address: peer ?? own };
   if (flags !== undefined) attributes.flags = bits;
   if (lifetime) {
-    checkOptions(lifetime, LIFETIME, "lifetime");
     const { preferred, valid = Infinity } = lifetime;
     attributes.lifetime = { preferred: preferred ?? valid, valid };
   }
   addressSchema.write(writer, attributes);
 }
-
-const LIFETIME = { preferred: true, valid: true };
 
 /** The framing of address messages. */
 export const addressFormat: MessageFormat<AddressMessage, AddressInfo> = {
@@ -321,6 +342,37 @@ function forever(value: number): number | string {
   return value === Infinity ? "forever" : value;
 }
 
+/**
+ * The message for an address of a link. Of an {@link AddressInfo} it takes what can be set: an address is
+ * moved to another link by giving what was read of it.
+ *
+ * @param entry The address.
+ * @param index Index of the link.
+ * @throws {TypeError} For an unknown option, and for a malformed address.
+ */
+export function addressMessage(entry: AddressOptions | AddressInfo, index: number): AddressMessage {
+  if (typeof entry !== "object" || entry === null) {
+    checkPrefix(entry, "address");
+    return { address: entry, index };
+  }
+  const settable = "family" in entry ? settableAddress(entry) : entry;
+  checkOptions(settable, ENTRY);
+  checkPrefix(settable.address, "address");
+  return { ...settable, index };
+}
+
+function settableAddress(info: AddressInfo): AddressEntry {
+  const { index: _1, family: _2, anycast: _3, flags, lifetime, label, ...rest } = info;
+  const { preferred = Infinity, valid = Infinity } = lifetime ?? {};
+  return {
+    ...rest,
+    flags: flags.filter((flag) => Object.hasOwn(SETTABLE, flag)) as AddressOption[],
+    // Without a suffix it is the name of the link that the address was on.
+    ...(label?.includes(":") ? { label } : {}),
+    ...(preferred === Infinity ? {} : { lifetime: { preferred, valid } }),
+  };
+}
+
 /** Options of {@link newAddress}. */
 export interface NewAddressOptions {
   /** Change the address where the link has it already; default: EEXIST. */
@@ -334,6 +386,7 @@ export function newAddress(
   message: AddressMessage,
   options: NewAddressOptions = {},
 ): Request<undefined> {
+  checkOptions(message, MESSAGE);
   checkOptions(options, NEW_OPTIONS);
   const { replace = false } = options;
   return {
@@ -352,7 +405,7 @@ export function newAddress(
  * such address.
  */
 export function deleteAddress(
-  { index, address, peer }: Pick<AddressMessage, "index" | "address" | "peer">,
+  { index, address, peer }: AddressMessage | AddressInfo,
 ): Request<undefined> {
   const message = { index, address, ...(peer === undefined ? {} : { peer }) };
   return {

@@ -17,7 +17,7 @@ import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts"
 import { type Schema, schema } from "../netlink/schema.ts";
 import { AF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { IFLA } from "./link_attributes.ts";
-import { show } from "../options.ts";
+import { checkOptions, integer, type OptionNames } from "../options.ts";
 
 /** Attribute numbers inside IFLA_AF_SPEC of family AF_BRIDGE. */
 export const IFLA_BRIDGE = {
@@ -61,16 +61,29 @@ export interface BridgeVlan extends BridgeVlanRange {
 }
 
 /** VLANs to be added to a port or a bridge, or to be removed from it. */
-export interface BridgeVlanMessage extends BridgeVlanRange {
-  /** Index of the port, or of the bridge. */
-  readonly index: number;
-  /** The bridge itself, not a port of it. Default: false. */
-  readonly self?: boolean;
+export interface BridgeVlanMessage extends BridgeVlanSelector {
   /** Frames that come in without a tag are in this VLAN: one VLAN only. Default: false. */
   readonly pvid?: boolean;
   /** Frames of it go out without a tag. Default: false. */
   readonly untagged?: boolean;
 }
+
+/** VLANs to be removed from a port or a bridge. */
+export interface BridgeVlanSelector extends BridgeVlanRange {
+  /** Index of the port, or of the bridge. */
+  readonly index: number;
+  /** The bridge itself, not a port of it. Default: false. */
+  readonly self?: boolean;
+}
+
+const SELECTOR: OptionNames<BridgeVlanSelector> = {
+  vid: true,
+  end: true,
+  index: true,
+  self: true,
+};
+
+const MESSAGE: OptionNames<BridgeVlanMessage> = { ...SELECTOR, pvid: true, untagged: true };
 
 /** The VLANs of a port or a bridge as the kernel reports them. */
 export interface BridgeVlanInfo {
@@ -136,24 +149,24 @@ function writeHeader(writer: Writer, index: number): void {
   writer.view.setInt32(at + 4, index, true);
 }
 
-function checkVid(option: string, vid: number): number {
-  if (!Number.isInteger(vid) || vid < 1 || vid > 4094) {
-    throw new RangeError(
-      `${option} must be a VLAN id in 1..4094: got ${show(vid)}`,
-    );
-  }
-  return vid;
+/**
+ * Checks the ids of a VLAN or a range of them.
+ *
+ * @throws {TypeError} For what is no integer.
+ * @throws {RangeError} For an id out of range, and for an `end` below `vid`.
+ */
+export function checkVlanRange({ vid, end = vid }: BridgeVlanRange): void {
+  integer(vid, "vid", 1, 4094);
+  integer(end, "end", 1, 4094);
+  if (end < vid) throw new RangeError(`end must not be below vid ${vid}: got ${end}`);
 }
 
 function writeVlans(writer: Writer, message: BridgeVlanMessage): void {
   const { index, vid, end, self = false, pvid = false, untagged = false } = message;
-  checkVid("vid", vid);
-  if (end !== undefined && checkVid("end", end) < vid) {
-    throw new RangeError(`end must not be below vid ${vid}: got ${end}`);
-  }
+  checkVlanRange(message);
   const isRange = end !== undefined && end > vid;
   if (pvid && isRange) {
-    throw new TypeError(`pvid is for one VLAN: the current range is ${vid}-${end}`);
+    throw new TypeError(`pvid is for one VLAN: got the range ${vid}-${end}`);
   }
   const flags = (pvid ? BRIDGE_VLAN_INFO.PVID : 0) | (untagged ? BRIDGE_VLAN_INFO.UNTAGGED : 0);
   writeHeader(writer, index);
@@ -216,6 +229,7 @@ export function addBridgeVlan(
   message: BridgeVlanMessage,
   what = `link ${message.index}`,
 ): Request<undefined> {
+  checkOptions(message, MESSAGE);
   return request(RTM.SETLINK, "RTM_SETLINK", "add", message, what);
 }
 
@@ -226,9 +240,10 @@ export function addBridgeVlan(
  * @param what The port or bridge in an error: `port "tap1"`.
  */
 export function deleteBridgeVlan(
-  message: Omit<BridgeVlanMessage, "pvid" | "untagged">,
+  message: BridgeVlanSelector,
   what = `link ${message.index}`,
 ): Request<undefined> {
+  checkOptions(message, SELECTOR);
   return request(RTM.DELLINK, "RTM_DELLINK", "delete", message, what);
 }
 
@@ -240,6 +255,7 @@ export interface BridgeVlanFilter {
 
 /** Reads the VLANs of all bridges and their ports. The kernel sends all; the filter is applied here. */
 export function dumpBridgeVlans(filter: BridgeVlanFilter = {}): DumpRequest<BridgeVlanInfo> {
+  checkOptions(filter, { index: true });
   const { index } = filter;
   return {
     type: RTM.GETLINK,

@@ -23,7 +23,7 @@ import {
   readNeighborHeader,
   writeNeighborHeader,
 } from "./neighbor_attributes.ts";
-import { show } from "../options.ts";
+import { boolean, checkOptions, type OptionNames, wordValue } from "../options.ts";
 
 /**
  * How long a forwarding entry lasts, and for whom it is. `permanent`: the address is the bridge's own,
@@ -170,6 +170,24 @@ export interface NewFdbOptions {
   readonly append?: boolean;
 }
 
+const MESSAGE: OptionNames<FdbMessage> = {
+  index: true,
+  mac: true,
+  vlan: true,
+  dst: true,
+  port: true,
+  vni: true,
+  srcVni: true,
+  oif: true,
+  nexthopId: true,
+  state: true,
+  flags: true,
+  activityNotify: true,
+  dontRefresh: true,
+};
+
+const NEW_OPTIONS: OptionNames<NewFdbOptions> = { replace: true, append: true };
+
 /**
  * Adds a forwarding entry.
  *
@@ -191,6 +209,8 @@ export interface NewFdbOptions {
  * ```
  */
 export function newFdb(message: FdbMessage, options: NewFdbOptions = {}): Request<undefined> {
+  checkOptions(message, MESSAGE);
+  checkOptions(options, NEW_OPTIONS);
   const { replace = false, append = false } = options;
   if (replace && append) throw new TypeError("replace and append exclude each other");
   const { flags = ["master"] } = message;
@@ -208,13 +228,15 @@ export function newFdb(message: FdbMessage, options: NewFdbOptions = {}): Reques
   };
 }
 
-/** Which forwarding entry, or which destination of it; `flags` are `self`, `master` or both. */
-export type FdbSelector = Omit<FdbMessage, "state" | "activityNotify" | "dontRefresh">;
-
-/** Removes a forwarding entry; for a VXLAN with `dst` only this destination. ENOENT when there is none. */
-export function deleteFdb(message: FdbSelector): Request<undefined> {
-  const { flags = ["master"] } = message;
-  const full: FdbMessage = { ...message, flags: ownership(flags) };
+/**
+ * Removes a forwarding entry; for a VXLAN with `dst` only this destination. ENOENT when there is none.
+ *
+ * @param message The entry. Of its flags only `self` and `master` count; its state and activity do not.
+ */
+export function deleteFdb(message: FdbMessage): Request<undefined> {
+  checkOptions(message, MESSAGE);
+  const { state: _1, activityNotify: _2, dontRefresh: _3, flags = ["master"], ...entry } = message;
+  const full: FdbMessage = { ...entry, flags: ownership(flags) };
   // A link's own entries are all permanent, and the kernel wants to be told so.
   if (flags.includes("self")) full.state = "permanent";
   return {
@@ -287,8 +309,11 @@ export interface FdbFilter {
   readonly index?: number;
 }
 
+const FILTER: OptionNames<FdbFilter> = { bridge: true, index: true };
+
 /** Reads forwarding entries. */
 export function dumpFdb(filter: FdbFilter = {}): DumpRequest<FdbInfo> {
+  checkOptions(filter, FILTER);
   const { bridge, index } = filter;
   return {
     type: RTM.GETNEIGH,
@@ -340,6 +365,16 @@ const FLUSH_STATES: Readonly<
   dynamic: [0, NOARP | PERMANENT],
 };
 
+const FLUSH_FILTER: OptionNames<FdbFlushFilter> = {
+  index: true,
+  vlan: true,
+  state: true,
+  addedByUser: true,
+  extLearned: true,
+  sticky: true,
+  offloaded: true,
+};
+
 const FLUSH_FLAGS = [
   ["addedByUser", NTF.USE, "added_by_user"],
   ["extLearned", NTF.EXT_LEARNED, "extern_learn"],
@@ -354,6 +389,7 @@ const FLUSH_FLAGS = [
  * @param filter Which entries; default: all.
  */
 export function flushFdb(bridge: number, filter: FdbFlushFilter = {}): Request<undefined> {
+  checkOptions(filter, FLUSH_FILTER);
   const { index, vlan, state } = filter;
   return {
     type: RTM.DELNEIGH,
@@ -378,13 +414,11 @@ function writeFlush(writer: Writer, message: FdbFlushFilter & { readonly bridge:
   if (index !== undefined) attributes.oif = index;
   if (vlan !== undefined) attributes.vlan = vlan;
   if (state !== undefined) [header.state, attributes.stateMask] = flushState(state);
-  for (const [key, value] of Object.entries(marks)) {
+  for (const [key, bit] of FLUSH_FLAGS) {
+    const value = marks[key];
     if (value === undefined) continue;
-    // A filter that is not understood must not widen what is removed.
-    const flag = FLUSH_FLAGS.find(([known]) => known === key);
-    if (!flag) throw new TypeError(`Unknown option ${show(key)}`);
-    attributes.flagsMask = (attributes.flagsMask ?? 0) | flag[1];
-    if (value) header.flags |= flag[1];
+    attributes.flagsMask = (attributes.flagsMask ?? 0) | bit;
+    if (boolean(value, key)) header.flags |= bit;
   }
   writeNeighborHeader(writer, header);
   neighborSchema.write(writer, attributes);
@@ -393,7 +427,5 @@ function writeFlush(writer: Writer, message: FdbFlushFilter & { readonly bridge:
 function flushState(
   state: NonNullable<FdbFlushFilter["state"]>,
 ): readonly [bits: number, mask: number] {
-  if (Object.hasOwn(FLUSH_STATES, state)) return FLUSH_STATES[state];
-  const known = Object.keys(FLUSH_STATES).map(show).join(", ");
-  throw new TypeError(`state must be one of ${known}: got ${show(state)}`);
+  return wordValue(state, FLUSH_STATES, "state");
 }

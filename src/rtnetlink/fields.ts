@@ -164,6 +164,20 @@ export function readOnly<T>(field: Field<T>, why = "is read only"): Field<T> {
   };
 }
 
+/**
+ * The number in a byte of a header, given by its word or itself.
+ *
+ * @throws {TypeError} For an unknown word and for what is no integer.
+ * @throws {RangeError} For a number that a byte cannot hold.
+ */
+export function byteValue(
+  value: string | number,
+  names: Readonly<Record<string, number>>,
+  path: string,
+): number {
+  return typeof value === "string" ? wordValue(value, names, path) : integer(value, path, 0, 255);
+}
+
 /** Writes a field's payload at `at`, into a fixed header that is reserved already. */
 export function writeInHeader<T>(
   writer: Writer,

@@ -37,7 +37,15 @@ export {
   NTF_EXT,
 } from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
-export * from "./route.ts";
+export {
+  deleteRoute,
+  dumpRoutes,
+  getRoute,
+  type GetRouteOptions,
+  newRoute,
+  type NewRouteOptions,
+  type RouteFilter,
+} from "./route.ts";
 export {
   type LockableMetric,
   type RouteCacheInfo,
@@ -49,5 +57,11 @@ export {
   RTM_F,
   RTNH_F,
 } from "./route_attributes.ts";
-export { readRoute, routeFormat } from "./route_format.ts";
-export * from "./route_names.ts";
+export {
+  readRoute,
+  routeFormat,
+  type RouteInfo,
+  type RouteMessage,
+  type RouteNexthop,
+  type RouteNexthopInfo,
+} from "./route_message.ts";

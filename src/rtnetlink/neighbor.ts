@@ -9,7 +9,7 @@ import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { AF, RTM } from "./constants.ts";
+import { AF, type RouteProtocol, RTM } from "./constants.ts";
 import {
   familyNumber,
   familyOption,
@@ -31,26 +31,50 @@ import {
   readNeighborHeader,
   writeNeighborHeader,
 } from "./neighbor_attributes.ts";
-import type { RouteProtocol } from "./route_names.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkOptions, type OptionNames, wordValue } from "../options.ts";
 
-/** A neighbor, to be set. */
-export interface NeighborMessage {
-  /** Index of the link. */
-  index: number;
+/** A flag of a neighbor that can be set. */
+export type NeighborOption = "use" | "router" | "ext_learned" | "managed" | "ext_validated";
+
+const SETTABLE: Readonly<Record<NeighborOption, true>> = {
+  use: true,
+  router: true,
+  ext_learned: true,
+  managed: true,
+  ext_validated: true,
+};
+
+/** A neighbor to be set, without its link. */
+export interface NeighborEntry {
   /** Its IP address. */
   address: string;
-  /** Its Ethernet address; proxies have none. */
+  /** Its link-layer address; proxies have none. */
   lladdr?: string;
   /** What to take for known; default `permanent`, with the flags `use` and `managed` `none`. */
   state?: NeighborState | number;
-  /** Marks. */
-  flags?: readonly NeighborFlag[];
+  /** Flags; default: none. */
+  flags?: readonly NeighborOption[];
   /** Not a neighbor but an address the link answers for (proxy ARP, proxy NDP). */
   proxy?: boolean;
-  /** Who made it. */
+  /** Its origin. */
   protocol?: RouteProtocol | number;
 }
+
+/** A neighbor, to be set. */
+export interface NeighborMessage extends NeighborEntry {
+  /** Index of the link. */
+  index: number;
+}
+
+const MESSAGE: OptionNames<NeighborMessage> = {
+  index: true,
+  address: true,
+  lladdr: true,
+  state: true,
+  flags: true,
+  proxy: true,
+  protocol: true,
+};
 
 /** A neighbor as the kernel reports it. */
 export interface NeighborInfo {
@@ -102,6 +126,7 @@ export function readNeighbor(source: Source, start: number, end: number): Neighb
 
 function writeNeighbor(writer: Writer, message: NeighborMessage): void {
   const { index, state = "none", flags = [], proxy = false, ...attributes } = message;
+  for (const [i, flag] of flags.entries()) wordValue(flag, SETTABLE, `flags[${i}]`);
   const bits = neighborFlagBits(flags);
   const at = writeNeighborHeader(writer, {
     index,
@@ -113,6 +138,13 @@ function writeNeighbor(writer: Writer, message: NeighborMessage): void {
     ...attributes,
     ...(bits.extended ? { extendedFlags: bits.extended } : {}),
   });
+}
+
+/** The options in a {@link NeighborInfo}: all of it but what only the kernel can say. */
+export function settableNeighbor(info: NeighborInfo): NeighborMessage {
+  const { family: _1, probes: _2, cacheInfo: _3, flags, ...rest } = info;
+  const settable = flags.filter((flag): flag is NeighborOption => Object.hasOwn(SETTABLE, flag));
+  return { ...rest, flags: settable };
 }
 
 /** The framing of neighbor messages. */
@@ -129,7 +161,7 @@ export interface NewNeighborOptions {
   readonly replace?: boolean;
 }
 
-const NEW_OPTIONS = { replace: true };
+const NEW_OPTIONS: OptionNames<NewNeighborOptions> = { replace: true };
 
 /**
  * Adds a neighbor, or an address to answer for, to a link.
@@ -153,6 +185,7 @@ export function newNeighbor(
   message: NeighborMessage,
   options: NewNeighborOptions = {},
 ): Request<undefined> {
+  checkOptions(message, MESSAGE);
   checkOptions(options, NEW_OPTIONS);
   const { replace = false } = options;
   const { flags = [] } = message;
@@ -170,8 +203,15 @@ export function newNeighbor(
   };
 }
 
-/** Which neighbor. */
-export type NeighborSelector = Pick<NeighborMessage, "index" | "address" | "proxy">;
+/** The neighbor that a request means. A {@link NeighborInfo} will do. */
+export interface NeighborSelector {
+  /** Index of the link. */
+  readonly index: number;
+  /** Its IP address. */
+  readonly address: string;
+  /** An address the link answers for. */
+  readonly proxy?: boolean;
+}
 
 /** Removes a neighbor, or an address to answer for. ENOENT when there is none. */
 export function deleteNeighbor({ index, address, proxy = false }: NeighborSelector): Request<
@@ -211,7 +251,7 @@ function describe({ index, address, proxy }: NeighborMessage): string {
 }
 
 /** iproute2's words for flags. */
-const FLAG_WORDS: readonly [flag: NeighborFlag, word: string][] = [
+const FLAG_WORDS: readonly [flag: NeighborOption, word: string][] = [
   ["use", "use"],
   ["router", "router"],
   ["ext_learned", "extern_learn"],

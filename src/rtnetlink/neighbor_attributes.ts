@@ -8,7 +8,7 @@ import { be16, type Field, flag, named, s32, struct, u16, u32, u8 } from "../net
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { ip, linkAddress, writeInHeader } from "./fields.ts";
-import { ROUTE_PROTOCOLS, type RouteProtocol } from "./route_names.ts";
+import { ROUTE_PROTOCOLS, type RouteProtocol } from "./constants.ts";
 import { show } from "../options.ts";
 
 /** Attribute numbers. */

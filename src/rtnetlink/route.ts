@@ -1,159 +1,39 @@
 /**
- * Routes: RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE (`linux/rtnetlink.h`).
+ * Requests for routes: RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE.
  *
  * @module
  */
 import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, Request } from "../netlink/message.ts";
-import type { Scope } from "./address.ts";
-import { AF, RTM } from "./constants.ts";
-import { familyNumber, type IpFamily, isOfFamily } from "./fields.ts";
-import type { RouteCacheInfo, RouteFlag, RouteMetrics } from "./route_attributes.ts";
-import { routeCommand, routeGetCommand, routeShowCommand } from "./route_command.ts";
+import type { Writer } from "../netlink/bytes.ts";
+import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { parseIp } from "../packet/address.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import {
-  familyOf,
-  lookupFormat,
-  readRoute,
-  routeDeletionFormat,
-  routeDumpFormat,
-  type RouteDumpMessage,
-  routeFormat,
-  withoutReported,
-} from "./route_format.ts";
-import {
+  AF,
   ROUTE_PROTOCOLS,
   ROUTE_TABLES,
   ROUTE_TYPES,
-  type RoutePreference,
   type RouteProtocol,
   type RouteTable,
   type RouteType,
-} from "./route_names.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
-
-/** One of several ways a route goes; the kernel spreads flows over them. */
-export interface RouteNexthop {
-  /** The router; for an IPv4 route it may have an IPv6 address. */
-  gateway?: string;
-  /** Index of the link packets leave through. */
-  oif?: number;
-  /** Its share, 1..256; default 1. */
-  weight?: number;
-  /** Take the router to be on the link though no address of the link covers it. */
-  onlink?: boolean;
-  /** Kind of encapsulation, LWTUNNEL_ENCAP_*. */
-  encapType?: number;
-  /** The encapsulation's attributes as bytes. */
-  encap?: Uint8Array;
-}
-
-/** One of several nexthops as the kernel reports it. */
-export interface RouteNexthopInfo extends RouteNexthop {
-  /** Its share, 1..256. */
-  weight: number;
-  /** Its flags. */
-  flags: RouteFlag[];
-}
-
-/** A route, to be set. A {@link RouteInfo} is one: what only the kernel can say is left out then. */
-export interface RouteMessage {
-  /** Where to: a prefix such as `10.0.0.0/8`, an address, or `default`. */
-  destination: string;
-  /** `inet` for IPv4, `inet6` for IPv6; default: as the addresses are, IPv4 when there are none. */
-  family?: IpFamily;
-  /** IPv6: only packets from this prefix. Needs a kernel with CONFIG_IPV6_SUBTREES. */
-  source?: string;
-  /** What becomes of the packets; default `unicast`. */
-  type?: RouteType | number;
-  /** The router; for an IPv4 route it may have an IPv6 address. */
-  gateway?: string;
-  /** Index of the link packets leave through. */
-  oif?: number;
-  /** Several ways instead of `gateway` and `oif`. */
-  nexthops?: RouteNexthop[];
-  /** Id of a nexthop object, instead of `gateway`, `oif` and `nexthops`. */
-  nexthopId?: number;
-  /** Take the router to be on the link though no address of the link covers it. */
-  onlink?: boolean;
-  /** Of routes to the same destination the one with the lowest is used; default 0, IPv6 1024. */
-  metric?: number;
-  /** The table; default `main`, for local, broadcast and anycast routes `local`. */
-  table?: RouteTable | number;
-  /** Who made it; default `boot`. */
-  protocol?: RouteProtocol | number;
-  /** IPv4: how far the destination is; default by `type` and `gateway`, as `ip route` has it. */
-  scope?: Scope | number;
-  /** Source address for packets that have none yet. */
-  prefsrc?: string;
-  /** IPv4: only packets with this type of service. */
-  tos?: number;
-  /** What TCP and IP do on this route. */
-  metrics?: RouteMetrics;
-  /** IPv6: rank among default routers (RFC 4191). */
-  pref?: RoutePreference | number;
-  /** IPv6: seconds until it is removed; default never. */
-  expires?: number;
-  /** Kind of encapsulation, LWTUNNEL_ENCAP_*. */
-  encapType?: number;
-  /** The encapsulation's attributes as bytes. */
-  encap?: Uint8Array;
-}
-
-/** A route as the kernel reports it. */
-export interface RouteInfo {
-  /** `inet` for IPv4, `inet6` for IPv6. */
-  family: IpFamily;
-  /** Where to: a prefix, or `default` for that of length 0. */
-  destination: string;
-  /** IPv6: the prefix packets come from. */
-  source?: string;
-  /** What becomes of the packets. */
-  type: RouteType | number;
-  /** The router. */
-  gateway?: string;
-  /** Index of the link packets leave through. */
-  oif?: number;
-  /** Index of the link packets came in by, in answers of {@link getRoute}. */
-  iif?: number;
-  /** The ways of a route that has several. */
-  nexthops?: RouteNexthopInfo[];
-  /** Id of its nexthop object. */
-  nexthopId?: number;
-  /** The router counts as on the link though no address of the link covers it. */
-  onlink?: boolean;
-  /** Of routes to the same destination the one with the lowest is used; absent for 0. */
-  metric?: number;
-  /** The table. */
-  table: RouteTable | number;
-  /** Who made it. */
-  protocol: RouteProtocol | number;
-  /** How far the destination is; always `global` for IPv6. */
-  scope: Scope | number;
-  /** Source address for packets that have none yet. */
-  prefsrc?: string;
-  /** Type of service of the packets; 0 for any. */
-  tos: number;
-  /** What TCP and IP do on this route. */
-  metrics?: RouteMetrics;
-  /** IPv6: rank among default routers. */
-  pref?: RoutePreference | number;
-  /** Seconds until it is removed; absent for never. */
-  expires?: number;
-  /** Its flags. */
-  flags: RouteFlag[];
-  /** Traffic classes (realms): from in the high 16 bits, to in the low ones. */
-  flow?: number;
-  /** Firewall mark it was looked up for. */
-  mark?: number;
-  /** User it was looked up for. */
-  uid?: number;
-  /** Use of the route, and the error of those that drop packets. */
-  cacheInfo?: RouteCacheInfo;
-  /** Kind of encapsulation, LWTUNNEL_ENCAP_*. */
-  encapType?: number;
-  /** The encapsulation's attributes as bytes. */
-  encap?: Uint8Array;
-}
+  RTM,
+} from "./constants.ts";
+import { byteValue, familyNumber, familyOption, type IpFamily, isOfFamily } from "./fields.ts";
+import { type RouteAttributes, type RouteMetrics, routeSchema, RTM_F } from "./route_attributes.ts";
+import {
+  checkAddress,
+  familyOf,
+  isRouteInfo,
+  readRoute,
+  ROUTE_HEADER,
+  ROUTE_OPTIONS,
+  routeDeletionFormat,
+  routeFormat,
+  type RouteInfo,
+  type RouteMessage,
+  type RouteNexthop,
+  settableRoute,
+} from "./route_message.ts";
 
 /** Options of {@link newRoute}. */
 export interface NewRouteOptions {
@@ -163,7 +43,7 @@ export interface NewRouteOptions {
   readonly append?: boolean;
 }
 
-const NEW_OPTIONS = { replace: true, append: true };
+const NEW_OPTIONS: OptionNames<NewRouteOptions> = { replace: true, append: true };
 
 /**
  * Adds a route; with EEXIST refused where the table has one with its destination, metric and type of
@@ -190,44 +70,85 @@ const NEW_OPTIONS = { replace: true, append: true };
  * ```
  */
 export function newRoute(
-  message: RouteMessage,
+  route: RouteMessage | RouteInfo,
   options: NewRouteOptions = {},
 ): Request<undefined> {
   checkOptions(options, NEW_OPTIONS);
   const { replace = false, append = false } = options;
   if (replace && append) throw new TypeError("replace and append exclude each other");
-  const verb = replace ? "replace" : append ? "append" : "add";
-  const settable = withoutReported(message);
-  return {
-    type: RTM.NEWROUTE,
-    typeName: "RTM_NEWROUTE",
-    flags: NLM_F.CREATE | (replace ? NLM_F.REPLACE : append ? NLM_F.APPEND : NLM_F.EXCL),
-    operation: `${verb} ${describeRoute(message)}`,
-    format: routeFormat,
-    message: settable,
-    command: () => routeCommand(verb, settable, familyOf(settable)),
-  };
+  return new RouteRequest(replace ? "replace" : append ? "append" : "add", settable(route));
 }
 
 /**
  * Removes a route: the first that matches in all that the message has. A {@link RouteInfo} will do.
  * ESRCH when there is none.
  */
-export function deleteRoute(message: RouteMessage): Request<undefined> {
-  const settable = withoutReported(message);
-  return {
-    type: RTM.DELROUTE,
-    typeName: "RTM_DELROUTE",
-    flags: 0,
-    operation: `delete ${describeRoute(message)}`,
-    format: routeDeletionFormat,
-    message: settable,
-    command: () => routeCommand("delete", settable, familyOf(settable)),
-  };
+export function deleteRoute(route: RouteMessage | RouteInfo): Request<undefined> {
+  return new RouteRequest("delete", settable(route));
 }
 
-function describeRoute({ destination, gateway }: RouteMessage): string {
-  return `route ${destination}${gateway === undefined ? "" : ` via ${gateway}`}`;
+function settable(route: RouteMessage | RouteInfo): RouteMessage {
+  if (isRouteInfo(route)) return settableRoute(route);
+  checkOptions(route, ROUTE_OPTIONS);
+  return route;
+}
+
+/** The flags of the messages that change routes. */
+const VERBS = {
+  add: NLM_F.CREATE | NLM_F.EXCL,
+  append: NLM_F.CREATE | NLM_F.APPEND,
+  replace: NLM_F.CREATE | NLM_F.REPLACE,
+  delete: 0,
+} as const;
+
+/** Changes a route. There may be a hundred thousand: texts are made when they are asked for. */
+export class RouteRequest implements Request<undefined> {
+  /** The route. */
+  readonly message: RouteMessage;
+  readonly #verb: keyof typeof VERBS;
+
+  /**
+   * Does not check the names of options.
+   *
+   * @param verb What becomes of the route.
+   * @param message The route.
+   */
+  constructor(verb: keyof typeof VERBS, message: RouteMessage) {
+    this.#verb = verb;
+    this.message = message;
+  }
+
+  /** The message type. */
+  get type(): number {
+    return this.#verb === "delete" ? RTM.DELROUTE : RTM.NEWROUTE;
+  }
+
+  /** The type's name. */
+  get typeName(): string {
+    return this.#verb === "delete" ? "RTM_DELROUTE" : "RTM_NEWROUTE";
+  }
+
+  /** `NLM_F_*` bits. */
+  get flags(): number {
+    return VERBS[this.#verb];
+  }
+
+  /** What it does, for errors. */
+  get operation(): string {
+    const { destination, gateway } = this.message;
+    const via = gateway === undefined ? "" : ` via ${gateway}`;
+    return `${this.#verb} route ${destination}${via}`;
+  }
+
+  /** The framing. */
+  get format(): MessageFormat<RouteMessage, RouteInfo> {
+    return this.#verb === "delete" ? routeDeletionFormat : routeFormat;
+  }
+
+  /** The equivalent command line. */
+  command(): string {
+    return routeCommand(this.#verb, this.message, familyOf(this.message));
+  }
 }
 
 /** What the packets are like that {@link getRoute} asks for. */
@@ -254,6 +175,19 @@ export interface GetRouteOptions {
   readonly fibMatch?: boolean;
 }
 
+const LOOKUP: OptionNames<GetRouteOptions> = {
+  from: true,
+  oif: true,
+  iif: true,
+  mark: true,
+  uid: true,
+  tos: true,
+  ipProtocol: true,
+  sport: true,
+  dport: true,
+  fibMatch: true,
+};
+
 /**
  * Asks which route packets to an address take. ENETUNREACH, EHOSTUNREACH, EACCES or EINVAL when they
  * are dropped.
@@ -265,6 +199,7 @@ export function getRoute(
   destination: string,
   options: GetRouteOptions = {},
 ): Request<RouteInfo> {
+  checkOptions(options, LOOKUP);
   return {
     type: RTM.GETROUTE,
     typeName: "RTM_GETROUTE",
@@ -340,4 +275,147 @@ function sameNumber<K extends string>(
 function goesThrough({ oif, nexthops, nexthopId }: RouteInfo, index: number): boolean {
   if (oif === undefined && !nexthops) return nexthopId !== undefined; // Only the kernel knows.
   return oif === index || !!nexthops?.some((nexthop) => nexthop.oif === index);
+}
+
+/** The framing of lookups. */
+const lookupFormat: MessageFormat<RouteLookup, RouteInfo> = {
+  ...routeFormat,
+  write: writeLookup,
+};
+
+/** A lookup's body. */
+interface RouteLookup extends GetRouteOptions {
+  readonly destination: string;
+}
+
+function writeLookup(writer: Writer, message: RouteLookup): void {
+  const { destination, from, fibMatch = false, tos = 0, ...attributes } = message;
+  const address = parseIp(destination);
+  const family = address.length === 4 ? AF.INET : AF.INET6;
+  if (from !== undefined) checkAddress(parseIp(from), family, "from");
+  const at = writer.reserve(ROUTE_HEADER);
+  writer.bytes[at] = family;
+  writer.bytes[at + 1] = address.length * 8;
+  writer.bytes[at + 2] = from === undefined ? 0 : address.length * 8;
+  // IPv6 always names the table, and takes no flag for it.
+  const flags = (fibMatch ? RTM_F.FIB_MATCH : 0) | (family === AF.INET ? RTM_F.LOOKUP_TABLE : 0);
+  writer.view.setUint32(at + 8, flags, true);
+  writer.bytes[at + 3] = byteValue(tos, {}, "tos");
+  routeSchema.write(writer, {
+    destination,
+    ...(from === undefined ? {} : { source: from }),
+    ...attributes,
+  });
+}
+
+/** The framing of dumps. */
+const routeDumpFormat: MessageFormat<RouteDumpMessage, RouteInfo> = {
+  headerLength: ROUTE_HEADER,
+  schemaOf: () => routeSchema,
+  write: writeDump,
+  read: readRoute,
+};
+
+/** A dump's body: a filter with the number of its family. */
+interface RouteDumpMessage {
+  readonly family: number;
+  readonly table?: RouteFilter["table"];
+  readonly oif?: number;
+  readonly protocol?: RouteFilter["protocol"];
+  readonly type?: RouteFilter["type"];
+}
+
+function writeDump(writer: Writer, message: RouteDumpMessage): void {
+  const { family, protocol = "unspec", type = "unspec", table, oif } = message;
+  const at = writer.reserve(ROUTE_HEADER);
+  writer.bytes[at] = family;
+  writer.bytes[at + 5] = byteValue(protocol, ROUTE_PROTOCOLS, "protocol");
+  writer.bytes[at + 7] = byteValue(type, ROUTE_TYPES, "type");
+  const attributes: RouteAttributes = {};
+  if (table !== undefined) attributes.table = table;
+  if (oif !== undefined) attributes.oif = oif;
+  routeSchema.write(writer, attributes);
+}
+
+/** iproute2's words for metrics it does not call as they are called here. */
+const METRIC_WORDS: Partial<Record<keyof RouteMetrics, string>> = {
+  rtoMin: "rto_min",
+  ccAlgo: "congctl",
+  fastopenNoCookie: "fastopen_no_cookie",
+};
+
+/** The metrics that iproute2 reads as times, with the parts of a millisecond the kernel counts in. */
+const TIMES: Partial<Record<keyof RouteMetrics, number>> = { rtt: 8, rttvar: 4, rtoMin: 1 };
+
+/** `ip route add ...`, or another verb. */
+function routeCommand(verb: string, message: RouteMessage, family: number): string {
+  const { destination, source, type, onlink, metrics, nexthops } = message;
+  return `ip${family === AF.INET6 ? " -6" : ""} route ${verb}` +
+    (type === undefined || type === "unicast" ? "" : ` ${type}`) + ` ${destination}` +
+    word("from", source) + tosWord(message.tos) +
+    word("table", message.table) + word("proto", message.protocol) +
+    (family === AF.INET6 ? "" : word("scope", message.scope)) + word("metric", message.metric) +
+    router(message, family) +
+    word("src", message.prefsrc) + (metrics ? metricWords(metrics) : "") +
+    word("pref", message.pref) + word("expires", message.expires) +
+    word("nhid", message.nexthopId) + (onlink ? " onlink" : "") +
+    (nexthops ?? []).map((nexthop) =>
+      " nexthop" + router(nexthop, family) + word("weight", nexthop.weight) +
+      (nexthop.onlink ? " onlink" : "")
+    ).join("");
+}
+
+/** `ip route get ...` */
+function routeGetCommand(destination: string, options: GetRouteOptions): string {
+  const { from, iif, oif, mark, uid, tos, ipProtocol, sport, dport, fibMatch } = options;
+  return `ip route get${fibMatch ? " fibmatch" : ""} ${destination}` + word("from", from) +
+    tosWord(tos) + device("iif", iif) + device("oif", oif) + word("mark", mark) +
+    word("uid", uid) + word("ipproto", ipProtocol) + word("sport", sport) + word("dport", dport);
+}
+
+/** `ip route show ...` */
+function routeShowCommand(filter: RouteFilter): string {
+  const { family, table, oif, protocol, type } = filter;
+  return `ip${familyOption(family)} route show` +
+    word("table", table ?? "all") + device("dev", oif) + word("proto", protocol) +
+    word("type", type);
+}
+
+function word(name: string, value: string | number | undefined): string {
+  return value === undefined ? "" : ` ${name} ${value}`;
+}
+
+/** iproute2 reads it as hexadecimal, with or without the prefix. */
+function tosWord(tos = 0): string {
+  return tos === 0 ? "" : ` tos 0x${tos.toString(16)}`;
+}
+
+function device(name: string, index: number | undefined): string {
+  return index === undefined ? "" : ` ${name} if${index}`;
+}
+
+function router({ gateway, oif }: Pick<RouteNexthop, "gateway" | "oif">, family: number): string {
+  const other = family === AF.INET && gateway?.includes(":") ? "inet6 " : "";
+  return (gateway === undefined ? "" : ` via ${other}${gateway}`) + device("dev", oif);
+}
+
+function metricWords({ lock = [], ...metrics }: RouteMetrics): string {
+  let words = "";
+  for (const [key, value] of Object.entries(metrics)) {
+    if (value === undefined) continue;
+    const name = key as keyof typeof metrics;
+    // iproute2 always locks rto_min, and has no word for it.
+    const locked = lock.includes(name) && name !== "rtoMin" ? "lock " : "";
+    words += ` ${METRIC_WORDS[name] ?? name} ${locked}${metricValue(name, value)}`;
+  }
+  return words;
+}
+
+function metricValue(name: keyof RouteMetrics, value: unknown): unknown {
+  if (name === "features") return "ecn";
+  if (typeof value !== "number") return typeof value === "boolean" ? Number(value) : value;
+  const parts = TIMES[name];
+  if (parts === undefined) return value;
+  // It rounds times with a unit up; without one they are in the kernel's parts.
+  return Number.isInteger(value) ? `${value}ms` : value * parts;
 }

@@ -18,14 +18,14 @@ import {
 } from "../netlink/attribute.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
-import { AF } from "./constants.ts";
-import { ip, writeInHeader } from "./fields.ts";
 import {
+  AF,
   ROUTE_PREFERENCES,
   ROUTE_TABLES,
   type RoutePreference,
   type RouteTable,
-} from "./route_names.ts";
+} from "./constants.ts";
+import { ip, writeInHeader } from "./fields.ts";
 import { show } from "../options.ts";
 
 /** Attribute numbers. */

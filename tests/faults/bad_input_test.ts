@@ -2,7 +2,8 @@
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { brctl, Bridge, Link, NetlinkError, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
-import { addressTable, linkTable, neighborTable, routeTable } from "../../src/netns/tables.ts";
+import { NetNsRoutes } from "../../src/netns/routes.ts";
+import { NetNsAddresses, NetNsLinks, NetNsNeighbors } from "../../src/netns/tables.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
 import { script } from "../script.ts";
@@ -150,60 +151,135 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
     TypeError,
     ['Unknown option "netsn": did you mean "netns"? Allowed are netns'],
   ],
-  "an unknown option of a new route": [
+  "an option of a route that the kernel only reports": [
     (netns) =>
-      routeTable(netns).add({ destination: "default", dev: "v-there" }, {
-        ["repalce" as "replace"]: true,
+      new NetNsRoutes(netns).add(
+        { destination: "default", dev: "v-there", ["mark" as "metric"]: 5 },
+      ),
+    TypeError,
+    ['Unknown option "mark"', "metric"],
+  ],
+  "a route under the kernel's name for the link": [
+    (netns) => new NetNsRoutes(netns).add({ destination: "default", ["oif" as "dev"]: 5 }),
+    TypeError,
+    ['Unknown option "oif"', "dev"],
+  ],
+  "an unknown option of a nexthop": [
+    (netns) =>
+      new NetNsRoutes(netns).add({
+        destination: "default",
+        nexthops: [{ dev: "v-there" }, { ["wieght" as "weight"]: 5 }],
       }),
     TypeError,
-    ['Unknown option "repalce": did you mean "replace"? Allowed are append, replace'],
+    ['Unknown option "nexthops[1].wieght": did you mean "weight"'],
+  ],
+  "a route that leads nowhere": [
+    (netns) => new NetNsRoutes(netns).add({ destination: "10.0.0.0/8" }),
+    TypeError,
+    ['Route "10.0.0.0/8" needs gateway, dev, nexthops or nexthopId'],
+  ],
+  "a route with host bits": [
+    (netns) => new NetNsRoutes(netns).add({ destination: "10.9.0.1/16", dev: "v-there" }),
+    TypeError,
+    ['did you mean "10.9.0.0/16"?'],
   ],
   "a gateway under the name it has in ip": [
-    (netns) => routeTable(netns).add({ destination: "default", ["via" as "gateway"]: "10.0.0.1" }),
+    (netns) =>
+      new NetNsRoutes(netns).add({ destination: "default", ["via" as "gateway"]: "10.0.0.1" }),
     TypeError,
     ["via", "gateway"],
   ],
-  "an unknown option of a new neighbor": [
+  "an option of a neighbor that forwarding entries have": [
     (netns) =>
-      neighborTable(netns).add({
+      new NetNsNeighbors(netns).add({
         dev: "v-there",
         address: "10.0.0.1",
-        lladdr: "02:00:00:00:00:01",
-      }, { ["repalce" as "replace"]: true }),
+        ["vlan" as "lladdr"]: "5",
+      }),
     TypeError,
-    ["repalce"],
+    ['Unknown option "vlan"', "lladdr"],
+  ],
+  "a flag of a neighbor that forwarding entries have": [
+    (netns) =>
+      new NetNsNeighbors(netns).add({
+        dev: "v-there",
+        address: "10.0.0.1",
+        flags: ["sticky" as "router"],
+      }),
+    TypeError,
+    ["flags[0] must be one of", '"sticky"'],
+  ],
+  "an attribute of an address that is no option": [
+    (netns) =>
+      Link.get("v-there", { netns }).addresses.add({
+        address: "fd00::1/64",
+        ["multicast" as "peer"]: "ff02::1",
+      }),
+    TypeError,
+    ['Unknown option "multicast"'],
+  ],
+  "a flag of an address that only the kernel sets": [
+    (netns) =>
+      Link.get("v-there", { netns }).addresses.add({
+        address: "fd00::1/64",
+        flags: ["tentative" as "nodad"],
+      }),
+    TypeError,
+    ["flags[0] must be one of", '"tentative"'],
+  ],
+  "a flag of an IPv4 address that IPv6 has": [
+    (netns) =>
+      Link.get("v-there", { netns }).addresses.add({ address: "10.0.0.1/8", flags: ["nodad"] }),
+    TypeError,
+    ['flags[0]: "nodad" is for IPv6 addresses'],
+  ],
+  "an unknown family": [
+    (netns) => Link.get("v-there", { netns }).addresses.flush("ipv4" as "inet"),
+    TypeError,
+    ['family must be one of "inet", "inet6": got "ipv4"'],
+  ],
+  "an unknown family of routes": [
+    (netns) => new NetNsRoutes(netns).list({ family: 2 as unknown as "inet" }),
+    TypeError,
+    ['family must be one of "inet", "inet6": got 2'],
+  ],
+  "an unknown family of neighbors": [
+    (netns) => new NetNsNeighbors(netns).list({ family: "IPv4" as "inet" }),
+    TypeError,
+    ["family must be one of"],
   ],
   "an unknown option of a new address": [
     (netns) =>
-      Link.get("v-there", { netns }).addresses.add("10.0.0.1/8", {
-        ["repalce" as "replace"]: true,
+      Link.get("v-there", { netns }).addresses.add({
+        address: "10.0.0.1/8",
+        ["pier" as "peer"]: "10.0.0.2",
       }),
     TypeError,
-    ["repalce"],
+    ["pier", "peer"],
   ],
   "an unknown filter of the links": [
-    (netns) => linkTable(netns).list({ ["mastr" as "master"]: 1 }),
+    (netns) => new NetNsLinks(netns).list({ ["mastr" as "master"]: 1 }),
     TypeError,
     ["mastr"],
   ],
   "an unknown filter of the addresses": [
-    (netns) => addressTable(netns).list({ ["indx" as "index"]: 1 }),
+    (netns) => new NetNsAddresses(netns).list({ ["index" as "dev"]: 1 }),
     TypeError,
-    ["indx"],
+    ["index"],
   ],
   "an unknown filter of the routes": [
-    (netns) => routeTable(netns).list({ ["dev" as "oif"]: 1 }),
+    (netns) => new NetNsRoutes(netns).list({ ["oif" as "dev"]: 1 }),
     TypeError,
-    ["dev"],
+    ["oif"],
   ],
   "an unknown filter of the neighbors": [
-    (netns) => neighborTable(netns).list({ ["dev" as "index"]: 1 }),
+    (netns) => new NetNsNeighbors(netns).list({ ["index" as "dev"]: 1 }),
     TypeError,
-    ["dev"],
+    ["index"],
   ],
   "an unknown option of a VLAN": [
     (netns) =>
-      Bridge.get("br-there", { netns }).vlans.add({ vid: 10 }, { ["untaged" as "untagged"]: true }),
+      Bridge.get("br-there", { netns }).vlans.add({ vid: 10, ["untaged" as "untagged"]: true }),
     TypeError,
     ["untaged"],
   ],

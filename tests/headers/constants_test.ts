@@ -35,7 +35,7 @@ import { stats64 } from "../../src/rtnetlink/link_stats.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
-import * as routeNames from "../../src/rtnetlink/route_names.ts";
+import * as routeNames from "../../src/rtnetlink/constants.ts";
 import { type Arch, includeDirs, readConstants } from "./headers.ts";
 import { readStruct } from "./structs.ts";
 

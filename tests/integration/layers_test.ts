@@ -30,7 +30,6 @@ const imports = await importsOf(sources);
  */
 const KNOTS: readonly string[] = [
   "src/rtnetlink/link.ts src/rtnetlink/link_command.ts",
-  "src/rtnetlink/route.ts src/rtnetlink/route_command.ts src/rtnetlink/route_format.ts",
 ];
 
 /** The package's modules, as paths from its root. */

@@ -63,8 +63,8 @@ test("An address that is there is refused, or replaced when asked to", () => {
   assertEquals(error.code, "EEXIST");
   assert(error.message.includes("10.0.0.1/24"), error.message);
   const changed = { address: "10.0.0.1/24", metric: 9 };
-  addresses.add(changed, { replace: true });
-  addresses.add("fd00::1/64", { replace: true });
+  addresses.replace(changed);
+  addresses.replace("fd00::1/64");
   assertEquals(shown(netns).map(({ local, metric }) => [local, metric]), [
     ["10.0.0.1", 9],
     ["fd00::1", undefined],

@@ -214,8 +214,8 @@ test("iproute2 does the same with the traced commands for entries, VLANs and sta
     if (bridge.options().vlanProtocol !== undefined) {
       bridge.set({ vlanFiltering: true });
       bridge.vlans.add({ vid: 7 });
-      first.vlans.add({ vid: 10, end: 20 }, { untagged: true });
-      first.vlans.add({ vid: 30 }, { pvid: true });
+      first.vlans.add({ vid: 10, end: 20, untagged: true });
+      first.vlans.add({ vid: 30, pvid: true });
       first.vlans.delete({ vid: 12, end: 14 });
     }
     second.set({ state: "listening" });

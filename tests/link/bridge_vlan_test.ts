@@ -3,14 +3,14 @@ import { newNetNs } from "../../ffi/namespace.ts";
 import {
   Bridge,
   type BridgePort,
-  type BridgeVlanOptions,
+  type BridgeVlanEntry,
   BridgeVlans,
   NetlinkError,
   NetNs,
   Scope,
   Veth,
 } from "../../mod.ts";
-import type { BridgeVlan, BridgeVlanRange } from "../../src/rtnetlink/bridge_vlan.ts";
+import type { BridgeVlan } from "../../src/rtnetlink/bridge_vlan.ts";
 import { bridge as bridgeCommand, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 
@@ -70,66 +70,58 @@ vlanTest("BridgeVlans.list() has VLAN 1 of a new bridge and port, as iproute2 do
 });
 
 interface Row {
-  readonly vlans: BridgeVlanRange;
-  readonly options: BridgeVlanOptions;
+  readonly vlans: BridgeVlanEntry;
   /** iproute2's words for it. */
   readonly words: string;
   readonly listed: readonly BridgeVlan[];
 }
 
 const ROWS: readonly Row[] = [
-  { vlans: { vid: 10 }, options: {}, words: "vid 10", listed: [DEFAULT, { vid: 10, ...plain }] },
+  { vlans: { vid: 10 }, words: "vid 10", listed: [DEFAULT, { vid: 10, ...plain }] },
   {
-    vlans: { vid: 10 },
-    options: { untagged: true },
+    vlans: { vid: 10, untagged: true },
     words: "vid 10 untagged",
     listed: [DEFAULT, { vid: 10, pvid: false, untagged: true }],
   },
   {
-    vlans: { vid: 10 },
-    options: { pvid: true },
+    vlans: { vid: 10, pvid: true },
     words: "vid 10 pvid",
     listed: [{ ...DEFAULT, pvid: false }, { vid: 10, pvid: true, untagged: false }],
   },
   {
-    vlans: { vid: 4094 },
-    options: { pvid: true, untagged: true },
+    vlans: { vid: 4094, pvid: true, untagged: true },
     words: "vid 4094 pvid untagged",
     listed: [{ ...DEFAULT, pvid: false }, { vid: 4094, pvid: true, untagged: true }],
   },
   {
     vlans: { vid: 10, end: 20 },
-    options: {},
     words: "vid 10-20",
     listed: [DEFAULT, { vid: 10, end: 20, ...plain }],
   },
   {
-    vlans: { vid: 2, end: 4094 },
-    options: { untagged: true },
+    vlans: { vid: 2, end: 4094, untagged: true },
     words: "vid 2-4094 untagged",
     listed: [DEFAULT, { vid: 2, end: 4094, pvid: false, untagged: true }],
   },
   {
     vlans: { vid: 1 },
-    options: {},
     words: "vid 1",
     listed: [{ vid: 1, ...plain }],
   },
   {
-    vlans: { vid: 7, end: 7 },
-    options: { pvid: true },
+    vlans: { vid: 7, end: 7, pvid: true },
     words: "vid 7 pvid",
     listed: [{ ...DEFAULT, pvid: false }, { vid: 7, pvid: true, untagged: false }],
   },
 ];
 
-for (const { vlans, options, words, listed } of ROWS) {
-  vlanTest(`BridgeVlans.add() does what "bridge vlan add ${words}" does`, () => {
+for (const { vlans, words, listed } of ROWS) {
+  vlanTest(`BridgeVlans.replace() does what "bridge vlan add ${words}" does`, () => {
     for (
       const [where, dev, owner] of [["bridge", "br0", "self"], ["port", "p1", "master"]] as const
     ) {
       using lab = new Lab();
-      lab[where].vlans.add(vlans, options);
+      lab[where].vlans.replace(vlans);
       assertEquals(lab[where].vlans.list(), listed);
       assertEquals(lab.shown(dev), listed);
       assertEquals(lab.shown(where === "bridge" ? "p1" : "br0"), [DEFAULT], "the other");
@@ -148,37 +140,51 @@ vlanTest("BridgeVlans.delete() removes a VLAN, a range, and a part of a range", 
     vlans.add({ vid: 30 });
     vlans.delete({ vid: 1 });
     vlans.delete({ vid: 12, end: 14 });
-    vlans.delete({ vid: 30, end: 40 });
+    vlans.delete({ vid: 30 });
     const left = [{ vid: 10, end: 11, ...plain }, { vid: 15, end: 20, ...plain }];
     assertEquals([vlans.list(), lab.shown(dev)], [left, left]);
-    vlans.delete({ vid: 30 });
-    vlans.delete({ vid: 1, end: 4094 });
+    for (const gone of [{ vid: 30 }, { vid: 10, end: 12 }]) {
+      const error = assertThrows(() => vlans.delete([{ vid: 15 }, gone]), NetlinkError);
+      assertEquals([error.code, vlans.list()], ["ENOENT", left]);
+    }
+    assertEquals(vlans.get(17), { vid: 17, ...plain });
+    assertEquals(assertThrows(() => vlans.get(30), NetlinkError).code, "ENOENT");
+    vlans.delete(vlans.list());
     assertEquals([vlans.list(), lab.shown(dev)], [[], []]);
   }
 });
 
-vlanTest("BridgeVlans.add() moves the PVID, and changes VLANs that are there", () => {
+vlanTest("BridgeVlans.replace() moves the PVID, and changes VLANs that are there", () => {
   using lab = new Lab();
   const { vlans } = lab.port;
-  vlans.add({ vid: 10, end: 12 });
-  vlans.add({ vid: 11 }, { pvid: true, untagged: true });
-  vlans.add({ vid: 1 });
+  vlans.replace([{ vid: 10, end: 12 }, { vid: 11, pvid: true, untagged: true }, { vid: 1 }]);
   assertEquals(vlans.list(), [
     { vid: 1, ...plain },
     { vid: 10, ...plain },
     { vid: 11, pvid: true, untagged: true },
     { vid: 12, ...plain },
   ]);
-  vlans.add({ vid: 11 }, { untagged: true });
+  vlans.replace({ vid: 11, untagged: true });
   assertEquals(vlans.list().filter(({ pvid }) => pvid), []);
   assertEquals(lab.shown("p1"), vlans.list());
+  vlans.flush();
+  assertEquals(lab.shown("p1"), []);
+});
+
+vlanTest("BridgeVlans.add() refuses VLANs that are there, and adds none then", () => {
+  using lab = new Lab();
+  const { vlans } = lab.port;
+  for (const taken of [{ vid: 1 }, { vid: 1, end: 3 }, [{ vid: 7 }, { vid: 5, end: 9 }]]) {
+    const error = assertThrows(() => vlans.add(taken), NetlinkError);
+    assertEquals([error.code, vlans.list()], ["EEXIST", [DEFAULT]]);
+  }
 });
 
 vlanTest("BridgeVlans.list() reads as many ranges as there can be", () => {
   using lab = new Lab();
   for (let vid = 1; vid <= 4094; vid += 4) {
     const end = Math.min(vid + 1, 4094);
-    lab.port.vlans.add({ vid, end }, { untagged: true });
+    lab.port.vlans.add({ vid, end, untagged: true });
     if (vid + 2 <= 4094) lab.port.vlans.add({ vid: vid + 2, end: Math.min(vid + 3, 4094) });
   }
   const vlans = lab.port.vlans.list();
@@ -226,7 +232,7 @@ vlanTest("hosts reach each other within a VLAN only", async () => {
       addresses: [`10.0.0.${i + 1}/24`],
       peer: { name: `p${i}`, master: bridge, up: true },
     });
-    bridge.port(`p${i}`).vlans.add({ vid }, { pvid: true, untagged: true });
+    bridge.port(`p${i}`).vlans.add({ vid, pvid: true, untagged: true });
     return host;
   });
   await lab.ready();
@@ -237,21 +243,21 @@ vlanTest("hosts reach each other within a VLAN only", async () => {
 test("BridgeVlans names a VLAN id out of range, and leaves what was there", () => {
   using lab = new Lab(false);
   const before = lab.shown("p1");
-  const bad: [BridgeVlanRange, BridgeVlanOptions, typeof TypeError, string][] = [
-    [{ vid: 0 }, {}, RangeError, "vid must be a VLAN id in 1..4094: got 0"],
-    [{ vid: 4095 }, {}, RangeError, "vid must be a VLAN id in 1..4094: got 4095"],
-    [{ vid: 1.5 }, {}, RangeError, "got 1.5"],
-    [{ vid: NaN }, {}, RangeError, "got NaN"],
-    [{ vid: "10" as unknown as number }, {}, RangeError, 'got "10"'],
-    [{ vid: 10, end: 4095 }, {}, RangeError, "end must be a VLAN id in 1..4094: got"],
-    [{ vid: 10, end: 0 }, {}, RangeError, "got 0"],
-    [{ vid: 10, end: 9 }, {}, RangeError, "end must not be below vid 10: got 9"],
-    [{ vid: 10, end: 11 }, { pvid: true }, TypeError, "pvid is for one VLAN"],
+  const bad: [BridgeVlanEntry, typeof TypeError, string][] = [
+    [{ vid: 0 }, RangeError, "vid must be in 1..4094: got 0"],
+    [{ vid: 4095 }, RangeError, "vid must be in 1..4094: got 4095"],
+    [{ vid: 1.5 }, TypeError, "vid must be an integer: got 1.5"],
+    [{ vid: NaN }, TypeError, "got NaN"],
+    [{ vid: "10" as unknown as number }, TypeError, 'vid must be an integer: got "10"'],
+    [{ vid: 10, end: 4095 }, RangeError, "end must be in 1..4094: got"],
+    [{ vid: 10, end: 0 }, RangeError, "got 0"],
+    [{ vid: 10, end: 9 }, RangeError, "end must not be below vid 10: got 9"],
+    [{ vid: 10, end: 11, pvid: true }, TypeError, "pvid is for one VLAN"],
   ];
   for (const vlans of [lab.port.vlans, lab.bridge.vlans]) {
-    for (const [range, options, error, message] of bad) {
-      assertThrows(() => vlans.add(range, options), error, message);
-      if (error === RangeError) assertThrows(() => vlans.delete(range), error, message);
+    for (const [entry, error, message] of bad) {
+      assertThrows(() => vlans.add(entry), error, message);
+      if (!entry.pvid) assertThrows(() => vlans.delete(entry), error, message);
     }
   }
   assertEquals(lab.shown("p1"), before);

@@ -26,14 +26,13 @@ function listed(bed: Testbed): string[] {
 
 const STEPS: [name: string, step: (link: Macvlan) => unknown, words: string, left: string[]][] = [
   ["add()", (link) => link.macs.add(C), `macaddr add ${C}`, [A, B, C]],
-  ["add() of one that is there", (link) => link.macs.add("02-00-00-00-00-0A"), `macaddr add ${A}`, [
-    A,
-    B,
-  ]],
+  [
+    "replace() of one that is there",
+    (link) => link.macs.replace("02-00-00-00-00-0A"),
+    `macaddr add ${A}`,
+    [A, B],
+  ],
   ["delete()", (link) => link.macs.delete(A), `macaddr del ${A}`, [B]],
-  ["delete() of one that is not there", (link) => link.macs.delete(C), `macaddr del ${C}`, [A, B]],
-  ["set()", (link) => link.macs.set([C, B]), `macaddr set ${C} ${B}`, [B, C]],
-  ["set() to none", (link) => link.macs.set([]), "macaddr flush", []],
   ["flush()", (link) => link.macs.flush(), "macaddr flush", []],
 ];
 
@@ -46,17 +45,28 @@ for (const [name, step, words, left] of STEPS) {
     assertEquals(link.macs.list(), left);
     assertEquals(link.options().mode, "source");
     for (const line of [`ip link set dev t0 type macvlan ${words}`, command]) {
-      link.macs.set([A, B]);
+      link.set({ mode: "source", macs: [A, B] });
       run(ours.netns, line);
       assertEquals(listed(ours), left, line);
     }
   });
 }
 
-kernelTest("macvlan", "Macvlan.macs.delete() tells whether it was there", () => {
+kernelTest("macvlan", "Macvlan.macs adds and deletes many, all or none", () => {
   using bed = new Testbed();
   const { macs } = make(bed, [A]);
-  assertEquals([macs.delete(A.toUpperCase()), macs.delete(A), macs.list()], [true, false, []]);
+  const code = (call: () => unknown) => {
+    const error = caught(call);
+    assert(error instanceof NetlinkError, `${error}`);
+    return [error.code, macs.list()];
+  };
+  assertEquals(code(() => macs.add([B, A.toUpperCase()])), ["EEXIST", [A]]);
+  assertEquals(code(() => macs.add([B, B])), ["EEXIST", [A]]);
+  assertEquals(code(() => macs.delete([A, C])), ["ENOENT", [A]]);
+  macs.add([B, C]);
+  macs.replace([A, B]);
+  macs.delete([A.toUpperCase(), C]);
+  assertEquals(macs.list(), [B]);
 });
 
 kernelTest("macvlan", "Macvlan.macs refuses what is no sender, and changes nothing then", () => {
@@ -66,8 +76,8 @@ kernelTest("macvlan", "Macvlan.macs refuses what is no sender, and changes nothi
     [() => macs.add("01:00:5e:00:00:01"), "RangeError", "mac must be a unicast address"],
     [() => macs.delete("00:00:00:00:00:00"), "RangeError", "mac must be a unicast address"],
     [() => macs.add("abc"), "TypeError", 'mac: "abc" is not an Ethernet address'],
-    [() => macs.set([B, "abc"]), "TypeError", 'macs[1]: "abc" is not an Ethernet address'],
-    [() => macs.set([B, "ff:ff:ff:ff:ff:ff"]), "RangeError", "macs[1] must be a unicast address"],
+    [() => macs.add([B, "abc"]), "TypeError", 'mac: "abc" is not an Ethernet address'],
+    [() => macs.replace([B, "ff:ff:ff:ff:ff:ff"]), "RangeError", "mac must be a unicast address"],
   ];
   for (const [step, name, message] of refusals) {
     const error = caught(step);
@@ -84,7 +94,7 @@ kernelTest("macvlan", "Macvlan.macs is refused in other modes", () => {
     const step of [
       () => link.macs.add(A),
       () => link.macs.delete(A),
-      () => link.macs.set([A]),
+      () => link.macs.replace([A]),
       () => link.macs.flush(),
     ]
   ) {
