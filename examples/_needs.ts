@@ -1,5 +1,5 @@
 /**
- * What the running kernel and user must have for an example.
+ * The needs of an example that the kernel or the user may lack.
  *
  * @module
  */
@@ -11,20 +11,13 @@ export interface Lack {
   readonly message: string;
 }
 
-/** What is lacking, if anything, of link kinds, `bridge vlan_filtering` and `device nodes`. */
+/** The first need that is lacking, if any, of link kinds and `bridge vlan_filtering`. */
 export function lacking(needs: readonly string[]): Lack | undefined {
   try {
     for (const need of needs) {
-      if (need === "device nodes") {
-        if (hasDeviceNodes()) continue;
-        return {
-          code: 77,
-          message: `This user namespace lacks ${need}: run it as the machine's root`,
-        };
-      }
       const [kind, feature] = need.split(" ");
       const bringer = !supports(kind!)
-        ? whatBrings(kind!)
+        ? bringerOf(kind!)
         : feature === "vlan_filtering" && !filtersVlans()
         ? "CONFIG_BRIDGE_VLAN_FILTERING brings it"
         : undefined;
@@ -33,12 +26,13 @@ export function lacking(needs: readonly string[]): Lack | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== "EPERM") throw error;
-    return { code: 1, message: "This takes root, or namespaces of your own" };
+    const how = "run it as root, or in namespaces of your own: unshare -Urmn SCRIPT";
+    return { code: 1, message: `This example needs privileges; ${how}` };
   }
 }
 
 /** The build option and the module that bring a kind. */
-function whatBrings(kind: string): string {
+function bringerOf(kind: string): string {
   using netns = NetNs.create();
   try {
     Link.create({ kind, name: "probe", netns });
@@ -52,9 +46,4 @@ function whatBrings(kind: string): string {
 function filtersVlans(): boolean {
   using netns = NetNs.create();
   return Bridge.create({ name: "probe", netns }).options().vlanProtocol !== undefined;
-}
-
-/** They cannot be opened in a user namespace other than the first. */
-function hasDeviceNodes(): boolean {
-  return /^\s*0\s+0\s+4294967295$/m.test(Deno.readTextFileSync("/proc/self/uid_map"));
 }

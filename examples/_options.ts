@@ -6,19 +6,17 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { lacking } from "./_needs.ts";
 
-/** An option of an example's own: a switch, or with `value` one that takes a word. */
+/** An option of one example: a switch, or with `value` one that takes a word. */
 export interface Option {
-  /** What it does, for `--help`. */
+  /** Its purpose, for `--help`. */
   readonly help: string;
-  /** What its word is: `MODE`. */
+  /** A name for its word in `--help`: `FILE`. */
   readonly value?: string;
-  /** The words it takes; default: any. */
-  readonly choices?: readonly string[];
 }
 
-/** What an example takes and needs. */
+/** The needs and options of an example. */
 export interface About<Own extends Record<string, Option>> {
-  /** What it needs: link kinds, `bridge vlan_filtering`, `device nodes`. Default: `["veth"]`. */
+  /** Its needs: link kinds, `bridge vlan_filtering`. Default: `["veth"]`. */
   readonly needs?: readonly string[];
   /** Options beside `--keep` and `--help`, by name. */
   readonly own?: Own;
@@ -26,12 +24,10 @@ export interface About<Own extends Record<string, Option>> {
 
 /** The values of an example's own options. */
 export type Values<Own extends Record<string, Option>> = {
-  [K in keyof Own]: Own[K] extends { choices: readonly (infer Word)[] } ? Word | undefined
-    : Own[K] extends { value: string } ? string | undefined
-    : boolean;
+  [K in keyof Own]: Own[K] extends { value: string } ? string | undefined : boolean;
 };
 
-/** Reads the options. `--help`, bad arguments, and what the machine lacks end the script here. */
+/** Reads the options. `--help`, bad arguments, and a kernel that lacks a need end the script here. */
 export function options<const Own extends Record<string, Option> = Record<never, never>>(
   title: string,
   { needs = ["veth"], own }: About<Own> = {},
@@ -41,37 +37,53 @@ export function options<const Own extends Record<string, Option> = Record<never,
     ["keep", { help: "holds the network up for exploring, until Ctrl-C" }],
     ["help", { help: "prints this" }],
   ];
-  const usage = usageOf(title, all, needs);
-  const unknown: string[] = [];
+  const names = (word: boolean) =>
+    all.filter(([, { value }]) => (value !== undefined) === word).map(([name]) => name);
   const flags: Record<string, unknown> = parseArgs(Deno.args, {
-    boolean: all.filter(([, option]) => option.value === undefined).map(([name]) => name),
-    string: all.filter(([, option]) => option.value !== undefined).map(([name]) => name),
+    boolean: names(false),
+    string: names(true),
+    alias: { help: "h" },
     unknown: (arg: string) => {
-      unknown.push(arg);
-      return false;
+      fail(`Unknown argument ${arg}; allowed are ${all.map(([name]) => `--${name}`).join(", ")}`);
     },
   });
-  if (flags.help) exit(0, usage);
-  if (unknown.length > 0) exit(2, `Unknown argument ${unknown.join(" ")}\n\n${usage}`);
-  for (const [name, { choices, value }] of all) {
-    const given = flags[name];
-    if (value === undefined || given === undefined) continue;
-    if (given === "" || choices && !choices.includes(given as string)) {
-      const expected = choices?.join(", ") ?? value;
-      exit(2, `--${name} takes ${expected}: it was given "${given}"\n\n${usage}`);
-    }
+  if (flags.help) {
+    console.log(usageOf(title, all, needs));
+    Deno.exit();
+  }
+  for (const [name, { value }] of all) {
+    if (value !== undefined && flags[name] === "") fail(`--${name} takes a value: ${value}`);
   }
   const lack = lacking(needs);
-  if (lack) {
-    exit(lack.code, lack.code === 1 ? `${lack.message}: unshare -Urmn ${LINE}` : lack.message);
-  }
+  if (lack) fail(lack.message.replace("SCRIPT", LINE), lack.code);
   return flags as { keep: boolean } & Values<Own>;
 }
 
-/** A number above 0 that an option was given; anything else ends the script with code 2. */
+/** The number that an option was given; ends the script if it is not one above 0. */
 export function number(option: string, word: string): number {
   if (Number(word) > 0 && Number(word) < Infinity) return Number(word);
-  exit(2, `${option} takes a number above 0: it was given "${word}"`);
+  fail(`${option} takes a number above 0: got ${JSON.stringify(word)}`);
+}
+
+/** The whole number that an option was given; ends the script if it is not one above 0. */
+export function wholeNumber(option: string, word: string): number {
+  if (Number.isSafeInteger(Number(word)) && Number(word) > 0) return Number(word);
+  fail(`${option} takes a whole number above 0: got ${JSON.stringify(word)}`);
+}
+
+/** Opens the file that an option names, before any work that would be in vain. */
+export function openFile<T>(option: string, path: string, open: (path: string) => T): T {
+  try {
+    return open(path);
+  } catch (error) {
+    fail(`${option} names a file that cannot be written: ${(error as Error).message}`);
+  }
+}
+
+/** Ends the script with a line on standard error. */
+export function fail(message: string, code = 2): never {
+  console.error(message);
+  Deno.exit(code);
 }
 
 const LINE = `deno run -A examples/${Deno.mainModule.split("/").at(-1)}`;
@@ -79,9 +91,7 @@ const LINE = `deno run -A examples/${Deno.mainModule.split("/").at(-1)}`;
 function usageOf(title: string, all: [string, Option][], needs: readonly string[]): string {
   const words = all.map(([name, { value }]) => `--${name}${value ? ` ${value}` : ""}`);
   const width = Math.max(...words.map((word) => word.length));
-  const lines = all.map(([, { help, choices }], i) =>
-    `  ${words[i]!.padEnd(width)}  ${help}${choices ? `: ${choices.join(", ")}` : ""}`
-  );
+  const lines = all.map(([, { help }], i) => `  ${words[i]!.padEnd(width)}  ${help}`);
   return `${title}.
 
 Usage: ${LINE} [OPTION]...
@@ -90,11 +100,5 @@ ${lines.join("\n")}
 
 Needs root, or as an ordinary user: unshare -Urmn ${LINE}
 Needs of the kernel: ${needs.join(", ")}
-Exit codes: 0 good, 1 bad, 2 wrong argument, 77 the kernel lacks what is needed`;
-}
-
-function exit(code: number, message: string): never {
-  if (code === 0) console.log(message);
-  else console.error(message);
-  Deno.exit(code);
+Exit codes: 0 good, 1 bad, 2 wrong argument, 77 the kernel lacks a need`;
 }

@@ -9,7 +9,7 @@
 import { Link, type PingResult, type Scope } from "@netloom/netloom";
 import { printTable } from "./_table.ts";
 
-export { number, options } from "./_options.ts";
+export { fail, number, openFile, options, wholeNumber } from "./_options.ts";
 export { runTests } from "./_run_tests.ts";
 
 /** Prints the links the lab has, one row each. */

@@ -5,14 +5,17 @@
  *
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/bridge.ts
  */
-import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
-import { finish, options, pingLine, printLinks } from "./_recipe.ts";
+import { Bridge, NetNs, Scope, supports, Veth } from "@netloom/netloom";
+import { parseArgs } from "@std/cli/parse-args";
 
-const { keep } = options("Two namespaces joined by a bridge and two veth pairs", {
-  needs: ["veth", "bridge"],
-});
+const { keep } = parseArgs(Deno.args, { boolean: ["keep"], unknown: usage });
+if (!supports("bridge")) {
+  console.error("This kernel lacks bridge: CONFIG_BRIDGE brings it");
+  Deno.exit(77);
+}
 
-// Owns all that follows, and removes it at the end: also on Ctrl-C, and what a killed run left.
+// The scope owns all that follows. At the end it removes that: also on Ctrl-C, and the remains of a
+// run that was killed.
 await using lab = Scope.open({ name: "netloom-bridge", replace: true, signals: true });
 
 // ip netns add ns1
@@ -49,16 +52,29 @@ Veth.create({
   addresses: ["192.168.123.2/24"],
   peer: { name: "br-tap2", master: bridge, up: true },
 });
-
 await lab.ready();
-printLinks(lab);
 
 // ip netns exec ns1 ping -c 3 -i 0.2 192.168.123.2
-const result = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
-console.log(pingLine(result));
+const { sent, received, avg } = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
+console.log(`ping 192.168.123.2: ${received} of ${sent} replies, ${avg?.toFixed(3)} ms on average`);
 
-await finish({
-  checks: { "ns1 reaches ns2 across the bridge": result.received === 3 },
-  keep,
-  look: "ip netns exec ns1 ip address",
-});
+const good = received === sent;
+console.log(`\n${good ? "yes" : "NO "}  ns1 reaches ns2 across the bridge`);
+console.log(`\nVerdict: ${good ? "good" : "bad"}`);
+if (!good) Deno.exitCode = 1;
+
+if (keep) {
+  console.log("\nThe network stays up. Look around: ip netns exec ns1 ip address");
+  console.log("Ctrl-C removes it.");
+  await new Promise(() => setInterval(() => {}, 1 << 30));
+}
+
+/** Ends the script at --help, and at an argument that it does not have. */
+function usage(arg: string): never {
+  const help = arg === "--help" || arg === "-h";
+  if (help) {
+    console.log("Usage: deno run -A examples/bridge.ts [--keep]");
+    console.log("  --keep  holds the network up until Ctrl-C");
+  } else console.error(`Unknown argument ${arg}; see --help`);
+  Deno.exit(help ? 0 : 2);
+}

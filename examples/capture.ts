@@ -6,15 +6,18 @@
  *
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/capture.ts
  */
-import { type Capture, NetNs, PcapngWriter, readCapture, Scope, Veth } from "@netloom/netloom";
+import { type Frame, NetNs, PcapngWriter, readCapture, Scope, Veth } from "@netloom/netloom";
 import { format } from "@netloom/netloom/packet";
-import { finish, options, pingLine, printLinks } from "./_recipe.ts";
+import { finish, openFile, options, pingLine, printLinks } from "./_recipe.ts";
 
 const { keep, write } = options("Both ends of a veth pair captured while a ping crosses it", {
   own: {
-    write: { value: "FILE", help: "writes the packets to a pcapng file, as Wireshark reads" },
+    write: { value: "FILE", help: "writes the packets to a pcapng file, for Wireshark" },
   },
 });
+const file = write === undefined
+  ? undefined
+  : openFile("--write", write, (path) => new PcapngWriter(path));
 
 // Owns all that follows, and removes it at the end: also on Ctrl-C, and what a killed run left.
 await using lab = Scope.open({ name: "netloom-capture", replace: true, signals: true });
@@ -40,40 +43,39 @@ printLinks(lab);
 // ip netns exec ns2 tcpdump -nni tap2 -w FILE 'arp or icmp' &
 const filter = { or: [{ protocol: "arp" }, { protocol: "icmp" }] } as const;
 const captures = [veth.capture({ filter }), veth.peer.capture({ filter })];
-const file = write === undefined ? undefined : new PcapngWriter(write);
+// The next frame takes the place of the last one in memory: keep copies.
+const watching = Promise.all(
+  captures.map((capture) => Array.fromAsync(capture, (frame) => frame.copy())),
+);
 
-/** Prints, counts and writes what a capture has; resolves when that has ended. */
-async function watch(capture: Capture): Promise<{ packets: number; echoes: number }> {
-  const seen = { packets: 0, echoes: 0 };
-  for await (const frame of capture) {
-    const time = new Date(frame.seconds * 1000).toTimeString().slice(0, 8);
-    const nanoseconds = String(frame.nanoseconds).padStart(9, "0");
-    const line = format(frame.data);
-    console.log(`${time}.${nanoseconds} ${frame.interface.name} ${frame.direction}\t${line}`);
-    seen.packets++;
-    if (/ICMP echo (request|reply)/.test(line)) seen.echoes++;
-    await file?.write(frame);
-  }
-  const [where] = capture.interfaces;
-  if (where) file?.writeStatistics(where, capture.statistics());
-  return seen;
-}
-
-const watching = Promise.all(captures.map(watch));
 // ip netns exec ns1 ping -c 3 -i 0.2 192.168.123.2
 const result = await ns1.ping("192.168.123.2", { count: 3, interval: 200 });
 for (const capture of captures) capture.stop();
-const seen = await watching;
+const ends = await watching;
+
+// Both ends as one, in the order of time.
+const frames = ends.flat().sort((a, b) => Number(a.timestamp - b.timestamp));
+for (const frame of frames) {
+  const time = new Date(frame.seconds * 1000).toTimeString().slice(0, 8);
+  const nanoseconds = String(frame.nanoseconds).padStart(9, "0");
+  const where = `${frame.interface.name} ${frame.direction}`;
+  console.log(`${time}.${nanoseconds} ${where}\t${format(frame.data)}`);
+  await file?.write(frame);
+}
+for (const capture of captures) {
+  for (const where of capture.interfaces) file?.writeStatistics(where, capture.statistics());
+}
 await file?.close();
 console.log(`\n${pingLine(result)}`);
 
+const echoes = (end: Frame[]) =>
+  end.filter(({ data }) => /ICMP echo (request|reply)/.test(format(data))).length;
 const checks: Record<string, boolean> = {
-  "each end has three requests and three replies": seen.every(({ echoes }) => echoes === 6),
-  "nothing was dropped": captures.every((capture) => capture.statistics().drops === 0),
+  "each end has three requests and three replies": ends.every((end) => echoes(end) === 6),
+  "no packet was dropped": captures.every((capture) => capture.statistics().drops === 0),
 };
 if (write !== undefined) {
   const written = await Array.fromAsync(readCapture(write));
-  const packets = seen.reduce((sum, end) => sum + end.packets, 0);
-  checks[`${write} has all ${packets} packets`] = written.length === packets;
+  checks[`${write} has all ${frames.length} packets`] = written.length === frames.length;
 }
 await finish({ checks, keep, look: "ip netns exec ns1 tcpdump -nni tap1" });

@@ -6,22 +6,26 @@
  */
 import { NetNs, Scope } from "@netloom/netloom";
 import { chartWriter } from "./_compare/chart.ts";
-import { Ends, type Measured, medians } from "./_compare/measure.ts";
+import { Ends, type Measured } from "./_compare/measure.ts";
+import { mediansOnly, summaries, withRanges } from "./_compare/summary.ts";
 import { type Site, WAYS } from "./_compare/ways.ts";
-import { finish, number, options, progress } from "./_recipe.ts";
-import { printTable, type Row } from "./_table.ts";
+import { fail, finish, number, options, progress, wholeNumber } from "./_recipe.ts";
+import { printTable } from "./_table.ts";
 
 const { keep, ...given } = options("The ways to connect two namespaces, compared", {
   own: {
     seconds: { value: "N", help: "length of each measurement; default: 1" },
-    rounds: { value: "N", help: "how often each is made, the median counts; default: 3" },
+    rounds: { value: "N", help: "number of rounds; default: 3" },
     json: { help: "prints the figures as JSON" },
     svg: { value: "FILE", help: "draws them, by Vega-Lite from npm" },
   },
 });
 const ms = 1000 * number("--seconds", given.seconds ?? "1");
-const rounds = number("--rounds", given.rounds ?? "3");
-const writeChart = given.svg === undefined ? undefined : await chartWriter();
+const rounds = wholeNumber("--rounds", given.rounds ?? "3");
+const writeChart = given.svg === undefined
+  ? undefined
+  : await chartWriter(given.svg).catch((error) => fail(error.message));
+const print = given.json ? console.error : console.log;
 await using lab = Scope.open({ name: "netloom-connect_compare", replace: true, signals: true });
 
 const measured = new Map<string, Measured[]>();
@@ -37,6 +41,9 @@ const sites = ways.map(({ build }, i): Site => {
 using ends = new Ends([a!, b!]);
 await lab.ready();
 
+const estimate = ways.length * (0.5 + rounds * (2 * ms / 1000 + 0.2));
+const count = rounds === 1 ? "once" : `${rounds} times`;
+print(`Measures ${ways.length} ways, each ${count}: about ${Math.ceil(estimate)} s\n`);
 for (let round = 0; round <= rounds; round++) {
   for (const [i, { name }] of ways.entries()) {
     progress(round === 0 ? `warming up: ${name}` : `round ${round} of ${rounds}: ${name}`);
@@ -49,20 +56,12 @@ for (let round = 0; round <= rounds; round++) {
 }
 progress("");
 
-const figures = [...measured].map(([way, all]) => ({ way, ...medians(all) }));
-const rows = figures.map(({ way, gigabits, processors, packets, latency }): Row => ({
-  "connected by": way,
-  "TCP, Gbit/s": Number(gigabits.toFixed(2)),
-  "processors busy": Number(processors.toFixed(2)),
-  "64-byte packets/s": Math.round(packets),
-  "ping, µs": Number(latency.toFixed(1)),
-}));
-const print = given.json ? console.error : console.log;
-if (given.json) console.log(JSON.stringify(figures, null, 2));
-else printTable(rows);
-print("\nProcessors: of the whole machine, while TCP is measured, other programs included");
+if (given.json) console.log(JSON.stringify(summaries(measured), null, 2));
+else printTable(withRanges(measured));
+print(`\nMedians of ${rounds} rounds; in parentheses the lowest and the highest`);
+print("Processors: of the whole machine, while TCP is measured, other programs included");
 for (const [name, why] of lacking) print(`Left out: ${name}, because ${why}`);
-await writeChart?.(given.svg!, rows, `${rounds} rounds of ${ms} ms each, medians`);
+await writeChart?.(mediansOnly(measured), `${rounds} rounds of ${ms} ms each, medians`);
 
 const carried = (all: Measured[]) =>
   all.every(({ gigabits, packets, latency }) => gigabits > 0 && packets > 0 && latency > 0);

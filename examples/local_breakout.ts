@@ -7,14 +7,16 @@
  * Without --nic a veth end stands in for the card, with a host behind its cable.
  */
 import { Link, NetNs, Scope, Veth } from "@netloom/netloom";
+import { checkCard } from "./_card.ts";
 import { finish, options, pingLine } from "./_recipe.ts";
 import { printTable } from "./_table.ts";
 
 const { keep, nic } = options("A network card moved into a namespace, and brought home", {
   own: { nic: { value: "NAME", help: "the card; default: a veth end as a stand-in" } },
 });
-await using lab = Scope.open({ name: "netloom-local_breakout", replace: true, signals: true });
 using home = NetNs.current();
+if (nic !== undefined) checkCard(home, nic);
+await using lab = Scope.open({ name: "netloom-local_breakout", replace: true, signals: true });
 
 /** The stand-in, and a host that it leads to. */
 function standIn(): string {
@@ -24,9 +26,6 @@ function standIn(): string {
   return "nic";
 }
 const card = Link.get(nic ?? standIn());
-if (home.routes.list({ dev: card }).some(({ destination }) => destination === "default")) {
-  throw new Error(`The default route leaves by ${card.name}: this would cut the machine off`);
-}
 
 /** The card as it is now. */
 function look(): { netns: string; state: string; mac: string; addresses: string } {

@@ -1,17 +1,23 @@
 /**
- * A TUN whose other end is a program that answers pings: a whole subnet of hosts that are not there.
+ * A TUN whose other end is a program that answers pings: a whole subnet of hosts that do not exist.
  *
  *     deno run -A examples/tun_icmp_echo.ts [--keep]
+ *
+ * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/tun_icmp_echo.ts
  */
-import { NetNs, Scope, Tun } from "@netloom/netloom";
+import { NetNs, Scope, supports, Tun } from "@netloom/netloom";
 import { ICMP, Icmp, IPPROTO, Ipv4 } from "@netloom/netloom/packet";
-import { finish, options, pingLine, printLinks } from "./_recipe.ts";
-import { systemPing } from "./_system_ping.ts";
+import { parseArgs } from "@std/cli/parse-args";
 
-const { keep } = options("A program answers pings to a whole subnet, through a TUN", {
-  needs: ["tun"],
-});
-await using lab = Scope.open({ name: "netloom-tun-echo", replace: true, signals: true });
+const { keep } = parseArgs(Deno.args, { boolean: ["keep"], unknown: usage });
+if (!supports("tun")) {
+  console.error("This kernel lacks tun: CONFIG_TUN brings it");
+  Deno.exit(77);
+}
+
+// The scope owns all that follows. At the end it removes that: also on Ctrl-C, and the remains of a
+// run that was killed.
+await using lab = Scope.open({ name: "netloom-tun_icmp_echo", replace: true, signals: true });
 
 // ip netns add ns1
 // ip -n ns1 tuntap add dev tun0 mode tun
@@ -24,8 +30,46 @@ const tun = Tun.create({
   up: true,
   addresses: ["10.9.0.1/24"],
 });
+await lab.ready();
+let answered = 0;
+const running = echo();
 
-/** Turns an echo request into its reply, in place. Anything else is left alone: `false`. */
+// fping -g 10.9.0.2 10.9.0.254
+const hosts = Array.from({ length: 253 }, (_, i) => `10.9.0.${i + 2}`);
+// A slow machine takes longer to send all requests than a host to answer one.
+const pings = await Promise.all(hosts.map((host) => ns1.ping(host, { timeout: 20_000 })));
+const alive = pings.filter(({ received }) => received === 1).length;
+console.log(`${hosts[0]} to ${hosts.at(-1)}: ${alive} of ${hosts.length} hosts answer`);
+
+// ip netns exec ns1 ping -c 100 -i 0.01 10.9.0.99
+const one = await ns1.ping("10.9.0.99", { count: 100, interval: 10 });
+console.log(`ping 10.9.0.99: ${one.received} of 100 replies, ${one.avg?.toFixed(3)} ms on average`);
+console.log(`The program has answered ${answered} requests`);
+
+const good = alive === hosts.length && one.received === 100;
+console.log(`\n${good ? "yes" : "NO "}  every address of the subnet answers each request`);
+console.log(`\nVerdict: ${good ? "good" : "bad"}`);
+if (!good) Deno.exitCode = 1;
+
+if (keep) {
+  console.log("\nThe network stays up. Look around: ip netns exec ns1 ping 10.9.0.77");
+  console.log("Ctrl-C removes it.");
+  await new Promise(() => setInterval(() => {}, 1 << 30));
+}
+
+tun.close();
+await running;
+
+/** Answers packet after packet until the device is closed. */
+async function echo(): Promise<void> {
+  for await (const packet of tun) {
+    if (!answer(packet)) continue;
+    await tun.write(packet);
+    answered++;
+  }
+}
+
+/** Turns an echo request into its reply, in place; `false` for any other packet. */
 function answer(bytes: Uint8Array): boolean {
   const packet = Ipv4.parse(bytes);
   if (packet?.protocol !== IPPROTO.ICMP || packet.isFragment) return false;
@@ -37,43 +81,12 @@ function answer(bytes: Uint8Array): boolean {
   return true;
 }
 
-let answered = 0;
-
-/** Answers until the device is closed. */
-async function echo(): Promise<void> {
-  for await (const packet of tun) {
-    if (!answer(packet)) continue;
-    await tun.write(packet);
-    answered++;
-  }
+/** Ends the script at --help, and at an argument that it does not have. */
+function usage(arg: string): never {
+  const help = arg === "--help" || arg === "-h";
+  if (help) {
+    console.log("Usage: deno run -A examples/tun_icmp_echo.ts [--keep]");
+    console.log("  --keep  holds the network up until Ctrl-C");
+  } else console.error(`Unknown argument ${arg}; see --help`);
+  Deno.exit(help ? 0 : 2);
 }
-const running = echo();
-
-await lab.ready();
-printLinks(lab);
-
-// fping -g 10.9.0.2 10.9.0.254
-const hosts = Array.from({ length: 253 }, (_, i) => `10.9.0.${i + 2}`);
-// Sending them all takes a slow machine longer than an answer.
-const pings = await Promise.all(hosts.map((host) => ns1.ping(host, { timeout: 20_000 })));
-const alive = pings.filter(({ received }) => received === 1).length;
-console.log(`${hosts[0]} to ${hosts.at(-1)}: ${alive} of ${hosts.length} hosts answer`);
-
-// ip netns exec ns1 ping -c 100 -i 0.01 10.9.0.99
-const one = await ns1.ping("10.9.0.99", { count: 100, interval: 10 });
-console.log(pingLine(one));
-const theirs = await systemPing(ns1, "10.9.0.99");
-console.log(`the system's ping: ${theirs?.summary ?? "not installed"}`);
-console.log(`The program has answered ${answered} requests.`);
-
-await finish({
-  checks: {
-    "every address of the subnet answers": alive === hosts.length,
-    "each of 100 requests in a row is answered": one.received === 100,
-    ...theirs && { "the system's ping agrees": theirs.good },
-  },
-  keep,
-  look: "ip netns exec ns1 ping 10.9.0.77",
-});
-tun.close();
-await running;

@@ -8,8 +8,8 @@ import { chartWriter, PACKAGES } from "../examples/_compare/chart.ts";
 Deno.test("chartWriter() draws a bar and a figure for each row and column", async () => {
   const file = Deno.makeTempFileSync({ suffix: ".svg" });
   try {
-    const write = await chartWriter();
-    await write(file, [
+    const write = await chartWriter(file);
+    await write([
       { "connected by": "veth", "TCP, Gbit/s": 9.15, "64-byte packets/s": 169540 },
       { "connected by": "macvlan", "TCP, Gbit/s": 0.2, "64-byte packets/s": 79872 },
     ], "3 rounds");

@@ -1,4 +1,4 @@
-// The test files of the project.
+// The files of the project that tests run: tests, and examples.
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -19,4 +19,10 @@ export function testFiles(path: string, leftOut: readonly string[]): string[] {
     if (leftOut.includes(inner) || !isDirectory && !name.endsWith("_test.ts")) return [];
     return testFiles(inner, leftOut);
   });
+}
+
+/** The scripts in examples/ that people run: `veth.ts`. */
+export function exampleFiles(): string[] {
+  return Array.from(Deno.readDirSync(new URL("examples", ROOT)), ({ name }) => name)
+    .filter((name) => /^[a-z]\w*\.ts$/.test(name)).sort();
 }

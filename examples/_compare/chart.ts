@@ -3,19 +3,25 @@
  *
  * @module
  */
+import { openFile } from "../_options.ts";
 import type { Row } from "../_table.ts";
 
 // Not spelled as literals where they are imported: Deno fetches those also when nobody asks for a chart.
 export const PACKAGES: readonly string[] = ["npm:vega-lite@6.5.0", "npm:vega@6.4.0"];
 
 /** Draws a panel of bars for each column of numbers, and writes the file. */
-export type WriteChart = (file: string, rows: readonly Row[], note: string) => Promise<void>;
+export type WriteChart = (rows: readonly Row[], note: string) => Promise<void>;
 
-/** Fetches what draws; before long work, which it would be a pity to have done in vain. */
-export async function chartWriter(): Promise<WriteChart> {
+/**
+ * Prepares a chart before the long work of measuring, which must not turn out to be in vain.
+ *
+ * @throws When the file cannot be written, or the packages that draw it cannot be fetched.
+ */
+export async function chartWriter(file: string): Promise<WriteChart> {
+  openFile("--svg", file, (path) => Deno.openSync(path, { write: true, create: true }).close());
   try {
     const [vegaLite, vega] = await Promise.all(PACKAGES.map((name) => import(name)));
-    return async (file, rows, note) => {
+    return async (rows, note) => {
       const { spec } = vegaLite.compile(chart(rows, note));
       const view = new vega.View(vega.parse(spec), { renderer: "none" });
       await Deno.writeTextFile(file, await view.toSVG());

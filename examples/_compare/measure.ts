@@ -18,18 +18,6 @@ export interface Measured {
   readonly latency: number;
 }
 
-/** The median of each figure. */
-export function medians(all: readonly Measured[]): Measured {
-  const median = (key: keyof Measured) =>
-    all.map((one) => one[key]).sort((a, b) => a - b)[all.length >> 1]!;
-  return {
-    gigabits: median("gigabits"),
-    processors: median("processors"),
-    packets: median("packets"),
-    latency: median("latency"),
-  };
-}
-
 const PORT = 5201;
 const TRAFFIC = new URL("traffic.ts", import.meta.url);
 

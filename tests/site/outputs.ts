@@ -2,6 +2,7 @@
 // what they print to docs/outputs/NAME.txt, for the pages of the documentation to show. Those that
 // need what this kernel lacks run on Debian's 6.12 in a virtual machine.
 import { parseArgs } from "@std/cli";
+import { exampleFiles } from "../files.ts";
 import { missingPackages } from "../kernels/command.ts";
 import { runInGuest } from "../kernels/guest.ts";
 import { kernel } from "../kernels/kernel.ts";
@@ -11,10 +12,9 @@ const GUEST_KERNEL = "6.12";
 /** Exit code of an example for whose links the kernel has no driver. */
 const LACKING = 77;
 
-/** The scripts in examples/ that people run. */
+/** The names of the scripts in examples/ that people run. */
 export function examples(): string[] {
-  return Array.from(Deno.readDirSync(`${ROOT}examples`), ({ name }) => name)
-    .filter((name) => /^[^_].*\.ts$/.test(name)).map((name) => name.slice(0, -3)).sort();
+  return exampleFiles().map((name) => name.replace(".ts", ""));
 }
 
 /** Lines for `sh`: an example, on a machine that has only `lo`. */
