@@ -307,6 +307,13 @@ export function forEachAttribute(
   visit: (type: number, at: number, length: number) => void,
   prefix = "",
 ): void {
+  if (start > end) {
+    throw new NetlinkDecodeError(
+      `Cannot read ${prefix && `${prefix}* `}attributes: the header ahead is ${
+        start - end
+      } bytes short`,
+    );
+  }
   for (let at = start; at + 4 <= end;) {
     const length = view.getUint16(at, true);
     if (length < 4 || at + length > end) {

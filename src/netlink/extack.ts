@@ -7,7 +7,7 @@
 import { type AttributeNames, type Field, forEachAttribute, readText } from "./attribute.ts";
 import type { Source } from "./bytes.ts";
 import { NL_POLICY_TYPE_ATTR, NLM_F, NLMSG_HDRLEN, NLMSGERR_ATTR } from "./constants.ts";
-import type { ExtendedAck } from "./error.ts";
+import { type ExtendedAck, NetlinkDecodeError } from "./error.ts";
 import type { Header } from "./message.ts";
 
 /** An error number (0: acknowledged) and the attributes as they came. */
@@ -25,6 +25,10 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Reads the body of NLMSG_ERROR. */
 export function readError(source: Source, header: Header): Acknowledgement {
   const { start, end, flags } = header;
+  // struct nlmsgerr: the error number and a header.
+  if (end - start < 4 + NLMSG_HDRLEN) {
+    throw new NetlinkDecodeError(`Cannot read an error message of ${end - start} bytes`);
+  }
   const errno = -source.view.getInt32(start, true);
   // The request comes back after the error number: its header, and all of it unless capped.
   const echoed = flags & NLM_F.CAPPED ? NLMSG_HDRLEN : source.view.getUint32(start + 4, true);
@@ -48,10 +52,11 @@ function readAttributes(
   const ack: Mutable<Acknowledgement> = { errno };
   forEachAttribute(source, start, end, (type, at, length) => {
     if (type === NLMSGERR_ATTR.MSG) ack.message = readText(source, at, length);
+    else if (type === NLMSGERR_ATTR.POLICY) ack.policy = readPolicy(source, at, at + length);
+    else if (length < 4) return;
     else if (type === NLMSGERR_ATTR.OFFS) ack.offset = source.view.getUint32(at, true);
     else if (type === NLMSGERR_ATTR.MISS_TYPE) ack.missingType = source.view.getUint32(at, true);
     else if (type === NLMSGERR_ATTR.MISS_NEST) ack.missingNest = source.view.getUint32(at, true);
-    else if (type === NLMSGERR_ATTR.POLICY) ack.policy = readPolicy(source, at, at + length);
   });
   return ack;
 }

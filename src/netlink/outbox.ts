@@ -196,28 +196,33 @@ export class Outbox {
     throw tooLong(this.#operation(first), this.#where);
   }
 
-  /** What a message says of the request it answers. */
+  /** What a message says of the request it answers; one that cannot be read is that request's error. */
   #result(index: number, header: Header): Result<unknown> | undefined {
-    const { received, writer } = this.#memory;
-    const entry = this.#entries[index]!;
-    const { headerLength, names, reply, start } = entry;
-    if (header.type === NLMSG.ERROR) {
-      const ack = readError(received, header);
-      const { errno } = ack;
-      if (errno === 0) return ACKNOWLEDGED;
-      const request = { bytes: writer, at: start, headerLength, names };
-      const netns = this.#where.description;
-      const { operation } = this.#operation(index);
-      const error = new NetlinkError({ operation, netns, errno, ack: explain(ack, request) });
-      return { ok: false, error };
-    }
-    if (!reply || header.type === NLMSG.DONE) return undefined;
+    const { received } = this.#memory;
+    const { headerLength, reply } = this.#entries[index]!;
     try {
+      if (header.type === NLMSG.ERROR) return this.#acknowledged(index, header);
+      if (!reply || header.type === NLMSG.DONE) return undefined;
       return { ok: true, value: decode(reply, headerLength, received, header) };
     } catch (error) {
       if (!(error instanceof NetlinkDecodeError)) throw error;
       return { ok: false, error };
     }
+  }
+
+  #acknowledged(index: number, header: Header): Result<undefined> {
+    const { received, writer } = this.#memory;
+    const ack = readError(received, header);
+    const { errno } = ack;
+    if (errno === 0) return ACKNOWLEDGED;
+    const { headerLength, names, start } = this.#entries[index]!;
+    const error = new NetlinkError({
+      ...this.#operation(index),
+      netns: this.#where.description,
+      errno,
+      ack: explain(ack, { bytes: writer, at: start, headerLength, names }),
+    });
+    return { ok: false, error };
   }
 }
 

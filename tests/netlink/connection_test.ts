@@ -192,6 +192,27 @@ Deno.test("A reply that cannot be read is its request's error, not the batch's",
   assertThrows(() => again.request(getToy("x")), NetlinkDecodeError, "claims 65535 of 4 bytes");
 });
 
+Deno.test("An answer shorter than its header is its request's error, not the batch's", () => {
+  for (const bad of [fromHex(""), fromHex("0102")]) {
+    const script = (error: boolean): Script => (sent, socket) => {
+      const [a, b, c] = sent as [SentMessage, SentMessage, SentMessage];
+      const good = (sequence: number) => toyMessage(sequence, { size: 1 });
+      const short = message(error ? 2 : 101, 0, b.sequence, bad);
+      socket.queue(good(a.sequence), short, good(c.sequence));
+    };
+    for (const error of [false, true]) {
+      const { connection } = connect(script(error));
+      const [a, b, c] = connection.batch(["a", "b", "c"].map(getToy));
+      assert(a!.ok && c!.ok && !b!.ok);
+      assertInstanceOf(b!.error, NetlinkDecodeError);
+      const { connection: dumping } = connect(([sent], socket) =>
+        socket.queue(message(error ? 2 : 101, 2, sent!.sequence, bad), done(sent!))
+      );
+      assertThrows(() => dumping.dump(dumpToys()), NetlinkDecodeError);
+    }
+  }
+});
+
 Deno.test("A missing answer is an error, not a wait", () => {
   const { connection } = connect((sent, socket) => socket.queue(acknowledge(sent[1]!)));
   const results = connection.batch(requests(3));
