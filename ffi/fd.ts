@@ -29,8 +29,13 @@ export class Fd implements Disposable {
   /** Closes the descriptor; a second call does nothing. */
   close(): void {
     if (this.#fd < 0) return;
-    // Linux frees the number whatever close(2) returns: retrying could close somebody else's.
-    core().close(this.release());
+    const fd = this.#fd;
+    try {
+      this.release();
+    } finally {
+      // Linux frees the number whatever close(2) returns: retrying could close somebody else's.
+      core().close(fd);
+    }
   }
 
   /** For the reactor: calls `leave` once, before the number is anybody else's. */
@@ -41,9 +46,12 @@ export class Fd implements Disposable {
   /** Gives ownership up and returns the number. */
   release(): number {
     const fd = this.value;
-    this.#leaving?.();
-    this.#leaving = undefined;
-    this.#fd = -1;
+    try {
+      this.#leaving?.();
+    } finally {
+      this.#leaving = undefined;
+      this.#fd = -1;
+    }
     return fd;
   }
 

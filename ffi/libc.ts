@@ -32,6 +32,46 @@ export function errnoOfLastCall(): number {
   return lastErrno;
 }
 
+/**
+ * Sees each call into libc, by the name it has here. The number it returns is the errno of a call that
+ * fails, and is not made; `close` and `munmap` are: they do their work whatever they return.
+ */
+export type CallHook = (call: string, args: readonly unknown[]) => number | undefined;
+
+let hook: CallHook | undefined;
+
+/** For tests: makes calls fail. Dispose the result to stop. */
+export function interceptCalls(next: CallHook): Disposable {
+  const before = hook;
+  hook = next;
+  const calls = direct();
+  const { read, write, poll, enter } = calls;
+  for (const [name, call] of Object.entries({ read, write, poll, enter })) {
+    const make = call as Call;
+    const hooked: Call = (...args) => intercepted(name, { args, make }) ?? make(...args);
+    Object.assign(calls, { [name]: hooked });
+  }
+  return {
+    [Symbol.dispose]: () => {
+      hook = before;
+      Object.assign(calls, { read, write, poll, enter });
+    },
+  };
+}
+
+/** What a call returns that the hook makes fail; `undefined` when it does not. */
+function intercepted(
+  name: string,
+  { args, make, result = "i32" }: { args: unknown[]; make: Call; result?: Deno.NativeResultType },
+): unknown {
+  const code = hook?.(name, args);
+  if (code === undefined) return undefined;
+  if (name === "close" || name === "munmap") make(...args);
+  lastErrno = errno![0] = code;
+  if (result === "pointer") return Deno.UnsafePointer.create(2n ** 64n - 1n); // MAP_FAILED
+  return result === "i64" ? -1n : -1;
+}
+
 /** Binds a group of functions at its first use. */
 function lazy<const D extends Definitions>(definitions: D): () => Symbols<D> {
   let symbols: Symbols<D> | undefined;
@@ -43,18 +83,37 @@ function bindAll(definitions: Definitions): Record<string, Call> {
   const location = errno ??= findErrno();
   const symbols: Record<string, Call> = {};
   for (const [name, definition] of Object.entries(definitions)) {
-    if (definition.nonblocking) {
-      symbols[name] = bind(name, definition);
+    const { result, nonblocking } = definition;
+    const hooked = (args: unknown[], make: Call): unknown =>
+      hook && intercepted(name, { args, make, result });
+    if (nonblocking) {
+      const call = bind(name, definition);
+      symbols[name] = (...args) => {
+        const failed = hooked(args, call);
+        return failed === undefined ? call(...args) : Promise.resolve(failed);
+      };
       continue;
     }
-    const call = bindSlowly(name, definition);
+    // errno is read where the call is made: V8 compiles functions when they return, and may set it.
+    const bindFast = (): Call => {
+      const call = bind(name, definition);
+      return (...args) => {
+        const failed = hooked(args, call);
+        if (failed !== undefined) return failed;
+        const value = call(...args);
+        lastErrno = location[0]!;
+        return value;
+      };
+    };
+    const slow = bindSlowly(name, definition);
     let calls = 0;
     symbols[name] = (...args) => {
-      if (++calls === OFTEN) symbols[name] = bindFast(name, definition, location);
-      const result = call(...args, NOTHING);
-      // Before this returns: V8 compiles functions when they return, and that may set errno.
+      if (++calls === OFTEN) symbols[name] = bindFast();
+      const failed = hooked(args, (...args) => slow(...args, NOTHING));
+      if (failed !== undefined) return failed;
+      const value = slow(...args, NOTHING);
       lastErrno = location[0]!;
-      return result;
+      return value;
     };
   }
   return symbols;
@@ -66,15 +125,6 @@ function bind(name: string, definition: Deno.ForeignFunction): Call {
 
 function bindSlowly(name: string, definition: Deno.ForeignFunction): Call {
   return bind(name, { ...definition, parameters: [...definition.parameters, UNREAD] });
-}
-
-function bindFast(name: string, definition: Deno.ForeignFunction, location: Int32Array): Call {
-  const call = bind(name, definition);
-  return (...args) => {
-    const result = call(...args);
-    lastErrno = location[0]!;
-    return result;
-  };
 }
 
 /** Maps the thread's errno. */

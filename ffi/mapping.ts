@@ -11,6 +11,16 @@ import { memory } from "./libc.ts";
 /** `MAP_FAILED`, as a pointer's value. */
 const MAP_FAILED = 2n ** 64n - 1n;
 
+/** The part of a descriptor's memory that is mapped. */
+export interface MappedPart {
+  /** Bytes. */
+  readonly length: number;
+  /** Where they start; default 0. */
+  readonly offset?: number;
+  /** What is being done, for an error: `map the capture's ring`. */
+  readonly operation: string;
+}
+
 /**
  * Owns the mapping of a descriptor's memory and unmaps it once.
  *
@@ -28,16 +38,16 @@ export class Mapping implements Disposable {
    * Maps `length` bytes of a descriptor, to read and write, shared. Throws {@link SyscallError}.
    *
    * @param fd The descriptor; it may be closed while the mapping lives.
-   * @param length Bytes, from offset 0.
-   * @param what What is being done, for an error.
+   * @param part What of it.
    */
-  constructor(fd: Fd, length: number, what: string) {
+  constructor(fd: Fd, part: MappedPart) {
+    const { length, offset = 0, operation } = part;
     const protection = C.PROT_READ | C.PROT_WRITE;
     const { mmap } = memory();
-    const pointer = mmap(null, BigInt(length), protection, C.MAP_SHARED, fd.value, 0n);
+    const pointer = mmap(null, BigInt(length), protection, C.MAP_SHARED, fd.value, BigInt(offset));
     const code = errno();
     if (pointer === null || BigInt(Deno.UnsafePointer.value(pointer)) === MAP_FAILED) {
-      throw new SyscallError(what, { syscall: "mmap", errno: code });
+      throw new SyscallError(operation, { syscall: "mmap", errno: code });
     }
     this.length = length;
     this.#pointer = pointer;

@@ -8,7 +8,7 @@
  * @module
  */
 import { ARCH, C } from "./constants.ts";
-import { errno, SyscallError } from "./errno.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
@@ -24,6 +24,8 @@ const BLOCK = 1;
 /** Recent waits longer than this, in milliseconds on average, are worth neither. */
 const PARK_ABOVE = 0.3;
 const EVENTS = 64;
+/** How often in a row a parked wait may fail before all who wait are told. */
+const MOST_FAILURES = 100;
 
 /** Somebody who waits for a descriptor. */
 export interface Waiter {
@@ -65,6 +67,8 @@ class Reactor {
   readonly #readyView = new DataView(this.#ready.buffer);
   #running = false;
   #parked = false;
+  /** How often in a row a parked wait has failed. */
+  #failures = 0;
   /** A moving average of how long recent waits took, in milliseconds. */
   #recent = 0;
 
@@ -76,11 +80,18 @@ class Reactor {
     }
     this.#epoll = new Fd(fd);
     const wake = lib.eventfd(0, C.EFD_CLOEXEC | C.EFD_NONBLOCK);
-    if (wake < 0) {
-      throw new SyscallError("start the reactor", { syscall: "eventfd", errno: errno() });
+    const code = errno();
+    this.#wake = new Fd(wake); // a negative number counts as closed
+    try {
+      if (wake < 0) {
+        throw new SyscallError("start the reactor", { syscall: "eventfd", errno: code });
+      }
+      this.#control(C.EPOLL_CTL_ADD, wake, C.EPOLLIN);
+    } catch (error) {
+      this.#epoll.close();
+      this.#wake.close();
+      throw error;
     }
-    this.#wake = new Fd(wake);
-    this.#control(C.EPOLL_CTL_ADD, wake, C.EPOLLIN);
   }
 
   wait(fd: Fd, direction: Direction, waiter: Waiter, tried: boolean): void {
@@ -108,11 +119,14 @@ class Reactor {
     if (!watch) return;
     this.#watches.delete(fd);
     this.#byNumber[watch.number] = undefined;
-    // Without this the file would stay in the epoll while anybody else has it open.
-    if (watch.events !== 0) this.#control(C.EPOLL_CTL_DEL, watch.number, 0);
     const waiters = [...watch.read.splice(0), ...watch.write.splice(0)];
-    this.#left(waiters);
-    for (const waiter of waiters) waiter.reject(reason);
+    try {
+      this.#left(waiters);
+      // Without this the file would stay in the epoll while anybody else has it open.
+      if (watch.events !== 0) this.#control(C.EPOLL_CTL_DEL, watch.number, 0);
+    } finally {
+      for (const waiter of waiters) waiter.reject(reason);
+    }
   }
 
   #watch(fd: Fd): Watch {
@@ -197,11 +211,15 @@ class Reactor {
     this.#parked = true;
     let n = await lib.park(this.#epoll.value, this.#ready, EVENTS, -1);
     this.#parked = false;
+    this.#failures = n < 0 ? this.#failures + 1 : 0;
     if (n < 0) {
       // The errno of a call on another thread is out of reach: ask again here. EINTR is gone by then.
       n = lib.epoll_wait(this.#epoll.value, this.#ready, EVENTS, 0);
-      if (n < 0) {
-        throw new SyscallError("wait for descriptors", { syscall: "epoll_wait", errno: errno() });
+      const broken = this.#failures > MOST_FAILURES;
+      if (n < 0 || broken) {
+        this.#failures = 0;
+        const code = n < 0 ? errno() : ERRNO.EIO;
+        throw new SyscallError("wait for descriptors", { syscall: "epoll_wait", errno: code });
       }
     }
     this.#dispatch(n);
@@ -319,7 +337,11 @@ export function until<T>(fd: Fd, direction: Direction, options: Attempt<T>): Pro
       },
     };
     if (signal?.aborted) return waiter.reject(signal.reason);
-    wait(fd, direction, waiter, tried);
+    try {
+      wait(fd, direction, waiter, tried);
+    } catch (error) {
+      return waiter.reject(error);
+    }
     signal?.addEventListener("abort", abort, { once: true });
   });
 }

@@ -6,9 +6,10 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { ERRNO } from "./errno.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { direct, memory, uring as symbols } from "./libc.ts";
+import { direct, uring as symbols } from "./libc.ts";
+import { Mapping } from "./mapping.ts";
 
 /** From `linux/io_uring.h`. */
 export const IORING = {
@@ -53,11 +54,14 @@ export class PinnedMemory {
   }
 }
 
+/** How often in a row the kernel may have no resources for a call before the ring counts as broken. */
+const MOST_REFUSALS = 1000;
+
 /** A ring of one thread. */
-export class Ring {
+export class Ring implements Disposable {
   readonly #fd: Fd;
-  readonly #enter: Calls["enter"];
-  readonly #errno: Int32Array;
+  readonly #calls: Calls;
+  readonly #mappings: readonly Mapping[];
   /** The rings' memory, as 32-bit words. */
   readonly #ring: Int32Array;
   readonly #sqes: Int32Array;
@@ -70,26 +74,33 @@ export class Ring {
   #tail = 0;
   #head = 0;
   #queued = 0;
-  /** Results by the `id` given to {@link Ring.add}: bytes, or a negated error number. */
+  /**
+   * Results by the `id` given to {@link Ring.add}: bytes, or a negated error number; that of EAGAIN for
+   * what has not been done.
+   */
   readonly results: Int32Array = new Int32Array(RING_ENTRIES);
 
   private constructor(fd: Fd, params: DataView) {
-    const { enter, errno } = direct();
+    this.#calls = direct();
     this.#fd = fd;
-    this.#enter = enter;
-    this.#errno = errno;
     const [sqEntries, cqEntries] = [params.getUint32(0, true), params.getUint32(4, true)];
     const sq = (field: number) => params.getUint32(SQ_OFF + field, true);
     const cq = (field: number) => params.getUint32(CQ_OFF + field, true);
     const array = sq(24);
     const cqes = cq(20);
-    const ring = map(
-      fd,
-      Math.max(array + sqEntries * 4, cqes + cqEntries * 16),
-      IORING.OFF_SQ_RING,
-    );
-    this.#ring = new Int32Array(ring);
-    this.#sqes = new Int32Array(map(fd, sqEntries * SQE_WORDS * 4, IORING.OFF_SQES));
+    const operation = "map an io_uring";
+    const size = Math.max(array + sqEntries * 4, cqes + cqEntries * 16);
+    const rings = new Mapping(fd, { length: size, offset: IORING.OFF_SQ_RING, operation });
+    try {
+      const length = sqEntries * SQE_WORDS * 4;
+      const entries = new Mapping(fd, { length, offset: IORING.OFF_SQES, operation });
+      this.#mappings = [rings, entries];
+      this.#sqes = new Int32Array(entries.lend(0, length));
+    } catch (error) {
+      rings.close();
+      throw error;
+    }
+    this.#ring = new Int32Array(rings.lend(0, size));
     this.#sqTail = sq(4) >> 2;
     this.#sqMask = this.#ring[sq(8) >> 2]!;
     this.#cqHead = cq(0) >> 2;
@@ -99,16 +110,24 @@ export class Ring {
     for (let i = 0; i < sqEntries; i++) this.#ring[(array >> 2) + i] = i;
   }
 
-  /** Sets a ring up; `undefined` when the kernel has none or forbids it. */
+  /** Sets a ring up; `undefined` when the kernel has none, forbids it or does not map it. */
   static open(): Ring | undefined {
     // Linux 6.0 has the flag, which saves it locking.
     for (const flags of [IORING.SETUP_SINGLE_ISSUER, 0]) {
       const params = new Uint8Array(PARAMS_SIZE);
       const view = new DataView(params.buffer);
       view.setUint32(8, flags, true);
-      const fd = Number(symbols().setup(BigInt(C.__NR_io_uring_setup), RING_ENTRIES, params));
+      const number = Number(symbols().setup(BigInt(C.__NR_io_uring_setup), RING_ENTRIES, params));
+      if (number < 0) continue;
       // io_uring descriptors are close-on-exec from the start.
-      if (fd >= 0) return new Ring(new Fd(fd), view);
+      const fd = new Fd(number);
+      try {
+        return new Ring(fd, view);
+      } catch (error) {
+        fd.close();
+        if (!(error instanceof SyscallError)) throw error;
+        return undefined;
+      }
     }
     return undefined;
   }
@@ -137,20 +156,25 @@ export class Ring {
     sqes[at + 9] = 0;
     sqes[at + 10] = 0;
     sqes[at + 11] = 0;
+    this.results[id] = -ERRNO.EAGAIN;
     this.#tail = (this.#tail + 1) | 0;
     this.#queued++;
   }
 
-  /** Does what is queued, in order, and fills {@link Ring.results}. Returns 0 or a negated errno. */
+  /**
+   * Does what is queued, in order, and fills {@link Ring.results}. Returns 0 or a negated errno: the ring
+   * is of no more use then, and must be closed.
+   */
   run(): number {
     const ring = this.#ring;
     const fd = this.#fd.value;
     Atomics.store(ring, this.#sqTail, this.#tail);
     let submit = this.#queued;
     let missing = submit;
+    let refusals = 0;
     this.#queued = 0;
     while (missing > 0) {
-      const n = this.#enter(
+      const n = this.#calls.enter(
         C.__NR_io_uring_enter,
         fd,
         submit,
@@ -161,8 +185,10 @@ export class Ring {
       );
       if (n >= 0) submit -= n;
       else {
-        const code = this.#errno[0]!;
-        if (code !== ERRNO.EINTR && code !== ERRNO.EAGAIN && code !== ERRNO.EBUSY) return -code;
+        const code = this.#calls.errno[0]!;
+        // No memory now, or too many results unread.
+        const soon = code === ERRNO.EINTR || code === ERRNO.EAGAIN || code === ERRNO.EBUSY;
+        if (!soon || ++refusals > MOST_REFUSALS) return -code;
       }
       const tail = Atomics.load(ring, this.#cqTail);
       let head = this.#head;
@@ -170,23 +196,24 @@ export class Ring {
         const at = this.#cqes + (head & this.#cqMask) * 4;
         this.results[ring[at]!] = ring[at + 2]!;
         missing--;
+        refusals = 0;
       }
       this.#head = head;
       Atomics.store(ring, this.#cqHead, head);
     }
     return 0;
   }
-}
 
-function map(fd: Fd, size: number, offset: number): ArrayBuffer {
-  const protection = C.PROT_READ | C.PROT_WRITE;
-  const flags = C.MAP_SHARED | C.MAP_POPULATE;
-  const pointer = memory().mmap(null, BigInt(size), protection, flags, fd.value, BigInt(offset));
-  // MAP_FAILED is -1.
-  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
-    throw new Error("The kernel gave an io_uring and did not map it");
+  /** Gives memory and descriptor back. */
+  close(): void {
+    for (const mapping of this.#mappings) mapping.close();
+    this.#fd.close();
   }
-  return Deno.UnsafePointerView.getArrayBuffer(pointer, size);
+
+  /** Same as {@link Ring.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }
 
 let ring: Ring | null | undefined;
@@ -195,4 +222,10 @@ let ring: Ring | null | undefined;
 export function threadRing(): Ring | undefined {
   if (ring === undefined) ring = Ring.open() ?? null;
   return ring ?? undefined;
+}
+
+/** Closes the thread's ring, which has failed: there is none from here on. */
+export function dropThreadRing(): void {
+  ring?.close();
+  ring = null;
 }

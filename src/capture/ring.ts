@@ -113,7 +113,7 @@ export class Ring implements Disposable {
     try {
       this.#setUp(what);
       const length = this.#blocks * this.#blockSize;
-      const mapping = this.#mapping = new Mapping(socket.fd, length, what);
+      const mapping = this.#mapping = new Mapping(socket.fd, { length, operation: what });
       const memory = mapping.lend(0, length);
       this.#words = new Int32Array(memory);
       this.#view = new DataView(memory);

@@ -5,7 +5,7 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { readPacket, writePacket } from "../../ffi/packet_io.ts";
-import { IORING, RWF_NOWAIT, threadRing } from "../../ffi/uring.ts";
+import { dropThreadRing, IORING, RWF_NOWAIT, threadRing } from "../../ffi/uring.ts";
 import type { PacketBatch } from "./packet_batch.ts";
 
 /** A descriptor, and what an engine has learned of it. */
@@ -20,7 +20,7 @@ export interface Target {
 export interface Engine {
   /** Its name. */
   readonly name: EngineName;
-  /** Reads up to `most` packets: how many, or a negated error number when there is none. */
+  /** Reads up to `most` packets: the number read, or a negated error number when there is none. */
   read(target: Target, batch: PacketBatch, most: number): number;
   /**
    * Writes the packets whose result is EAGAIN, which is that of a packet not written yet, and sets
@@ -93,7 +93,7 @@ function ringEngine(): Engine | undefined {
       const { fd } = target;
       for (let i = 0; i < most; i++) ring.add(OP_READ, fd, RWF_NOWAIT, address + i * size, size, i);
       const failed = ring.run();
-      if (failed < 0) return failed;
+      if (failed < 0) giveUp();
       if (results[0] === -ERRNO.EOPNOTSUPP) {
         target.nowait = false;
         return loop.read(target, batch, most);
@@ -106,7 +106,8 @@ function ringEngine(): Engine | undefined {
         offsets[count] = i * size;
         lengths[count++] = n;
       }
-      return count > 0 ? count : results[0]!;
+      if (count > 0) return count;
+      return failed < 0 ? loop.read(target, batch, most) : results[0]!;
     },
     write(target, batch) {
       if (!target.nowait) return loop.write(target, batch);
@@ -117,10 +118,11 @@ function ringEngine(): Engine | undefined {
         ring.add(OP_WRITE, fd, RWF_NOWAIT, address + offsets[i]!, lengths[i]!, i);
       }
       const failed = ring.run();
+      if (failed < 0) giveUp();
       let waiting = 0;
       for (let i = 0; i < count; i++) {
         if (written[i] !== WAITING) continue;
-        let n = failed < 0 ? failed : results[i]!;
+        let n = results[i]!;
         if (n === -ERRNO.EOPNOTSUPP) {
           target.nowait = false;
           n = WAITING;
@@ -128,12 +130,18 @@ function ringEngine(): Engine | undefined {
         written[i] = n;
         if (n === WAITING) waiting++;
       }
-      return target.nowait ? waiting : loop.write(target, batch);
+      return target.nowait && failed === 0 ? waiting : loop.write(target, batch);
     },
   };
 }
 
 let chosen: Engine | undefined;
+
+/** Where the kernel has forbidden io_uring meanwhile, or has no resources for it: without, for good. */
+function giveUp(): void {
+  dropThreadRing();
+  chosen = loop;
+}
 
 /** The thread's engine for batches. */
 export function batchEngine(): Engine {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { batchEngineName, useEngine } from "../../mod.ts";
+import { ERRNO } from "../../ffi/errno.ts";
 import { threadRing } from "../../ffi/uring.ts";
 import { test } from "../leaks.ts";
 import { script } from "../script.ts";
@@ -27,6 +28,18 @@ const ROUND_TRIP = `
     await tun.writeBatch(batch).catch(() => {});
   }
   console.log(batchEngineName(), (await ping).received);
+`;
+
+/** Descriptors and mappings of rings in this process. */
+const OPEN_RINGS = `
+  const openRings = () =>
+    [...Deno.readDirSync("/proc/self/fd")].filter(({ name }) => {
+      try {
+        return Deno.readLinkSync("/proc/self/fd/" + name).includes("io_uring");
+      } catch {
+        return false;
+      }
+    }).length + Deno.readTextFileSync("/proc/self/maps").split("io_uring").length - 1;
 `;
 
 test("Batches go through io_uring where the kernel has it and allows it", () => {
@@ -78,4 +91,64 @@ test("Each thread has a ring of its own", { lacks: withoutRing() }, async () => 
     Deno.exit();
   `);
   assertEquals([stderr, stdout], ["", "io_uring 1\n".repeat(3)]);
+});
+
+for (const code of ["EPERM", "EAGAIN", "EBUSY"] as const) {
+  const lacks = withoutRing();
+  test(`Where io_uring_enter(2) fails with ${code} from now on, batches go packet by packet`, {
+    lacks,
+  }, async () => {
+    const { stdout, stderr } = await script(
+      ROUND_TRIP.replace(
+        "const ping",
+        `
+          const { interceptCalls } = await import("./ffi/libc.ts");
+          const engine = batchEngineName();
+          interceptCalls((call) => call === "enter" ? ${ERRNO[code]} : undefined);
+          const ping`,
+      ).replace("console.log(", `${OPEN_RINGS} console.log(engine, openRings(), `),
+    );
+    assertEquals([stderr, stdout], ["", "io_uring 0 loop 1\n"]);
+  });
+}
+
+for (const n of [1, 2]) {
+  test(`A ring whose mapping ${n} of 2 fails leaves nothing, and batches go packet by packet`, {
+    lacks: withoutRing(),
+  }, async () => {
+    const { stdout, stderr } = await script(`
+      import { interceptCalls } from "./ffi/libc.ts";
+      let maps = 0;
+      interceptCalls((call) => call === "mmap" && ++maps === ${n} ? ${ERRNO.ENOMEM} : undefined);
+      ${ROUND_TRIP}
+      ${OPEN_RINGS}
+      console.log(openRings());
+    `);
+    assertEquals([stderr, stdout], ["", "loop 1\n0\n"]);
+  });
+}
+
+test("A reactor that cannot start leaves nothing, and starts when it can", async () => {
+  const { stdout, stderr } = await script(`
+    import { interceptCalls } from "./ffi/libc.ts";
+    import { NetNs, Tun } from "./mod.ts";
+    using netns = NetNs.create();
+    using tun = Tun.create({ name: "t0", netns, up: true });
+    const buffer = new Uint8Array(2048);
+    const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
+    while (tun.tryRead(buffer) > 0);
+    const before = open();
+    for (const call of ["epoll_create1", "eventfd", "epoll_ctl"]) {
+      using _faults = interceptCalls((name) => name === call ? ${ERRNO.EMFILE} : undefined);
+      console.log(await tun.read(buffer).catch((error) => error.message), open() - before);
+    }
+    console.log(await tun.read(buffer, { signal: AbortSignal.timeout(1) }).catch(({ name }) => name));
+  `);
+  assertEquals(stderr, "");
+  assertEquals(stdout.replace(/descriptor \d+/, "descriptor").trimEnd().split("\n"), [
+    "start the reactor: Too many open files (EMFILE, epoll_create1) 0",
+    "start the reactor: Too many open files (EMFILE, eventfd) 0",
+    "wait for descriptor: Too many open files (EMFILE, epoll_ctl) 0",
+    "TimeoutError",
+  ]);
 });
