@@ -20,7 +20,7 @@ test("The first dump of a connection has a route of 300 next hops", () => {
   const { index } = Bridge.create({ name: "b0", netns, up: true, addresses: ["10.0.0.1/16"] });
   const nexthops = Array.from({ length: 300 }, (_, i) => ({
     gateway: `10.0.${1 + (i >> 8)}.${i & 255}`,
-    oif: index,
+    dev: index,
   }));
   netns.routes.add({ destination: "10.1.0.0/16", nexthops });
   using connection = fresh(netns);
@@ -54,7 +54,7 @@ test("Routes of which the kernel cannot list one are an error, and what follows 
   const { index } = Bridge.create({ name: "b0", netns, up: true, addresses: ["fd00::1/64"] });
   const nexthops = Array.from({ length: 1300 }, (_, i) => ({
     gateway: `fd00::${(i + 2).toString(16)}`,
-    oif: index,
+    dev: index,
   }));
   netns.routes.add({ destination: "fd01::/64", nexthops });
   using connection = fresh(netns);

@@ -45,7 +45,7 @@ function messages(): [Request, Body[]][] {
   netns.routes.add({ destination: "10.1.0.0/16", gateway: "10.0.0.2", metrics: { mtu: 1400 } });
   netns.routes.add({
     destination: "fd01::/64",
-    nexthops: [{ gateway: "fd00::2", oif: index, weight: 3 }, { gateway: "fd00::3", oif: index }],
+    nexthops: [{ gateway: "fd00::2", dev: index, weight: 3 }, { gateway: "fd00::3", dev: index }],
   });
   const lladdr = "02:00:00:00:00:01";
   netns.neighbors.add({ address: "10.0.0.9", lladdr, dev: bridge });
