@@ -4,6 +4,7 @@
  * @module
  */
 import { homeNetNs, type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
+import { LINKTYPE } from "../packet/ethernet.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
@@ -14,7 +15,6 @@ import { programOf, SNAPLEN } from "./compile.ts";
 import { ARPHRD } from "./constants.ts";
 import type { Filter } from "./filter.ts";
 import type { CaptureInterface, Frame } from "./frame.ts";
-import { LINKTYPE } from "./pcapng.ts";
 import { blockSize, Ring, type RingOptions } from "./ring.ts";
 
 /** Which frames a capture keeps, how much of each, and until when. */

@@ -44,6 +44,7 @@ export type { Capture, CaptureOptions, CaptureStatistics } from "./capture.ts";
 export { compileFilter, type CompileOptions } from "./compile.ts";
 export type { Filter, FilterPort, FilterProtocol } from "./filter.ts";
 export { type CaptureInterface, type Frame, type FrameInit, OwnFrame } from "./frame.ts";
-export { CaptureFileError, LINKTYPE } from "./pcapng.ts";
+export { LINKTYPE } from "../packet/ethernet.ts";
+export { CaptureFileError } from "./pcapng.ts";
 export { type CaptureSource, readCapture } from "./reader.ts";
 export { type PcapngTarget, PcapngWriter } from "./writer.ts";

@@ -35,15 +35,6 @@ export const BYTE_ORDER = 0x1a2b3c4d;
 /** First words of a pcap file: its times are in microseconds, or in nanoseconds. */
 export const PCAP_MAGIC = { MICROSECONDS: 0xa1b2c3d4, NANOSECONDS: 0xa1b23c4d } as const;
 
-/** What frames begin with, by the numbers of tcpdump.org: `LINKTYPE_*`. */
-export const LINKTYPE = {
-  ETHERNET: 1,
-  RAW: 101,
-  IEEE802_11: 105,
-  IEEE802_11_RADIOTAP: 127,
-  USER0: 147,
-} as const;
-
 /** A file cannot be understood. */
 export class CaptureFileError extends Error {
   /** The class: `CaptureFileError`. */

@@ -12,11 +12,25 @@ import { holds, setU16, swap, u16, u32, View } from "./bytes.ts";
 export const ETHERTYPE = {
   IP: 0x0800,
   ARP: 0x0806,
+  RARP: 0x8035,
   "8021Q": 0x8100,
   IPV6: 0x86dd,
   "8021AD": 0x88a8,
   QINQ1: 0x9100,
   QINQ2: 0x9200,
+} as const;
+
+/** Link types: the first header of frames in a capture file, `LINKTYPE_*` of tcpdump.org. */
+export const LINKTYPE = {
+  ETHERNET: 1,
+  RAW: 101,
+  IEEE802_11: 105,
+  LINUX_SLL: 113,
+  IEEE802_11_RADIOTAP: 127,
+  USER0: 147,
+  IPV4: 228,
+  IPV6: 229,
+  LINUX_SLL2: 276,
 } as const;
 
 /** Bytes of a header without tags. */
@@ -213,7 +227,14 @@ function isTag(type: number): boolean {
 }
 
 /** Operations of ARP: `ARPOP_*` of `linux/if_arp.h`. */
-export const ARPOP = { REQUEST: 1, REPLY: 2 } as const;
+export const ARPOP = {
+  REQUEST: 1,
+  REPLY: 2,
+  RREQUEST: 3,
+  RREPLY: 4,
+  InREQUEST: 8,
+  InREPLY: 9,
+} as const;
 
 const ARP_SIZE = 28;
 

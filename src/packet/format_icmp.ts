@@ -1,5 +1,5 @@
 /**
- * ICMP as text.
+ * ICMP, ICMPv6 and neighbor discovery as text.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { Ipv4 } from "./ipv4.ts";
 import { Ipv6 } from "./ipv6.ts";
 import { ND, NeighborDiscovery } from "./neighbor_discovery.ts";
 
-/** A message. */
+/** A message of ICMP. */
 export function formatIcmp({ bytes, start, end, length }: Part): string {
   const message = Icmp.parse(bytes, start, end);
-  return `ICMP ${message ? text(message) : "[|icmp]"}, length ${length}`;
+  return `ICMP ${message ? icmpText(message) : "[|icmp]"}, length ${length}`;
 }
 
-function text(message: Icmp): string {
+function icmpText(message: Icmp): string {
   const { type, code, identifier, sequence } = message;
   const echo = `id ${identifier}, seq ${sequence}`;
   switch (type) {
@@ -31,11 +31,12 @@ function text(message: Icmp): string {
     case ICMP.SOURCE_QUENCH:
       return "source quench";
     case ICMP.REDIRECT:
-      return `redirect ${about(message)?.destination ?? "[|ip]"} to host ${gateway(message)}`;
+      return redirect(message);
     case ICMP.TIME_EXCEEDED:
-      return code === 0 ? "time exceeded in-transit" : "ip reassembly time exceeded";
+      if (code === 0) return "time exceeded in-transit";
+      return code === 1 ? "ip reassembly time exceeded" : `time exceeded-#${code}`;
     case ICMP.PARAMETERPROB:
-      return `parameter problem - octet ${message.rest >>> 24}`;
+      return `parameter problem - ${code === 0 ? `octet ${message.rest >>> 24}` : `code ${code}`}`;
     case ICMP.TIMESTAMP:
       return `time stamp query id ${identifier} seq ${sequence}`;
     case ICMP.TIMESTAMPREPLY:
@@ -45,53 +46,73 @@ function text(message: Icmp): string {
   }
 }
 
-/** The packet that an error is about. */
-function about(message: Icmp): Ipv4 | undefined {
+/** The packet in an error. */
+function innerIpv4(message: Icmp): Ipv4 | undefined {
   return Ipv4.parse(message.bytes, message.payloadStart, message.end);
 }
 
-function gateway(message: Icmp): string {
-  return formatIp(message.bytes, message.start + 4, 4);
+function redirect(message: Icmp): string {
+  const { bytes, start, code } = message;
+  const destination = innerIpv4(message)?.destination ?? "[|ip]";
+  const gateway = formatIp(bytes, start + 4, 4);
+  const [name, target] = [
+    ["redirect", "net "],
+    ["redirect", "host "],
+    ["redirect-tos", "net "],
+    ["redirect-tos", "host "],
+  ][code] ?? [`redirect-#${code}`, ""];
+  return `${name} ${destination} to ${target}${gateway}`;
 }
+
+/** Texts of unreachable destinations by code; `%` stands for the destination. */
+const UNREACHABLE: Readonly<Record<number, string>> = {
+  0: "net % unreachable",
+  1: "host % unreachable",
+  5: "% unreachable - source route failed",
+  6: "net % unreachable - unknown",
+  7: "host % unreachable - unknown",
+  8: "% unreachable - source host isolated",
+  9: "net % unreachable - admin prohibited",
+  10: "host % unreachable - admin prohibited",
+  11: "net % unreachable - tos prohibited",
+  12: "host % unreachable - tos prohibited",
+  13: "host % unreachable - admin prohibited filter",
+  14: "host % unreachable - host precedence violation",
+  15: "host % unreachable - precedence cutoff",
+};
 
 function unreachable(message: Icmp): string {
-  const packet = about(message);
+  const packet = innerIpv4(message);
   if (!packet) return "unreachable [|ip]";
   const { destination, protocol, payloadStart } = packet;
-  switch (message.code) {
-    case 0:
-      return `net ${destination} unreachable`;
-    case 1:
-      return `host ${destination} unreachable`;
-    case 2:
-      return `${destination} protocol ${protocol} unreachable`;
-    case 3: {
-      if (payloadStart + 4 > message.end) return `${destination} port unreachable`;
-      const port = u16(message.bytes, payloadStart + 2);
-      const name = protocol === IPPROTO.TCP ? "tcp" : protocol === IPPROTO.UDP ? "udp" : "";
-      return name
-        ? `${destination} ${name} port ${port} unreachable`
-        : `${destination} protocol ${protocol} port ${port} unreachable`;
-    }
-    case 4:
-      return `${destination} unreachable - need to frag (mtu ${message.sequence})`;
-    case 10:
-      return `host ${destination} unreachable - admin prohibited`;
-    case 13:
-      return `host ${destination} unreachable - admin prohibited filter`;
-    default:
-      return `${destination} unreachable - #${message.code}`;
+  const { code } = message;
+  if (code === 2) return `${destination} protocol ${protocol} unreachable`;
+  if (code === 3) {
+    if (payloadStart + 4 > message.end) return `${destination} port unreachable`;
+    const port = u16(message.bytes, payloadStart + 2);
+    const name = protocol === IPPROTO.TCP ? "tcp" : protocol === IPPROTO.UDP ? "udp" : "";
+    return name
+      ? `${destination} ${name} port ${port} unreachable`
+      : `${destination} protocol ${protocol} port ${port} unreachable`;
   }
+  if (code === 4) {
+    const mtu = message.sequence;
+    return `${destination} unreachable - need to frag${mtu === 0 ? "" : ` (mtu ${mtu})`}`;
+  }
+  return UNREACHABLE[code]?.replace("%", destination) ?? `${destination} unreachable - #${code}`;
 }
 
-/** A message. */
+/** A message of ICMPv6. */
 export function formatIcmpv6({ bytes, start, end, length }: Part): string {
   const message = Icmpv6.parse(bytes, start, end);
-  return `ICMP6, ${message ? text6(message) : "[|icmp6]"}, length ${length}`;
+  return `ICMP6, ${message ? icmpv6Text(message) : "[|icmp6]"}, length ${length}`;
 }
 
-function text6(message: Icmpv6): string {
-  const { type, code, identifier, sequence } = message;
+/** Causes of parameter problems, by code. */
+const PROBLEMS = ["erroneous", "next header", "option", "incomplete header chain"];
+
+function icmpv6Text(message: Icmpv6): string {
+  const { bytes, start, type, code, identifier, sequence } = message;
   const echo = `id ${identifier}, seq ${sequence}`;
   switch (type) {
     case ICMPV6.ECHO:
@@ -99,21 +120,27 @@ function text6(message: Icmpv6): string {
     case ICMPV6.ECHO_REPLY:
       return `echo reply, ${echo}`;
     case ICMPV6.DEST_UNREACH:
-      return unreachable6(message);
+      return `destination unreachable, ${unreachableIpv6(message)}`;
     case ICMPV6.PKT_TOOBIG:
       return `packet too big, mtu ${message.rest}`;
-    case ICMPV6.TIME_EXCEED:
-      return `time exceeded ${code === 0 ? "in-transit" : "in reassembly"}${of(message)}`;
-    case ICMPV6.PARAMPROB:
-      return `parameter problem, ${code === 1 ? "next header" : "option"} - octet ${message.rest}`;
+    case ICMPV6.TIME_EXCEED: {
+      const packet = innerIpv6(message);
+      if (code === 1) return "time exceeded in-transit (reassembly)";
+      if (code !== 0) return `time exceeded in-transit, unknown code (${code})`;
+      return `time exceeded in-transit${packet ? ` for ${packet.destination}` : ""}`;
+    }
+    case ICMPV6.PARAMPROB: {
+      const problem = PROBLEMS[code];
+      return `parameter problem, ${
+        problem ? `${problem} - octet ${message.rest}` : `code-#${code}`
+      }`;
+    }
     case ICMPV6.MLD2_REPORT:
-      return `multicast listener report v2, ${
-        u16(message.bytes, message.start + 6)
-      } group record(s)`;
+      return `multicast listener report v2, ${u16(bytes, start + 6)} group record(s)`;
     default:
       return type >= ND.ROUTER_SOLICIT && type <= ND.REDIRECT
         ? discovery(message)
-        : `ICMPv6 type-#${type}`;
+        : `type-#${type}`;
   }
 }
 
@@ -133,31 +160,32 @@ function discovery({ bytes, start, end, type }: Icmpv6): string {
   return message.target === undefined ? name : `${name} ${message.target}`;
 }
 
-/** The packet that an error is about. */
-function about6(message: Icmpv6): Ipv6 | undefined {
+/** The packet in an error. */
+function innerIpv6(message: Icmpv6): Ipv6 | undefined {
   return Ipv6.parse(message.bytes, message.payloadStart, message.end);
 }
 
-function of(message: Icmpv6): string {
-  const packet = about6(message);
-  return packet ? ` for ${packet.destination}` : "";
-}
-
-function unreachable6(message: Icmpv6): string {
-  const packet = about6(message);
-  if (!packet) return "destination unreachable, [|ip6]";
+function unreachableIpv6(message: Icmpv6): string {
+  const { code } = message;
+  if (code > 4) return `unknown unreach code (${code})`;
+  const packet = innerIpv6(message);
+  if (!packet) return "[|ip6]";
   const { source, destination } = packet;
-  const why = [
-    `unreachable route ${destination}`,
-    `unreachable prohibited ${destination}`,
-    `beyond scope ${destination}, source address ${source}`,
-    `unreachable address ${destination}`,
-    `unreachable port, ${destination}${port(message, packet)}`,
-  ];
-  return `destination unreachable, ${why[message.code] ?? `code-#${message.code}`}`;
+  switch (code) {
+    case 0:
+      return `unreachable route ${destination}`;
+    case 1:
+      return `unreachable prohibited ${destination}`;
+    case 2:
+      return `beyond scope ${destination}, source address ${source}`;
+    case 3:
+      return `unreachable address ${destination}`;
+    default:
+      return `unreachable port, ${destination}${portOf(message, packet)}`;
+  }
 }
 
-function port({ bytes, end }: Icmpv6, { protocol, payloadStart: at }: Ipv6): string {
+function portOf({ bytes, end }: Icmpv6, { protocol, payloadStart: at }: Ipv6): string {
   const number = at + 4 > end ? "" : ` ${u16(bytes, at + 2)}`;
   if (protocol === IPPROTO.TCP) return ` tcp port${number}`;
   return protocol === IPPROTO.UDP ? ` udp port${number}` : ` protocol ${protocol} port${number}`;

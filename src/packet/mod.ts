@@ -51,6 +51,7 @@ export {
   ethernet,
   type EthernetFields,
   ETHERTYPE,
+  LINKTYPE,
   type VlanTag,
 } from "./ethernet.ts";
 export { buildPacket, type Layer, type Place } from "./build.ts";
@@ -64,8 +65,10 @@ export {
   View,
 } from "./bytes.ts";
 export { Coalescer, type CoalescerOptions } from "./coalescer.ts";
+export { Dns, DNS_PORT, DNS_TYPE, type DnsData, type DnsQuestion, type DnsRecord } from "./dns.ts";
+export { dns, type DnsFields } from "./dns_build.ts";
 export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
-export { format, type FormatOptions } from "./format.ts";
+export { format, type FormatFrame, type FormatOptions } from "./format.ts";
 export {
   ECHO_HEADER,
   ICMP,

@@ -20,7 +20,8 @@ import { VETH_INFO } from "../../src/link/veth.ts";
 import * as vlan from "../../src/link/vlan_options.ts";
 import { Writer } from "../../src/netlink/bytes.ts";
 import * as netlink from "../../src/netlink/constants.ts";
-import { ARPOP, ETHERTYPE } from "../../src/packet/ethernet.ts";
+import { DNS_TYPE } from "../../src/packet/dns.ts";
+import { ARPOP, ETHERTYPE, LINKTYPE } from "../../src/packet/ethernet.ts";
 import { DHCP, DHCP_OPTION } from "../../src/packet/dhcp.ts";
 import { ICMP, ICMPV6 } from "../../src/packet/icmp.ts";
 import { IPPROTO } from "../../src/packet/ip.ts";
@@ -138,14 +139,14 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [ICMP, "ICMP_", { ECHO_REPLY: "ICMP_ECHOREPLY" }],
   [ICMPV6, "ICMPV6_", { ECHO: "ICMPV6_ECHO_REQUEST" }],
   [ETHERTYPE, "ETH_P_"],
-  [ARPOP, "ARPOP_"],
+  [ARPOP, "ARPOP_", { InREQUEST: "ARPOP_InREQUEST", InREPLY: "ARPOP_InREPLY" }],
   [IPPROTO, "IPPROTO_"],
   [VIRTIO_NET_HDR_F, "VIRTIO_NET_HDR_F_"],
   [VIRTIO_NET_HDR_GSO, "VIRTIO_NET_HDR_GSO_"],
 ];
 
 /** Tables that are RFCs', and not in the headers: tcpdump holds those. */
-const RFCS: Table[] = [DHCP, DHCP_OPTION, ND, TCP_FLAG];
+const RFCS: Table[] = [DHCP, DHCP_OPTION, DNS_TYPE, ND, TCP_FLAG];
 
 const HEADERS = [
   "linux/in.h",
@@ -505,6 +506,7 @@ Deno.test("Every table of constants in ffi/ and src/ is in this test", async () 
     ...architectures,
     // Of a file format, which tcpdump knows and the kernel does not.
     ...Object.values(pcapng),
+    LINKTYPE,
   ]);
   const missing: string[] = [];
   for (

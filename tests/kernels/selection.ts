@@ -21,6 +21,7 @@ export const NOT_IN_GUESTS = {
   "tests/packet/coalescer_test.ts": "the same",
   "tests/packet/codecs_test.ts": "the same",
   "tests/packet/format_test.ts": "asks tcpdump, but no kernel",
+  "tests/packet/dns_test.ts": "asks tshark, but no kernel",
   "tests/packet/fuzz_test.ts": "asks no kernel",
   "tests/packet/pseudo_header_test.ts": "asks tshark, but no kernel",
   "tests/packet/segment_test.ts": "asks tcpdump, but no kernel",

@@ -5,6 +5,7 @@ import {
   Coalescer,
   completeChecksum,
   Dhcp,
+  Dns,
   Ethernet,
   format,
   Icmp,
@@ -38,6 +39,7 @@ const PARSERS: readonly Parse[] = [
   Udp.parse,
   Tcp.parse,
   Dhcp.parse,
+  Dns.parse,
   Vxlan.parse,
   VirtioNetHeader.parse,
   ...[0, 43, 44, 51, 60].map((type): Parse => (bytes, start, end) =>

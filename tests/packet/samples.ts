@@ -6,6 +6,9 @@ import {
   DHCP,
   dhcp,
   DHCP_OPTION,
+  dns,
+  DNS_TYPE,
+  type DnsData,
   ethernet,
   ICMP,
   icmp,
@@ -112,6 +115,36 @@ const icmpError = (code: number, rest = 0) =>
   buildPacket(link, v4, icmp({ type: ICMP.DEST_UNREACH, code, rest }), request);
 const icmpv6Error = (type: number, code: number, rest = 0) =>
   buildPacket(link, v6, icmpv6({ type, code, rest }), request6);
+
+const query = { id: 7, questions: [{ name: "www.example.com", type: DNS_TYPE.A }] };
+const record = (name: string, type: number, data: DnsData) => ({ name, type, ttl: 300, data });
+const answers = [
+  record("www.example.com", DNS_TYPE.CNAME, { target: "host.example.com" }),
+  record("host.example.com", DNS_TYPE.A, { address: "10.0.0.9" }),
+  record("host.example.com", DNS_TYPE.AAAA, { address: "2001:db8::9" }),
+  record("example.com", DNS_TYPE.NS, { target: "ns.example.com" }),
+  record("9.0.0.10.in-addr.arpa", DNS_TYPE.PTR, { target: "host.example.com" }),
+  record("example.com", DNS_TYPE.MX, { preference: 10, exchange: "mail.example.com" }),
+  record("example.com", DNS_TYPE.TXT, { text: ["v=spf1 -all", "second"] }),
+  record("example.com", DNS_TYPE.SOA, {
+    primary: "ns.example.com",
+    mailbox: "admin.example.com",
+    serial: 1,
+    refresh: 2,
+    retry: 3,
+    expire: 4,
+    minimum: 4294967295,
+  }),
+  record("_http._tcp.example.com", DNS_TYPE.SRV, {
+    priority: 1,
+    weight: 2,
+    port: 80,
+    target: "www.example.com",
+  }),
+  record("example.com", 65_280, { bytes: Uint8Array.of(1, 2, 3) }),
+];
+const dnsFrame = (fields: Parameters<typeof dns>[0], port = 53) =>
+  buildPacket(link, v4, udp({ sourcePort: 5353, destinationPort: port }), dns(fields));
 
 /** Ethernet frames, each with a name. */
 export const SAMPLES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
@@ -243,6 +276,40 @@ export const SAMPLES: Readonly<Record<string, Uint8Array<ArrayBuffer>>> = {
     discover,
   ),
   "DHCP offer": buildPacket(link, v4, udp({ sourcePort: 67, destinationPort: 68 }), offer),
+  "DNS query": dnsFrame({ ...query, recursionDesired: true }),
+  "DNS query of two": dnsFrame({
+    id: 8,
+    questions: [...query.questions, { name: ".", type: 255, class: 3 }],
+  }),
+  "DNS response": dnsFrame({ ...query, response: true, recursionAvailable: true, answers }),
+  "DNS response with other sections": dnsFrame({
+    ...query,
+    response: true,
+    authoritative: true,
+    answers: answers.slice(0, 1),
+    authorities: answers.slice(3, 4),
+    additionals: answers.slice(1, 3),
+  }),
+  "DNS error": dnsFrame({ ...query, response: true, rcode: 3 }),
+  "DNS truncated": dnsFrame({ ...query, response: true, truncated: true, rcode: 2 }),
+  "DNS update": dnsFrame({ ...query, opcode: 5, authorities: answers.slice(0, 1) }),
+  "DNS with extensions": dnsFrame({
+    ...query,
+    additionals: [{ name: ".", type: 41, class: 1232, data: { bytes: new Uint8Array() } }],
+  }),
+  "multicast DNS query": dnsFrame({
+    id: 0,
+    questions: [
+      { name: "_http._tcp.local", type: DNS_TYPE.PTR },
+      { name: "a.local", type: DNS_TYPE.A, class: 0x8001 },
+    ],
+  }, 5353),
+  "multicast DNS response": dnsFrame({
+    id: 0,
+    response: true,
+    authoritative: true,
+    answers: [{ ...answers[1]!, class: 0x8001 }, answers[8]!],
+  }, 5353),
   "VXLAN": buildPacket(
     link,
     v4,
