@@ -19,7 +19,12 @@ import { type Batch, batch } from "../netlink/batch.ts";
 import type { Result } from "../netlink/outbox.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
-import { type Monitor, monitor, type MonitorOptions } from "../observe/monitor.ts";
+import {
+  type Monitor,
+  monitor,
+  type MonitorOptions,
+  NETNS_MONITOR_OPTIONS,
+} from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
 import { destroyOrphans, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
@@ -222,6 +227,7 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /** Follows changes of links, addresses, routes and neighbors; see {@link monitor}. */
   monitor(options: Omit<MonitorOptions, "netns"> = {}): Monitor {
+    checkOptions(options, NETNS_MONITOR_OPTIONS);
     return monitor({ ...options, netns: this });
   }
 

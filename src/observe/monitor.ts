@@ -60,16 +60,17 @@ export interface Monitor
   [Symbol.asyncIterator](): Monitor;
 }
 
-const OPTIONS: OptionNames<MonitorOptions> = {
+/** The options of a monitor of a given namespace. */
+export const NETNS_MONITOR_OPTIONS: OptionNames<Omit<MonitorOptions, "netns">> = {
   links: true,
   addresses: true,
   routes: true,
   neighbors: true,
   fdb: true,
-  netns: true,
   signal: true,
   receiveBuffer: true,
 };
+const OPTIONS: OptionNames<MonitorOptions> = { ...NETNS_MONITOR_OPTIONS, netns: true };
 /** Bytes of unread messages. */
 const RECEIVE_BUFFER = 16 << 20;
 /** The kernel doubles the size, in 32 bits with a sign. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { newNetNs, within } from "../../ffi/namespace.ts";
+import { NetNs } from "../../mod.ts";
 import { ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { start } from "../script.ts";
@@ -178,6 +179,8 @@ test("monitor() refuses unknown and malformed options", () => {
   );
   assertEquals(refused({ receiveBuffer: 1.5 }), "receiveBuffer must be an integer: got 1.5");
   assertThrows(() => monitor({ netns: { name: "no-such-netns" } }), Error, "ENOENT");
+  using netns = NetNs.create();
+  assertThrows(() => netns.monitor({ netns } as MonitorOptions), TypeError, 'option "netns"');
 });
 
 test("A process ends while no call of next() is pending", async () => {
