@@ -29,12 +29,12 @@ const card = Link.get(nic ?? standIn());
 
 /** The card as it is now. */
 function look(): { netns: string; state: string; mac: string; addresses: string } {
-  const { flags, mac = "" } = card.read();
+  const { up, mac = "" } = card.read();
   const global = card.addresses.list().filter(({ scope }) => scope === "global");
   const addresses = global.map(({ address }) => address).join(" ");
   return {
     netns: card.ref.netnsName ?? "(this one)",
-    state: flags & 1 ? "up" : "down",
+    state: up ? "up" : "down",
     mac,
     addresses,
   };

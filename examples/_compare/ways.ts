@@ -10,12 +10,12 @@ import {
   type LinkEndOptions,
   Macvlan,
   type NetNs,
-  OvsDatapath,
   type Scope,
   supports,
   Tun,
   Veth,
 } from "@netloom/netloom";
+import { OvsDatapath } from "@netloom/netloom/openvswitch";
 
 /** Where a way is built: between two namespaces, with a third one for what is in between. */
 export interface Site {

@@ -24,10 +24,8 @@ import { show as quote } from "../options.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
-import { IFF } from "../rtnetlink/constants.ts";
 import { getLink } from "../rtnetlink/link.ts";
-import { Bridge, type BridgeOptions } from "./bridge.ts";
-import type { BridgePortOptions } from "./bridge_port_options.ts";
+import { Bridge, type BridgeOptions, type BridgePortOptions } from "./bridge.ts";
 import { indexOf, type LinkTarget } from "./options.ts";
 
 export {
@@ -72,7 +70,7 @@ export function addbr(name: string, options: BrctlOptions = {}): Bridge {
  */
 export function delbr(bridge: string, options: BrctlOptions = {}): void {
   using found = Bridge.get(bridge, options);
-  if (found.read().flags & IFF.UP) throw busy(found, `delete bridge ${quote(bridge)}`, "It is up");
+  if (found.read().up) throw busy(found, `delete bridge ${quote(bridge)}`, "It is up");
   found.delete();
 }
 

@@ -6,11 +6,8 @@
 import { connectionTo } from "../netlink/connections.ts";
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
-import type { LinkInfo } from "../rtnetlink/link.ts";
-import { Bridge } from "./bridge.ts";
-import type { BridgeData } from "./bridge_options.ts";
-import type { BridgePortInfo, BridgePortState } from "./bridge_port_options.ts";
-import type { BridgeStatus } from "./bridge_status.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { Bridge, type BridgePortInfo, type BridgePortState } from "./bridge.ts";
 
 /** A bridge in `brctl show`. */
 export interface BrctlBridge {
@@ -126,11 +123,9 @@ export function show(options: BrctlShowOptions = {}): BrctlBridge[] {
     if (owned) ref.close();
   }
   return links
-    .filter(({ name, linkInfo }) =>
-      linkInfo?.kind === "bridge" && (options.bridges?.includes(name) ?? true)
-    )
-    .map(({ index, name, linkInfo }) => {
-      const { bridgeId = "", stp = false } = linkInfo!.data as BridgeData & BridgeStatus;
+    .filter((link) => link.kind === "bridge")
+    .filter(({ name }) => options.bridges?.includes(name) ?? true)
+    .map(({ index, name, options: { bridgeId = "", stp = false } }) => {
       const interfaces = links.filter(({ master }) => master === index).map(({ name }) => name);
       return { name, bridgeId, stp, interfaces };
     });

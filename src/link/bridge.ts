@@ -1,69 +1,53 @@
 /**
- * bridge: an Ethernet switch in the kernel (IEEE 802.1D).
+ * bridge: an Ethernet switch in the kernel (IEEE 802.1D), and its ports.
  *
  * @module
  */
-import { registerKind } from "../rtnetlink/kinds.ts";
+import { ERRNO } from "../../ffi/errno.ts";
+import { Writer } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { dumpLinks } from "../rtnetlink/link.ts";
-import { BR_BOOLOPT } from "./bridge_attributes.ts";
-import { BRIDGE_COMMAND_NAMES, BRIDGE_PORT_COMMAND_NAMES } from "./bridge_command.ts";
-import { BridgeFdb } from "./bridge_fdb.ts";
-import { BridgePort } from "./bridge_port.ts";
-import { type BridgeBooleans, type BridgeData, bridgeSchema } from "./bridge_options.ts";
-import { type BridgePortInfo, bridgePortSchema } from "./bridge_port_options.ts";
-import type { BridgeStatus } from "./bridge_status.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
+import { nested, schema } from "../netlink/schema.ts";
+import { checkOptions, show } from "../options.ts";
+import { AF, RTM } from "../rtnetlink/constants.ts";
+import { dumpLinks, kindOf } from "../rtnetlink/link.ts";
+import { IFLA } from "../rtnetlink/link_attributes.ts";
+import { bridge, type BridgeInfo, type BridgeOptions } from "../rtnetlink/link_kinds/bridge.ts";
+import {
+  BRIDGE_PORT_STATES,
+  bridgePort,
+  type BridgePortInfo,
+  type BridgePortOptions,
+  type BridgePortState,
+  IFLA_BRPORT,
+  portState,
+} from "../rtnetlink/link_kinds/bridge_port.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { BridgeFdb, BridgePortFdb } from "./bridge_fdb.ts";
 import { BridgeVlans } from "./bridge_vlan.ts";
-import { createLink } from "./create.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
+import { createKind } from "./create.ts";
 import {
   indexOf,
   type LinkOptions,
   type LinkSettings,
   type LinkTarget,
-  settingsMessage,
-  splitOptions,
+  SETTINGS,
 } from "./options.ts";
 
-/** What the kernel rounds to its clock. */
-const TIMES = [
-  "forwardDelay",
-  "helloTime",
-  "maxAge",
-  "ageingTime",
-  "mcastLastMemberInterval",
-  "mcastMembershipInterval",
-  "mcastQuerierInterval",
-  "mcastQueryInterval",
-  "mcastQueryResponseInterval",
-  "mcastStartupQueryInterval",
-];
-
-registerKind({
-  kind: "bridge",
-  data: bridgeSchema,
-  member: bridgePortSchema,
-  notReadBack: ["fdbFlush"],
-  rounded: TIMES,
-  tolerates: (option, asked, read: BridgeStatus & BridgePortInfo) =>
-    // A bridge that is not the root of the spanning tree reports the root's times.
-    ["forwardDelay", "helloTime", "maxAge"].includes(option) && read.rootId !== read.bridgeId ||
-    // Not reported where there is none.
-    (option === "backupPort" || option === "backupNhid") && asked === 0 &&
-      read[option] === undefined,
-  commandNames: BRIDGE_COMMAND_NAMES,
-  memberCommandNames: BRIDGE_PORT_COMMAND_NAMES,
-});
-
-/**
- * Options of a bridge. Times are in hundredths of a second, as in `ip link`. With spanning tree, a
- * bridge reports `forwardDelay`, `helloTime` and `maxAge` of the root, and has its own when it becomes
- * root itself.
- */
-export interface BridgeOptions extends Omit<BridgeData, "boolopts">, BridgeBooleans {}
-
-/** A bridge as the kernel reports it: its options and its state. */
-export interface BridgeInfo extends BridgeOptions, BridgeStatus {}
+export type {
+  BridgeBooleans,
+  BridgeInfo,
+  BridgeOptions,
+  BridgeQuerierState,
+  BridgeStatus,
+} from "../rtnetlink/link_kinds/bridge.ts";
+export type {
+  BridgePortInfo,
+  BridgePortOptions,
+  BridgePortState,
+  MulticastRouter,
+} from "../rtnetlink/link_kinds/bridge_port.ts";
 
 /** Options of {@link Bridge.create}. */
 export interface BridgeCreateOptions extends LinkOptions, BridgeOptions {}
@@ -87,6 +71,9 @@ export interface BridgeSettings extends LinkSettings, BridgeOptions {}
  * ```
  */
 export class Bridge extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "bridge";
+
   /**
    * Makes a bridge.
    *
@@ -96,9 +83,7 @@ export class Bridge extends LinkBase {
    * @throws {NetlinkError} EEXIST when the name is taken.
    */
   static create(options: BridgeCreateOptions): Bridge {
-    const { common, own } = splitOptions<BridgeOptions>(options);
-    const { netns, info } = createLink("bridge", common, toData(own));
-    return new Bridge({ netns, info, kind: "bridge", owned: true });
+    return new Bridge({ ...createKind(bridge, options), owned: true });
   }
 
   /**
@@ -115,22 +100,13 @@ export class Bridge extends LinkBase {
   }
 
   /** Reads the bridge's options and state. */
-  options(): BridgeInfo {
-    const data = this.read().linkInfo?.data as BridgeData & BridgeStatus;
-    const { boolopts, ...rest } = data;
-    return { ...rest, ...boolopts };
+  override options(): BridgeInfo {
+    return super.options();
   }
 
-  /** Changes link settings and bridge options, and checks that the kernel took them. */
+  /** Changes link settings and bridge options, and verifies that the kernel took them. */
   override set(settings: BridgeSettings): this {
-    const { common, own } = splitOptions<BridgeOptions>(
-      settings as BridgeSettings & { name: string },
-    );
-    const message = settingsMessage(common, this.ref);
-    if (Object.keys(own).length > 0) {
-      message.linkInfo = { ...message.linkInfo, kind: "bridge", data: toData(own) };
-    }
-    return this.change(message);
+    return super.set(settings);
   }
 
   /** Its forwarding entries: which Ethernet address is behind which port. */
@@ -171,29 +147,112 @@ export class Bridge extends LinkBase {
       .map((info) =>
         new BridgePort({
           netns: { ref: this.ref, owned: false },
-          info,
-          kind: info.linkInfo?.kind,
+          kind: kindOf(info),
+          index: info.index,
+          name: info.name,
           owned: false,
         })
       );
   }
 }
 
-/** Options as the kernel groups them: some switches share an attribute. */
-function toData(options: BridgeOptions): BridgeData {
-  const { stp, forwardDelay } = options;
-  // Changed one after the other, the kernel would refuse it; at once, it takes 200 in silence.
-  if (stp && forwardDelay !== undefined && forwardDelay < 200) {
-    throw new RangeError(
-      `forwardDelay must be in 200..3000 hundredths of a second with stp: got ${forwardDelay}`,
-    );
-  }
-  const data: Record<string, unknown> = {};
-  const boolopts: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined) continue;
-    (Object.hasOwn(BR_BOOLOPT, key) ? boolopts : data)[key] = value;
-  }
-  if (Object.keys(boolopts).length > 0) data.boolopts = boolopts;
-  return data as BridgeData;
+/** Settings of {@link BridgePort.set}. */
+export interface BridgePortSettings extends LinkSettings, BridgePortOptions {
+  /**
+   * What the port does with frames, while it is up, has a carrier and spanning tree is off. The kernel
+   * lets it forward again when its carrier comes or anything of the link changes, and moves it on from
+   * `listening` and `learning` when a forward delay ends. `blocking` is for spanning tree in user space.
+   */
+  readonly state?: BridgePortState | number;
 }
+
+/** A link that is a port of a bridge. */
+export class BridgePort extends LinkBase {
+  /** Reads the port's options and spanning tree state. */
+  override options(): BridgePortInfo {
+    const { port } = this.read();
+    return port?.kind === "bridge" ? port.options : {};
+  }
+
+  /** Changes link settings and port options, and verifies that the kernel took them. */
+  override set(settings: BridgePortSettings): this {
+    const { state, ...others } = settings;
+    checkOptions(others, { ...SETTINGS, ...bridgePort.options });
+    const link: Record<string, unknown> = {};
+    const port: Record<string, unknown> = { ...settings.port };
+    for (const [key, value] of Object.entries(others)) {
+      if (value === undefined || key === "port") continue;
+      (Object.hasOwn(bridgePort.options!, key) ? port : link)[key] = value;
+    }
+    const last = state === undefined ? undefined : this.#stateRequest(state);
+    if (Object.keys(port).length > 0) link.port = port;
+    if (Object.keys(link).length > 0) super.set(link);
+    if (last) this.#setState(last, state);
+    return this;
+  }
+
+  /** Its forwarding entries: the Ethernet addresses behind it. */
+  get fdb(): BridgePortFdb {
+    return new BridgePortFdb(this);
+  }
+
+  /** The VLANs it lets in and out. */
+  get vlans(): BridgeVlans {
+    return new BridgeVlans(this, false);
+  }
+
+  /** Among a link's other settings, a state would not outlast the message that sets it. */
+  #stateRequest(state: BridgePortState | number): Request<undefined> {
+    const request: Request<undefined> = {
+      type: RTM.SETLINK,
+      typeName: "RTM_SETLINK",
+      flags: 0,
+      operation: `set state of port ${show(this.name)}`,
+      format: stateFormat,
+      message: { index: this.index, port: { state } },
+      command: () =>
+        `bridge link set dev if${this.index} state ${
+          typeof state === "number" ? state : BRIDGE_PORT_STATES[state]
+        }`,
+    };
+    // Throws for what is no state, ahead of all messages.
+    request.format.write(new Writer(64), request.message);
+    return request;
+  }
+
+  #setState(request: Request<undefined>, state: unknown): void {
+    connectionTo(this.ref).request(request);
+    const { state: now } = this.options();
+    if (now === state || BRIDGE_PORT_STATES[now as BridgePortState] === state) return;
+    throw new NetlinkError({
+      operation: request.operation,
+      netns: this.ref.description,
+      errno: ERRNO.EOPNOTSUPP,
+      text: `The kernel was asked for ${show(state)} and has ${show(now)}`,
+    });
+  }
+}
+
+/** A message about a port, of family AF_BRIDGE. */
+interface StateMessage {
+  readonly index: number;
+  readonly port: { readonly state: BridgePortState | number };
+}
+
+const stateSchema = schema<{ port?: { state?: BridgePortState | number } }>("IFLA_", IFLA, {
+  port: nested(IFLA.PROTINFO, schema("IFLA_BRPORT_", IFLA_BRPORT, { state: portState })),
+});
+
+const stateFormat = {
+  headerLength: 16,
+  schemaOf: () => stateSchema,
+  write: (writer: Writer, { index, port }: StateMessage) => {
+    const at = writer.reserve(16);
+    writer.view.setUint8(at, AF.BRIDGE);
+    writer.view.setInt32(at + 4, index, true);
+    stateSchema.write(writer, { port });
+  },
+  read: () => {
+    throw new TypeError("Not an answer");
+  },
+};

@@ -1,140 +1,227 @@
 /**
- * Making a link: as few messages as the kernel allows, checked, and undone when any of them fails.
+ * Creating a link: as few messages as the kernel allows, verified, and undone when any of them fails.
  *
  * @module
  */
 import { C } from "../../ffi/constants.ts";
+import { SyscallError } from "../../ffi/errno.ts";
 import { open, write } from "../../ffi/file.ts";
-import { type NetNsRef, within } from "../../ffi/namespace.ts";
+import { type NetNsRef, sameNetNs, within } from "../../ffi/namespace.ts";
 import { Writer } from "../netlink/bytes.ts";
 import type { Result } from "../netlink/outbox.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import { show } from "../options.ts";
 import { newAddress } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import {
   addAltNames,
   deleteLink,
-  getLink,
-  type LinkInfo,
+  getLinkMessage,
   type LinkMessage,
   newLink,
   setLink,
 } from "../rtnetlink/link.ts";
+import type { LinkKind, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
+import { nsidOf } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import {
   type End,
   endAddress,
+  indexOf,
+  isHandle,
+  kindData,
+  LINK_OPTIONS,
   type LinkEndOptions,
   type LinkOptions,
+  type ParentOptions,
   prepareEnd,
   settingNames,
+  splitOptions,
+  WITH_PARENT,
 } from "./options.ts";
-import { UnsupportedError } from "./unsupported.ts";
+import { explainRefusal } from "./unsupported.ts";
 import { verify } from "./verify.ts";
-import { show } from "../options.ts";
 
-/** A link that was made. */
+/** A link that was created. */
 export interface Created {
   /** Its namespace. */
   readonly netns: ResolvedNetNs;
-  /** As the kernel reported it last. */
-  readonly info: LinkInfo;
+  /** Its kind. */
+  readonly kind: string;
+  /** Its index. */
+  readonly index: number;
+  /** Its name. */
+  readonly name: string;
 }
 
-/** Makes a link without a peer. `message` adds what the kind needs beyond its options. */
-export function createLink(
-  kind: string,
-  options: LinkOptions,
-  data: object | undefined,
-  message: (ref: NetNsRef) => LinkMessage = () => ({}),
-): Created {
-  const netns = resolveEnd(options);
-  try {
-    const prepared = prepareEnd(options, netns.ref, options.scope);
-    checkLater(kind, prepared);
-    options.scope?.visit(netns.ref);
-    const extra = message(netns.ref);
-    const { end, info } = extra.linkNetnsId === undefined
-      ? { end: prepared, info: createEnd(kind, prepared, data, extra) }
-      : createElsewhere(kind, prepared, data, extra);
-    const finished = undoing(
-      end.ref,
-      kind,
-      info,
-      () => finishEnd(kind, end, info.index, info, data),
-    );
-    own(options.scope, kind, end, finished, netns);
-    return { netns, info: finished };
-  } catch (error) {
-    if (netns.owned) netns.ref.close();
-    throw error;
-  }
-}
-
-/** Resolves where an end lives: with its master when that is a handle and nothing else is said. */
-export function resolveEnd(options: LinkEndOptions): ResolvedNetNs {
-  const { netns, master } = options;
-  if (netns === undefined && typeof master === "object" && master !== null) {
-    return { ref: master.ref, owned: false };
-  }
-  return resolveNetNs(netns);
-}
-
-/** Sends the creating message, and reads the link back in the same send. */
-export function createEnd(
-  kind: string,
-  end: End,
-  data: object | undefined,
-  extra: LinkMessage = {},
-  what: string = `${kind} ${show(end.options.name)}`,
-): LinkInfo {
-  const message: LinkMessage = {
-    ...end.first,
-    ...extra,
-    linkInfo: data && Object.keys(data).length > 0 ? { kind, data } : { kind },
-  };
-  const connection = connectionTo(end.ref);
-  const [made, read] = connection.batch([
-    { ...newLink(message), operation: `create ${what}` },
-    getLink(end.options.name, { stats: false }),
-  ]) as [Result<undefined>, Result<LinkInfo>];
-  if (!made.ok) throw UnsupportedError.of(kind, made.error) ?? made.error;
-  if (!read.ok) {
-    // Made, and nothing known of it but the name it was given a moment ago.
-    connection.request(deleteLink({ name: end.options.name }));
-    throw read.error;
-  }
-  return read.value;
+/** A link without a kind's own entry: its options are bytes. */
+export interface BareKind {
+  /** The kernel's name of the kind. */
+  readonly kind: string;
+  /** IFLA_INFO_DATA. */
+  readonly bytes: Uint8Array | undefined;
 }
 
 /**
- * Makes a link whose parent is in another namespace. Before Linux 6.15 the kernel makes it there and
+ * Creates a link of a kind of the table: one that is no pair.
+ *
+ * @param kind The entry of the table.
+ * @param options The options of every link, the kind's own, and `parent` for kinds that have one.
+ */
+export function createKind(kind: LinkKind, options: object): Created {
+  const { common, own } = splitOptions<LinkOptions & Partial<ParentOptions>>(
+    options,
+    kind.options ?? {},
+    kind.parent ? WITH_PARENT : LINK_OPTIONS,
+  );
+  const { parent, ...rest } = common;
+  if (kind.parent === "required" || parent !== undefined) checkParent(parent);
+  return createLink(kind.kind, rest, (ref, below) => {
+    const { data, below: found } = kindData(kind, own, ref, below ? { below } : {});
+    const message: LinkMessage = parent === undefined ? {} : parentMessage(parent, ref);
+    message.linkInfo = { kind: kind.kind };
+    if (Object.keys(data).length > 0) message.linkInfo.data = data;
+    const elsewhere = found ?? below;
+    if (elsewhere && !sameNetNs(elsewhere, ref)) message.linkNetnsId ??= nsidOf(ref, elsewhere);
+    return message;
+  });
+}
+
+/** Creates a link of a kind that the table does not have. */
+export function createBare(
+  { kind, bytes }: BareKind,
+  options: LinkOptions & Partial<ParentOptions>,
+): Created {
+  const { common } = splitOptions<LinkOptions & Partial<ParentOptions>>(options, {}, WITH_PARENT);
+  const { parent, ...rest } = common;
+  if (parent !== undefined) checkParent(parent);
+  return createLink(kind, rest, (ref) => ({
+    ...(parent !== undefined && parentMessage(parent, ref)),
+    linkInfo: bytes ? { kind, data: bytes } : { kind },
+  }));
+}
+
+/** Creates a link without a peer. `message` is the part of the creating message that is the kind's. */
+function createLink(
+  kind: string,
+  options: LinkOptions,
+  message: (ref: NetNsRef, below: NetNsRef | undefined) => LinkMessage,
+): Created {
+  const { linkNetns, scope, ...end } = options;
+  const netns = resolveEnd(end);
+  let below: ResolvedNetNs | undefined;
+  try {
+    if (linkNetns !== undefined) below = resolveNetNs(linkNetns);
+    const prepared = prepareEnd(end, netns.ref, scope);
+    const extra = message(netns.ref, below?.ref);
+    checkEncoding({ ...prepared.first, ...extra });
+    const later = new LaterRequests(kind, prepared);
+    scope?.visit(netns.ref);
+    const made = extra.linkNetnsId === undefined
+      ? { end: prepared, later, got: createEnd(kind, prepared, extra)[0]! }
+      : createElsewhere(kind, prepared, later, extra);
+    const { index, name } = undoing(
+      netns.ref,
+      kind,
+      made.got,
+      () => finishEnd(kind, made.end, made.later, made.got, extra.linkInfo),
+    );
+    own(scope, kind, made.end, index!, netns);
+    return { netns, kind, index: index!, name: name! };
+  } catch (error) {
+    if (netns.owned) netns.ref.close();
+    throw error;
+  } finally {
+    if (below?.owned) below.ref.close();
+  }
+}
+
+/** The namespace of an end: its master's, when that is a handle and no namespace is given. */
+export function resolveEnd(options: LinkEndOptions): ResolvedNetNs {
+  const { netns, master } = options;
+  if (netns === undefined && isHandle(master)) return { ref: master.ref, owned: false };
+  return resolveNetNs(netns);
+}
+
+function checkParent(parent: unknown): void {
+  if (isHandle(parent) || typeof parent === "string" || typeof parent === "number") return;
+  throw new TypeError(`parent must be a link, a name or an index: got ${show(parent)}`);
+}
+
+/** A parent in a creating message, also one in another namespace. */
+function parentMessage(parent: LinkTarget, ref: NetNsRef): LinkMessage {
+  if (isHandle(parent) && !sameNetNs(parent.ref, ref)) {
+    return { parent: parent.index, linkNetnsId: nsidOf(ref, parent.ref) };
+  }
+  return { parent: indexOf(parent, ref, "parent") };
+}
+
+/** Finds bad input in the creating message before anything of it is sent. */
+function checkEncoding(message: LinkMessage): void {
+  const { format } = newLink(message);
+  format.write(new Writer(512), message);
+}
+
+/**
+ * Sends the creating message, and reads the link back in the same send.
+ *
+ * @param options The link in an error, and names of other links to read in the same send.
+ * @returns The link, and the others.
+ */
+export function createEnd(
+  kind: string,
+  end: End,
+  extra: LinkMessage,
+  options: { readonly what?: string; readonly also?: readonly string[] } = {},
+): LinkMessage[] {
+  const { what = `${kind} ${show(end.options.name)}`, also = [] } = options;
+  const message: LinkMessage = { ...end.first, ...extra };
+  const connection = connectionTo(end.ref);
+  const [made, ...reads] = connection.batch([
+    { ...newLink(message), operation: `create ${what}` },
+    ...[message.name!, ...also].map((name) => getLinkMessage(name)),
+  ]) as [Result<undefined>, ...Result<LinkMessage>[]];
+  if (!made.ok) throw explainRefusal(kind, extra.linkInfo, made.error);
+  return reads.map((read) => {
+    if (read.ok) return read.value;
+    // Created, and nothing known of it but the name that it got a moment ago.
+    connection.request(deleteLink({ name: message.name! }));
+    throw read.error;
+  });
+}
+
+/**
+ * Creates a link whose parent is in another namespace. Before Linux 6.15 the kernel creates it there and
  * moves it: it goes down on the way, and its name must not be taken there either.
  */
 function createElsewhere(
   kind: string,
   prepared: End,
-  data: object | undefined,
+  later: LaterRequests,
   extra: LinkMessage,
-): { end: End; info: LinkInfo } {
+): { end: End; later: LaterRequests; got: LinkMessage } {
   const { flags = 0, change = 0, ...first } = prepared.first;
-  const later = change ? { ...prepared.later, flags, change } : prepared.later;
-  const end: End = { ...prepared, first, later };
+  let end = prepared;
+  if (change) {
+    end = { ...prepared, first, later: { ...prepared.later, flags, change } };
+    later = new LaterRequests(kind, end);
+  }
   try {
-    return { end, info: createEnd(kind, end, data, extra) };
+    return { end, later, got: createEnd(kind, end, extra)[0]! };
   } catch (error) {
     const { options, ref } = end;
     if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
-    const [here] = connectionTo(ref).batch([getLink(options.name, { stats: false })]);
+    const [here] = connectionTo(ref).batch([getLinkMessage(options.name)]);
     if (here!.ok) throw error;
     const name = `nl${crypto.randomUUID().slice(-12)}`;
-    const draft: End = { ...end, first: { ...first, name }, options: { ...options, name } };
+    const draft: End = { ...end, first: { ...first, name } };
     try {
-      const info = createEnd(kind, draft, data, extra);
-      return { end: { ...end, later: { name: options.name, ...later } }, info };
+      const got = createEnd(kind, draft, extra)[0]!;
+      const renamed: End = { ...end, later: { name: options.name, ...end.later } };
+      return { end: renamed, later: new LaterRequests(kind, renamed), got };
     } catch {
       // It was not the name.
       throw error;
@@ -142,7 +229,43 @@ function createElsewhere(
   }
 }
 
-/** The requests for what could not be in the creating message. */
+/**
+ * The requests for what the creating message cannot carry. They are encoded at once, so that bad input
+ * is found while nothing exists, and get the link's index when that is known.
+ */
+export class LaterRequests {
+  readonly #kind: string;
+  readonly #end: End;
+  readonly #bodies: readonly Uint8Array<ArrayBuffer>[];
+
+  /** Encodes the requests for one end. */
+  constructor(kind: string, end: End) {
+    this.#kind = kind;
+    this.#end = end;
+    this.#bodies = laterRequests(kind, end, 1).map(({ format, message }) => {
+      const writer = new Writer(256);
+      format.write(writer, message);
+      return writer.bytes.subarray(0, writer.length);
+    });
+  }
+
+  /** The requests for the link with an index. */
+  for(index: number): Request[] {
+    return laterRequests(this.#kind, this.#end, index).map((request, i) => ({
+      ...request,
+      format: {
+        ...request.format,
+        write: (writer) => {
+          const at = writer.length;
+          writer.append(this.#bodies[i]!);
+          // `ifi_index` and `ifa_index` stand at the same place.
+          writer.view.setUint32(at + 4, index, true);
+        },
+      },
+    }));
+  }
+}
+
 function laterRequests(kind: string, end: End, index: number): Request[] {
   const { options, later } = end;
   const what = `${kind} ${show(options.name)}`;
@@ -161,7 +284,7 @@ function laterRequests(kind: string, end: End, index: number): Request[] {
 
 /**
  * The requests for a change. A message's port options go to the master that the link had before the
- * message: where both change, the port options need one of their own.
+ * message: where both change, the port options need a message of their own.
  */
 export function changeRequests(
   index: number,
@@ -173,60 +296,61 @@ export function changeRequests(
   if (message.afSpec && flags & change & IFF.UP) {
     return [still, { flags, change }].flatMap((part) => changeRequests(index, part, what));
   }
-  const { linkInfo: { memberKind, memberData, ...info } = {}, ...rest } = message;
+  const { linkInfo: { portKind, portData, ...info } = {}, ...rest } = message;
   const settings = settingNames(message);
-  // The kernel seldom says which one it refuses.
+  // The kernel seldom says which setting it refuses.
   if (settings.length > 0) what = `${settings.join(", ")} of ${what}`;
-  if (!message.master || memberData === undefined) return [setLink({ ...message, index }, what)];
+  if (!message.master || portData === undefined) return [setLink({ ...message, index }, what)];
   const first: LinkMessage = { ...rest, index };
   if (Object.keys(info).length > 0) first.linkInfo = info;
-  const member = memberKind === undefined ? { memberData } : { memberKind, memberData };
-  return [setLink(first, what), setLink({ index, linkInfo: member }, what)];
-}
-
-/** Finds bad input ahead of the first message: encodes everything that is to follow it. */
-export function checkLater(kind: string, end: End): void {
-  const writer = new Writer(512);
-  for (const request of laterRequests(kind, end, 1)) {
-    request.format.write(writer, request.message);
-  }
+  const port = portKind === undefined ? { portData } : { portKind, portData };
+  return [setLink(first, what), setLink({ index, linkInfo: port }, what)];
 }
 
 /**
- * Does what could not be in the creating message, and checks that everything asked for is so.
+ * Applies what RTM_NEWLINK cannot carry, then verifies the result.
  *
- * @param info The link as read back after its creation; without it, it is read here.
+ * @param got The link as read back after its creation; with its index alone, it is read here.
+ * @param linkInfo The kind and its options, as they were asked for.
  */
 export function finishEnd(
   kind: string,
   end: End,
-  index: number,
-  info?: LinkInfo,
-  data?: object,
-): LinkInfo {
-  const { ref, options, first, later } = end;
-  const what = `${kind} ${show(options.name)}`;
-  if (options.nodad) disableDad(ref, info?.name ?? options.name);
-  const requests = laterRequests(kind, end, index);
-  let last = info;
-  if (requests.length > 0 || !last) {
-    const results = connectionTo(ref).batch([...requests, getLink(index, { stats: false })]);
-    for (const result of results) if (!result.ok) throw result.error;
-    last = (results.at(-1) as { value: LinkInfo }).value;
+  later: LaterRequests,
+  got: LinkMessage,
+  linkInfo: LinkMessage["linkInfo"] = {},
+): LinkMessage {
+  const { ref, options, first } = end;
+  if (options.nodad) disableDad(ref, got.name ?? options.name, options);
+  const requests = later.for(got.index!);
+  let last = got;
+  if (requests.length > 0 || got.name === undefined) {
+    const results = connectionTo(ref).batch([...requests, getLinkMessage(got.index!)]);
+    for (const result of results) {
+      if (!result.ok) throw explainRefusal(kind, end.later.linkInfo, result.error);
+    }
+    last = (results.at(-1) as { value: LinkMessage }).value;
   }
-  const asked: LinkMessage = { ...first, ...later, linkInfo: { ...later.linkInfo } };
-  if (data) asked.linkInfo!.data = data;
-  verify(asked, last, kind, what, ref);
+  const asked: LinkMessage = {
+    ...first,
+    ...end.later,
+    linkInfo: { ...linkInfo, ...end.later.linkInfo },
+  };
+  try {
+    verify(asked, last, `${kind} ${show(options.name)}`, ref);
+  } catch (error) {
+    throw explainRefusal(kind, asked.linkInfo, error as Error);
+  }
   return last;
 }
 
-/** Runs `step`; when it throws, the link goes. */
-export function undoing<T>(ref: NetNsRef, kind: string, info: LinkInfo, step: () => T): T {
+/** Runs `step`; when it throws, the link is deleted. */
+export function undoing<T>(ref: NetNsRef, kind: string, link: LinkMessage, step: () => T): T {
   try {
     return step();
   } catch (error) {
     try {
-      connectionTo(ref).request(deleteLink({ index: info.index }, `${kind} ${show(info.name)}`));
+      connectionTo(ref).request(deleteLink({ index: link.index! }, `${kind} ${show(link.name)}`));
     } catch (undo) {
       if (!(undo instanceof NetlinkError) || undo.code !== "ENODEV") {
         throw new SuppressedError(undo, error);
@@ -241,28 +365,36 @@ export function own(
   scope: Scope | undefined,
   kind: string,
   { options, ref }: End,
-  info: LinkInfo,
+  index: number,
   netns: ResolvedNetNs,
   close?: () => void,
 ): void {
   if (netns.owned) scope?.use(ref);
   scope?.addLink({
     ref,
-    index: info.index,
+    index,
     what: `${kind} ${show(options.name)}`,
-    ipv6: (options.addresses ?? []).some((address) =>
-      (typeof address === "string" ? address : address.address).includes(":")
-    ),
+    ipv6: asksForIpv6(options),
     ...(close && { close }),
   });
 }
 
+function asksForIpv6({ addresses = [] }: LinkEndOptions): boolean {
+  return addresses.some((it) => (typeof it === "string" ? it : it.address).includes(":"));
+}
+
 /** Duplicate address detection off, before the link comes up. */
-function disableDad(ref: NetNsRef, name: string): void {
-  within(ref, () => {
-    const path = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
-    const operation = `switch off duplicate address detection of ${show(name)}`;
-    using file = open(path, C.O_WRONLY, operation);
-    write(file, new TextEncoder().encode("0"), operation);
-  });
+function disableDad(ref: NetNsRef, name: string, options: LinkEndOptions): void {
+  const path = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
+  const what = `switch off duplicate address detection of ${show(name)}`;
+  try {
+    within(ref, () => {
+      using file = open(path, C.O_WRONLY, what);
+      write(file, new TextEncoder().encode("0"), what);
+    });
+  } catch (error) {
+    // A link without IPv6 (`ipv6.disable=1`, an MTU below 1280) detects no duplicates anyway.
+    const none = error instanceof SyscallError && error.code === "ENOENT";
+    if (!none || asksForIpv6(options)) throw error;
+  }
 }

@@ -1,14 +1,65 @@
 /**
- * ipvlan: links with IP addresses of their own on one parent, and its MAC.
+ * ipvlan, and ipvtap: an ipvlan whose packets go to a program instead of the network stack.
  *
  * @module
  */
-import { registerKind } from "../rtnetlink/kinds.ts";
-import { createIpvlan, type IpvlanCreateOptions, IpvlanLink } from "./ipvlan_base.ts";
-import { ipvlanKind } from "./ipvlan_options.ts";
-import { findLink, type LinkGetOptions } from "./link.ts";
+import { openTapDevice, type TapDeviceOptions } from "../device/tap_device.ts";
+import type { TunQueue } from "../device/tun_queue.ts";
+import type { LinkKind } from "../rtnetlink/link_kinds/kind.ts";
+import {
+  ipvlan,
+  type IpvlanInfo,
+  type IpvlanOptions,
+  ipvtap,
+} from "../rtnetlink/link_kinds/ipvlan.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { type Created, createKind } from "./create.ts";
+import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 
-registerKind({ kind: "ipvlan", ...ipvlanKind });
+export type {
+  IpvlanFlag,
+  IpvlanInfo,
+  IpvlanMode,
+  IpvlanOptions,
+} from "../rtnetlink/link_kinds/ipvlan.ts";
+
+/** Options of {@link Ipvlan.create} and {@link Ipvtap.create}. The MAC is always the parent's. */
+export interface IpvlanCreateOptions
+  extends Omit<LinkOptions, "mac">, ParentOptions, IpvlanOptions {}
+
+/** Settings of {@link IpvlanLink.set}. The MAC is always the parent's. */
+export interface IpvlanSettings extends Omit<LinkSettings, "mac">, IpvlanOptions {}
+
+function create(kind: LinkKind, options: IpvlanCreateOptions): Created {
+  refuseMac(kind.kind, options);
+  return createKind(kind, options);
+}
+
+function refuseMac(kind: string, options: object): void {
+  if ((options as LinkOptions | undefined)?.mac === undefined) return;
+  throw new TypeError(`mac of an ${kind} is always its parent's`);
+}
+
+/** The verbs that {@link Ipvlan} and {@link Ipvtap} share. */
+export class IpvlanLink extends LinkBase {
+  /** Reads the options. ENODEV when the link is gone. */
+  override options(): IpvlanInfo {
+    return super.options();
+  }
+
+  /**
+   * Changes link settings and options, and verifies that the kernel took them.
+   *
+   * @param settings The values to change. `mode` and `flag` change for all ipvlans of the parent.
+   * @throws {NetlinkError} When the kernel refuses one, or ignores it.
+   * @throws {RangeError} For an option out of range; nothing is changed then.
+   * @throws {TypeError} For a malformed option, and for `mac`.
+   */
+  override set(settings: IpvlanSettings): this {
+    refuseMac(this.kind!, settings);
+    return super.set(settings);
+  }
+}
 
 /**
  * A link that shares its parent's wire and MAC: packets are told apart by IP address. Its
@@ -52,6 +103,9 @@ registerKind({ kind: "ipvlan", ...ipvlanKind });
  * ```
  */
 export class Ipvlan extends IpvlanLink {
+  /** The kernel's name of the kind. */
+  static readonly kind = "ipvlan";
+
   /**
    * Makes an ipvlan.
    *
@@ -63,7 +117,7 @@ export class Ipvlan extends IpvlanLink {
    * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
    */
   static create(options: IpvlanCreateOptions): Ipvlan {
-    return new Ipvlan(createIpvlan("ipvlan", options));
+    return new Ipvlan({ ...create(ipvlan, options), owned: true });
   }
 
   /**
@@ -77,5 +131,76 @@ export class Ipvlan extends IpvlanLink {
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Ipvlan {
     return new Ipvlan(findLink(selector, options, "ipvlan"));
+  }
+}
+
+/**
+ * An ipvlan whose traffic is that of a character device: a program, such as a virtual machine, reads
+ * and writes Ethernet frames there. They all have the parent's MAC.
+ *
+ * {@linkcode Ipvtap.openDevice} opens the character device. Other programs find it as `/dev/tapN`, N being
+ * the link's index, where udev or devtmpfs makes that: two namespaces may have links of the same index,
+ * and only one of them gets the name. `/sys/class/net/NAME/tapN/dev` in the link's namespace has its
+ * numbers.
+ *
+ * @example One, where the kernel can
+ * ```ts
+ * import { Ipvtap, NetNs, supports, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * if (supports("ipvtap")) {
+ *   using netns = NetNs.create();
+ *   const parent = Veth.create({ name: "eth0", netns, peer: { name: "eth1", netns } });
+ *   const tap = Ipvtap.create({ name: "ipvtap0", netns, parent, mode: "l2", flag: "private" });
+ *   assertEquals(tap.options(), { mode: "l2", flag: "private" });
+ * }
+ * ```
+ */
+export class Ipvtap extends IpvlanLink {
+  /** The kernel's name of the kind. */
+  static readonly kind = "ipvtap";
+
+  /**
+   * Makes an ipvtap.
+   *
+   * @param options What every link has, the `parent`, the `mode` and the `flag`.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent.
+   * @throws {UnsupportedError} When the kernel has no ipvtaps.
+   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
+   */
+  static create(options: IpvlanCreateOptions): Ipvtap {
+    return new Ipvtap({ ...create(ipvtap, options), owned: true });
+  }
+
+  /**
+   * Finds an ipvtap.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not an ipvtap.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Ipvtap {
+    return new Ipvtap(findLink(selector, options, "ipvtap"));
+  }
+
+  /**
+   * Opens the link's character device: what arrives at the link is read there, what is written leaves
+   * through the parent. Opened again it gives a further queue.
+   *
+   * @param options What the device is like.
+   * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is
+   * deleted the kernel wakes no read that waits: close the device too.
+   * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.
+   * @throws {NetlinkError} ENODEV when the link is gone.
+   * @throws {TypeError} For a malformed or unknown option.
+   */
+  openDevice(options: TapDeviceOptions = {}): TunQueue {
+    // Others may have renamed it; sysfs knows links by name.
+    this.read();
+    return openTapDevice(this, options);
   }
 }

@@ -20,7 +20,8 @@ import { NetlinkError } from "../netlink/error.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import type { Scope } from "../scope/scope.ts";
-import { findLink, Link } from "./link.ts";
+import { findLink } from "./base.ts";
+import { Link } from "./link.ts";
 import { indexOf, type LinkTarget } from "./options.ts";
 import { checkOptions } from "../options.ts";
 

@@ -1,5 +1,5 @@
 /**
- * What can be said of any link at its creation, and how it becomes messages.
+ * The options of every link at its creation, and the messages they become.
  *
  * @module
  */
@@ -7,25 +7,23 @@ import { NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { NetNsTarget } from "../netlink/target.ts";
+import { boolean, checkOptions, type OptionNames, show } from "../options.ts";
 import { type AddressMessage, addressMessage, type AddressOptions } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { checkIndex, checkLinkName } from "../rtnetlink/fields.ts";
-import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
+import { getLink, kindOf, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import type {
+  KindOptions,
+  LinkHandle,
+  LinkTarget,
+  PortOptionsOf,
+} from "../rtnetlink/link_kinds/kind.ts";
+import { linkKind, type LinkKinds } from "../rtnetlink/link_kinds/mod.ts";
 import type { Scope } from "../scope/scope.ts";
-import type { BridgePortOptions } from "./bridge_port_options.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
 
-/** Another link: a handle, a name or alternative name, or an index; the last two in this link's namespace. */
-export type LinkTarget = LinkHandle | string | number;
-
-/** Something that is a link: a `Link`. */
-export interface LinkHandle {
-  /** Its namespace. */
-  readonly ref: NetNsRef;
-  /** Its index there. */
-  readonly index: number;
-}
+export type { LinkHandle, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
 
 /** A link handle with a name for messages. Collections keep it: a link that moves gets another index. */
 export interface NamedLink extends LinkHandle {
@@ -35,7 +33,10 @@ export interface NamedLink extends LinkHandle {
   readonly kind?: string | undefined;
 }
 
-/** What can be changed on a living link. */
+/** The options of a link as a port: those of its master's kind. */
+export type PortOptions = PortOptionsOf<LinkKinds[keyof LinkKinds]>;
+
+/** Settings of a living link. */
 export interface LinkSettings {
   /** Largest packet, in bytes without the Ethernet header. */
   readonly mtu?: number;
@@ -49,7 +50,7 @@ export interface LinkSettings {
   readonly group?: number;
   /** Free text for people, up to 255 bytes. */
   readonly alias?: string;
-  /** The link this one becomes a port or member of; `null` releases it. */
+  /** The link this one becomes a port of; `null` releases it. */
   readonly master?: LinkTarget | null;
   /** Administratively up. Default: down. */
   readonly up?: boolean;
@@ -61,13 +62,13 @@ export interface LinkSettings {
   readonly allMulticast?: boolean;
   /** Receives everything on the wire. Default: off. */
   readonly promiscuous?: boolean;
-  /** How the IPv6 link-local address is made. Default: the system's, mostly `eui64`. */
+  /** How the IPv6 link-local address is chosen. Default: the system's, mostly `eui64`. */
   readonly addrGenMode?: AddrGenMode;
   /** Most segments in a packet for segmentation offload. */
   readonly gsoMaxSegs?: number;
   /** Largest packet for segmentation offload, in bytes. */
   readonly gsoMaxSize?: number;
-  /** Largest packet receive offload builds, in bytes. */
+  /** Largest packet that receive offload builds, in bytes. */
   readonly groMaxSize?: number;
   /** As `gsoMaxSize`, for IPv4. Linux 6.3. */
   readonly gsoIpv4MaxSize?: number;
@@ -77,16 +78,18 @@ export interface LinkSettings {
   readonly carrier?: boolean;
   /** Held down by the protocol layer. */
   readonly protoDown?: boolean;
-  /** Options as a port of the bridge that `master` is. */
-  readonly port?: BridgePortOptions;
+  /** Options as a port of its master; the master's kind says which ones there are. */
+  readonly port?: PortOptions;
 }
 
-/** What can be said of one end of a link at its creation. */
+/** Options of one end of a link at its creation. */
 export interface LinkEndOptions extends LinkSettings {
   /** Name, 1 to 15 bytes. */
   readonly name: string;
-  /** Where the link lives. Default: the namespace of `master` when that is a handle, otherwise current. */
+  /** Its namespace. Default: the namespace of `master` when that is a handle, otherwise the current one. */
   readonly netns?: NetNsTarget;
+  /** Its index, 1..2147483647. Default: the kernel chooses a free one. */
+  readonly index?: number;
   /** Alternative names, up to 127 bytes each. */
   readonly altNames?: readonly string[];
   /** IP addresses with prefix lengths: `192.168.123.1/24`. */
@@ -99,21 +102,38 @@ export interface LinkEndOptions extends LinkSettings {
   readonly numRxQueues?: number;
 }
 
-/** What can be said of any link at its creation. */
+/** Options of every link at its creation. */
 export interface LinkOptions extends LinkEndOptions {
   /** The owner: removes the link with everything else it owns. */
   readonly scope?: Scope;
+  /**
+   * The namespace of the links that a kind's own options name (`dev` of a vxlan), and of the sockets that
+   * carry a tunnel's packets: `link-netns` of `ip link`. Default: the namespace of such an option where
+   * that is a handle, otherwise the link's own.
+   */
+  readonly linkNetns?: NetNsTarget;
+  /** Settings whose name is one of the kind's own options: a vxlan has its own `group` and `port`. */
+  readonly link?: LinkSettings;
 }
 
-/** One end of a link to be made: its options, and what becomes of them. */
+/** The options that have a link below them, its parent. */
+export interface ParentOptions {
+  /**
+   * The link this one sits on: a handle, which may be of another namespace, or a name or an index in
+   * this link's own.
+   */
+  readonly parent: LinkTarget;
+}
+
+/** One end of a link to be created: its options, and the messages they become. */
 export interface End {
   /** Its options. */
   readonly options: LinkEndOptions;
   /** Its namespace. */
   readonly ref: NetNsRef;
-  /** What the creating message can carry. */
+  /** Attributes that the creating message can carry. */
   readonly first: LinkMessage;
-  /** What has to follow it. */
+  /** Attributes that have to follow it. */
   readonly later: LinkMessage;
 }
 
@@ -139,30 +159,37 @@ const FLAGS = [
   ["promiscuous", IFF.PROMISC, true],
 ] as const;
 
-/** What can be changed on a living link. */
-const SETTINGS: OptionNames<LinkSettings> = {
-  ...Object.fromEntries(SETTINGS_AT_ONCE.map((key) => [key, true])) as Record<
-    typeof SETTINGS_AT_ONCE[number],
-    true
-  >,
+/** The names of {@link LinkSettings}. */
+export const SETTINGS: OptionNames<LinkSettings> = {
+  mtu: true,
+  mac: true,
+  broadcast: true,
+  txqlen: true,
+  group: true,
+  alias: true,
+  master: true,
   up: true,
   arp: true,
   multicast: true,
   allMulticast: true,
   promiscuous: true,
-  group: true,
-  alias: true,
-  master: true,
   addrGenMode: true,
+  gsoMaxSegs: true,
+  gsoMaxSize: true,
+  groMaxSize: true,
+  gsoIpv4MaxSize: true,
+  groIpv4MaxSize: true,
+  carrier: true,
+  protoDown: true,
   port: true,
 };
 
-/** The options every link has; a kind's own come on top. */
-const KNOWN: OptionNames<LinkOptions> = {
+/** The names of {@link LinkEndOptions}. */
+export const END_OPTIONS: OptionNames<LinkEndOptions> = {
   ...SETTINGS,
   name: true,
   netns: true,
-  scope: true,
+  index: true,
   altNames: true,
   addresses: true,
   nodad: true,
@@ -170,25 +197,66 @@ const KNOWN: OptionNames<LinkOptions> = {
   numRxQueues: true,
 };
 
-/** Splits a creation's options into those of every link and the kind's own. */
-export function splitOptions<T extends object>(
-  options: LinkOptions & T,
-): { common: LinkOptions; own: T } {
-  const common: Record<string, unknown> = {};
-  const own: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined) (Object.hasOwn(KNOWN, key) ? common : own)[key] = value;
+/** The names of {@link LinkOptions}. */
+export const LINK_OPTIONS: OptionNames<LinkOptions> = {
+  ...END_OPTIONS,
+  scope: true,
+  linkNetns: true,
+  link: SETTINGS,
+};
+
+/** The names of {@link LinkOptions} and of {@link ParentOptions}. */
+export const WITH_PARENT: OptionNames<LinkOptions & ParentOptions> = {
+  ...LINK_OPTIONS,
+  parent: true,
+};
+
+/**
+ * Splits options into those of every link and the kind's own. Where both have a name, it is the kind's;
+ * the other one is in `link`.
+ *
+ * @param options The options of a creation or a change.
+ * @param own The names of the kind's own options.
+ * @param common The names of the others.
+ * @throws {TypeError} For an option that is in neither list.
+ */
+export function splitOptions<C extends object>(
+  options: object,
+  own: Readonly<Record<string, unknown>>,
+  common: Readonly<Record<string, unknown>>,
+): { common: C; own: object } {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`options must be an object: got ${show(options)}`);
   }
-  return { common: common as unknown as LinkOptions, own: own as T };
+  checkOptions(options, { ...common, ...own, link: SETTINGS });
+  const parts = { common: {} as Record<string, unknown>, own: {} as Record<string, unknown> };
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || key === "link" && !Object.hasOwn(own, key)) continue;
+    parts[Object.hasOwn(own, key) ? "own" : "common"][key] = value;
+  }
+  const { link } = options as LinkOptions;
+  if (link !== undefined && !Object.hasOwn(own, "link")) {
+    for (const [key, value] of Object.entries(link)) {
+      if (value === undefined) continue;
+      if (key in parts.common) throw new TypeError(`${key} and link.${key} are the same setting`);
+      parts.common[key] = value;
+    }
+  }
+  return parts as { common: C; own: object };
 }
 
-/** What a living link's settings become in a message to its namespace. */
-export function settingsMessage(settings: LinkSettings, ref: NetNsRef): LinkMessage {
-  checkOptions(settings, SETTINGS);
-  return messageOf(settings, ref);
-}
-
-function messageOf(settings: LinkSettings, ref: NetNsRef): LinkMessage {
+/**
+ * The settings of a living link as a message to its namespace.
+ *
+ * @param settings The settings, checked against {@link SETTINGS}.
+ * @param ref The link's namespace.
+ * @param current Reads the link: port options are those of the master it has.
+ */
+export function settingsMessage(
+  settings: LinkSettings,
+  ref: NetNsRef,
+  current?: () => LinkInfo,
+): LinkMessage {
   const message: LinkMessage = {};
   for (const key of SETTINGS_AT_ONCE) {
     if (settings[key] !== undefined) Object.assign(message, { [key]: settings[key] });
@@ -201,52 +269,113 @@ function messageOf(settings: LinkSettings, ref: NetNsRef): LinkMessage {
   let [flags, change] = [0, 0];
   for (const [key, bit, on] of FLAGS) {
     if (settings[key] === undefined) continue;
-    if (typeof settings[key] !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: got ${show(settings[key])}`);
-    }
     change |= bit;
-    if (settings[key] === on) flags |= bit;
+    if (boolean(settings[key], key) === on) flags |= bit;
   }
   if (change) Object.assign(message, { flags, change });
   if (settings.addrGenMode !== undefined) {
     message.afSpec = { inet6: { addrGenMode: settings.addrGenMode } };
   }
   if (settings.port !== undefined) {
-    message.linkInfo = { memberKind: "bridge", memberData: settings.port };
+    const portKind = masterKind(settings, ref, current);
+    const kind = linkKind(portKind)?.port;
+    if (!kind) {
+      throw new TypeError(`port: a master of the kind ${show(portKind)} has no port options`);
+    }
+    const { data } = kindData(kind, settings.port, ref, { path: "port" });
+    message.linkInfo = { portKind: portKind!, portData: data };
   }
   return message;
+}
+
+/** The kind of the master that a link gets or has. */
+function masterKind(
+  { master }: LinkSettings,
+  ref: NetNsRef,
+  current?: () => LinkInfo,
+): string | undefined {
+  if (master !== undefined && master !== null) {
+    const { kind } = master as { kind?: unknown };
+    if (typeof kind === "string") return kind;
+    const index = indexOf(master, ref, "master");
+    return kindOf(connectionTo(ref).request(getLink(index, { stats: false })));
+  }
+  const port = master === null ? undefined : current?.().port;
+  if (port) return port.kind === "unknown" ? port.kernelKind : port.kind;
+  throw new TypeError(`port needs a master, whose port the link is: got ${show(master)}`);
+}
+
+/** The kind's own options on the wire. */
+export interface KindData {
+  /** IFLA_INFO_DATA or IFLA_INFO_SLAVE_DATA. */
+  readonly data: object;
+  /** The namespace of the links in it, where that is not the link's own. */
+  readonly below: NetNsRef | undefined;
+}
+
+/**
+ * Checks the options of a kind or a port and converts them to the wire's form.
+ *
+ * @param kind The kind, or the port of a kind.
+ * @param options Its public options.
+ * @param ref The namespace of the link.
+ * @param context The prefix of names in errors, the namespace of links given by name or index, and a
+ * reader of the living link's options.
+ */
+export function kindData(
+  kind: KindOptions<object, object, object>,
+  options: object,
+  ref: NetNsRef,
+  context: { path?: string; below?: NetNsRef; current?: () => object } = {},
+): KindData {
+  checkOptions(options, kind.options ?? {}, context.path);
+  let below = context.below;
+  let values = options as Record<string, unknown>;
+  for (const key of kind.links ?? []) {
+    const target = values[key] as LinkTarget | undefined;
+    if (target === undefined) continue;
+    // 0 is no link.
+    if (target === 0) continue;
+    if (isHandle(target) && below === undefined && !sameNetNs(target.ref, ref)) below = target.ref;
+    values = { ...values, [key]: indexOf(target, below ?? ref, key) };
+  }
+  const data = kind.encode
+    ? context.current ? kind.encode(values, context.current) : kind.encode(values)
+    : values;
+  return { data, below };
 }
 
 /** The settings in a message, by the names they have as options. */
 export function settingNames(message: LinkMessage): string[] {
   const { index: _, flags: __, change = 0, linkInfo, afSpec, ...plain } = message;
-  const named = { ...plain, ...afSpec?.inet6, ...linkInfo?.data, ...linkInfo?.memberData };
+  const named = { ...plain, ...afSpec?.inet6, ...linkInfo?.data, ...linkInfo?.portData };
   const names = Object.keys(named).filter((key) => named[key as keyof typeof named] !== undefined);
   return [...names, ...FLAGS.filter(([, bit]) => change & bit).map(([key]) => key)];
 }
 
 /** Sorts one end's options into what the creating message carries and what has to follow. */
 export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope): End {
-  checkOptions(options, KNOWN);
   checkLinkName(options.name);
   if (scope && options.group !== undefined) {
     throw new TypeError(
       `group ${options.group} of link ${
         show(options.name)
-      }: in a scope links are in the scope's group`,
+      }: links of a scope are in the scope's group`,
     );
   }
   if (options.port !== undefined && (options.master ?? null) === null) {
-    throw new TypeError(`port of link ${show(options.name)} needs a master: the bridge it joins`);
-  }
-  if (options.addresses !== undefined && !Array.isArray(options.addresses)) {
     throw new TypeError(
-      `addresses must be an array: got ${show(options.addresses)}`,
+      `port of link ${show(options.name)} needs a master, whose port the link is`,
     );
   }
+  if (options.addresses !== undefined && !Array.isArray(options.addresses)) {
+    throw new TypeError(`addresses must be an array: got ${show(options.addresses)}`);
+  }
+  if (options.nodad !== undefined) boolean(options.nodad, "nodad");
   const { alias, afSpec, linkInfo, carrier, protoDown, flags = 0, change = 0, ...first } =
-    messageOf(options, ref);
+    settingsMessage(options, ref);
   first.name = options.name;
+  if (options.index !== undefined) first.index = checkIndex(options.index);
   if (scope) first.group = scope.group;
   if (options.numTxQueues !== undefined) first.numTxQueues = options.numTxQueues;
   if (options.numRxQueues !== undefined) first.numRxQueues = options.numRxQueues;
@@ -256,7 +385,7 @@ export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope
   if (carrier !== undefined) later.carrier = carrier;
   if (protoDown !== undefined) later.protoDown = protoDown;
   if (linkInfo !== undefined) later.linkInfo = linkInfo;
-  // IPv6 starts when the link comes up: what is to hold then has to be there before.
+  // IPv6 starts when the link comes up: its settings have to be there before.
   if (afSpec !== undefined) later.afSpec = afSpec;
   const waits = afSpec !== undefined || options.nodad === true;
   if (change && waits) Object.assign(later, { flags, change });
@@ -273,7 +402,20 @@ export function endAddress(address: AddressOptions, index: number, nodad = false
   return { ...message, flags: [...flags, "nodad"] };
 }
 
-/** The index of a link in a namespace. */
+/** Whether a link is given by a handle. */
+export function isHandle(target: unknown): target is LinkHandle {
+  return (target as Partial<LinkHandle> | null | undefined)?.ref instanceof NetNsRef;
+}
+
+/**
+ * The index of a link in a namespace.
+ *
+ * @param target A handle, a name, an alternative name, or an index.
+ * @param ref The namespace.
+ * @param option The option that names the link, for errors.
+ * @throws {NetlinkError} ENODEV when no link has the name.
+ * @throws {TypeError} When `target` is none of these, or a handle of another namespace.
+ */
 export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): number {
   if (typeof target === "number") return checkIndex(target, option);
   if (typeof target === "string") {
@@ -285,14 +427,12 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
         operation: `find ${option} ${show(target)}`,
         netns: ref.description,
         errno: error.errno,
-        text: `No such device; a name is looked up where the link it is for is`,
+        text: `No such device; a name is looked up in the namespace of the link that names it`,
       });
     }
   }
-  if (!(target?.ref instanceof NetNsRef)) {
-    throw new TypeError(
-      `${option} must be a link, its name or its index: got ${show(target)}`,
-    );
+  if (!isHandle(target)) {
+    throw new TypeError(`${option} must be a link, its name or its index: got ${show(target)}`);
   }
   target.ref.check(`${option} is link ${target.index}`);
   if (!sameNetNs(target.ref, ref)) {

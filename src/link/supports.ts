@@ -8,10 +8,10 @@ import { readText } from "../../ffi/file.ts";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { openTunDevice } from "../../ffi/tun.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { linkKindNames } from "../rtnetlink/kinds.ts";
+import { show, unknownOption } from "../options.ts";
 import { newLink } from "../rtnetlink/link.ts";
-import { UnsupportedError } from "./unsupported.ts";
-import { show } from "../options.ts";
+import { linkKind, linkKindNames } from "../rtnetlink/link_kinds/mod.ts";
+import { hasOption, isUnknownKind } from "./unsupported.ts";
 
 /** What the running kernel can do. */
 export interface Capabilities {
@@ -24,13 +24,16 @@ export interface Capabilities {
 const known = new Map<string, boolean>();
 
 /**
- * Whether the running kernel has a link kind. Asked of the kernel once, in a throw-away namespace, and
- * remembered; as making such a link would, asking loads the kind's module.
+ * Whether the running kernel has a link kind, or an option of one. The kernel is asked once, in a
+ * throw-away namespace, and the answer is remembered. As creating such a link does, asking loads the
+ * kind's module.
  *
  * @param kind The kernel's name of the kind: `ipvlan`.
+ * @param option An option of the kind, `vlanFiltering`, or of a port of it, `port.locked`. Options that
+ * every kernel has, back to Linux 6.1, count as there.
  * @returns `false` when the kernel has neither the kind nor a module with it.
  * @throws {SyscallError} EPERM without the privilege to make a namespace.
- * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes.
+ * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes, or has no such option.
  *
  * @example A link of the best kind there is
  * ```ts
@@ -45,11 +48,21 @@ const known = new Map<string, boolean>();
  * assertEquals(link.read().parent, parent.index);
  * ```
  */
-export function supports(kind: string): boolean {
+export function supports(kind: string, option?: string): boolean {
   if (typeof kind !== "string" || !/^[\x21-\x7e]{1,55}$/.test(kind)) {
     throw new TypeError(`kind must name a link kind: got ${show(kind)}`);
   }
-  return known.get(kind) ?? probe([kind])[kind]!;
+  const has = known.get(kind) ?? probe([kind])[kind]!;
+  return option === undefined ? has : supportsOption(kind, option) && has;
+}
+
+function supportsOption(kind: string, option: string): boolean {
+  const entry = linkKind(kind);
+  const port = entry?.port !== undefined && option.startsWith("port.");
+  const name = port ? option.slice("port.".length) : option;
+  const options = (port ? entry.port : entry)?.options ?? {};
+  if (Object.hasOwn(options, name)) return hasOption(kind, name, port);
+  throw unknownOption(option, name, Object.keys(options));
 }
 
 /**
@@ -85,7 +98,7 @@ function probe(kinds: string[]): Record<string, boolean> {
     );
     for (const [i, kind] of asked.entries()) {
       const result = results[i]!;
-      known.set(kind, result.ok || !UnsupportedError.of(kind, result.error));
+      known.set(kind, result.ok || !isUnknownKind(result.error));
     }
   }
   return Object.fromEntries(kinds.map((kind) => [kind, known.get(kind)!]));

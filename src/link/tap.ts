@@ -3,11 +3,17 @@
  *
  * @module
  */
-import { attachTun, createTun, type TunAttachOptions, TunLink } from "./tun_base.ts";
-import type { TapFilter, TunOptions } from "./tun_options.ts";
-import { checkOptions } from "../options.ts";
+import {
+  attachTun,
+  createTun,
+  type TapFilter,
+  type TunAttachOptions,
+  TunLink,
+  type TunOptions,
+} from "./tun_base.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
-const FILTER_OPTIONS = { macs: true, allMulticast: true };
+const FILTER_OPTIONS: OptionNames<TapFilter> = { macs: true, allMulticast: true };
 
 /** Options of a TAP link. */
 export interface TapOptions extends TunOptions {

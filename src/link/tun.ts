@@ -3,8 +3,13 @@
  *
  * @module
  */
-import { attachTun, createTun, type TunAttachOptions, TunLink } from "./tun_base.ts";
-import type { TunOptions } from "./tun_options.ts";
+import {
+  attachTun,
+  createTun,
+  type TunAttachOptions,
+  TunLink,
+  type TunOptions,
+} from "./tun_base.ts";
 
 /**
  * A TUN: a network interface on one side, a descriptor on the other. What the network stack sends over

@@ -14,34 +14,97 @@ import {
   tunIoctlValue,
 } from "../../ffi/tun.ts";
 import type { DeviceTransfer } from "../device/packet_device.ts";
-import { TunQueue } from "../device/tun_queue.ts";
+import { type Offload, TunQueue } from "../device/tun_queue.ts";
 import { byteLength } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { registerKind } from "../rtnetlink/kinds.ts";
-import { getLink, type LinkInfo, type LinkMessage, setLink } from "../rtnetlink/link.ts";
-import { checkLater, finishEnd, own as ownBy, resolveEnd } from "./create.ts";
-import { findLink, Link, type LinkGetOptions, type LinkState } from "./link.ts";
-import { type End, type LinkHandle, prepareEnd, splitOptions } from "./options.ts";
+import { boolean, checkOptions, integer, type OptionNames, show } from "../options.ts";
+import { getLink, type LinkMessage, setLink } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
+import { findLink, type LinkGetOptions, type LinkState } from "./base.ts";
+import { finishEnd, LaterRequests, own as ownBy, resolveEnd } from "./create.ts";
+import { Link } from "./link.ts";
 import {
-  TUN_OPTIONS,
-  type TUN_TYPES,
-  type TunInfo,
-  type TunOptions,
-  type TunQueueOptions,
-  tunSchema,
-} from "./tun_options.ts";
-import { checkOptions, show } from "../options.ts";
+  type End,
+  LINK_OPTIONS,
+  type LinkHandle,
+  type LinkOptions,
+  prepareEnd,
+  splitOptions,
+} from "./options.ts";
 
-registerKind({ kind: "tun", data: tunSchema });
+export type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
 
-type Type = keyof typeof TUN_TYPES;
+type Type = "tun" | "tap";
+
+/** What a queue is like. */
+export interface TunQueueOptions {
+  /**
+   * Each packet has a `struct virtio_net_hdr` of 10 bytes in front, which says what of the packet is
+   * unfinished. Default: false, or true with `offloads`.
+   */
+  readonly vnetHdr?: boolean;
+  /** Each packet has a `struct tun_pi` of 4 bytes in front: flags and the EtherType. Default: false. */
+  readonly packetInfo?: boolean;
+  /** What the kernel may hand over unfinished; `true`: the most it has. Default: nothing. */
+  readonly offloads?: readonly Offload[] | boolean;
+  /** Bytes of written packets on their way before writes wait, 1..2147483647. Default: the most. */
+  readonly sendBuffer?: number;
+}
+
+/** Options of a TUN or TAP link. */
+export interface TunOptions extends Omit<LinkOptions, "name">, TunQueueOptions {
+  /** Name, or a pattern: `t%d` takes the first number that is free. Default: `tun%d` or `tap%d`. */
+  readonly name?: string;
+  /**
+   * The link must not exist. Default: true. Without it, an existing one that fits is attached to and
+   * set as said here; it stays when the handle is closed, as nobody here has made it.
+   */
+  readonly exclusive?: boolean;
+  /** The link stays when its last queue closes, until something deletes it. Default: false. */
+  readonly persistent?: boolean;
+  /** User id that may attach to it without privileges. Default: nobody. */
+  readonly owner?: number;
+  /** Group id whose members may attach to it without privileges. Default: none. */
+  readonly ownerGroup?: number;
+  /** More queues can be opened: {@link TunLink.openQueue}. Default: false. */
+  readonly multiQueue?: boolean;
+  /** Link layer type as a number, `ARPHRD_*` of `linux/if_arp.h`. Default: 65534 (none), TAP 1 (Ethernet). */
+  readonly linkType?: number;
+}
+
+const TUN_OPTIONS = {
+  vnetHdr: true,
+  packetInfo: true,
+  offloads: true,
+  sendBuffer: true,
+  exclusive: true,
+  persistent: true,
+  owner: true,
+  ownerGroup: true,
+  multiQueue: true,
+  linkType: true,
+};
+
+/** A filter on what a TAP hands over. */
+export interface TapFilter {
+  /** Frames to these MACs are handed over; with none, all are. */
+  readonly macs: readonly string[];
+  /** Frames to any group address too. Default: false. */
+  readonly allMulticast?: boolean;
+}
 
 /** Options of attaching to an existing link. */
 export interface TunAttachOptions extends LinkGetOptions, TunQueueOptions {}
 
-const QUEUE_OPTIONS = { vnetHdr: true, packetInfo: true, offloads: true, sendBuffer: true };
-const ATTACH_OPTIONS = { ...QUEUE_OPTIONS, netns: true };
+const QUEUE_OPTIONS: OptionNames<TunQueueOptions> = {
+  vnetHdr: true,
+  packetInfo: true,
+  offloads: true,
+  sendBuffer: true,
+};
+const ATTACH_OPTIONS: OptionNames<TunAttachOptions> = { ...QUEUE_OPTIONS, netns: true };
 
 /** A TUN or TAP: a link, and a queue of it that is a packet device. */
 export class TunLink extends TunQueue implements LinkHandle {
@@ -50,9 +113,9 @@ export class TunLink extends TunQueue implements LinkHandle {
   readonly #type: Type;
 
   /** For {@link Tun} and {@link Tap}: wraps what {@link createTun} or {@link attachTun} gave. */
-  constructor(type: Type, { fd, state }: AttachedTun) {
-    const { vnetHdr, packetInfo } = infoOf(state.info);
-    super(fd, describe(type, state.info.name, state.netns.ref), vnetHdr, packetInfo);
+  constructor(type: Type, { fd, state, info }: AttachedTun) {
+    const { vnetHdr, packetInfo } = info;
+    super(fd, describe(type, state.name, state.netns.ref), vnetHdr, packetInfo);
     this.link = new Link(state);
     this.#type = type;
   }
@@ -137,8 +200,10 @@ export class TunLink extends TunQueue implements LinkHandle {
 export interface AttachedTun {
   /** Owner of the descriptor. */
   readonly fd: Fd;
-  /** The link, as it is now. */
+  /** The link. */
   readonly state: LinkState;
+  /** Its options as a TUN or TAP, as they are now. */
+  readonly info: TunInfo;
 }
 
 /** Makes a TUN or TAP. `finish` does what the type needs with the finished handle. */
@@ -148,8 +213,12 @@ export function createTun<T extends TunLink>(
   make: (attached: AttachedTun) => T,
 ): T {
   const name = options.name ?? `${type}%d`;
-  const { common, own } = splitOptions<TunOptions>({ ...options, name });
-  checkOptions(own, TUN_OPTIONS);
+  const { common, own: mine } = splitOptions<LinkOptions>(
+    { ...options, name },
+    TUN_OPTIONS,
+    LINK_OPTIONS,
+  );
+  const own = mine as TunOptions;
   const { exclusive = true, persistent = false, multiQueue = false, linkType } = own;
   for (const [key, max] of IDS) checkId(key, own[key], max);
   checkBooleans({ exclusive, persistent });
@@ -161,7 +230,7 @@ export function createTun<T extends TunLink>(
     // Bad input is found while nothing exists; the kernel puts a number in place of a pattern's %d.
     const example = exampleOf(name);
     const prepared = prepareEnd({ ...common, name: example }, netns.ref, common.scope);
-    checkLater(type, prepared);
+    const later = new LaterRequests(type, prepared);
     common.scope?.visit(netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
@@ -170,11 +239,11 @@ export function createTun<T extends TunLink>(
     if (own.owner !== undefined) tunIoctlValue(fd, "SETOWNER", own.owner, what);
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
     const end: End = named(prepared, got.name, got.made);
-    const info = configure(type, end, layout);
-    const state: LinkState = { netns, info, kind: "tun", owned: got.made };
-    const tun = setUp(make({ fd, state }), own);
+    const { index, info } = configure(type, end, later, layout);
+    const state: LinkState = { netns, index, name: got.name, kind: "tun", owned: got.made };
+    const tun = setUp(make({ fd, state, info }), own);
     if (persistent) tunIoctlValue(fd, "SETPERSIST", 1, `make ${tun.name} persistent`);
-    if (got.made) ownBy(common.scope, type, end, info, netns, () => tun.close());
+    if (got.made) ownBy(common.scope, type, end, index, netns, () => tun.close());
     else common.scope?.use(tun);
     return tun;
   } catch (error) {
@@ -198,8 +267,8 @@ export function attachTun<T extends TunLink>(
   const { netns, info } = state;
   let fd: Fd | undefined;
   try {
-    const data = info.linkInfo?.data as unknown as TunInfo | undefined;
-    if (state.kind !== "tun" || data?.type !== type) {
+    const data = info.kind === "tun" ? info.options : undefined;
+    if (data?.type !== type) {
       const actual = data?.type ?? state.kind ?? "link";
       throw new TypeError(`Link ${show(info.name)} is not a ${type}: it is a ${actual}`);
     }
@@ -212,7 +281,7 @@ export function attachTun<T extends TunLink>(
     // It went meanwhile, and attaching has made another one, which closing takes away.
     if (now.index !== info.index) throw gone(what, netns.ref);
     checkLayout(layout, infoOf(now), describe(type, name, netns.ref));
-    return setUp(make({ fd, state: { ...state, info: now, owned: false } }), own);
+    return setUp(make({ fd, state: { ...state, name: now.name }, info: infoOf(now) }), own);
   } catch (error) {
     fd?.close();
     if (netns.owned) netns.ref.close();
@@ -251,7 +320,12 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): string {
 }
 
 /** Everything that rtnetlink can say of a link is said once the kernel has made it. */
-function configure(type: Type, end: End, layout: Layout): LinkInfo {
+function configure(
+  type: Type,
+  end: End,
+  later: LaterRequests,
+  layout: Layout,
+): { index: number; info: TunInfo } {
   const { name: _, ...settings } = end.first;
   const connection = connectionTo(end.ref);
   const made = connection.request(getLink(end.options.name, { stats: false }));
@@ -260,7 +334,8 @@ function configure(type: Type, end: End, layout: Layout): LinkInfo {
   if (Object.keys(settings).length > 0) {
     connection.request(setLink({ ...settings, index: made.index }, what));
   }
-  return finishEnd(type, end, made.index);
+  finishEnd(type, end, later, { index: made.index });
+  return { index: made.index, info: infoOf(made) };
 }
 
 /** The end by the name it has got. A link that was there before does not become the scope's. */
@@ -295,7 +370,8 @@ function checkLayout(asked: Layout, info: TunInfo, what: string): void {
 }
 
 function infoOf(info: LinkInfo): TunInfo {
-  return info.linkInfo!.data as unknown as TunInfo;
+  if (info.kind === "tun") return info.options;
+  throw new TypeError(`Link ${show(info.name)} is no TUN or TAP: its kind is ${info.kind}`);
 }
 
 function setUp<T extends TunQueue>(queue: T, options: TunQueueOptions): T {
@@ -325,18 +401,11 @@ function describe(type: Type, name: string, ref: NetNsRef): string {
 const IDS = [["owner", 0xfffffffe], ["ownerGroup", 0xfffffffe], ["linkType", 0xffff]] as const;
 
 function checkId(key: string, value: number | undefined, max: number): void {
-  if (value === undefined) return;
-  if (!Number.isInteger(value) || value < 0 || value > max) {
-    throw new RangeError(`${key} must be in 0..${max}: got ${show(value)}`);
-  }
+  if (value !== undefined) integer(value, key, 0, max);
 }
 
 function checkBooleans(values: object): void {
-  for (const [key, value] of Object.entries(values)) {
-    if (typeof value !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: got ${show(value)}`);
-    }
-  }
+  for (const [key, value] of Object.entries(values)) boolean(value, key);
 }
 
 function gone(operation: string, ref: NetNsRef): NetlinkError {

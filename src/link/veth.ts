@@ -4,45 +4,30 @@
  * @module
  */
 import { sameNetNs } from "../../ffi/namespace.ts";
-import type { Field } from "../netlink/attribute.ts";
-import { schema } from "../netlink/schema.ts";
-import type { resolveNetNs } from "../netlink/target.ts";
-import { registerKind } from "../rtnetlink/kinds.ts";
-import { type LinkMessage, readLink, writeLink } from "../rtnetlink/link.ts";
-import { linkSchema } from "../rtnetlink/link_attributes.ts";
-import { checkLater, createEnd, finishEnd, own, resolveEnd, undoing } from "./create.ts";
-import { Link, LinkBase, type LinkState } from "./link.ts";
-import { type LinkEndOptions, type LinkOptions, prepareEnd } from "./options.ts";
-import { show } from "../options.ts";
-
-/** Attribute numbers (`linux/veth.h`). */
-export const VETH_INFO = { PEER: 1 } as const;
-
-/** Options of a veth pair in IFLA_INFO_DATA. */
-interface VethData {
-  peer?: LinkMessage;
-}
-
-/** A nest that starts with `struct ifinfomsg`. */
-const peer: Field<LinkMessage> = {
-  type: VETH_INFO.PEER,
-  innerHeader: 16,
-  schema: linkSchema,
-  write: (writer, value) => writeLink(writer, value, "peer."),
-  read: (source, at, length) => readLink(source, at, at + length),
-};
-
-registerKind<VethData>({
-  kind: "veth",
-  data: schema<VethData>("VETH_INFO_", VETH_INFO, { peer }),
-  notReadBack: ["peer"],
-});
+import type { ResolvedNetNs } from "../netlink/target.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { checkOptions, show } from "../options.ts";
+import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
+import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
+import { findLink, LinkBase, type LinkGetOptions, type LinkState } from "./base.ts";
+import { createEnd, finishEnd, LaterRequests, own, resolveEnd, undoing } from "./create.ts";
+import {
+  type End,
+  END_OPTIONS,
+  type LinkEndOptions,
+  type LinkOptions,
+  prepareEnd,
+} from "./options.ts";
+import { peerOf } from "./peer.ts";
 
 /** Options of {@link Veth.create}: one end's, and the other's in `peer`. */
-export interface VethOptions extends LinkOptions {
-  /** The other end. Everything that can be said of the first end can be said of it. */
+export interface VethOptions extends Omit<LinkOptions, "linkNetns" | "link"> {
+  /** The other end. It takes every option that the first end takes. */
   readonly peer: LinkEndOptions;
 }
+
+const OPTIONS = { ...END_OPTIONS, scope: true, peer: END_OPTIONS } as const;
 
 /**
  * One end of a veth pair. Deleting it deletes the other.
@@ -67,18 +52,37 @@ export interface VethOptions extends LinkOptions {
  * ```
  */
 export class Veth extends LinkBase {
-  /** The other end. */
-  readonly peer: Link;
+  /** The kernel's name of the kind. */
+  static readonly kind = "veth";
 
-  private constructor(state: LinkState, peer: Link) {
+  #peer: Veth | undefined;
+
+  /** For {@link Link.get} and {@link Veth.create}: wraps an end that was created or found. */
+  constructor(state: LinkState, peer?: Veth) {
     super(state);
-    this.peer = peer;
+    this.#peer = peer;
+  }
+
+  /**
+   * The other end: the handle that {@link Veth.create} has, or a borrowed one, which is looked for in the
+   * namespaces that are within reach.
+   *
+   * @throws {NetlinkError} ENODEV when no namespace within reach has it: the error names the id of that
+   * namespace, and where was looked.
+   */
+  get peer(): Veth {
+    return this.#peer ??= new Veth(peerOf(this), this);
+  }
+
+  /** A veth has no options of its own. */
+  override options(): NoOptions {
+    return super.options();
   }
 
   /** Deletes both ends, and closes what either handle has opened. */
   override delete(): void {
     super.delete();
-    this.peer[Symbol.dispose]();
+    this.#release();
   }
 
   /** As for every link; the handle of the other end closes with this one. */
@@ -86,60 +90,127 @@ export class Veth extends LinkBase {
     try {
       super[Symbol.dispose]();
     } finally {
-      this.peer[Symbol.dispose]();
+      this.#release();
     }
   }
 
+  #release(): void {
+    const peer = this.#peer;
+    this.#peer = undefined;
+    if (!peer) return;
+    if (peer.#peer === this) peer.#peer = undefined;
+    peer[Symbol.dispose]();
+  }
+
   /**
-   * Makes a pair.
+   * Creates a pair.
    *
    * @param options The first end, and the other one in `peer`. Each end lives in its `netns`; default:
-   * its master's namespace, otherwise the one calls land in.
+   * its master's namespace, otherwise the current one.
    * @returns The owning handle of the first end; its `peer` is a borrowed one.
-   * @throws {NetlinkError} EEXIST when a name is taken, EPERM without privileges.
-   * @throws {TypeError} For a malformed name, address or option; nothing is made then.
+   * @throws {NetlinkError} EEXIST when a name is taken, EBUSY for an `index` that is taken, EPERM without
+   * privileges.
+   * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
   static create(options: VethOptions): Veth {
+    checkOptions(options, OPTIONS);
     const { peer: peerOptions, scope, ...first } = options;
-    if (!peerOptions) throw new TypeError(`Veth.create() needs the other end's options in peer`);
-    if ("scope" in peerOptions) {
-      throw new TypeError("peer has scope: the scope is the pair's, one option beside peer");
-    }
+    if (!peerOptions) throw new TypeError("Veth.create() needs the other end's options in peer");
     const nearNetNs = resolveEnd(first);
-    let farNetNs: ReturnType<typeof resolveNetNs> | undefined;
+    let farNetNs: ResolvedNetNs | undefined;
     try {
       farNetNs = resolveEnd(peerOptions);
       const near = prepareEnd(first, nearNetNs.ref, scope);
       const far = prepareEnd(peerOptions, farNetNs.ref, scope);
-      // The kernel ignores a peer's master: the end that has one is the outer end of the message.
-      const swap = near.first.master === undefined && far.first.master !== undefined;
-      const [outer, inner] = swap ? [far, near] : [near, far];
       scope?.visit(near.ref);
       scope?.visit(far.ref);
-      // A peer can be neither brought up nor given a master in the creating message.
-      const { flags, change, master, ...data } = inner.first;
-      const rest: LinkMessage = { ...inner.later };
-      if (change) Object.assign(rest, { flags: flags!, change });
-      if (master !== undefined) rest.master = master;
-      if (!sameNetNs(inner.ref, outer.ref)) data.netnsFd = inner.ref.fd.value;
-
-      checkLater("veth", outer);
-      checkLater("veth", { ...inner, later: rest });
-      const what = `veth ${show(outer.options.name)} with peer ${show(inner.options.name)}`;
-      const made = createEnd("veth", outer, { peer: data }, {}, what);
-      const [outerInfo, innerInfo] = undoing(outer.ref, "veth", made, () => {
-        const done = finishEnd("veth", outer, made.index, made);
-        return [done, finishEnd("veth", { ...inner, first: data, later: rest }, made.parent!)];
-      });
-      const [nearInfo, farInfo] = swap ? [innerInfo, outerInfo] : [outerInfo, innerInfo];
-      own(scope, "veth", near, nearInfo, nearNetNs);
-      own(scope, "veth", far, farInfo, farNetNs);
-      const other = new Link({ netns: farNetNs, info: farInfo, kind: "veth", owned: false });
-      return new Veth({ netns: nearNetNs, info: nearInfo, kind: "veth", owned: true }, other);
+      const swap = isOuter(far, near);
+      const created = swap ? createPair(far, near) : createPair(near, far);
+      const [nearLink, farLink] = swap ? [...created].reverse() : created;
+      own(scope, "veth", near, nearLink!.index!, nearNetNs);
+      own(scope, "veth", far, farLink!.index!, farNetNs);
+      const other = new Veth(state(farNetNs, farLink!, false));
+      const veth = new Veth(state(nearNetNs, nearLink!, true), other);
+      other.#peer = veth;
+      return veth;
     } catch (error) {
       if (nearNetNs.owned) nearNetNs.ref.close();
       if (farNetNs?.owned) farNetNs.ref.close();
       throw error;
     }
+  }
+
+  /**
+   * Finds one end of a pair.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Its namespace.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not a veth.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Veth {
+    return new Veth(findLink(selector, options, "veth"));
+  }
+}
+
+function state(netns: ResolvedNetNs, { index, name }: LinkMessage, owned: boolean): LinkState {
+  return { netns, kind: "veth", index: index!, name: name!, owned };
+}
+
+/**
+ * Whether `far` has to be the outer end of the message: the kernel ignores a peer's master, and heeds a
+ * peer's index only when the outer end has one, too.
+ */
+function isOuter(far: End, near: End): boolean {
+  if (near.first.index === undefined && far.first.index !== undefined) return true;
+  if (near.first.index !== undefined && far.first.index === undefined) return false;
+  return near.first.master === undefined && far.first.master !== undefined;
+}
+
+/** Creates both ends with one message, and returns them as the kernel reports them. */
+function createPair(outer: End, inner: End): [LinkMessage, LinkMessage] {
+  // A peer can be neither brought up nor given a master in the creating message.
+  const { flags, change, master, ...peer } = inner.first;
+  const rest: LinkMessage = { ...inner.later };
+  if (change) Object.assign(rest, { flags: flags!, change });
+  if (master !== undefined) rest.master = master;
+  const here = sameNetNs(inner.ref, outer.ref);
+  if (!here) peer.netnsFd = inner.ref.fd.value;
+
+  const follower: End = { ...inner, first: peer, later: rest };
+  const outerLater = new LaterRequests("veth", outer);
+  const innerLater = new LaterRequests("veth", follower);
+  const what = `veth ${show(outer.options.name)} with peer ${show(inner.options.name)}`;
+  const linkInfo = { kind: "veth", data: { peer } };
+  // In one namespace the same send reads both ends.
+  const also = here ? [inner.options.name] : [];
+  const [made, other] = explained(
+    [outer, inner],
+    what,
+    () => createEnd("veth", outer, { linkInfo }, { what, also }),
+  );
+  return undoing(outer.ref, "veth", made!, () => [
+    finishEnd("veth", outer, outerLater, made!),
+    finishEnd("veth", follower, innerLater, other ?? { index: made!.parent! }),
+  ]);
+}
+
+/** A name that is taken at the inner end is told of the inner end's namespace. */
+function explained<T>([outer, inner]: readonly [End, End], what: string, step: () => T): T {
+  try {
+    return step();
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
+    const { name } = outer.options;
+    const [taken] = connectionTo(outer.ref).batch([getLink(name, { stats: false })]);
+    const end = taken!.ok ? outer : inner;
+    throw new NetlinkError({
+      operation: `create ${what}`,
+      netns: end.ref.description,
+      errno: error.errno,
+      ack: error.ack,
+      text: `File exists: the name ${show(end.options.name)} or its index is taken`,
+    });
   }
 }

@@ -3,33 +3,28 @@
  *
  * @module
  */
-import { registerKind } from "../rtnetlink/kinds.ts";
-import { changeMessage, type ChildOptions, createChild } from "./child.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./link.ts";
-import type { LinkOptions, LinkSettings } from "./options.ts";
 import {
-  toleratesVlan,
-  toVlanData,
-  VLAN_COMMAND_NAMES,
-  VLAN_FLAGS_OFF,
-  type VlanData,
+  vlan,
   type VlanFlags,
   type VlanInfo,
   type VlanMaps,
   type VlanOptions,
-  vlanSchema,
-} from "./vlan_options.ts";
-import { show } from "../options.ts";
+} from "../rtnetlink/link_kinds/vlan.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { createKind } from "./create.ts";
+import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 
-registerKind({
-  kind: "vlan",
-  data: vlanSchema,
-  tolerates: toleratesVlan,
-  commandNames: VLAN_COMMAND_NAMES,
-});
+export type {
+  QosMap,
+  VlanFlags,
+  VlanInfo,
+  VlanMaps,
+  VlanOptions,
+  VlanProtocol,
+} from "../rtnetlink/link_kinds/vlan.ts";
 
 /** Options of {@link Vlan.create}. */
-export interface VlanCreateOptions extends LinkOptions, ChildOptions, VlanOptions {}
+export interface VlanCreateOptions extends LinkOptions, ParentOptions, VlanOptions {}
 
 /** Settings of {@link Vlan.set}. */
 export interface VlanSettings extends LinkSettings, VlanFlags, VlanMaps {}
@@ -69,6 +64,9 @@ export interface VlanSettings extends LinkSettings, VlanFlags, VlanMaps {}
  * ```
  */
 export class Vlan extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "vlan";
+
   /**
    * Makes a VLAN link.
    *
@@ -81,10 +79,7 @@ export class Vlan extends LinkBase {
    * @throws {TypeError} For a malformed option; nothing is made then.
    */
   static create(options: VlanCreateOptions): Vlan {
-    return new Vlan(createChild<VlanOptions>("vlan", options, (own) => {
-      if (own.id !== undefined) return toVlanData(own);
-      throw new TypeError("id must be the number of a VLAN: got undefined");
-    }));
+    return new Vlan({ ...createKind(vlan, options), owned: true });
   }
 
   /**
@@ -101,10 +96,8 @@ export class Vlan extends LinkBase {
   }
 
   /** Reads the options. ENODEV when the link is gone. */
-  options(): VlanInfo {
-    const data = (this.read().linkInfo?.data ?? {}) as VlanData;
-    const { id = 0, protocol = "802.1Q", flags, ingressQosMap = {}, egressQosMap = {} } = data;
-    return { id, protocol, ...VLAN_FLAGS_OFF, ...flags, ingressQosMap, egressQosMap };
+  override options(): VlanInfo {
+    return super.options() as VlanInfo;
   }
 
   /**
@@ -116,12 +109,6 @@ export class Vlan extends LinkBase {
    * @throws {TypeError} For `id` and `protocol`, which the kernel does not change, or a malformed option.
    */
   override set(settings: VlanSettings): this {
-    return this.change(changeMessage<Partial<VlanOptions>>("vlan", settings, this.ref, (own) => {
-      for (const key of ["id", "protocol"] as const) {
-        if (own[key] === undefined) continue;
-        throw new TypeError(`${key} of a vlan cannot be changed: asked for ${show(own[key])}`);
-      }
-      return toVlanData(own);
-    }));
+    return super.set(settings);
   }
 }

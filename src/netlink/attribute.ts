@@ -109,6 +109,20 @@ export function u32(type: number, range: Range = {}): Field<number> {
   };
 }
 
+/** A 32-bit number in network byte order. */
+export function be32(type: number, range: Range = {}): Field<number> {
+  const { min = 0, max = 0xffffffff, unit } = range;
+  return {
+    type,
+    write: (w, value, path) => {
+      integer(value, path, min, max, unit);
+      const at = w.reserve(4);
+      w.view.setUint32(at, value, false);
+    },
+    read: (s, at, length) => length < 4 ? short("be32", type, length) : s.view.getUint32(at, false),
+  };
+}
+
 /** A signed 32-bit number in host byte order. */
 export function s32(type: number, range: Range = {}): Field<number> {
   const { min = -0x80000000, max = 0x7fffffff, unit } = range;

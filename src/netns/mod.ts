@@ -63,7 +63,7 @@ export type {
   RouteType,
 } from "../rtnetlink/constants.ts";
 export type { IpFamily } from "../rtnetlink/fields.ts";
-export type { LinkInfo } from "../rtnetlink/link.ts";
+export type { LinkInfo } from "../rtnetlink/link_info.ts";
 export type { NeighborEntry, NeighborInfo, NeighborOption } from "../rtnetlink/neighbor.ts";
 export type {
   NeighborCacheInfo,

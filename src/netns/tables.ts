@@ -6,6 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { flushAddresses, getAddress } from "../link/addresses.ts";
+import { nameRelated } from "../link/base.ts";
 import { Link } from "../link/link.ts";
 import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
@@ -32,7 +33,8 @@ import {
   newAddress,
 } from "../rtnetlink/address.ts";
 import type { IpFamily } from "../rtnetlink/fields.ts";
-import { deleteLink, dumpLinks, type LinkInfo } from "../rtnetlink/link.ts";
+import { deleteLink, dumpLinks, kindOf } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import {
   deleteNeighbor,
   dumpNeighbors,
@@ -108,9 +110,12 @@ export class NetNsLinks {
     checkOptions(filter, LINK_FILTER);
     const { ref } = this.#netns;
     const { master, ...rest } = filter;
-    return connectionTo(ref).dump(dumpLinks(
+    const connection = connectionTo(ref);
+    const links = connection.dump(dumpLinks(
       master === undefined ? rest : { ...rest, master: indexOf(master, ref, "master") },
     ));
+    nameRelated(connection, links);
+    return links;
   }
 
   /**
@@ -139,8 +144,9 @@ export class NetNsLinks {
   /** Prints the names, indexes and kinds of the links. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
     const list = () =>
-      this.list({ stats: false }).map(({ name, index, linkInfo, mtu, mac, operstate }) => {
-        const kind = linkInfo?.kind;
+      this.list({ stats: false }).map((link) => {
+        const { name, index, mtu, mac, operstate } = link;
+        const kind = kindOf(link);
         return { name, index, ...(kind === undefined ? {} : { kind }), mtu, mac, operstate };
       });
     return inspectList(titleOf("links", this.#netns.ref), list, inspect, options);

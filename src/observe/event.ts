@@ -6,7 +6,7 @@
 import type { NetlinkDecodeError } from "../netlink/error.ts";
 import type { AddressInfo } from "../rtnetlink/address.ts";
 import type { FdbInfo } from "../rtnetlink/fdb.ts";
-import type { LinkInfo } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { NeighborInfo } from "../rtnetlink/neighbor.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
 
@@ -67,8 +67,8 @@ export interface LinkChangeEvent {
   readonly link: LinkInfo;
   /** The link before. */
   readonly previous: LinkInfo;
-  /** The properties that differ; the state of a bridge port is in `linkInfo`. */
-  readonly changed: readonly (keyof LinkInfo)[];
+  /** The properties that differ; the state of a bridge port is in `port`. */
+  readonly changed: readonly (keyof LinkInfo | "options")[];
 }
 
 /** An event of a link. */

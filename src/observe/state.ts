@@ -13,8 +13,9 @@ import { addressFormat, type AddressInfo, dumpAddresses } from "../rtnetlink/add
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";
 import { dumpFdb, fdbFormat, type FdbInfo } from "../rtnetlink/fdb.ts";
-import { linkKind } from "../rtnetlink/kinds.ts";
-import { dumpLinks, linkFormat, readLink } from "../rtnetlink/link.ts";
+import { dumpLinks, linkFormat } from "../rtnetlink/link.ts";
+import { readLink } from "../rtnetlink/link_info.ts";
+import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { dumpNeighbors, neighborFormat, type NeighborInfo } from "../rtnetlink/neighbor.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
@@ -262,7 +263,7 @@ export function portMemberData({ start, end }: Header, source: Source): object |
   forEachAttribute(source, start + linkFormat.headerLength, end, (type, at, length) => {
     const nested = source.view.getUint16(at - 2, true) & NLA_F.NESTED;
     if (type !== IFLA.PROTINFO || !nested) return;
-    data = linkKind("bridge")?.member?.read(source, at, at + length) ??
+    data = linkKind("bridge")?.port?.data.read(source, at, at + length) ??
       source.bytes.slice(at, at + length);
   });
   return data;

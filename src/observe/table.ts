@@ -6,7 +6,9 @@
 import type { Connection } from "../netlink/connection.ts";
 import { DumpInterruptedError, NetlinkError } from "../netlink/error.ts";
 import type { DumpRequest } from "../netlink/message.ts";
-import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
+import { getLink } from "../rtnetlink/link.ts";
+import { type LinkInfo, portInfo } from "../rtnetlink/link_info.ts";
+import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 
 /** How often a dump is tried that the connection, which tries several times, gave up. */
 const ATTEMPTS = 4;
@@ -240,20 +242,21 @@ export class LinkTable {
   /** Applies RTM_NEWLINK. */
   put(link: LinkInfo): Change<LinkInfo>[] {
     const previous = this.#links.get(link.index);
-    if (!previous && link.linkInfo?.kind === "veth" && !link.parent) this.#doubtful.add(link.index);
+    if (!previous && linkKind(link.kind)?.pair && !link.peer) this.#doubtful.add(link.index);
     if (previous?.master !== link.master) {
       for (const { master } of [previous ?? {}, link]) if (master) this.#doubtful.add(master);
     }
     return this.#links.put(link);
   }
 
-  /** Applies a bridge's message about a port: its options and state, or bytes. */
+  /** Applies a bridge's message about a port: its options and state. */
   putPort(index: number, data: object): Change<LinkInfo>[] {
     const link = this.#links.get(index);
-    if (link?.linkInfo?.memberKind !== "bridge") return [];
-    const before = link.linkInfo.memberData;
-    const memberData = data instanceof Uint8Array ? data : { ...before, ...data };
-    return this.#links.put({ ...link, linkInfo: { ...link.linkInfo, memberData } });
+    if (link?.port?.kind !== "bridge") return [];
+    return this.#links.put({
+      ...link,
+      port: portInfo("bridge", { ...link.port.options, ...data }),
+    });
   }
 
   /** Applies RTM_DELLINK and returns the link as it was known last. */
@@ -289,6 +292,6 @@ export class LinkTable {
 
 /** Whether two readings with one index are two links: the kernel reuses indexes. */
 function isOther(before: LinkInfo, after: LinkInfo): boolean {
-  return before.linkInfo?.kind !== after.linkInfo?.kind ||
+  return before.kind !== after.kind ||
     before.name !== after.name && before.mac !== after.mac;
 }

@@ -81,9 +81,22 @@ export const IFF = {
   ECHO: 1 << 18,
 } as const;
 
-/** The names of the flags set in `flags`: `["UP", "BROADCAST", "LOWER_UP"]`. */
-export function linkFlagNames(flags: number): string[] {
-  return Object.entries(IFF).filter(([, bit]) => flags & bit).map(([name]) => name);
+/** The name of a link flag. */
+export type LinkFlag = keyof typeof IFF;
+
+const flagNames = new Map<number, readonly LinkFlag[]>();
+
+/**
+ * The names of the flags set in `flags`, lowest bit first: `["UP", "BROADCAST", "LOWER_UP"]`. Links share
+ * few combinations: each is named once.
+ */
+export function linkFlagNames(flags: number): readonly LinkFlag[] {
+  let names = flagNames.get(flags);
+  if (!names) {
+    names = Object.freeze((Object.keys(IFF) as LinkFlag[]).filter((name) => flags & IFF[name]));
+    if (flagNames.size < 256) flagNames.set(flags, names);
+  }
+  return names;
 }
 
 /** Dump extensions (`RTEXT_FILTER_*`). */
@@ -92,6 +105,7 @@ export const RTEXT_FILTER = {
   BRVLAN: 1 << 1,
   BRVLAN_COMPRESSED: 1 << 2,
   SKIP_STATS: 1 << 3,
+  MRP: 1 << 4,
 } as const;
 
 /** What becomes of packets a route matches. */

@@ -206,7 +206,7 @@ export function linkName(type: number): Field<string> {
  * @throws {RangeError} When it is too long.
  */
 export function checkLinkName(name: string, path = "name"): string {
-  if (typeof name !== "string" || !/^[^/:%\s\0]+$/.test(name) || name === "." || name === "..") {
+  if (!hasLinkNameForm(name)) {
     throw new TypeError(
       `${path} must be a link name, without "/", ":", "%" and white space: got ${show(name)}`,
     );
@@ -218,6 +218,15 @@ export function checkLinkName(name: string, path = "name"): string {
     );
   }
   return name;
+}
+
+/** Whether a text can be the name of a link: what {@link checkLinkName} accepts. */
+export function isLinkName(name: unknown): boolean {
+  return hasLinkNameForm(name) && byteLength(name) <= 15;
+}
+
+function hasLinkNameForm(name: unknown): name is string {
+  return typeof name === "string" && /^[^/:%\s\0]+$/.test(name) && name !== "." && name !== "..";
 }
 
 /** An alternative name, checked by {@link checkAltName}. */

@@ -3,80 +3,67 @@
  *
  * @module
  */
-import { byteLength, type Source, type Writer } from "../netlink/bytes.ts";
+import type { AttributeNames } from "../netlink/attribute.ts";
+import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import type { AttributeNames } from "../netlink/attribute.ts";
-import type { Schema } from "../netlink/schema.ts";
+import { type Schema, schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
-import { AF, IFF, RTM } from "./constants.ts";
-import { checkAltName, checkIndex } from "./fields.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { AF, IFF, RTEXT_FILTER, RTM } from "./constants.ts";
+import { checkAltName, checkIndex, isLinkName } from "./fields.ts";
 import {
   IFLA,
   type LinkAttributes,
-  linkInfoSchema,
-  linkSchema,
-  linkSchemaWithoutStats,
+  linkFields,
+  type LinkHeader,
+  SKIPPED,
+  writeLinkHeader,
 } from "./link_attributes.ts";
 import { linkAddCommand, linkSetCommand } from "./link_command.ts";
-import type { LinkStats } from "./link_stats.ts";
-import { checkOptions } from "../options.ts";
+import {
+  type LinkInfo,
+  type LinkInfoNest,
+  linkInfoSchema,
+  readLink,
+  readLinkWithoutStats,
+} from "./link_info.ts";
 
-/** A link message: `struct ifinfomsg` and attributes. */
-export interface LinkMessage extends LinkAttributes {
-  /** Address family the message is about: 0, or AF_BRIDGE. */
-  family?: number;
-  /** Hardware type, ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none. */
-  type?: number;
-  /** The link's index. */
-  index?: number;
-  /** `IFF_*` bits. */
-  flags?: number;
-  /** The bits of `flags` that the message sets; in events the bits that changed. */
-  change?: number;
+/** A link message: `struct ifinfomsg`, attributes, and IFLA_LINKINFO. */
+export interface LinkMessage extends LinkHeader, LinkAttributes {
+  /** The kind, and what belongs to it. */
+  linkInfo?: LinkInfoNest;
 }
 
-/** A link as the kernel reports it. */
-export interface LinkInfo extends LinkMessage {
-  /** Its index. */
-  index: number;
-  /** Its name. */
-  name: string;
-  /** Hardware type, ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none. */
-  type: number;
-  /** `IFF_*` bits. */
-  flags: number;
-  /** 0, or AF_BRIDGE in messages of the bridge. */
-  family: number;
-  /** In events the flags that changed, otherwise 0. */
-  change: number;
-  /** Counters; absent when they were not asked for. */
-  stats?: LinkStats;
-}
+/** The attributes of a link message. */
+type LinkSet = Pick<LinkMessage, "linkInfo"> & LinkAttributes;
 
 /** Which link: its index, or its name or an alternative name. */
 export type LinkSelector = number | string;
 
-/** What every link has ahead of its attributes. */
-const HEADER: Partial<LinkInfo> = { family: 0, type: 0, index: 0, flags: 0, change: 0, name: "" };
+/** The attribute set of a link. */
+const linkSchema: Schema<LinkSet> = schema<LinkSet>("IFLA_", IFLA, {
+  ...linkFields,
+  linkInfo: {
+    type: IFLA.LINKINFO,
+    nested: true,
+    // Errors name the option alone: the nest is the kernel's business.
+    write: (writer, value) => linkInfoSchema.write(writer, value),
+    read: (source, at, length) => linkInfoSchema.read(source, at, at + length),
+  },
+}, SKIPPED);
 
-/** Reads `struct ifinfomsg` and the attributes after it. */
-export function readLink(source: Source, start: number, end: number): LinkInfo {
-  return readWith(linkSchema, source, start, end);
+/** Appends `struct ifinfomsg` and the attributes of a link. */
+function writeLink(writer: Writer, message: LinkMessage): void {
+  const { family: _, type: __, index: ___, flags: ____, change: _____, ...attributes } = message;
+  writeLinkHeader(writer, message);
+  linkSchema.write(writer, attributes);
 }
 
-function readLinkWithoutStats(source: Source, start: number, end: number): LinkInfo {
-  return readWith(linkSchemaWithoutStats, source, start, end);
-}
-
-function readWith(
-  schema: Pick<Schema<Omit<LinkAttributes, "stats">>, "read" | "readInto">,
-  source: Source,
-  start: number,
-  end: number,
-): LinkInfo {
+/** Reads `struct ifinfomsg` and the attributes after it, as the wire has them. */
+export function readLinkMessage(source: Source, start: number, end: number): LinkMessage {
   const { view, bytes } = source;
-  const link = schema.read(source, start + 16, end, HEADER) as LinkInfo;
+  const link: LinkMessage = linkSchema.read(source, start + 16, end);
   link.family = bytes[start]!;
   link.type = view.getUint16(start + 2, true);
   link.index = view.getInt32(start + 4, true);
@@ -85,36 +72,23 @@ function readWith(
   return link;
 }
 
-/** Appends `struct ifinfomsg` and the attributes of a link. */
-export function writeLink(writer: Writer, message: LinkMessage, path = ""): void {
-  const { family = 0, type = 0, index = 0, flags = 0, change = 0, ...attributes } = message;
-  const at = writer.reserve(16);
-  const { view } = writer;
-  view.setUint8(at, family);
-  view.setUint16(at + 2, type, true);
-  view.setInt32(at + 4, index, true);
-  view.setUint32(at + 8, flags, true);
-  view.setUint32(at + 12, change, true);
-  linkSchema.write(writer, attributes, path);
-}
-
 /** The framing of link messages. */
 export const linkFormat: MessageFormat<LinkMessage> = {
   headerLength: 16,
-  schemaOf: (message) => linkSchemaFor(message.linkInfo?.kind, message.linkInfo?.memberKind),
+  schemaOf: namesFor,
   write: writeLink,
-  read: readLink,
+  read: readLinkMessage,
 };
 
-/** The link attribute set with a kind's options inside: for naming attributes in errors. */
-function linkSchemaFor(kind?: string, memberKind?: string): AttributeNames {
+/** The names of a message's attributes, with those of its kind's options: for errors. */
+function namesFor({ linkInfo = {} }: LinkMessage): AttributeNames {
   return {
     prefix: linkSchema.prefix,
     nameOf: linkSchema.nameOf,
     fieldOf: (type) => {
       const field = linkSchema.fieldOf(type);
       return type === IFLA.LINKINFO
-        ? { ...field!, schema: linkInfoSchema(kind, memberKind) }
+        ? { ...field!, schema: linkInfoSchema.namesFor(linkInfo) }
         : field;
     },
   };
@@ -129,7 +103,7 @@ export function describeLink(message: LinkMessage): string {
 /**
  * Creates a link. Refused with EEXIST when the name is taken.
  *
- * The kernel drops some attributes here in silence: `alias`, `altNames`, and for a veth's peer `master`.
+ * The kernel silently drops some attributes here: `alias`, `altNames`, and for a veth's peer `master`.
  */
 export function newLink(message: LinkMessage): Request<undefined> {
   return {
@@ -199,12 +173,26 @@ export interface GetLinkOptions {
 
 /** Reads one link. The kernel looks it up: no table is dumped. ENODEV when there is none. */
 export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): Request<LinkInfo> {
+  return getLinkRequest(selector, options.stats === false ? readLinkWithoutStats : readLink);
+}
+
+/** Reads one link as the wire has it: what a change is compared with. */
+export function getLinkMessage(selector: LinkSelector): Request<LinkMessage> {
+  return getLinkRequest(selector, readLinkMessage);
+}
+
+function getLinkRequest<T>(
+  selector: LinkSelector,
+  reply: (source: Source, start: number, end: number) => T,
+): Request<T> {
   const message: LinkMessage = typeof selector === "number"
     ? { index: checkIndex(selector) }
-    // The kernel finds alternative names by either attribute; only the second takes long ones.
-    : byteLength(checkAltName(selector)) <= 15
+    // The kernel finds alternative names by either attribute. The first takes neither long ones nor
+    // some characters, the second takes all.
+    : isLinkName(selector)
     ? { name: selector }
-    : { altNames: [selector] };
+    : { altNames: [checkAltName(selector)] };
+  message.extMask = reply === readLink as unknown ? RTEXT_FILTER.MRP : RTEXT_FILTER.SKIP_STATS;
   return {
     type: RTM.GETLINK,
     typeName: "RTM_GETLINK",
@@ -212,7 +200,7 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
     operation: `get link ${typeof selector === "number" ? selector : JSON.stringify(selector)}`,
     format: message.altNames ? altNameFormat : linkFormat,
     message,
-    reply: options.stats === false ? readLinkWithoutStats : readLink,
+    reply,
     // By index `ip link` finds nothing.
     command: () =>
       typeof selector === "number"
@@ -237,19 +225,21 @@ const altNameFormat: MessageFormat<LinkMessage> = {
 export interface LinkFilter extends GetLinkOptions {
   /** Only links of this kind. */
   readonly kind?: string;
-  /** Only members of this link, by index. */
+  /** Only ports of this link, by index. */
   readonly master?: number;
   /** Only links of this group. */
   readonly group?: number;
 }
 
-const FILTER = { kind: true, master: true, group: true, stats: true };
+const FILTER: OptionNames<LinkFilter> = { kind: true, master: true, group: true, stats: true };
 
 /** Reads the table of links. The kernel filters by kind and master; by group it is done here. */
 export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
   checkOptions(filter, FILTER);
   const { kind, master, group, stats } = filter;
-  const message: LinkMessage = {};
+  // Without a mask a message larger than the kernel's default buffer would end the dump silently.
+  const extMask = stats === false ? RTEXT_FILTER.SKIP_STATS : RTEXT_FILTER.MRP;
+  const message: LinkMessage = { extMask };
   if (master !== undefined) message.master = master;
   if (kind !== undefined) message.linkInfo = { kind };
   const request: DumpRequest<LinkInfo> = {
@@ -268,11 +258,16 @@ export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
   return {
     ...request,
     filter: (link) =>
-      (kind === undefined || link.linkInfo?.kind === kind) &&
+      (kind === undefined || kindOf(link) === kind) &&
       (master === undefined || link.master === master) &&
       (group === undefined || link.group === group),
-    fallback: { ...request, message: {} },
+    fallback: { ...request, message: { extMask } },
   };
+}
+
+/** The kernel's name of a link's kind. */
+export function kindOf(link: LinkInfo): string | undefined {
+  return link.kind === "unknown" ? link.kernelKind : link.kind;
 }
 
 /** Adds alternative names to a link. */

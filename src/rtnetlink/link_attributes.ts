@@ -4,23 +4,21 @@
  * @module
  */
 import {
-  binary,
   bool,
   type Field,
   list,
   named,
   s32,
+  struct,
   text,
   u16,
   u32,
   u8,
   uint,
-  writeAttribute,
 } from "../netlink/attribute.ts";
+import type { Source, Writer } from "../netlink/bytes.ts";
 import { type Fields, nested, type Schema, schema } from "../netlink/schema.ts";
 import { altName, linkAddress, linkName, mac } from "./fields.ts";
-import { linkKind } from "./kinds.ts";
-import { type LinkStats, stats64 } from "./link_stats.ts";
 
 /** Attribute numbers. */
 export const IFLA = {
@@ -95,9 +93,6 @@ export const IFLA = {
   TAILROOM: 69,
 } as const;
 
-/** Attribute numbers inside IFLA_LINKINFO. */
-export const IFLA_INFO = { KIND: 1, DATA: 2, XSTATS: 3, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
-
 /** Attribute numbers of IPv6 inside IFLA_AF_SPEC. */
 export const IFLA_INET6 = {
   FLAGS: 1,
@@ -147,20 +142,102 @@ export interface AfSpec {
   inet6?: Inet6Attributes;
 }
 
-/** The kind of a link, its options, and its options as a member of another link. */
-export interface LinkInfoNest {
-  /** `veth`, `bridge`, ...; absent for physical links and loopback. */
-  kind?: string;
-  /** The kind's options; bytes where the kind has no schema here. */
-  data?: object;
-  /** The kind of the master: `bridge` for a bridge port. */
-  memberKind?: string;
-  /** Options as a member of the master. */
-  memberData?: object;
+/** Counters since the link was made. Packets and bytes; numbers, exact to 2^53. */
+export interface LinkStats {
+  /** Packets received. */
+  rxPackets: number;
+  /** Packets sent. */
+  txPackets: number;
+  /** Bytes received. */
+  rxBytes: number;
+  /** Bytes sent. */
+  txBytes: number;
+  /** Bad packets received. */
+  rxErrors: number;
+  /** Packets that could not be sent. */
+  txErrors: number;
+  /** Packets received and dropped for want of memory. */
+  rxDropped: number;
+  /** Packets dropped on their way out. */
+  txDropped: number;
+  /** Multicast packets received. */
+  multicast: number;
+  /** Collisions while sending. */
+  collisions: number;
+  /** Received with a wrong length. */
+  rxLengthErrors: number;
+  /** Received when the ring was full. */
+  rxOverErrors: number;
+  /** Received with a wrong checksum. */
+  rxCrcErrors: number;
+  /** Received misaligned. */
+  rxFrameErrors: number;
+  /** Received when the FIFO was full. */
+  rxFifoErrors: number;
+  /** Missed by the device. */
+  rxMissedErrors: number;
+  /** Given up while sending. */
+  txAbortedErrors: number;
+  /** Lost for want of a carrier. */
+  txCarrierErrors: number;
+  /** Lost because the FIFO ran empty. */
+  txFifoErrors: number;
+  /** Sent without a heartbeat. */
+  txHeartbeatErrors: number;
+  /** Lost to a late collision. */
+  txWindowErrors: number;
+  /** Compressed packets received. */
+  rxCompressed: number;
+  /** Compressed packets sent. */
+  txCompressed: number;
+  /** Received and wanted by nobody. */
+  rxNohandler: number;
+  /** Received for another host; Linux 5.19, 0 before. */
+  rxOtherhostDropped: number;
 }
 
-/** Attributes of a link, set or read. */
-export interface LinkAttributes {
+/** Small counters stay small integers in V8: others take 16 bytes more each. */
+function counter(view: DataView, at: number): number {
+  const low = view.getUint32(at, true);
+  const high = view.getUint32(at + 4, true);
+  return high === 0 ? low : low + high * 0x100000000;
+}
+
+/** The codec of IFLA_STATS64. Read-only: the kernel takes no counters. */
+export function stats64(type: number): Field<LinkStats> {
+  return struct<LinkStats>(type, 200, () => {
+    throw new TypeError("Link statistics cannot be set");
+  }, (v, at) => ({
+    rxPackets: counter(v, at),
+    txPackets: counter(v, at + 8),
+    rxBytes: counter(v, at + 16),
+    txBytes: counter(v, at + 24),
+    rxErrors: counter(v, at + 32),
+    txErrors: counter(v, at + 40),
+    rxDropped: counter(v, at + 48),
+    txDropped: counter(v, at + 56),
+    multicast: counter(v, at + 64),
+    collisions: counter(v, at + 72),
+    rxLengthErrors: counter(v, at + 80),
+    rxOverErrors: counter(v, at + 88),
+    rxCrcErrors: counter(v, at + 96),
+    rxFrameErrors: counter(v, at + 104),
+    rxFifoErrors: counter(v, at + 112),
+    rxMissedErrors: counter(v, at + 120),
+    txAbortedErrors: counter(v, at + 128),
+    txCarrierErrors: counter(v, at + 136),
+    txFifoErrors: counter(v, at + 144),
+    txHeartbeatErrors: counter(v, at + 152),
+    txWindowErrors: counter(v, at + 160),
+    rxCompressed: counter(v, at + 168),
+    txCompressed: counter(v, at + 176),
+    rxNohandler: counter(v, at + 184),
+    rxOtherhostDropped: counter(v, at + 192),
+  }));
+}
+
+/** Attributes of a link that the kernel reports. Some can be set, too. */
+export interface LinkReport {
   /** Name, 1 to 15 bytes. */
   name?: string;
   /** Alternative names, up to 127 bytes each. Set them with a request of their own. */
@@ -179,18 +256,10 @@ export interface LinkAttributes {
   txqlen?: number;
   /** Group number, for acting on many links at once. */
   group?: number;
-  /** Index of the link this one is a port or member of; 0 releases it. */
+  /** Index of the link this one is a port of; 0 releases it. */
   master?: number;
-  /** Index of the link this one sits on, or of a veth's peer; in `linkNetnsId` if that is set. */
-  parent?: number;
-  /** Id of the namespace `parent` is in, when it is another one; relative to this namespace. */
+  /** Id, in this namespace, of the namespace with the parent or peer, where that is another one. */
   linkNetnsId?: number;
-  /** Id of the namespace the request is for; relative to the socket's. */
-  targetNetnsId?: number;
-  /** Moves the link, or makes it there: descriptor of the namespace. */
-  netnsFd?: number;
-  /** Moves the link, or makes it there: a process in the namespace. */
-  netnsPid?: number;
   /** Queueing discipline: `noqueue`, `pfifo_fast`, ... */
   qdisc?: string;
   /** Operational state (RFC 2863). */
@@ -233,16 +302,10 @@ export interface LinkAttributes {
   minMtu?: number;
   /** Largest MTU the device takes; 0: no limit. */
   maxMtu?: number;
-  /** The kind, and what belongs to it. */
-  linkInfo?: LinkInfoNest;
   /** Protocol settings. */
   afSpec?: AfSpec;
   /** Counters. */
   stats?: LinkStats;
-  /** What to leave out of or add to an answer: RTEXT_FILTER_*. */
-  extMask?: number;
-  /** Index to give the link when it moves to another namespace. */
-  newIndex?: number;
   /** Physical port, as hexadecimal bytes. */
   physPortId?: string;
   /** Physical port's name. */
@@ -253,8 +316,6 @@ export interface LinkAttributes {
   parentDevName?: string;
   /** Bus of that device: `pci`, `virtio`. */
   parentDevBusName?: string;
-  /** What an event message is about. */
-  event?: number;
   /** Device name for which the link's namespace cannot be changed. */
   netnsImmutable?: boolean;
   /** Bytes the device wants free before a packet. */
@@ -263,6 +324,24 @@ export interface LinkAttributes {
   tailroom?: number;
   /** Furthest time ahead the device can send at, in nanoseconds. */
   maxPacingOffloadHorizon?: number;
+}
+
+/** Attributes of a link, set or read. */
+export interface LinkAttributes extends LinkReport {
+  /** IFLA_LINK: index of the link this one sits on, or of a pair's other end. */
+  parent?: number;
+  /** Id of the namespace the request is for; relative to the socket's. */
+  targetNetnsId?: number;
+  /** Moves the link, or makes it there: descriptor of the namespace. */
+  netnsFd?: number;
+  /** Moves the link, or makes it there: a process in the namespace. */
+  netnsPid?: number;
+  /** What to leave out of or add to an answer: RTEXT_FILTER_*. */
+  extMask?: number;
+  /** Index to give the link when it moves to another namespace. */
+  newIndex?: number;
+  /** What an event message is about. */
+  event?: number;
 }
 
 const inet6 = schema<Inet6Attributes>("IFLA_INET6_", IFLA_INET6, {
@@ -276,89 +355,8 @@ const inet6 = schema<Inet6Attributes>("IFLA_INET6_", IFLA_INET6, {
 
 const afSpec = schema<AfSpec>("AF_", { INET: 2, INET6: 10 }, { inet6: nested(10, inet6) }, [2, 28]);
 
-const noSchema: Schema<object> = schema<object>("attribute ", {}, {});
-
-/** The set inside IFLA_LINKINFO, for a kind and its master's kind. */
-export function linkInfoSchema(kind?: string, memberKind?: string): Schema<LinkInfoNest> {
-  const fields = linkInfoFields(kind, memberKind);
-  return schema<LinkInfoNest>("IFLA_INFO_", IFLA_INFO, fields, [IFLA_INFO.XSTATS]);
-}
-
-const kindField = text(IFLA_INFO.KIND);
-const memberKindField = text(IFLA_INFO.SLAVE_KIND);
-
-function linkInfoFields(kind?: string, memberKind?: string): Fields<LinkInfoNest> {
-  return {
-    kind: kindField,
-    data: dataField(IFLA_INFO.DATA, linkKind(kind)?.data),
-    memberKind: memberKindField,
-    memberData: dataField(IFLA_INFO.SLAVE_DATA, linkKind(memberKind)?.member),
-  };
-}
-
-function dataField(type: number, known: Schema<object> | undefined): Field<object> {
-  if (known) return nested(type, known);
-  const raw = binary(type);
-  return {
-    type,
-    schema: noSchema,
-    nested: true,
-    write: (w, value, path) => {
-      if (!(value instanceof Uint8Array)) {
-        throw new TypeError(`${path} must be bytes: this link kind has no typed options here`);
-      }
-      raw.write(w, value, path);
-    },
-    read: raw.read,
-  };
-}
-
-/** IFLA_LINKINFO: which options there are depends on the kind inside. */
-const linkInfo: Field<LinkInfoNest> = {
-  type: IFLA.LINKINFO,
-  nested: true,
-  write: (w, value) => {
-    const { kind, data, memberKind, memberData } = value;
-    const fields = linkInfoFields(kind, memberKind);
-    // Option errors name the option alone: the nest is the kernel's business.
-    if (kind !== undefined) writeAttribute(w, fields.kind, kind, "kind");
-    if (data !== undefined) writeAttribute(w, fields.data, data, "");
-    if (memberKind !== undefined) writeAttribute(w, fields.memberKind, memberKind, "memberKind");
-    if (memberData !== undefined) writeAttribute(w, fields.memberData, memberData, "");
-  },
-  read: (s, at, length) => {
-    const out: LinkInfoNest = {};
-    const { view } = s;
-    const end = at + length;
-    while (at + 4 <= end) {
-      const size = view.getUint16(at, true);
-      if (size < 4) break;
-      const type = view.getUint16(at + 2, true) & 0x3fff;
-      const from = at + 4;
-      const to = Math.min(at + size, end);
-      // The kernel writes a kind before its options.
-      if (type === IFLA_INFO.KIND) out.kind = readKind(s.bytes, from, to);
-      else if (type === IFLA_INFO.SLAVE_KIND) out.memberKind = readKind(s.bytes, from, to);
-      else if (type === IFLA_INFO.DATA) {
-        out.data = linkKind(out.kind)?.data?.read(s, from, to) ?? s.bytes.slice(from, to);
-      } else if (type === IFLA_INFO.SLAVE_DATA) {
-        out.memberData = linkKind(out.memberKind)?.member?.read(s, from, to) ??
-          s.bytes.slice(from, to);
-      }
-      at += (size + 3) & ~3;
-    }
-    return out;
-  },
-};
-
-function readKind(bytes: Uint8Array, at: number, end: number): string {
-  let kind = "";
-  for (; at < end && bytes[at] !== 0; at++) kind += String.fromCharCode(bytes[at]!);
-  return kind;
-}
-
-/** Attributes that links have and nobody here reads. */
-const SKIPPED: readonly number[] = [
+/** Attributes that netloom does not read. */
+export const SKIPPED: readonly number[] = [
   IFLA.STATS,
   IFLA.COST,
   IFLA.PRIORITY,
@@ -379,8 +377,8 @@ const SKIPPED: readonly number[] = [
   IFLA.DPLL_PIN,
 ];
 
-/** The attribute set of a link. */
-export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_", IFLA, {
+/** The codecs of {@link LinkAttributes}. */
+export const linkFields: Fields<LinkAttributes> = {
   name: linkName(IFLA.IFNAME),
   altNames: list(IFLA.PROP_LIST, altName(IFLA.ALT_IFNAME)),
   alias: text(IFLA.IFALIAS, 255),
@@ -417,7 +415,6 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   tsoMaxSegs: u32(IFLA.TSO_MAX_SEGS),
   minMtu: u32(IFLA.MIN_MTU),
   maxMtu: u32(IFLA.MAX_MTU),
-  linkInfo,
   afSpec: nested(IFLA.AF_SPEC, afSpec),
   stats: stats64(IFLA.STATS64),
   extMask: u32(IFLA.EXT_MASK),
@@ -432,16 +429,66 @@ export const linkSchema: Schema<LinkAttributes> = schema<LinkAttributes>("IFLA_"
   headroom: u16(IFLA.HEADROOM),
   tailroom: u16(IFLA.TAILROOM),
   maxPacingOffloadHorizon: uint(IFLA.MAX_PACING_OFFLOAD_HORIZON),
-}, SKIPPED);
+};
 
-const { stats: _, ...fieldsWithoutStats } = linkSchema.fields;
+/** A link as part of another message, such as a veth's peer: `struct ifinfomsg` and attributes. */
+export interface PeerMessage extends LinkAttributes {
+  /** The index to give it; the kernel heeds it only where the outer link's index is given, too. */
+  index?: number;
+  /** `IFF_*` bits. */
+  flags?: number;
+  /** The bits of `flags` that the message sets. */
+  change?: number;
+}
 
-/** The same without counters: the kernel sends them to those too who have no use for them. */
-export const linkSchemaWithoutStats: Schema<Omit<LinkAttributes, "stats">> = schema<
-  Omit<LinkAttributes, "stats">
->(
+/** The attribute set of a peer. */
+export const peerSchema: Schema<LinkAttributes> = schema<LinkAttributes>(
   "IFLA_",
   IFLA,
-  fieldsWithoutStats,
-  [...SKIPPED, IFLA.STATS64],
+  linkFields,
+  [...SKIPPED, IFLA.LINKINFO],
 );
+
+/** Appends `struct ifinfomsg` and the attributes of a peer. */
+export function writePeer(writer: Writer, message: PeerMessage, path = ""): void {
+  const { index = 0, flags = 0, change = 0, ...attributes } = message;
+  writeLinkHeader(writer, { index, flags, change });
+  peerSchema.write(writer, attributes, path);
+}
+
+/** Reads `struct ifinfomsg` and the attributes of a peer. */
+export function readPeer(source: Source, start: number, end: number): PeerMessage {
+  const { view } = source;
+  return {
+    ...peerSchema.read(source, start + 16, end),
+    index: view.getInt32(start + 4, true),
+    flags: view.getUint32(start + 8, true),
+    change: view.getUint32(start + 12, true),
+  };
+}
+
+/** Fields of `struct ifinfomsg`. */
+export interface LinkHeader {
+  /** Address family: 0, or AF_BRIDGE. */
+  family?: number;
+  /** Hardware type, ARPHRD_*. */
+  type?: number;
+  /** The link's index. */
+  index?: number;
+  /** `IFF_*` bits. */
+  flags?: number;
+  /** The bits of `flags` that the message sets. */
+  change?: number;
+}
+
+/** Appends `struct ifinfomsg`. */
+export function writeLinkHeader(writer: Writer, header: LinkHeader): void {
+  const { family = 0, type = 0, index = 0, flags = 0, change = 0 } = header;
+  const at = writer.reserve(16);
+  const { view } = writer;
+  view.setUint8(at, family);
+  view.setUint16(at + 2, type, true);
+  view.setInt32(at + 4, index, true);
+  view.setUint32(at + 8, flags, true);
+  view.setUint32(at + 12, change, true);
+}

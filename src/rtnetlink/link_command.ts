@@ -5,9 +5,13 @@
  */
 import { shellWord } from "../netlink/trace.ts";
 import { IFF } from "./constants.ts";
-import { type CommandNames, linkKind } from "./kinds.ts";
-import type { LinkMessage } from "./link.ts";
-import type { LinkAttributes, LinkInfoNest } from "./link_attributes.ts";
+import type { LinkAttributes, LinkHeader } from "./link_attributes.ts";
+import type { LinkInfoNest } from "./link_info.ts";
+import { type CommandNames, kernelWord } from "./link_kinds/kind.ts";
+import { linkKind } from "./link_kinds/mod.ts";
+
+/** What a command is made of. */
+type LinkMessage = LinkHeader & LinkAttributes & { readonly linkInfo?: LinkInfoNest };
 
 /** iproute2's words for attributes. Those it calls otherwise, or not at all, are handled below. */
 const WORDS: Partial<Record<keyof LinkAttributes, string>> = {
@@ -49,7 +53,7 @@ export function linkSetCommand(message: LinkMessage): string {
   const { index, name, linkInfo: info } = message;
   const which = index ? `if${index}` : shellWord(name);
   const rename = index && name !== undefined ? ` name ${shellWord(name)}` : "";
-  return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${member(info)}`;
+  return `ip link set dev ${which}${rename}${attributes(message)}${linkInfo(info)}${port(info)}`;
 }
 
 function attributes(message: LinkMessage): string {
@@ -78,11 +82,11 @@ function linkInfo(info: LinkInfoNest | undefined): string {
   return ` type ${info.kind}${options(info.data, linkKind(info.kind)?.commandNames)}`;
 }
 
-function member(info: LinkInfoNest | undefined): string {
-  if (info?.memberKind === undefined) return "";
-  const { memberKind, memberData } = info;
-  return ` type ${memberKind}_slave${
-    options(memberData, linkKind(memberKind)?.memberCommandNames, ["off", "on"])
+function port(info: LinkInfoNest | undefined): string {
+  if (info?.portKind === undefined) return "";
+  const { portKind, portData } = info;
+  return ` type ${portKind}_slave${
+    options(portData, linkKind(portKind)?.port?.commandNames, ["off", "on"])
   }`;
 }
 
@@ -103,7 +107,7 @@ function options(
       words += ` peer name ${shellWord(value.name)}${attributes(value)}`;
       continue;
     }
-    const name = own[key] ?? key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const name = own[key] ?? kernelWord(key);
     const text = typeof name === "function"
       ? name(value)
       : `${name} ${typeof value === "boolean" ? value ? on : off : value}`;

@@ -21,10 +21,9 @@ export * from "./bridge_vlan.ts";
 export * from "./constants.ts";
 export * from "./fdb.ts";
 export type { IpFamily } from "./fields.ts";
-export * from "./kinds.ts";
 export * from "./link.ts";
 export * from "./link_attributes.ts";
-export * from "./link_stats.ts";
+export * from "./link_info.ts";
 export * from "./neighbor.ts";
 export {
   NDA,

@@ -6,8 +6,9 @@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { dumpAddresses } from "../rtnetlink/address.ts";
-import { IFF } from "../rtnetlink/constants.ts";
-import { getLink, type LinkInfo } from "../rtnetlink/link.ts";
+import { getLink } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { ScopeError } from "./record.ts";
@@ -81,9 +82,8 @@ function look(links: readonly ScopedLink[]): Missing[] {
       const info = infos[i];
       // Deleted or moved since: nothing to wait for.
       if (!info) return;
-      const carries = info.flags & IFF.UP && info.flags & IFF.LOWER_UP;
       const why = notReady(info, infos) ??
-        (link.ipv6 && carries ? unusable(link, localAddresses(ref)) : undefined);
+        (link.ipv6 && carries(info) ? unusable(link, localAddresses(ref)) : undefined);
       if (why) missing.push({ link, why });
     });
   }
@@ -99,27 +99,28 @@ function look(links: readonly ScopedLink[]): Missing[] {
   }
 }
 
-/** The states of a bridge port that is about to forward. Not `blocking`, which stays. */
-const WAITING_STATES: ReadonlySet<unknown> = new Set(["disabled", "listening", "learning"]);
-
 function notReady(link: LinkInfo, others: readonly (LinkInfo | undefined)[]): string | undefined {
-  if (!(link.flags & IFF.UP)) return undefined;
-  if (link.flags & IFF.LOWER_UP) {
+  if (!link.up) return undefined;
+  if (hasCarrier(link)) {
     // Linux before 6.8 acts on a change of the carrier some time later, and passes no packets until
     // then. A link whose carrier is always there stays `unknown`.
     const known = link.operstate === "unknown" ? !link.carrierChanges : link.operstate === "up";
     if (!known) {
       return `is operationally ${link.operstate}`;
     }
-    const state = (link.linkInfo?.memberData as { state?: unknown } | undefined)?.state;
-    if (WAITING_STATES.has(state)) return `is a port in state ${state}`;
-    return undefined;
+    return link.port && linkKind(link.port.kind)?.port?.waitsFor?.(link.port.options);
   }
   // A bridge has a carrier as soon as a port forwards; other links may lack one for good.
-  const ports = others.some((other) =>
-    other?.master === link.index && other.flags & IFF.UP && other.flags & IFF.LOWER_UP
-  );
+  const ports = others.some((other) => other?.master === link.index && carries(other));
   return ports ? "has no carrier" : undefined;
+}
+
+function hasCarrier(link: LinkInfo): boolean {
+  return link.flags.includes("LOWER_UP");
+}
+
+function carries(link: LinkInfo): boolean {
+  return link.up && hasCarrier(link);
 }
 
 function unusable({ ref, index, what }: ScopedLink, local: Set<string>): string | undefined {

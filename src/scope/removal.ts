@@ -22,7 +22,8 @@ import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
-import { deleteLink, dumpLinks, getLink, type LinkInfo, readLink } from "../rtnetlink/link.ts";
+import { deleteLink, dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
+import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
 import { getNsid, newNsid, readNsid } from "../rtnetlink/nsid.ts";
 import {
   describeTcpSocket,
@@ -63,8 +64,8 @@ export function deleteUngrouped(connection: Connection, links: readonly ScopedLi
   );
   for (const { index, what, info } of found) {
     // Another link can have the index by now.
-    const { name, linkInfo } = info as LinkInfo;
-    if (what !== `${linkInfo?.kind} ${show(name)}`) continue;
+    const link = info as LinkInfo;
+    if (what !== `${kindOf(link)} ${show(link.name)}`) continue;
     const refused = attempt(() => connection.request(deleteLink({ index }, what)));
     if (refused && refused.code !== "ENODEV") throw refused;
   }
@@ -265,9 +266,8 @@ export class RemovalWatch implements Disposable {
       if (type === RTM.DELNSID) {
         this.#namespaces.delete(readNsid(source, start, end).nsid!);
       } else if (type === RTM.DELLINK) {
-        const { family, index } = readLink(source, start, end);
-        // A bridge reports the end of a port in the same way.
-        if (family === 0) this.#peers.delete(index);
+        // A bridge reports the end of a port in the same way, with its own family.
+        if (source.bytes[start] === 0) this.#peers.delete(readLink(source, start, end).index);
       }
     }) ?? true;
     if (overrun) this.#look();

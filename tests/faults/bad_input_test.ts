@@ -1,7 +1,8 @@
+import * as brctl from "../../src/link/brctl.ts";
 // Bad input: a typed error that names what was wrong, and nothing left.
 import { assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "@std/assert";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { brctl, Bridge, Link, NetlinkError, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
+import { Bridge, Link, NetlinkError, NetNs, Scope, SyscallError, Veth } from "../../mod.ts";
 import { NetNsRoutes } from "../../src/netns/routes.ts";
 import { NetNsAddresses, NetNsLinks, NetNsNeighbors } from "../../src/netns/tables.ts";
 import { test } from "../leaks.ts";
@@ -61,11 +62,19 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
   ],
   "a scope of one end": [
     (netns) => {
-      const peer = { name: "v2", netns, scope: undefined };
+      const peer = { name: "v2", netns, scope: {} };
       Veth.create({ name: "v1", netns, peer });
     },
     TypeError,
-    ["scope"],
+    ['Unknown option "peer.scope"'],
+  ],
+  "a misspelled option of the peer": [
+    (netns) => {
+      const peer = { name: "v2", netns, mastr: "br-there" };
+      Veth.create({ name: "v1", netns, peer });
+    },
+    TypeError,
+    ['Unknown option "peer.mastr": did you mean "master"?'],
   ],
   "a namespace that leads out of the directory": [
     () => NetNs.create("../x"),

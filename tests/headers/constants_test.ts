@@ -1,4 +1,5 @@
 // Holds every table of constants in ffi/ and src/ against the kernel headers of both architectures.
+import { IFLA_INFO } from "../../src/rtnetlink/link_info.ts";
 import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
 import { ARCHITECTURES, C } from "../../ffi/constants.ts";
@@ -11,13 +12,13 @@ import * as controller from "../../src/genetlink/controller.ts";
 import * as ovsDatapath from "../../src/genetlink/ovs_datapath.ts";
 import * as ovsFlow from "../../src/genetlink/ovs_flow.ts";
 import * as ovsVport from "../../src/genetlink/ovs_vport.ts";
-import * as bridge from "../../src/link/bridge_attributes.ts";
-import * as port from "../../src/link/bridge_port_options.ts";
-import * as ipvlan from "../../src/link/ipvlan_options.ts";
-import * as macvlan from "../../src/link/macvlan_options.ts";
-import * as tun from "../../src/link/tun_options.ts";
-import { VETH_INFO } from "../../src/link/veth.ts";
-import * as vlan from "../../src/link/vlan_options.ts";
+import * as bridge from "../../src/rtnetlink/link_kinds/bridge.ts";
+import * as port from "../../src/rtnetlink/link_kinds/bridge_port.ts";
+import * as ipvlan from "../../src/rtnetlink/link_kinds/ipvlan.ts";
+import * as macvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";
+import * as tun from "../../src/rtnetlink/link_kinds/tun.ts";
+import { VETH_INFO } from "../../src/rtnetlink/link_kinds/veth.ts";
+import * as vlan from "../../src/rtnetlink/link_kinds/vlan.ts";
 import { Writer } from "../../src/netlink/bytes.ts";
 import * as netlink from "../../src/netlink/constants.ts";
 import { DNS_TYPE } from "../../src/packet/dns.ts";
@@ -32,7 +33,7 @@ import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
 import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
 import * as rtnetlink from "../../src/rtnetlink/constants.ts";
 import * as link from "../../src/rtnetlink/link_attributes.ts";
-import { stats64 } from "../../src/rtnetlink/link_stats.ts";
+import { stats64 } from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
@@ -65,7 +66,7 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [rtnetlink.IFF, "IFF_"],
   [rtnetlink.RTEXT_FILTER, "RTEXT_FILTER_"],
   [link.IFLA, "IFLA_"],
-  [link.IFLA_INFO, "IFLA_INFO_"],
+  [IFLA_INFO, "IFLA_INFO_"],
   [link.IFLA_INET6, "IFLA_INET6_"],
   [link.OPER_STATES, "IF_OPER_"],
   [IFA, "IFA_"],
@@ -297,7 +298,7 @@ for (const { arch, dir } of includeDirs()) {
         [route.RTA, "RTA_"],
         [route.RTAX, "RTAX_"],
         [neighbor.NDA, "NDA_"],
-        [link.IFLA_INFO, "IFLA_INFO_"],
+        [IFLA_INFO, "IFLA_INFO_"],
         [link.IFLA_INET6, "IFLA_INET6_"],
         [bridge.IFLA_BR, "IFLA_BR_"],
         [port.IFLA_BRPORT, "IFLA_BRPORT_"],

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { newNetNs, within } from "../../ffi/namespace.ts";
-import { brctl, Bridge, NetlinkError, Veth } from "../../mod.ts";
+import { Bridge, NetlinkError, Veth } from "../../mod.ts";
+import * as brctl from "../../src/link/brctl.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { until } from "./bridge_table.ts";

@@ -1,12 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
+import { BR_BOOLOPT, BRIDGE_QUERIER, IFLA_BR } from "../../src/rtnetlink/link_kinds/bridge.ts";
 import {
-  BR_BOOLOPT,
   BRIDGE_PORT_STATES,
-  BRIDGE_QUERIER,
-  IFLA_BR,
   IFLA_BRPORT,
   MULTICAST_ROUTERS,
-} from "../../mod.ts";
+} from "../../src/rtnetlink/link_kinds/bridge_port.ts";
 import { BRIDGE_FLAGS, BRIDGE_VLAN_INFO, IFLA_BRIDGE } from "../../src/rtnetlink/bridge_vlan.ts";
 import { includeDirs, readConstants } from "../headers/headers.ts";
 

@@ -230,7 +230,12 @@ export const PORT_ROWS: readonly Port[] = [
   portRow("backupPort", BACKUP_PORT, undefined, {
     words: "backup_port backup",
     shown: ["backup_port", "backup"],
-  }, outside(0, 0x7fffffff)),
+  }, [
+    [-1, "RangeError"],
+    [0x80000000, "RangeError"],
+    [1.5, "TypeError"],
+    [null, "TypeError"],
+  ]),
   // Not known to iproute2 6.1.
   portRow("backupNhid", 5, undefined, { beside: { backupPort: BACKUP_PORT } }, outside(0, U32)),
   portRow("neighVlanSuppress", true, false, {}, notBoolean),

@@ -4,12 +4,12 @@ import {
   Bridge,
   type BridgePort,
   type BridgeVlanEntry,
-  BridgeVlans,
   NetlinkError,
   NetNs,
   Scope,
   Veth,
 } from "../../mod.ts";
+import { BridgeVlans } from "../../src/link/bridge_vlan.ts";
 import type { BridgeVlan } from "../../src/rtnetlink/bridge_vlan.ts";
 import { bridge as bridgeCommand, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";

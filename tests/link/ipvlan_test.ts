@@ -7,7 +7,7 @@ import {
   IPVLAN_MODE,
   type IpvlanInfo,
   ipvlanSchema,
-} from "../../src/link/ipvlan_options.ts";
+} from "../../src/rtnetlink/link_kinds/ipvlan.ts";
 import { fromHex, ip, toHex } from "../helpers.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 import { CHANGED, MADE, REFUSED } from "./ipvlan_table.ts";

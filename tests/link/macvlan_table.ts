@@ -159,7 +159,11 @@ export const REFUSED: readonly Refusal[] = [
   [{ bcQueueLen: -1 }, "RangeError", "bcQueueLen must be in 0..4294967295 packets"],
   [{ bcQueueLen: 2 ** 32 }, "RangeError", "bcQueueLen must be in 0..4294967295 packets"],
   [{ bcQueueLen: 1.5 }, "TypeError", "bcQueueLen must be an integer"],
-  [{ bcQueueLenUsed: 5 }, "TypeError", "bcQueueLenUsed is read only"],
+  [
+    { bcQueueLenUsed: 5 },
+    "TypeError",
+    'Unknown option "bcQueueLenUsed": did you mean "bcQueueLen"?',
+  ],
   [{ bcCutoff: 2 ** 31 }, "RangeError", "bcCutoff must be in -2147483648..2147483647"],
   [{ bcCutoff: -(2 ** 31) - 1 }, "RangeError", "bcCutoff must be in"],
   [{ colour: "red" }, "TypeError", 'Unknown option "colour"'],

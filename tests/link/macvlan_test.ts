@@ -7,7 +7,6 @@ import {
   type MacvlanOptions,
   NetlinkError,
   NetNs,
-  rtnetlink,
   Veth,
 } from "../../mod.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
@@ -18,7 +17,7 @@ import {
   MACVLAN_MODE,
   type MacvlanData,
   macvlanSchema,
-} from "../../src/link/macvlan_options.ts";
+} from "../../src/rtnetlink/link_kinds/macvlan.ts";
 import { fromHex, ip, run, toHex } from "../helpers.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 import { CHANGED, MADE, REFUSED } from "./macvlan_table.ts";
@@ -192,7 +191,7 @@ kernelTest(
     const info = link.read();
     assertEquals([info.parent, info.linkNetnsId], [parent.index, netns.idOf(hub)]);
     assertEquals([info.name, link.name, info.master], ["eth1", "eth1", master.index]);
-    assertEquals(info.flags & rtnetlink.IFF.UP, rtnetlink.IFF.UP);
+    assert(info.up);
     assertEquals(hub.links.list().map(({ name }) => name).sort(), ["eth0", "eth1", "lo"]);
     assertEquals(netns.links.list().map(({ name }) => name).sort(), ["br0", "eth1", "lo"]);
     link.delete();

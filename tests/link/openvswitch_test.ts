@@ -1,14 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import {
-  Bridge,
-  NetlinkError,
-  NetNs,
-  OvsDatapath,
-  type OvsPort,
-  Scope,
-  trace,
-  Veth,
-} from "../../mod.ts";
+import { Bridge, NetlinkError, NetNs, Scope, trace, Veth } from "../../mod.ts";
+import { OvsDatapath, type OvsPort } from "../../src/link/openvswitch.ts";
 import { ip, type Json } from "../helpers.ts";
 import { test } from "../leaks.ts";
 

@@ -128,8 +128,20 @@ export function testRefusals(kind: Kind, refusals: readonly Refusal[], before?: 
     if (before) create(netns, before);
     // The library's own reading takes no program; what it may not see, `ip` does in the end.
     const all = () =>
-      bed.connection.dump(dumpLinks({ stats: false }))
-        .map(({ name, mac, mtu, linkInfo }) => ({ name, mac, mtu, linkInfo }));
+      (bed.connection.dump(dumpLinks({ stats: false })) as unknown as Json[])
+        .map(({ name, mac, mtu, master, parent, group, alias, options, kind, port, up }: Json) => ({
+          name,
+          mac,
+          mtu,
+          master,
+          parent,
+          group,
+          alias,
+          options,
+          kind,
+          port,
+          up,
+        }));
     const other = () =>
       ip(netns, "-d -j link")
         .map(({ ifname, address, mtu, linkinfo }) => ({ ifname, address, mtu, linkinfo }));

@@ -121,7 +121,7 @@ for (const [where, place] of Object.entries(PLACES)) {
     assertEquals([veth.name, veth.owned, veth.ref], ["end1", true, a.ref]);
     assertEquals([veth.peer.name, veth.peer.owned, veth.peer.ref], ["end2", false, b.ref]);
     assertEquals(veth.peer.index, Link.get("end2", { netns: b }).index);
-    assertEquals([veth.read().parent, veth.peer.read().parent], [veth.peer.index, veth.index]);
+    assertEquals([veth.read().peer, veth.peer.read().peer], [veth.peer.index, veth.index]);
     veth[Symbol.dispose]();
     for (const netns of [a, b]) assert(!machine(netns.ref).includes("end"));
     for (const netns of new Set([a, b])) netns[Symbol.dispose]();
@@ -146,8 +146,8 @@ test("Veth.create() puts either end, or both, on a master, in all combinations o
         peer: { name: "v1", netns: b, up: true, ...end(far ? br2 : undefined, 22) },
       });
       const seen = [veth, veth.peer].map((link) => {
-        const { master, linkInfo, alias, carrier } = link.read();
-        const { cost, isolated } = (linkInfo?.memberData ?? {}) as {
+        const { master, port, alias, carrier } = link.read();
+        const { cost, isolated } = (port?.options ?? {}) as {
           cost?: number;
           isolated?: boolean;
         };

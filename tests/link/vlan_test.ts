@@ -8,7 +8,7 @@ import {
   VLAN_PROTOCOL,
   type VlanData,
   vlanSchema,
-} from "../../src/link/vlan_options.ts";
+} from "../../src/rtnetlink/link_kinds/vlan.ts";
 import { fromHex, ip, toHex } from "../helpers.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 import {

@@ -1,11 +1,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { u32 } from "../../src/netlink/attribute.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import { NL_POLICY_TYPE_ATTR, NLMSG, NLMSGERR_ATTR } from "../../src/netlink/constants.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";
 import type { Request } from "../../src/netlink/message.ts";
-import { schema } from "../../src/netlink/schema.ts";
-import { registerKind } from "../../src/rtnetlink/kinds.ts";
 import { newLink } from "../../src/rtnetlink/link.ts";
 import { newRoute } from "../../src/rtnetlink/route.ts";
 import {
@@ -21,19 +18,6 @@ import {
   word,
 } from "./fake_socket.ts";
 import { dumpToys, getToy, newToy } from "./toy.ts";
-
-interface ToyKind {
-  priority?: number;
-  ageing?: number;
-}
-
-registerKind({
-  kind: "toy",
-  data: schema<ToyKind>("IFLA_TOY_", { PRIORITY: 1, AGEING: 2 }, {
-    priority: u32(1),
-    ageing: u32(2),
-  }),
-});
 
 const where = { description: 'netns "blue"', netnsName: "blue" };
 
@@ -121,17 +105,17 @@ Deno.test("An offset in a nest becomes the path to it", () => {
 Deno.test("The path goes on into the options of a link kind", () => {
   const request = newLink({
     name: "t0",
-    linkInfo: { kind: "toy", data: { priority: 1, ageing: 7 } },
+    linkInfo: { kind: "bridge", data: { priority: 1, ageingTime: 7 } },
   });
   const error = refusal(request, 34, (sent) => [
     note("out of range"),
-    offset(offsetOf(sent, 2, 4)),
+    offset(offsetOf(sent, 4, 4)),
   ]);
-  assertEquals(error.ack.attribute, ["IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_TOY_AGEING"]);
+  assertEquals(error.ack.attribute, ["IFLA_LINKINFO", "IFLA_INFO_DATA", "IFLA_BR_AGEING_TIME"]);
   assertEquals(
     error.message,
-    'create toy "t0" in netns "blue": Numerical result out of range (ERANGE): out of range ' +
-      "at IFLA_LINKINFO.IFLA_INFO_DATA.IFLA_TOY_AGEING",
+    'create bridge "t0" in netns "blue": Numerical result out of range (ERANGE): out of range ' +
+      "at IFLA_LINKINFO.IFLA_INFO_DATA.IFLA_BR_AGEING_TIME",
   );
 });
 

@@ -55,7 +55,7 @@ test("monitor() reports each change of a link once", () =>
       ["link set br0 txqueuelen 7", ["link change br0 txqlen"]],
       ["link set br0 group 7", ["link change br0 group"]],
       ["link property add dev br0 altname another", ["link change br0 altNames"]],
-      ["link set br0 type bridge forward_delay 300", ["link change br0 linkInfo"]],
+      ["link set br0 type bridge forward_delay 300", ["link change br0 options"]],
     ];
     for (const [command, lines] of steps) {
       ip(ref, command);
@@ -116,7 +116,7 @@ test("monitor() reports the parent of a veth that the kernel sets silently", () 
     ]);
     const { links } = replica.tables;
     const [v0, v1] = ["v0", "v1"].map((name) => links.find((link) => link.name === name)!);
-    assertEquals([v0!.parent, v1!.parent], [v1!.index, v0!.index]);
+    assertEquals([v0!.peer, v1!.peer], [v1!.index, v0!.index]);
   }));
 
 test("monitor() reports a link that moves away as removed, with its new place", () =>

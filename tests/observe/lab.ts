@@ -4,7 +4,6 @@ import { connectionTo } from "../../src/netlink/connections.ts";
 import type { Monitor } from "../../src/observe/monitor.ts";
 import type { MonitorEvent, SnapshotEvent } from "../../src/observe/event.ts";
 import { setLink, upFlags } from "../../src/rtnetlink/link.ts";
-import { linkFlagNames } from "../../src/rtnetlink/constants.ts";
 import { bridge, ip, type Json } from "../helpers.ts";
 import "../../src/link/mod.ts"; // decodes the options of links
 
@@ -139,7 +138,7 @@ export function viewOfSnapshot(tables: Omit<SnapshotEvent, "type">): View {
   const host = (prefix: string) => prefix.replace(/(?<=\..*)\/32$|(?<=:.*)\/128$/, "");
   return {
     links: sorted(tables.links.map((it) => {
-      const flags = linkFlagNames(it.flags).filter((flag) => flag !== "RUNNING").sort().join();
+      const flags = it.flags.filter((flag) => flag !== "RUNNING").sort().join();
       return text(it.index, it.name, it.mtu, it.mac, String(it.operstate).toUpperCase(), flags) +
         ` ${text(name(it.master), unmarked(it.alias))}`;
     })),

@@ -1,16 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { bridge, ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import type { LinkInfo } from "../../src/rtnetlink/link.ts";
+import type { LinkInfo } from "../../src/rtnetlink/link_info.ts";
 import { monitor } from "../../src/observe/monitor.ts";
 import { collect, inNetNs, line, snapshotOf } from "./lab.ts";
 
-interface Port {
-  state: string;
-  cost: number;
-}
-
-const portOf = (link: LinkInfo) => link.linkInfo?.memberData as Port | undefined;
+const portOf = (link: LinkInfo) => link.port?.kind === "bridge" ? link.port.options : undefined;
 
 test("monitor() reports the state of bridge ports in their links", () =>
   inNetNs(async (ref) => {
@@ -27,12 +22,12 @@ test("monitor() reports the state of bridge ports in their links", () =>
       const ofPort = (await collect(events, ref)).filter((event) =>
         event.type === "link" && event.link.name === "v1"
       );
-      assertEquals(ofPort.map(line), ["link change v1 linkInfo"]);
+      assertEquals(ofPort.map(line), ["link change v1 port"]);
       const [event] = ofPort;
       assert(event?.type === "link" && event.action === "change");
       assertEquals(portOf(event.link)?.state, name);
       assert(portOf(event.previous)?.state !== name);
-      assertEquals(event.link.linkInfo?.kind, "veth");
+      assertEquals(event.link.kind, "veth");
     }
     ip(ref, "link set v1 type bridge_slave cost 77");
     const costs = (await collect(events, ref)).flatMap((event) =>
@@ -58,5 +53,5 @@ test("monitor() does not mistake messages about bridge ports for new or removed 
     );
     assertEquals(masters.length, 2);
     const last = seen.findLast((event) => event.type === "link" && event.link.name === "v1");
-    assert(last?.type === "link" && last.link.linkInfo?.memberKind === undefined);
+    assert(last?.type === "link" && last.link.port === undefined);
   }));

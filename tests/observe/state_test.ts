@@ -3,7 +3,7 @@ import { source, Writer } from "../../src/netlink/bytes.ts";
 import type { Connection } from "../../src/netlink/connection.ts";
 import { moveOf, portMemberData, State } from "../../src/observe/state.ts";
 import { AF, RTM } from "../../src/rtnetlink/constants.ts";
-import { type LinkMessage, writeLink } from "../../src/rtnetlink/link.ts";
+import { linkFormat, type LinkMessage } from "../../src/rtnetlink/link.ts";
 import { IFLA } from "../../src/rtnetlink/link_attributes.ts";
 import { line } from "./lab.ts";
 
@@ -17,7 +17,7 @@ const HEADER = { type: RTM.NEWLINK, flags: 0, sequence: 0, start: 0 };
 /** A link message with further attributes. */
 function linkMessage(message: LinkMessage, further: [type: number, bytes: number[]][] = []) {
   const writer = new Writer();
-  writeLink(writer, message);
+  linkFormat.write(writer, message);
   for (const [type, bytes] of further) {
     const at = writer.begin(type);
     writer.append(Uint8Array.from(bytes));

@@ -28,8 +28,8 @@ Deno.test("changedKeys() compares objects, lists and bytes by content", () => {
 
 Deno.test("changedKeys() ignores counters, running times and properties of the message", () => {
   const differ = [
-    { stats: { rxBytes: 1 }, change: 0, linkInfo: { data: { gcTimer: 1, stp: true } } },
-    { stats: { rxBytes: 2 }, change: 1, event: 4, linkInfo: { data: { gcTimer: 9, stp: true } } },
+    { stats: { rxBytes: 1 }, change: 0, options: { gcTimer: 1, stp: true } },
+    { stats: { rxBytes: 2 }, change: 1, event: 4, options: { gcTimer: 9, stp: true } },
   ] as const;
   assertEquals(changedKeys<object>(...differ), []);
   assertEquals(changedKeys<object>({ expires: 30 }, { expires: 20 }), []);

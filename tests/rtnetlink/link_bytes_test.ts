@@ -1,46 +1,33 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { u32 } from "../../src/netlink/attribute.ts";
 import type { Request } from "../../src/netlink/message.ts";
-import { schema } from "../../src/netlink/schema.ts";
 import {
   addAltNames,
   deleteLink,
   dumpLinks,
   getLink,
-  IFF,
   linkFlagNames,
   type LinkMessage,
   type LinkStats,
   newLink,
-  registerKind,
   setLink,
   upFlags,
 } from "../../src/rtnetlink/mod.ts";
 import { bodyOf, readReply, toHex } from "../helpers.ts";
 import { VETH } from "./captured_link.ts";
 
-interface ToyKind {
-  priority?: number;
-}
-
-registerKind({
-  kind: "toylink",
-  data: schema<ToyKind>("IFLA_TOY_", { PRIORITY: 1 }, { priority: u32(1) }),
-  member: schema<ToyKind>("IFLA_TOYPORT_", { PRIORITY: 1 }, { priority: u32(1) }),
-});
-
 const read = (body: string) => readReply(getLink(1), body);
 /** `struct ifinfomsg` of link 10, Ethernet, up. */
 const HEADER = "00000100 0a000000 03100000 00000000 ";
 
 Deno.test("A link is read from bytes with all that it has", () => {
-  const { stats, linkInfo, ...link } = read(VETH);
+  const { stats, port, ...link } = read(VETH);
   assertEquals(link, {
-    family: 0,
+    kind: "veth",
+    options: {},
     type: 1,
     index: 10,
-    flags: IFF.UP | IFF.BROADCAST | IFF.MULTICAST,
-    change: 0,
+    flags: ["UP", "BROADCAST", "MULTICAST"],
+    up: true,
     name: "v0",
     altNames: ["port-one", "port-two"],
     alias: "to ns",
@@ -52,7 +39,7 @@ Deno.test("A link is read from bytes with all that it has", () => {
     txqlen: 77,
     group: 7,
     master: 12,
-    parent: 2,
+    peer: 2,
     linkNetnsId: 0,
     qdisc: "noqueue",
     operstate: "lowerlayerdown",
@@ -79,28 +66,27 @@ Deno.test("A link is read from bytes with all that it has", () => {
     tailroom: 0,
     afSpec: { inet6: { addrGenMode: "eui64" } },
   });
-  assertEquals([linkInfo?.kind, linkInfo?.memberKind], ["veth", "bridge"]);
+  assertEquals(port?.kind, "bridge");
   assert(Object.values(stats!).every((count) => count === 0));
 });
 
 Deno.test("A link of an unknown kind has its options as bytes, that of a known one by name", () => {
   const unknown = read(HEADER + "18001280 09000100 6e657773 00000000 08000280 05000000");
-  assertEquals(unknown.linkInfo?.kind, "news");
-  assertEquals(toHex(unknown.linkInfo?.data as Uint8Array), "05000000");
-  const nest = "34001280 0c000100 746f796c 696e6b00 0c000280 08000100 05000000" +
-    " 0c000480 746f796c 696e6b00 0c000580 08000100 07000000";
-  assertEquals(read(HEADER + nest).linkInfo, {
-    kind: "toylink",
-    data: { priority: 5 },
-    memberKind: "toylink",
-    memberData: { priority: 7 },
-  });
+  assert(unknown.kind === "unknown");
+  assertEquals([unknown.kernelKind, toHex(unknown.options)], ["news", "05000000"]);
+  const nest = "34001280 0a000100 76786c61 6e000000 0c000280 08000100 05000000" +
+    " 0b000400 62726964 67650000 0c000580 08000300 07000000";
+  const known = read(HEADER + nest);
+  assert(known.kind === "vxlan");
+  assertEquals(known.options, { id: 5 });
+  assertEquals(known.port, { kind: "bridge", options: { cost: 7 } });
 });
 
 Deno.test("A peer in another namespace, states and flags without a name, negative ids", () => {
   const link = read(HEADER + "08002500 ffffffff 05001000 63000000 08000500 07000000");
   assertEquals([link.linkNetnsId, link.operstate, link.parent], [-1, 99, 7]);
-  assertEquals(linkFlagNames(link.flags | 1 << 30), ["UP", "BROADCAST", "MULTICAST"]);
+  assertEquals(link.flags, ["UP", "BROADCAST", "MULTICAST"]);
+  assertEquals(linkFlagNames(0x1003 | 1 << 30), ["UP", "BROADCAST", "MULTICAST"]);
 });
 
 Deno.test("Counters are read by their place in the struct, those a kernel lacks as 0", () => {
@@ -163,10 +149,10 @@ const WRITTEN: [request: Request<unknown>, body: string][] = [
       index: 99,
       group: 5,
       txqlen: 0,
-      linkInfo: { kind: "toylink", data: { priority: 4 } },
+      linkInfo: { kind: "vxlan", data: { id: 4 } },
     }),
     `00000000 63000000 00000000 00000000 07000300 6d300000 08000500 0a000000 08001b00 05000000
-     08000d00 00000000 1c001280 0c000100 746f796c 696e6b00 0c000280 08000100 04000000`,
+     08000d00 00000000 1c001280 0a000100 76786c61 6e000000 0c000280 08000100 04000000`,
   ],
   [setLink({ index: 10, master: 0 }), "00000000 0a000000 00000000 00000000 08000a00 00000000"],
   [
@@ -178,27 +164,31 @@ const WRITTEN: [request: Request<unknown>, body: string][] = [
     "00000000 0a000000 00000000 00000000 06000300 78000000 05001400 00000000",
   ],
   [
-    setLink({ index: 10, linkInfo: { memberKind: "toylink", memberData: { priority: 4 } } }),
-    `00000000 0a000000 00000000 00000000 1c001280 0c000400 746f796c 696e6b00 0c000580 08000100
+    setLink({ index: 10, linkInfo: { portKind: "bridge", portData: { cost: 4 } } }),
+    `00000000 0a000000 00000000 00000000 1c001280 0b000400 62726964 67650000 0c000580 08000300
      04000000`,
   ],
   [deleteLink({ index: 10 }), "00000000 0a000000 00000000 00000000"],
   [deleteLink({ name: "x" }), "00000000 00000000 00000000 00000000 06000300 78000000"],
   [deleteLink({ group: 7 }), "00000000 00000000 00000000 00000000 08001b00 07000000"],
-  [getLink(5), "00000000 05000000 00000000 00000000"],
-  [getLink("lo"), "00000000 00000000 00000000 00000000 07000300 6c6f0000"],
+  [getLink(5), "00000000 05000000 00000000 00000000 08001d00 10000000"],
+  [
+    getLink("lo"),
+    "00000000 00000000 00000000 00000000 07000300 6c6f0000 08001d00 10000000",
+  ],
   [
     getLink("a-very-long-alternative-name"),
-    `00000000 00000000 00000000 00000000 21003500 612d7665 72792d6c 6f6e672d 616c7465 726e6174
+    `00000000 00000000 00000000 00000000 08001d00 10000000 21003500 612d7665 72792d6c 6f6e672d 616c7465 726e6174
      6976652d 6e616d65 00000000`,
   ],
   [
     getLink("lo", { stats: false }),
-    "00000000 00000000 00000000 00000000 07000300 6c6f0000",
+    "00000000 00000000 00000000 00000000 07000300 6c6f0000 08001d00 08000000",
   ],
   [
     dumpLinks({ kind: "bridge", master: 5, stats: false }),
-    `00000000 00000000 00000000 00000000 08000a00 05000000 10001280 0b000100 62726964 67650000`,
+    `00000000 00000000 00000000 00000000 08001d00 08000000 08000a00 05000000 10001280 0b000100
+     62726964 67650000`,
   ],
   [
     addAltNames(5, ["alt-a", "alt-b"]),
@@ -230,13 +220,9 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
     TypeError,
     "afSpec.inet6.addrGenMode must be one of",
   ],
-  [{ linkInfo: { kind: "nosuch", data: { a: 1 } } }, TypeError, "must be bytes"],
-  [{ linkInfo: { kind: "toylink", data: { size: 1 } } }, TypeError, 'Unknown option "size"'],
-  [
-    { linkInfo: { kind: "toylink", data: { priority: -1 } } },
-    RangeError,
-    "priority must be in 0..4294967295",
-  ],
+  [{ linkInfo: { kind: "nosuch", data: { a: 1 } } }, TypeError, "must be a Uint8Array"],
+  [{ linkInfo: { kind: "vxlan", data: { size: 1 } } }, TypeError, 'Unknown option "size"'],
+  [{ linkInfo: { kind: "vxlan", data: { id: -1 } } }, RangeError, "id must be in 0..16777215"],
   [{ stats: {} }, TypeError, "statistics cannot be set"],
   [{ colour: 1 }, TypeError, 'Unknown option "colour"'],
 ];

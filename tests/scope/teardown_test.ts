@@ -264,7 +264,7 @@ test("A group is refused inside a scope", async () => {
   assertThrows(
     () => Bridge.create({ scope, name: "leakbr", group: 7 }),
     TypeError,
-    'group 7 of link "leakbr": in a scope links are in the scope\'s group',
+    'group 7 of link "leakbr": links of a scope are in the scope\'s group',
   );
   const options = { scope, name: "a", peer: { name: "b", group: 0 } };
   assertThrows(() => Veth.create(options), TypeError, 'group 0 of link "b"');

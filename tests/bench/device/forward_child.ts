@@ -94,12 +94,12 @@ if (IDLE > 0) {
 if (mode === "echo") {
   const tun = open(a);
   console.log("ready");
-  await tun.link.waitFor((link) => (link.flags & 1) !== 0);
+  await tun.link.waitFor((link) => link.up);
   await echo(tun);
 }
 const tuns = [open(a), open(b)] as [Tun, Tun];
 console.log("ready");
-for (const tun of tuns) await tun.link.waitFor((link) => (link.flags & 1) !== 0);
+for (const tun of tuns) await tun.link.waitFor((link) => link.up);
 if (mode === "sync") sync(tuns);
 else if (mode === "syncbatch") syncBatch(tuns);
 else if (mode === "async") {

@@ -1,11 +1,11 @@
 /**
- * Options of ipvlan and ipvtap links, `IFLA_IPVLAN_*` (`linux/if_link.h`).
+ * ipvlan and ipvtap, `IFLA_IPVLAN_*` (`linux/if_link.h`).
  *
  * @module
  */
-import { named, u16 } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
-import type { LinkKind } from "../rtnetlink/kinds.ts";
+import { named, u16 } from "../../netlink/attribute.ts";
+import { type Schema, schema } from "../../netlink/schema.ts";
+import type { LinkKind } from "./kind.ts";
 
 /** Attribute numbers. */
 export const IFLA_IPVLAN = { MODE: 1, FLAGS: 2 } as const;
@@ -58,8 +58,31 @@ export const ipvlanSchema: Schema<IpvlanInfo> = schema<IpvlanInfo>("IFLA_IPVLAN_
   flag: named(u16(IFLA_IPVLAN.FLAGS, { max: 2 }), IPVLAN_F),
 });
 
-/** What is common to the registrations of ipvlan and ipvtap. */
-export const ipvlanKind: Omit<LinkKind, "kind" | "data"> & { data: Schema<IpvlanInfo> } = {
+const common: Omit<LinkKind<IpvlanOptions, IpvlanInfo, IpvlanInfo>, "kind" | "config"> = {
   data: ipvlanSchema,
+  options: { mode: true, flag: true },
+  parent: "required",
+  encode: (options, current) =>
+    // At creation the kernel would keep the flag that the parent's ipvlans have, but not their mode.
+    // In a change of the mode alone it would reset the flag to bridge.
+    current === undefined
+      ? { flag: "bridge", ...options }
+      : options.mode === undefined || options.flag !== undefined
+      ? options
+      : { ...options, flag: current().flag! },
   commandNames: { flag: (value) => String(value) },
+};
+
+/** ipvlan: links that share the MAC of their parent. */
+export const ipvlan: LinkKind<IpvlanOptions, IpvlanInfo, IpvlanInfo> = {
+  ...common,
+  kind: "ipvlan",
+  config: "IPVLAN",
+};
+
+/** ipvtap: an ipvlan whose packets go to a character device. */
+export const ipvtap: LinkKind<IpvlanOptions, IpvlanInfo, IpvlanInfo> = {
+  ...common,
+  kind: "ipvtap",
+  config: "IPVTAP",
 };

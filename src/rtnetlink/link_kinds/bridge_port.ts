@@ -1,12 +1,25 @@
 /**
- * Options of a bridge port, `IFLA_BRPORT_*` (`linux/if_link.h`).
+ * Ports of a bridge, `IFLA_BRPORT_*` (`linux/if_link.h`).
  *
  * @module
  */
-import { bool, type Field, flag, mapped, named, u16, u32, u64, u8 } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
-import { readOnly } from "../rtnetlink/fields.ts";
-import { bridgeId } from "./bridge_id.ts";
+import {
+  bool,
+  type Field,
+  flag,
+  mapped,
+  named,
+  struct,
+  u16,
+  u32,
+  u64,
+  u8,
+} from "../../netlink/attribute.ts";
+import { type Schema, schema } from "../../netlink/schema.ts";
+import { formatMac } from "../../packet/address.ts";
+import type { OptionNames } from "../../options.ts";
+import { readOnly } from "../fields.ts";
+import type { LinkTarget, PortKind } from "./kind.ts";
 
 /** Attribute numbers. */
 export const IFLA_BRPORT = {
@@ -123,8 +136,8 @@ export interface BridgePortOptions {
   vlanTunnel?: boolean;
   /** Link-local groups (01:80:c2:00:00:0X) to forward, as a mask of X; bit 1 is refused. Default: 0. */
   groupFwdMask?: number;
-  /** Index of the port that takes over when this one loses its carrier; 0: none. Default: 0. */
-  backupPort?: number;
+  /** The port that takes over when this one loses its carrier; 0: none. Default: 0. */
+  backupPort?: LinkTarget;
   /** Next hop id for packets to the backup port. Linux 6.6. */
   backupNhid?: number;
   /** Most multicast groups; 0: no limit. Linux 6.3. */
@@ -136,7 +149,9 @@ export interface BridgePortOptions {
 }
 
 /** A port as the kernel reports it: its options and its state. Timers in hundredths of a second. */
-export interface BridgePortInfo extends BridgePortOptions {
+export interface BridgePortInfo extends Omit<BridgePortOptions, "backupPort"> {
+  /** Index of the port that takes over when this one loses its carrier. */
+  backupPort?: number;
   /** What it does with frames. */
   state?: BridgePortState | number;
   /** The root bridge: `8000.02:00:00:00:00:01`. */
@@ -239,3 +254,74 @@ export const bridgePortSchema: Schema<BridgePortInfo> = schema<BridgePortInfo>(
   // Learning sync is a switch chip's.
   [B.PAD, B.LEARNING_SYNC],
 );
+
+/** `struct ifla_bridge_id` as `8000.02:00:00:00:00:01`; read only. */
+export function bridgeId(type: number): Field<string> {
+  return readOnly(struct<string>(type, 8, () => {}, (view, at) => {
+    const priority = view.getUint16(at, false).toString(16).padStart(4, "0");
+    return `${priority}.${formatMac(new Uint8Array(view.buffer, view.byteOffset + at + 2, 6))}`;
+  }));
+}
+
+const OPTIONS: OptionNames<BridgePortOptions> = {
+  priority: true,
+  cost: true,
+  hairpin: true,
+  guard: true,
+  rootBlock: true,
+  fastLeave: true,
+  learning: true,
+  flood: true,
+  mcastFlood: true,
+  bcastFlood: true,
+  mcastToUnicast: true,
+  mcastRouter: true,
+  proxyArp: true,
+  proxyArpWifi: true,
+  neighSuppress: true,
+  neighVlanSuppress: true,
+  isolated: true,
+  locked: true,
+  mab: true,
+  vlanTunnel: true,
+  groupFwdMask: true,
+  backupPort: true,
+  backupNhid: true,
+  mcastMaxGroups: true,
+  mcastEhtHostsLimit: true,
+  fdbFlush: true,
+};
+
+/** Port states that pass no frames (`BR_STATE_DISABLED`, `LISTENING`, `LEARNING`). */
+const WAITING_STATES: readonly unknown[] = ["disabled", "listening", "learning"];
+
+/** A port of a bridge. */
+export const bridgePort: PortKind<BridgePortOptions, BridgePortInfo> = {
+  data: bridgePortSchema,
+  options: OPTIONS,
+  links: ["backupPort"],
+  requires: {
+    isolated: { linux: "4.18", probe: true },
+    neighVlanSuppress: { linux: "6.4", probe: true },
+    locked: { linux: "5.16", probe: true },
+    mab: { linux: "6.2", probe: true },
+    backupNhid: { linux: "6.6", probe: 1 },
+    mcastMaxGroups: { linux: "6.3", probe: 1 },
+    mcastFlood: { config: "BRIDGE_IGMP_SNOOPING", probe: false },
+    mcastRouter: { config: "BRIDGE_IGMP_SNOOPING", probe: "permanent" },
+  },
+  notReadBack: ["fdbFlush"],
+  tolerates: (option, asked, read) =>
+    // Not reported where there is none.
+    (option === "backupPort" || option === "backupNhid") && asked === 0 &&
+    (read as BridgePortInfo)[option] === undefined,
+  commandNames: {
+    state: (value) => `state ${BRIDGE_PORT_STATES[value as BridgePortState] ?? value}`,
+    fastLeave: "fastleave",
+    mcastRouter: (value) => `mcast_router ${MULTICAST_ROUTERS[value as MulticastRouter] ?? value}`,
+    backupPort: (index) => index === 0 ? "nobackup_port" : `backup_port if${index}`,
+    fdbFlush: (value) => value ? "fdb_flush" : "",
+  },
+  waitsFor: ({ state }) =>
+    WAITING_STATES.includes(state) ? `is a port in state ${state}` : undefined,
+};

@@ -1,12 +1,12 @@
 /**
- * Options of VLAN links, `IFLA_VLAN_*` (`linux/if_link.h`, `linux/if_vlan.h`).
+ * vlan, `IFLA_VLAN_*` (`linux/if_link.h`, `linux/if_vlan.h`).
  *
  * @module
  */
-import { be16, type Field, list, named, struct, u16 } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
-import type { CommandNames } from "../rtnetlink/kinds.ts";
-import { show } from "../options.ts";
+import { be16, type Field, list, named, struct, u16 } from "../../netlink/attribute.ts";
+import { type Schema, schema } from "../../netlink/schema.ts";
+import { boolean, type OptionNames, show } from "../../options.ts";
+import { groupSwitches, kernelWord, type LinkKind } from "./kind.ts";
 
 /** Attribute numbers. */
 export const IFLA_VLAN = {
@@ -50,7 +50,7 @@ export interface VlanFlags {
 }
 
 /** What the kernel means when it reports no flags. */
-export const VLAN_FLAGS_OFF: Readonly<Required<VlanFlags>> = {
+const FLAGS_OFF: Readonly<Required<VlanFlags>> = {
   reorderHdr: false,
   gvrp: false,
   mvrp: false,
@@ -99,15 +99,11 @@ export interface VlanData extends VlanMaps {
 const flags: Field<VlanFlags> = struct<VlanFlags>(
   IFLA_VLAN.FLAGS,
   8,
-  (view, at, value, path) => {
+  (view, at, value) => {
     let [bits, mask] = [0, 0];
     for (const [key, on] of Object.entries(value)) {
-      if (!Object.hasOwn(VLAN_FLAG, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
-      if (typeof on !== "boolean") {
-        throw new TypeError(`${key} must be a boolean: got ${show(on)}`);
-      }
       mask |= VLAN_FLAG[key as keyof VlanFlags];
-      if (on) bits |= VLAN_FLAG[key as keyof VlanFlags];
+      if (boolean(on, key)) bits |= VLAN_FLAG[key as keyof VlanFlags];
     }
     view.setUint32(at, bits, true);
     view.setUint32(at + 4, mask, true);
@@ -151,9 +147,7 @@ function map(type: number, from: number, to: number): Field<QosMap> {
       for (const pair of pairs) {
         if (within(pair[0], from) && within(pair[1], to)) continue;
         throw new RangeError(
-          `${path} must map 0..${from} to 0..${to}: the current value maps ${pair[0]} to ${
-            pair[1]
-          }`,
+          `${path} must map 0..${from} to 0..${to}: got ${pair[0]} to ${pair[1]}`,
         );
       }
       mappings.write(writer, pairs, path);
@@ -171,40 +165,64 @@ export const vlanSchema: Schema<VlanData> = schema<VlanData>("IFLA_VLAN_", IFLA_
   egressQosMap: map(IFLA_VLAN.EGRESS_QOS, 0xffffffff, 7),
 });
 
-/** What the kernel does not report is off, or becomes 0. */
-export function toleratesVlan(option: string, asked: unknown, read: object): boolean {
-  const { flags = {}, ...maps } = read as VlanData;
-  if (option === "flags") {
-    return Object.entries(asked as VlanFlags)
-      .every(([key, on]) => (flags[key as keyof VlanFlags] ?? false) === on);
-  }
-  if (option !== "ingressQosMap" && option !== "egressQosMap") return false;
-  return Object.entries(asked as QosMap)
-    .every(([from, to]) => (maps[option]?.[Number(from)] ?? 0) === to);
-}
-
 const words = (name: string) => (value: unknown): string => {
   const pairs = Object.entries(value as QosMap).map(([from, to]) => `${from}:${to}`);
   return pairs.length > 0 ? `${name} ${pairs.join(" ")}` : "";
 };
 
-/** `ip link add ... type vlan ...` */
-export const VLAN_COMMAND_NAMES: CommandNames = {
-  flags: (value) =>
-    Object.entries(value as VlanFlags).map(([key, on]) =>
-      `${key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)} ${on ? "on" : "off"}`
-    ).join(" "),
-  ingressQosMap: words("ingress-qos-map"),
-  egressQosMap: words("egress-qos-map"),
+/** vlan: one VLAN of a parent, as a link of its own (IEEE 802.1Q, 802.1ad). */
+export const vlan: LinkKind<VlanOptions, VlanInfo, VlanData> = {
+  kind: "vlan",
+  config: "VLAN_8021Q",
+  module: "8021q",
+  data: vlanSchema,
+  options: {
+    id: true,
+    protocol: true,
+    reorderHdr: true,
+    gvrp: true,
+    mvrp: true,
+    looseBinding: true,
+    bridgeBinding: true,
+    ingressQosMap: true,
+    egressQosMap: true,
+  } satisfies OptionNames<VlanOptions>,
+  parent: "required",
+  encode: (options, current) => {
+    if (current) {
+      for (const key of ["id", "protocol"] as const) {
+        if (options[key] === undefined) continue;
+        throw new TypeError(`${key} of a vlan cannot be changed: got ${show(options[key])}`);
+      }
+    } else if (options.id === undefined) {
+      throw new TypeError("id must be the number of a VLAN: got undefined");
+    }
+    return groupSwitches(options, VLAN_FLAG, "flags");
+  },
+  decode: ({ id = 0, protocol = "802.1Q", flags, ingressQosMap = {}, egressQosMap = {} }) => ({
+    id,
+    protocol,
+    ...FLAGS_OFF,
+    ...flags,
+    ingressQosMap,
+    egressQosMap,
+  }),
+  // Switches that the kernel does not report are off; priorities that it does not report map to 0.
+  tolerates: (option, asked, read) => {
+    const { flags = {}, ...maps } = read as VlanData;
+    if (option === "flags") {
+      return Object.entries(asked as VlanFlags)
+        .every(([key, on]) => (flags[key as keyof VlanFlags] ?? false) === on);
+    }
+    if (option !== "ingressQosMap" && option !== "egressQosMap") return false;
+    return Object.entries(asked as QosMap)
+      .every(([from, to]) => (maps[option]?.[Number(from)] ?? 0) === to);
+  },
+  commandNames: {
+    flags: (value) =>
+      Object.entries(value as VlanFlags)
+        .map(([key, on]) => `${kernelWord(key)} ${on ? "on" : "off"}`).join(" "),
+    ingressQosMap: words("ingress-qos-map"),
+    egressQosMap: words("egress-qos-map"),
+  },
 };
-
-/** Options as the kernel groups them. */
-export function toVlanData(options: Partial<VlanOptions>): VlanData {
-  const data: Record<string, unknown> = {};
-  const flags: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined) (Object.hasOwn(VLAN_FLAG, key) ? flags : data)[key] = value;
-  }
-  if (Object.keys(flags).length > 0) data.flags = flags;
-  return data as VlanData;
-}

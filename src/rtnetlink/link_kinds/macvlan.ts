@@ -1,14 +1,14 @@
 /**
- * Options of macvlan and macvtap links, `IFLA_MACVLAN_*` (`linux/if_link.h`).
+ * macvlan and macvtap, `IFLA_MACVLAN_*` (`linux/if_link.h`).
  *
  * @module
  */
-import { type Field, list, mapped, named, s32, u16, u32 } from "../netlink/attribute.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
-import { formatMac, parseMac } from "../packet/address.ts";
-import { checkMac, mac, readOnly } from "../rtnetlink/fields.ts";
-import type { CommandNames, LinkKind } from "../rtnetlink/kinds.ts";
-import { show } from "../options.ts";
+import { type Field, list, mapped, named, s32, u16, u32 } from "../../netlink/attribute.ts";
+import { type Schema, schema } from "../../netlink/schema.ts";
+import { boolean, show } from "../../options.ts";
+import { formatMac, parseMac } from "../../packet/address.ts";
+import { checkMac, mac, readOnly } from "../fields.ts";
+import type { LinkKind } from "./kind.ts";
 
 /** Attribute numbers. */
 export const IFLA_MACVLAN = {
@@ -131,13 +131,13 @@ export type MacvlanFlags = { [K in keyof typeof MACVLAN_FLAG]?: boolean };
 const M = IFLA_MACVLAN;
 
 /**
- * Checks the address of a sender; the kernel does not check those of a list.
+ * Checks the source address; the kernel does not check those of a list.
  *
  * @returns The address in the kernel's spelling.
  * @throws {TypeError} For a malformed address.
- * @throws {RangeError} For one that no sender can have.
+ * @throws {RangeError} For one that no source can have.
  */
-export function checkSender(value: string, path: string): string {
+export function checkSource(value: string, path: string): string {
   const text = checkMac(value, path);
   const bytes = parseMac(text);
   if (!(bytes[0]! & 1) && bytes.some((byte) => byte !== 0)) return text;
@@ -148,7 +148,7 @@ function sender(type: number): Field<string> {
   const any = mac(type);
   return {
     ...any,
-    write: (writer, value, path) => any.write(writer, checkSender(value, path), path),
+    write: (writer, value, path) => any.write(writer, checkSource(value, path), path),
   };
 }
 
@@ -168,17 +168,11 @@ const macs: Field<readonly string[]> = {
   read: (source, at, length) => addresses.read(source, at, length).sort(),
 };
 
-const flags: Field<MacvlanFlags> = mapped(u16(M.FLAGS), (value, path) => {
+const flags: Field<MacvlanFlags> = mapped(u16(M.FLAGS), (value) => {
   let bits = 0;
   for (const [key, bit] of Object.entries(MACVLAN_FLAG)) {
     const on = value[key as keyof MacvlanFlags];
-    if (on !== undefined && typeof on !== "boolean") {
-      throw new TypeError(`${key} must be a boolean: got ${show(on)}`);
-    }
-    if (on) bits |= bit;
-  }
-  for (const key in value) {
-    if (!Object.hasOwn(MACVLAN_FLAG, key)) throw new TypeError(`Unknown option "${path}.${key}"`);
+    if (on !== undefined && boolean(on, key)) bits |= bit;
   }
   return bits;
 }, (bits) => ({
@@ -199,37 +193,13 @@ export const macvlanSchema: Schema<MacvlanData> = schema<MacvlanData>("IFLA_MACV
   bcCutoff: s32(M.BC_CUTOFF),
 });
 
-/** What is common to the registrations of macvlan and macvtap. */
-export const macvlanKind: Omit<LinkKind, "kind" | "data"> & { data: Schema<MacvlanData> } = {
-  data: macvlanSchema,
-  notReadBack: ["macaddrMode", "mac"],
-  tolerates: (option, asked, read) => {
-    const { macs = [], bcCutoff } = read as MacvlanData;
-    if (option === "macs") return String(canonical(asked as string[])) === String(macs);
-    // The kernel says nothing of the default.
-    return option === "bcCutoff" && asked === 1 && bcCutoff === undefined;
-  },
-  commandNames: {
-    flags: (value) => {
-      const names = Object.entries(value as MacvlanFlags).filter(([, on]) => on);
-      return names.map(([name]) => `flag ${name}`).join(" ") || "flag null";
-    },
-    macaddrMode: "macaddr",
-    // iproute2 takes fewer spellings than netloom.
-    mac: (value) => canonical([value as string]).join(),
-    macs: (value) => canonical(value as string[]).join(" "),
-    bcQueueLen: "bcqueuelen",
-    bcCutoff: "bclim",
-  } satisfies CommandNames,
-};
-
 /** Addresses as a list reads back: each once, in the kernel's spelling, ascending. */
 export function canonical(macs: readonly string[]): string[] {
   return [...new Set(macs.map((mac) => formatMac(parseMac(mac))))].sort();
 }
 
 /** Options as the kernel groups them. */
-export function toMacvlanData(options: MacvlanOptions): MacvlanData {
+function toMacvlanData(options: MacvlanOptions): MacvlanData {
   const { mode, nopromisc, nodst, macs, ...queue } = options as MacvlanOptions & {
     nopromisc?: boolean;
     nodst?: boolean;
@@ -255,3 +225,67 @@ export function toMacvlanData(options: MacvlanOptions): MacvlanData {
   else if (macs !== undefined) Object.assign(data, { macaddrMode: "set", macs });
   return data;
 }
+
+const common: Omit<LinkKind<MacvlanOptions, MacvlanInfo, MacvlanData>, "kind" | "config"> = {
+  data: macvlanSchema,
+  options: {
+    mode: true,
+    nopromisc: true,
+    nodst: true,
+    macs: true,
+    bcQueueLen: true,
+    bcCutoff: true,
+  } satisfies Record<MacvlanOptionName, true>,
+  parent: "required",
+  encode: toMacvlanData,
+  decode: ({ flags, macs = [], mode = "vepa", bcQueueLen, bcQueueLenUsed, bcCutoff }) => ({
+    mode,
+    nopromisc: false,
+    nodst: false,
+    ...flags,
+    macs: [...macs],
+    ...(bcQueueLen !== undefined && { bcQueueLen }),
+    ...(bcQueueLenUsed !== undefined && { bcQueueLenUsed }),
+    ...(bcCutoff !== undefined && { bcCutoff }),
+  }),
+  requires: {
+    bcQueueLen: { linux: "5.11", probe: 2000 },
+    bcCutoff: { linux: "6.4", probe: 2 },
+  },
+  notReadBack: ["macaddrMode", "mac"],
+  tolerates: (option, asked, read) => {
+    const { macs = [], bcCutoff } = read as MacvlanData;
+    if (option === "macs") return String(canonical(asked as string[])) === String(macs);
+    // The kernel does not report the default.
+    return option === "bcCutoff" && asked === 1 && bcCutoff === undefined;
+  },
+  commandNames: {
+    flags: (value) => {
+      const names = Object.entries(value as MacvlanFlags).filter(([, on]) => on);
+      return names.map(([name]) => `flag ${name}`).join(" ") || "flag null";
+    },
+    macaddrMode: "macaddr",
+    // iproute2 takes fewer spellings than netloom.
+    mac: (value) => canonical([value as string]).join(),
+    macs: (value) => canonical(value as string[]).join(" "),
+    bcQueueLen: "bcqueuelen",
+    bcCutoff: "bclim",
+  },
+};
+
+/** Every name in any member of {@link MacvlanOptions}. */
+type MacvlanOptionName = MacvlanOptions extends infer O ? O extends O ? keyof O : never : never;
+
+/** macvlan: links with MACs of their own on one parent. */
+export const macvlan: LinkKind<MacvlanOptions, MacvlanInfo, MacvlanData> = {
+  ...common,
+  kind: "macvlan",
+  config: "MACVLAN",
+};
+
+/** macvtap: a macvlan whose packets go to a character device. */
+export const macvtap: LinkKind<MacvlanOptions, MacvlanInfo, MacvlanData> = {
+  ...common,
+  kind: "macvtap",
+  config: "MACVTAP",
+};

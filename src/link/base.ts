@@ -1,0 +1,495 @@
+/**
+ * The base of all links.
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
+import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { Subscription } from "../netlink/subscription.ts";
+import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import { checkOptions, integer, type OptionNames, show } from "../options.ts";
+import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
+import { checkLinkName } from "../rtnetlink/fields.ts";
+import {
+  addAltNames,
+  deleteAltNames,
+  deleteLink,
+  dumpLinks,
+  getLink,
+  getLinkMessage,
+  kindOf,
+  type LinkMessage,
+  upFlags,
+} from "../rtnetlink/link.ts";
+import type { LinkStats } from "../rtnetlink/link_attributes.ts";
+import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
+import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { scopeOf } from "../scope/scope.ts";
+import { LinkAddresses } from "./addresses.ts";
+import { changeRequests } from "./create.ts";
+import {
+  kindData,
+  type LinkHandle,
+  type LinkSettings,
+  SETTINGS,
+  settingsMessage,
+  splitOptions,
+} from "./options.ts";
+import { explainRefusal } from "./unsupported.ts";
+import { verify } from "./verify.ts";
+
+/** Options of {@link Link.get}. */
+export interface LinkGetOptions {
+  /** Where the link is. Default: the namespace calls land in now. */
+  readonly netns?: NetNsTarget;
+}
+
+/** The state of a link handle, for the constructors of link kinds. */
+export interface LinkState {
+  /** Its namespace. */
+  readonly netns: ResolvedNetNs;
+  /** The kernel's name of its kind; `undefined` for loopback and physical links. */
+  readonly kind: string | undefined;
+  /** Its index. */
+  readonly index: number;
+  /** Its name. */
+  readonly name: string;
+  /** Whether disposing the handle deletes the link. */
+  readonly owned: boolean;
+}
+
+/** Options of {@link Link.waitFor}. */
+export interface WaitForOptions {
+  /** Milliseconds to wait; default: for ever. */
+  readonly timeout?: number;
+  /** Ends the wait early. */
+  readonly signal?: AbortSignal;
+}
+
+const GET_OPTIONS: OptionNames<LinkGetOptions> = { netns: true };
+const WAIT_OPTIONS: OptionNames<WaitForOptions> = { timeout: true, signal: true };
+
+/**
+ * The base of all links: a handle that owns a link, or borrows it. Each kind has a class of its own that
+ * extends this one; {@link Link} finds and creates links of any kind.
+ *
+ * @example Reading and changing a link
+ * ```ts
+ * import { Link, NetNs } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * using lo = Link.get("lo", { netns });
+ * lo.set({ mtu: 9000, alias: "the loop" });
+ * assertEquals(lo.read().mtu, 9000);
+ * ```
+ */
+export class LinkBase implements LinkHandle, Disposable {
+  #netns: ResolvedNetNs;
+  #index: number;
+  #name: string;
+  #owned: boolean;
+  /** The kind: `veth`, `bridge`; `undefined` for loopback and physical links. */
+  readonly kind: string | undefined;
+
+  /** For link kinds: wraps a link that was created or found. */
+  constructor(state: LinkState) {
+    this.#netns = state.netns;
+    this.#index = state.index;
+    this.#name = state.name;
+    this.#owned = state.owned;
+    this.kind = state.kind;
+  }
+
+  /** Its namespace. */
+  get ref(): NetNsRef {
+    return this.#netns.ref;
+  }
+
+  /** Its index in its namespace. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** Its name, as far as this handle knows. */
+  get name(): string {
+    return this.#name;
+  }
+
+  /** Whether disposing the handle deletes the link. */
+  get owned(): boolean {
+    return this.#owned;
+  }
+
+  /**
+   * Reads everything that the kernel reports of the link, counters included.
+   *
+   * @returns The link. After a look at its `kind`, its `options` are typed.
+   * @throws {NetlinkError} ENODEV when the link is gone.
+   */
+  read(): LinkInfo {
+    const connection = connectionTo(this.ref);
+    const info = connection.request(getLink(this.#index));
+    this.#name = info.name;
+    nameRelated(connection, [info]);
+    return info;
+  }
+
+  /**
+   * Reads the options of its kind.
+   *
+   * @returns The options by their names in {@link LinkBase.set}; bytes for a kind that netloom does not know.
+   * @throws {NetlinkError} ENODEV when the link is gone.
+   */
+  options(): object {
+    const info = connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    return info.kind === undefined ? {} : info.options;
+  }
+
+  /** Reads its counters. */
+  stats(): LinkStats {
+    return this.read().stats!;
+  }
+
+  /** Brings the link up. */
+  up(): this {
+    return this.change(upFlags(true));
+  }
+
+  /** Takes the link down. */
+  down(): this {
+    return this.change(upFlags(false));
+  }
+
+  /**
+   * Changes settings of the living link and options of its kind, and verifies that the kernel took them.
+   *
+   * @param settings {@link LinkSettings}, and the kind's own options; others stay as they are.
+   * @throws {NetlinkError} When the kernel refuses a value, or ignores it.
+   * @throws {UnsupportedError} When the running kernel lacks an option.
+   * @throws {RangeError} For a number out of range; nothing is changed then.
+   * @throws {TypeError} For an unknown or malformed option; nothing is changed then.
+   */
+  set(settings: object): this {
+    const kind = linkKind(this.kind);
+    const { common, own } = splitOptions<LinkSettings>(settings, kind?.options ?? {}, SETTINGS);
+    const current = () => connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    if (common.group !== undefined) {
+      integer(common.group, "group", 0, 0xffffffff);
+      this.#refuseGroup(common.group, current());
+    }
+    const message = settingsMessage(common, this.ref, current);
+    if (Object.keys(own).length > 0) {
+      const { data } = kindData(kind!, own, this.ref, { current: () => this.options() });
+      message.linkInfo = { ...message.linkInfo, kind: this.kind!, data };
+    }
+    return this.change(message);
+  }
+
+  /** A scope finds its links by their group: another group would leave the link behind. */
+  #refuseGroup(group: number, info: LinkInfo): void {
+    const owned = scopeOf(info.group)?.links.some(({ ref, index }) =>
+      index === info.index && sameNetNs(ref, this.ref)
+    );
+    if (!owned || group === info.group) return;
+    throw new TypeError(
+      `group ${group} of ${this.#what}: a scope owns the link, and links of a scope are in the scope's group`,
+    );
+  }
+
+  /** Gives the link another name. EBUSY while it is up, on kernels before 6.2; EEXIST when taken. */
+  rename(name: string): this {
+    this.change({ name: checkLinkName(name) }, `rename ${this.#what} to ${show(name)}`);
+    this.#name = name;
+    return this;
+  }
+
+  /** Adds alternative names, up to 127 bytes each. Linux 5.5. */
+  addAltNames(...names: string[]): this {
+    connectionTo(this.ref).request(addAltNames(this.#index, names, this.#what));
+    return this;
+  }
+
+  /** Removes alternative names. */
+  deleteAltNames(...names: string[]): this {
+    connectionTo(this.ref).request(deleteAltNames(this.#index, names, this.#what));
+    return this;
+  }
+
+  /**
+   * Moves the link to another namespace. It goes down and loses its addresses there. The handle follows:
+   * its index may change.
+   *
+   * @param target The namespace.
+   * @throws {NetlinkError} EEXIST when the name is taken there, EINVAL for links that cannot move.
+   */
+  move(target: NetNsTarget): this {
+    const to = resolveNetNs(target);
+    try {
+      if (!sameNetNs(to.ref, this.ref)) this.#moveTo(to);
+    } catch (error) {
+      if (to.owned) to.ref.close();
+      throw error;
+    }
+    if (this.#netns.owned) this.#netns.ref.close();
+    this.#netns = to;
+    return this;
+  }
+
+  #moveTo(to: ResolvedNetNs): void {
+    const info = this.read();
+    const scope = scopeOf(info.group);
+    scope?.visit(to.ref);
+    const where = to.ref.label;
+    const there = connectionTo(to.ref);
+    // By its index the link is found there, whatever its name is by then.
+    const newIndex = freeIndex(there, this.#index);
+    const message: LinkMessage = { netnsFd: to.ref.fd.value, newIndex };
+    this.change(message, `move ${this.#what} to ${where}`);
+    const before = scope?.dropLink(this.ref, this.#index);
+    this.#index = newIndex;
+    const after = { ref: to.ref, index: this.#index, what: this.#what, ipv6: false };
+    // A descriptor that is joined to it stays so, and keeps the namespace alive that it was opened in.
+    scope?.addLink({ ...before, ...after });
+    if (to.owned) scope?.use(to.ref);
+  }
+
+  /** Its IP addresses. */
+  get addresses(): LinkAddresses {
+    return new LinkAddresses(this);
+  }
+
+  /**
+   * Resolves with the link when `condition` holds for it, at once if it does now.
+   *
+   * @param condition Looks at the link after each change the kernel reports.
+   * @param options Timeout and abort signal.
+   * @throws {DOMException} `TimeoutError` after `timeout` milliseconds.
+   * @throws {NetlinkError} ENODEV when the link is gone or goes.
+   *
+   * @example Waiting for the carrier
+   * ```ts
+   * import { NetNs, Veth } from "@netloom/netloom";
+   *
+   * using netns = NetNs.create();
+   * const veth = Veth.create({ name: "a", netns, up: true, peer: { name: "b", netns } });
+   * const carrier = veth.waitFor((link) => link.carrier === true, { timeout: 5000 });
+   * veth.peer.up();
+   * await carrier;
+   * ```
+   */
+  async waitFor(
+    condition: (link: LinkInfo) => boolean,
+    options: WaitForOptions = {},
+  ): Promise<LinkInfo> {
+    checkOptions(options, WAIT_OPTIONS);
+    const { timeout, signal } = options;
+    const signals = signal ? [signal] : [];
+    if (timeout !== undefined) signals.push(AbortSignal.timeout(timeout));
+    const until = AbortSignal.any(signals);
+    until.throwIfAborted();
+    using events = new Subscription(this.ref, [RTNLGRP.LINK]);
+    let info: LinkInfo | undefined = this.read();
+    while (!info || !condition(info)) {
+      await events.ready(until);
+      let found: LinkInfo | undefined;
+      const overrun = events.drain((header, source) => {
+        if (header.type !== RTM.NEWLINK && header.type !== RTM.DELLINK) return;
+        const event = readLink(source, header.start, header.end);
+        // Bridge ports and the like send messages of their own families about the same link.
+        if (event.index !== this.#index || source.bytes[header.start] !== 0) return;
+        if (header.type === RTM.DELLINK) throw this.#gone();
+        if (!found || !condition(found)) found = event;
+      });
+      info = overrun ? this.read() : found;
+    }
+    return info;
+  }
+
+  /**
+   * Captures its frames, from this call on; see {@link Capture}. The loop ends with the link, and with this
+   * handle where that has opened the namespace.
+   *
+   * @param options Filter, snap length, direction, until when.
+   * @returns The frames. A frame's `data` is a view, valid until the next frame is asked for.
+   * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV when the link is gone.
+   * @throws {TypeError} For malformed options.
+   * @throws {RangeError} For numbers out of range.
+   *
+   * @example The first reply to a ping
+   * ```ts
+   * import { NetNs, Veth } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using a = NetNs.create();
+   * using b = NetNs.create();
+   * const veth = Veth.create({
+   *   name: "v0",
+   *   netns: a,
+   *   up: true,
+   *   addresses: ["10.0.0.1/24"],
+   *   peer: { name: "v0", netns: b, up: true, addresses: ["10.0.0.2/24"] },
+   * });
+   * await veth.waitFor((link) => link.operstate === "up");
+   * using frames = veth.capture({ filter: { protocol: "icmp", srcHost: "10.0.0.2" } });
+   * await a.ping("10.0.0.2");
+   * for await (const frame of frames) {
+   *   assertEquals([frame.direction, frame.length], ["in", 14 + 20 + 8 + 56]);
+   *   break;
+   * }
+   * ```
+   */
+  capture(options: CaptureOptions = {}): Capture {
+    return openCapture(this.ref, this, options);
+  }
+
+  /** Deletes the link. ENODEV when it is gone already. */
+  delete(): void {
+    connectionTo(this.ref).request(deleteLink({ index: this.#index }, this.#what));
+    this.#release();
+  }
+
+  /** Gives ownership up: the link stays when the handle is disposed. */
+  persist(): this {
+    this.#owned = false;
+    return this;
+  }
+
+  /**
+   * Deletes the link if the handle owns it and it is still the same; closes what the handle has opened.
+   * A link that is gone already is no error.
+   */
+  [Symbol.dispose](): void {
+    try {
+      if (this.#owned && !this.ref.fd.closed && this.#same()) {
+        connectionTo(this.ref).request(deleteLink({ index: this.#index }, this.#what));
+      }
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.code !== "ENODEV") throw error;
+    } finally {
+      this.#release();
+    }
+  }
+
+  /** For link kinds: sends a change and verifies that the kernel took it; `operation` is for errors. */
+  protected change(message: LinkMessage, operation?: string): this {
+    const connection = connectionTo(this.ref);
+    const requests = changeRequests(this.#index, message, this.#what)
+      .map((request) => operation === undefined ? request : { ...request, operation });
+    for (const result of connection.batch(requests)) {
+      if (!result.ok) throw this.#explained(message, result.error);
+    }
+    if (message.netnsFd === undefined) {
+      const got = connection.request(getLinkMessage(this.#index));
+      try {
+        verify(message, got, this.#what, this.ref);
+      } catch (error) {
+        throw this.#explained(message, error as Error);
+      }
+    }
+    return this;
+  }
+
+  #explained(message: LinkMessage, error: Error): Error {
+    return explainRefusal(this.kind ?? "link", message.linkInfo, error);
+  }
+
+  /** Indexes are given again: whether the one that this handle has is still its link's. */
+  #same(): boolean {
+    const info = connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    return info.name === this.#name && kindOf(info) === this.kind;
+  }
+
+  #release(): void {
+    this.#owned = false;
+    if (this.#netns.owned) this.#netns.ref.close();
+  }
+
+  #gone(): NetlinkError {
+    return new NetlinkError({
+      operation: `wait for ${this.#what}`,
+      netns: this.ref.description,
+      errno: ERRNO.ENODEV,
+    });
+  }
+
+  get #what(): string {
+    return `${this.kind ?? "link"} ${show(this.#name)}`;
+  }
+
+  /** Prints the handle as `veth "tap1" (index 5) in netns "ns1"`. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const where = this.ref.description ? ` in ${this.ref.description}` : "";
+    return `${this.#what} (index ${this.#index})${where}`;
+  }
+}
+
+/**
+ * Adds the names of masters, parents and peers to links, where they are in the links' own namespace.
+ *
+ * @param connection A connection to the links' namespace.
+ * @param links The links; a whole table needs no further request.
+ */
+export function nameRelated(connection: Connection, links: readonly LinkInfo[]): void {
+  const names = new Map(links.map(({ index, name }) => [index, name]));
+  const related = links.flatMap((link) => {
+    const { master, parent, peer, linkNetnsId } = link;
+    return linkNetnsId === undefined ? [master, parent, peer] : [master];
+  });
+  const missing = [...new Set(related)].filter((index) => index && !names.has(index));
+  const requests = missing.map((index) => getLink(index!, { stats: false }));
+  for (const result of requests.length > 0 ? connection.batch(requests) : []) {
+    // One that is gone by now has no name.
+    if (!result.ok) continue;
+    const { index, name } = result.value as LinkInfo;
+    names.set(index, name);
+  }
+  for (const link of links) {
+    const { master, parent, peer, linkNetnsId } = link;
+    const masterName = master && names.get(master);
+    if (masterName) link.masterName = masterName;
+    if (linkNetnsId !== undefined) continue;
+    const parentName = parent && names.get(parent);
+    const peerName = peer && names.get(peer);
+    if (parentName) link.parentName = parentName;
+    if (peerName) link.peerName = peerName;
+  }
+}
+
+/** An index that no link of the namespace has; `wanted` where that is free. */
+function freeIndex(connection: Connection, wanted: number): number {
+  const taken = new Set(connection.dump(dumpLinks({ stats: false })).map(({ index }) => index));
+  return taken.has(wanted) ? Math.max(...taken) + 1 : wanted;
+}
+
+/**
+ * Finds a link for a borrowed handle.
+ *
+ * @param selector Its name, an alternative name, or its index.
+ * @param options Its namespace.
+ * @param kind The kind it must have.
+ * @throws {TypeError} When it is of another kind.
+ */
+export function findLink(
+  selector: string | number,
+  options: LinkGetOptions = {},
+  kind?: string,
+): LinkState & { readonly info: LinkInfo } {
+  checkOptions(options, GET_OPTIONS);
+  const netns = resolveNetNs(options.netns);
+  try {
+    const info = connectionTo(netns.ref).request(getLink(selector, { stats: false }));
+    const actual = kindOf(info);
+    if (kind !== undefined && actual !== kind) {
+      throw new TypeError(`Link ${show(info.name)} is not a ${kind}: its kind is ${actual}`);
+    }
+    return { netns, info, kind: actual, index: info.index, name: info.name, owned: false };
+  } catch (error) {
+    if (netns.owned) netns.ref.close();
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Links without options of their own: dummy, which leads nowhere, and ifb, which queues packets that
+ * traffic control sends to it.
+ *
+ * @module
+ */
+import { dummy, ifb } from "../rtnetlink/link_kinds/plain.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { createKind } from "./create.ts";
+import type { LinkOptions } from "./options.ts";
+
+/**
+ * A link that drops what is sent over it: for addresses that are always there, as a parent of other
+ * links, as a port without a cable. ARP is off unless `arp: true` says otherwise. Its carrier can be
+ * set.
+ *
+ * @example An address that no cable can take away, where the kernel can
+ * ```ts
+ * import { Dummy, NetNs, supports } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * if (supports("dummy")) {
+ *   using netns = NetNs.create();
+ *   Dummy.create({ name: "router-id", netns, up: true, addresses: ["192.0.2.1/32"] });
+ *   const { received } = await netns.ping("192.0.2.1");
+ *   assertEquals(received, 1);
+ * }
+ * ```
+ */
+export class Dummy extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "dummy";
+
+  /**
+   * Makes a dummy.
+   *
+   * @param options What every link has; there is nothing else.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {UnsupportedError} When the kernel has no dummies.
+   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {TypeError} For a malformed or unknown option; nothing is made then.
+   */
+  static create(options: LinkOptions): Dummy {
+    return new Dummy({ ...createKind(dummy, options), owned: true });
+  }
+
+  /**
+   * Finds a dummy.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not a dummy.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Dummy {
+    return new Dummy(findLink(selector, options, "dummy"));
+  }
+}
+
+/**
+ * An intermediate functional block: a filter with the action `mirred` redirects packets of other links
+ * to it, where queueing disciplines shape them; then they go on from where they were taken. So what
+ * comes in can be shaped, and several links share a queue. What is sent over it by itself is dropped.
+ *
+ * @example A queue to redirect to
+ * ```ts
+ * import { Ifb, NetNs } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const ifb = Ifb.create({ name: "ifb0", netns, numTxQueues: 2, up: true });
+ * assertEquals(ifb.read().numTxQueues, 2);
+ * ```
+ */
+export class Ifb extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "ifb";
+
+  /**
+   * Makes an ifb.
+   *
+   * @param options What every link has; there is nothing else.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {UnsupportedError} When the kernel has no ifbs.
+   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {TypeError} For a malformed or unknown option; nothing is made then.
+   */
+  static create(options: LinkOptions): Ifb {
+    return new Ifb({ ...createKind(ifb, options), owned: true });
+  }
+
+  /**
+   * Finds an ifb.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not an ifb.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Ifb {
+    return new Ifb(findLink(selector, options, "ifb"));
+  }
+}

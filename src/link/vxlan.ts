@@ -1,0 +1,203 @@
+/**
+ * vxlan: Ethernet in UDP, to one or many tunnel endpoints (RFC 7348).
+ *
+ * @module
+ */
+import { connectionTo } from "../netlink/connections.ts";
+import type { Request } from "../netlink/message.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
+import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
+import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
+import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { createKind } from "./create.ts";
+import { indexOf, type LinkOptions, type LinkSettings, type LinkTarget } from "./options.ts";
+
+export type { VxlanInfo, VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
+
+/**
+ * Options of {@link Vxlan.create}. `group` and `port` are the tunnel's; the link's group number and the
+ * options as a port of a bridge are in `link`.
+ */
+export interface VxlanCreateOptions extends Omit<LinkOptions, keyof VxlanOptions>, VxlanOptions {}
+
+/** Settings of {@link Vxlan.set}. The kernel changes some options only at creation. */
+export interface VxlanSettings extends Omit<LinkSettings, keyof VxlanOptions>, VxlanOptions {
+  /** Settings whose name is one of the tunnel's options: `group`, `port`. */
+  readonly link?: LinkSettings;
+}
+
+/** A forwarding entry of a vxlan link: the tunnel endpoint that an inner address is behind. */
+export interface VxlanFdbEntry {
+  /** The inner Ethernet address; all zeros for what no other entry matches, broadcast included. */
+  readonly mac: string;
+  /** IP address of the tunnel endpoint. */
+  readonly dst: string;
+  /** UDP port there. Default: the link's `port`. */
+  readonly port?: number;
+  /** VNI to send with. Default: the link's `id`. */
+  readonly vni?: number;
+  /** VNI that the entry is for, where the link is `external`. */
+  readonly srcVni?: number;
+  /** The link to send by: a handle, or a name or index in the vxlan's namespace. */
+  readonly dev?: LinkTarget;
+}
+
+const ENTRY: OptionNames<VxlanFdbEntry> = {
+  mac: true,
+  dst: true,
+  port: true,
+  vni: true,
+  srcVni: true,
+  dev: true,
+};
+
+/** The forwarding entries of a vxlan link. */
+export class VxlanFdb {
+  readonly #link: Vxlan;
+
+  /** For {@link Vxlan.fdb}. */
+  constructor(link: Vxlan) {
+    this.#link = link;
+  }
+
+  /** Reads the entries, learned ones included; one for each destination of an address. */
+  list(): FdbInfo[] {
+    const { ref, index } = this.#link;
+    return connectionTo(ref).dump(dumpFdb({ index }))
+      .filter(({ flags, dst }) => flags.includes("self") && dst !== undefined);
+  }
+
+  /**
+   * Adds destinations. An address may have several where it stands for many: all zeros, or multicast.
+   *
+   * @param entries One entry or many; they are sent together. When one is refused, those that this call
+   * has added are removed again.
+   * @throws {NetlinkError} EEXIST when the destination, or a unicast address, has an entry.
+   */
+  add(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
+    const all = this.#messages(entries);
+    const results = connectionTo(this.#link.ref).batch(
+      all.map((message) => newFdb(message, { append: isMany(message.mac) })),
+    );
+    const refused = results.find((result) => !result.ok);
+    if (!refused || refused.ok) return;
+    const added = all.filter((_, i) => results[i]!.ok);
+    connectionTo(this.#link.ref).batch(added.map(deleteEntry));
+    throw refused.error;
+  }
+
+  /** Gives addresses one destination each, in place of those that they have. */
+  replace(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
+    this.#send(this.#messages(entries).map((message) => newFdb(message, { replace: true })));
+  }
+
+  /** Removes destinations. ENOENT when one is not there. */
+  delete(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
+    this.#send(this.#messages(entries).map(deleteEntry));
+  }
+
+  #send(requests: Request<undefined>[]): void {
+    for (const result of connectionTo(this.#link.ref).batch(requests)) {
+      if (!result.ok) throw result.error;
+    }
+  }
+
+  #messages(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): FdbMessage[] {
+    const { ref, index } = this.#link;
+    return (Array.isArray(entries) ? entries as VxlanFdbEntry[] : [entries as VxlanFdbEntry])
+      .map((entry) => {
+        checkOptions(entry, ENTRY);
+        const { dev, ...rest } = entry;
+        const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };
+        return { ...rest, ...oif, index, flags: ["self"] };
+      });
+  }
+}
+
+function deleteEntry({ state: _, ...message }: FdbMessage): Request<undefined> {
+  return deleteFdb(message);
+}
+
+/** Whether an address may have several destinations: all zeros or multicast. */
+function isMany(mac: string): boolean {
+  return /^[0:-]+$/.test(mac) || (parseInt(mac, 16) & 1) === 1;
+}
+
+/**
+ * A link that carries Ethernet frames in UDP packets between tunnel endpoints.
+ *
+ * @example Two namespaces as machines, and a network of their own between them
+ * ```ts
+ * import { NetNs, Veth, Vxlan } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using m1 = NetNs.create();
+ * using m2 = NetNs.create();
+ * const peer = { name: "eth0", netns: m2, up: true, addresses: ["192.0.2.2/24"] };
+ * const veth = Veth.create({
+ *   name: "eth0",
+ *   netns: m1,
+ *   up: true,
+ *   addresses: ["192.0.2.1/24"],
+ *   peer,
+ * });
+ * await veth.waitFor((link) => link.operstate === "up");
+ * for (const [netns, n, remote] of [[m1, 1, "192.0.2.2"], [m2, 2, "192.0.2.1"]] as const) {
+ *   const addresses = [`10.0.0.${n}/24`];
+ *   Vxlan.create({ name: "vx0", netns, id: 42, remote, dev: "eth0", port: 4789, up: true, addresses });
+ * }
+ * const { received } = await m1.ping("10.0.0.2");
+ * assertEquals(received, 1);
+ * ```
+ */
+export class Vxlan extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "vxlan";
+
+  /**
+   * Creates a vxlan link.
+   *
+   * @param options The options of every link, and the tunnel's own.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken, or another vxlan has the VNI and port; EINVAL
+   * for options that exclude each other.
+   * @throws {UnsupportedError} When the kernel has no vxlan, or lacks an option.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For an unknown or malformed option; nothing is created then.
+   */
+  static create(options: VxlanCreateOptions): Vxlan {
+    return new Vxlan({ ...createKind(vxlan, options), owned: true });
+  }
+
+  /**
+   * Finds a vxlan link.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Its namespace.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not a vxlan.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Vxlan {
+    return new Vxlan(findLink(selector, options, "vxlan"));
+  }
+
+  /** Reads the tunnel's options. ENODEV when the link is gone. */
+  override options(): VxlanInfo {
+    return super.options();
+  }
+
+  /**
+   * Changes link settings and options, and verifies that the kernel took them.
+   *
+   * @throws {NetlinkError} EOPNOTSUPP for an option that the kernel sets only at creation.
+   */
+  override set(settings: VxlanSettings): this {
+    return super.set(settings);
+  }
+
+  /** Its forwarding entries: the tunnel endpoints behind which inner addresses are. */
+  get fdb(): VxlanFdb {
+    return new VxlanFdb(this);
+  }
+}

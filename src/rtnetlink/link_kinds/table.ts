@@ -1,0 +1,13 @@
+/**
+ * The link kinds that netloom knows, one line each. A kind is told by its file in this folder.
+ *
+ * @module
+ */
+export { bridge } from "./bridge.ts";
+export { ipvlan, ipvtap } from "./ipvlan.ts";
+export { macvlan, macvtap } from "./macvlan.ts";
+export { dummy, ifb } from "./plain.ts";
+export { tun } from "./tun.ts";
+export { veth } from "./veth.ts";
+export { vlan } from "./vlan.ts";
+export { vxlan } from "./vxlan.ts";
