@@ -41,8 +41,10 @@ export function checkOptions(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(`${path || "options"} must be an object: got ${show(options)}`);
   }
-  for (const [key, value] of Object.entries(options)) {
+  for (const key in options) {
+    const value = (options as Record<string, unknown>)[key];
     if (value === undefined) continue;
+    if (Object.hasOwn(known, key) && known[key] === true) continue;
     const at = path ? `${path}.${key}` : key;
     if (!Object.hasOwn(known, key)) throw unknownOption(at, key, Object.keys(known));
     const inner = known[key];

@@ -14,6 +14,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  type Undo,
 } from "../netlink/collection.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
@@ -96,11 +97,7 @@ export class LinkAddresses {
    */
   add(addresses: Many<AddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
-    addAll(
-      this.#connection,
-      messages.map((message) => this.#new(message)),
-      (done) => done.map((index) => deleteAddress(messages[index]!)),
-    );
+    addAll(this.#connection, messages, (message) => this.#new(message), undoAddresses);
   }
 
   /**
@@ -111,12 +108,8 @@ export class LinkAddresses {
    */
   replace(addresses: Many<AddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
-    replaceAll(
-      this.#connection,
-      messages.length,
-      (index, replace) => this.#new(messages[index]!, replace),
-      (done) => done.map((index) => deleteAddress(messages[index]!)),
-    );
+    const request = (message: AddressMessage, replace: boolean) => this.#new(message, replace);
+    replaceAll(this.#connection, messages, request, undoAddresses);
   }
 
   /**
@@ -126,13 +119,10 @@ export class LinkAddresses {
    * @throws {NetlinkError} EADDRNOTAVAIL when the link does not have the address.
    */
   delete(addresses: Many<AddressOptions | AddressInfo>): void {
-    deleteAll(
-      this.#connection,
-      this.#messages(addresses).map((message) => ({
-        ...deleteAddress(message),
-        operation: `delete address ${message.address} from ${this.#what}`,
-      })),
-    );
+    deleteAll(this.#connection, this.#messages(addresses), (message) => ({
+      ...deleteAddress(message),
+      operation: `delete address ${message.address} from ${this.#what}`,
+    }));
   }
 
   /**
@@ -182,6 +172,9 @@ export class LinkAddresses {
   }
 }
 
+/** Deletes what a call has added; the primary address of a network is the first of it. */
+export const undoAddresses: Undo<AddressMessage> = (done) => done.toReversed().map(deleteAddress);
+
 /** Finds one address among those of a filter. */
 export function getAddress(
   connection: Connection,
@@ -214,7 +207,7 @@ export function flushAddresses(connection: Connection, filter: AddressFilter): v
   const isSecondary = ({ family, flags }: AddressInfo) =>
     family === "inet" && flags.includes("secondary");
   const remove = (addresses: readonly AddressInfo[]) =>
-    flushAll(connection, addresses.map(deleteAddress), [ERRNO.EADDRNOTAVAIL, ERRNO.ENODEV]);
+    flushAll(connection, addresses, deleteAddress, [ERRNO.EADDRNOTAVAIL, ERRNO.ENODEV]);
   const first = all.filter((address) => !isSecondary(address));
   remove(first);
   if (first.length < all.length) remove(connection.dump(dump).reverse());

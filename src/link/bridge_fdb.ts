@@ -14,6 +14,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -155,6 +156,7 @@ interface Place {
 }
 
 type GivenEntry = BridgePortFdbEntry | BridgeFdbInfo;
+type Placed = readonly [Place, GivenEntry];
 
 /** The forwarding entries of one port; or those on the bridge itself. Follows the handle of the port. */
 export class BridgePortFdb {
@@ -323,7 +325,7 @@ export class BridgeFdb {
     return { index, name, self: true };
   }
 
-  #placed(entries: Many<BridgeFdbEntry | BridgeFdbInfo>): [Place, GivenEntry][] {
+  #placed(entries: Many<BridgeFdbEntry | BridgeFdbInfo>): Placed[] {
     const places = new Map<LinkTarget, Place>();
     const placeOf = (port: LinkTarget): Place => {
       const known = places.get(port) ?? this.#placeOf(port);
@@ -368,7 +370,7 @@ function isInfo(entry: BridgePortFdbSelector | BridgeFdbInfo): entry is BridgeFd
 }
 
 /** The message for an entry. */
-function message([{ index, self }, given]: [Place, GivenEntry]): FdbMessage {
+function message([{ index, self }, given]: Placed): FdbMessage {
   const entry = isInfo(given) ? settable(given) : given;
   checkOptions(entry, ENTRY);
   checkVlan(entry.vlan);
@@ -405,30 +407,29 @@ function named(request: Request, verb: string, place: Place, { mac, vlan }: FdbM
   return { ...request, operation: `${verb} ${entry} on ${whatOf(place)}` };
 }
 
-function newRequest(placed: [Place, GivenEntry], replace: boolean): Request {
+function newRequest(placed: Placed, replace: boolean): Request {
   const [place] = placed;
   const full = withState(place.self, message(placed));
   return named(newFdb(full, { replace }), replace ? "replace" : "add", place, full);
 }
 
-function deletion(placed: [Place, GivenEntry]): Request {
+function deletion(placed: Placed): Request {
   const full = message(placed);
   return named(deleteFdb(full), "delete", placed[0], full);
 }
 
-function add(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
-  const requests = placed.map((it) => newRequest(it, false));
-  addAll(connectionTo(ref), requests, (done) => done.map((i) => deletion(placed[i]!)));
+const undo: Undo<Placed> = (done) => done.map(deletion);
+
+function add(ref: NetNsRef, placed: readonly Placed[]): void {
+  addAll(connectionTo(ref), placed, (it) => newRequest(it, false), undo);
 }
 
-function replace(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
-  const request = (i: number, replace: boolean) => newRequest(placed[i]!, replace);
-  const undo = (done: readonly number[]) => done.map((i) => deletion(placed[i]!));
-  replaceAll(connectionTo(ref), placed.length, request, undo);
+function replace(ref: NetNsRef, placed: readonly Placed[]): void {
+  replaceAll(connectionTo(ref), placed, newRequest, undo);
 }
 
-function remove(ref: NetNsRef, placed: readonly [Place, GivenEntry][]): void {
-  deleteAll(connectionTo(ref), placed.map(deletion));
+function remove(ref: NetNsRef, placed: readonly Placed[]): void {
+  deleteAll(connectionTo(ref), placed, deletion);
 }
 
 /** Entries in a bridge's table: a dump also has what the links themselves listen to. */
@@ -474,7 +475,7 @@ function info(entry: FdbInfo, port: string): BridgeFdbInfo {
 function flush(ref: NetNsRef, bridge: number, filter: FdbFlushFilter): void {
   checkVlan(filter.vlan);
   const states = filter.state === undefined ? ["static", "dynamic"] as const : [filter.state];
-  flushAll(connectionTo(ref), states.map((state) => flushFdb(bridge, { ...filter, state })), []);
+  flushAll(connectionTo(ref), states, (state) => flushFdb(bridge, { ...filter, state }), []);
 }
 
 function checkVlan(vlan: number | undefined): void {

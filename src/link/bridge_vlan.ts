@@ -148,20 +148,18 @@ export class BridgeVlans {
         if (!there.delete(vid)) throw this.#error("delete", entry, ERRNO.ENOENT);
       }
     }
-    deleteAll(connection, entries.map((entry) => this.#deletion(entry)));
+    deleteAll(connection, entries, (entry) => this.#deletion(entry));
   }
 
   /** Deletes all VLANs. */
   flush(): void {
-    const requests = this.list().map((entry) => this.#deletion(entry));
-    deleteAll(connectionTo(this.#link.ref), requests);
+    deleteAll(connectionTo(this.#link.ref), this.list(), (entry) => this.#deletion(entry));
   }
 
   /** Sets VLANs; when one is refused, those from before are set again. */
   #set(entries: readonly BridgeVlanEntry[], before: readonly BridgeVlan[]): void {
     const there = new Set(before.flatMap(ids));
-    const requests = entries.map((entry) => this.#addition(entry));
-    addAll(connectionTo(this.#link.ref), requests, () => {
+    addAll(connectionTo(this.#link.ref), entries, (entry) => this.#addition(entry), () => {
       const added = entries.flatMap(ids).filter((vid) => !there.has(vid));
       return [
         ...added.map((vid) => this.#deletion({ vid })),

@@ -101,7 +101,7 @@ export class MacvlanMacs {
       // The kernel ignores one that is not listed. In other modes it has its own error.
       if (!listed.delete(mac) && mode === "source") throw this.#error("delete", mac, ERRNO.ENOENT);
     }
-    deleteAll(connectionTo(this.#link.ref), given.map((mac) => this.#request("delete", mac)));
+    deleteAll(connectionTo(this.#link.ref), given, (mac) => this.#request("delete", mac));
   }
 
   /** Deletes all addresses. */
@@ -115,14 +115,13 @@ export class MacvlanMacs {
   }
 
   #add(given: readonly string[], added: readonly string[]): void {
-    const requests = given.map((mac) => this.#request("add", mac));
+    const request = (mac: string) => this.#request("add", mac);
     addAll(
       connectionTo(this.#link.ref),
-      requests,
+      given,
+      request,
       (done) =>
-        done.filter((i) => added.includes(given[i]!)).map((i) =>
-          this.#request("delete", given[i]!)
-        ),
+        done.filter((mac) => added.includes(mac)).map((mac) => this.#request("delete", mac)),
     );
   }
 

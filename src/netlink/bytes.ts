@@ -68,7 +68,9 @@ export class Writer implements Source {
     const at = this.length;
     const end = at + size;
     if (end > this.bytes.length) this.#grow(end);
-    this.bytes.fill(0, at, end);
+    // A call takes longer than to clear the few bytes of a header.
+    if (size > 32) this.bytes.fill(0, at, end);
+    else for (let i = at; i < end; i++) this.bytes[i] = 0;
     this.length = end;
     return at;
   }
@@ -86,9 +88,11 @@ export class Writer implements Source {
 
   /** Appends a string's UTF-8 bytes and returns how many there were. */
   text(value: string): number {
-    const at = this.reserve(value.length * 3);
-    this.length = at + writeText(value, this.bytes, at);
-    return this.length - at;
+    const most = this.length + value.length * 3;
+    if (most > this.bytes.length) this.#grow(most);
+    const written = writeText(value, this.bytes, this.length);
+    this.length += written;
+    return written;
   }
 
   /** Starts an attribute; {@link Writer.end} takes what it returns. */

@@ -75,17 +75,21 @@ interface Refusal {
   readonly error: NetlinkError;
 }
 
-/** Sends requests and returns the positions of those that were done, and the refusals. */
-function send(
+/** Sends a request for each entry and returns the entries that were done, and the refusals. */
+function send<E>(
   connection: Connection,
-  requests: readonly Request[],
-): { done: number[]; refusals: Refusal[] } {
-  const done: number[] = [];
+  entries: readonly E[],
+  request: (entry: E) => Request,
+): { done: E[]; refusals: Refusal[] } {
+  const done: E[] = [];
   const refusals: Refusal[] = [];
-  const results = connection.batch(requests);
+  // One request at a time: of a hundred thousand, their bytes are enough.
+  const results = connection.batch((add) => {
+    for (const entry of entries) add(request(entry));
+  });
   for (let index = 0; index < results.length; index++) {
     const result = results[index]!;
-    if (result.ok) done.push(index);
+    if (result.ok) done.push(entries[index]!);
     else if (result.error instanceof NetlinkError) refusals.push({ index, error: result.error });
     else throw result.error;
   }
@@ -104,68 +108,71 @@ function refuse(refusals: readonly Refusal[], total: number, others: string): ne
   });
 }
 
+/** Makes the requests that take entries back, which were added in this order. */
+export type Undo<E> = (done: readonly E[]) => readonly Request[];
+
 /** Takes back what a call has added. Returns the outcome for the error. */
-function takeBack(connection: Connection, undo: readonly Request[]): string {
-  const results = connection.batch(undo);
+function takeBack<E>(connection: Connection, done: E[], undo: Undo<E>): string {
+  const results = connection.batch(undo(done));
   const left = results.filter((result) => !result.ok).length;
   return left === 0
     ? "the others are removed again"
     : `${left} of the others could not be removed again`;
 }
 
-/** Makes the requests that take entries back, by their positions. */
-export type Undo = (done: readonly number[]) => readonly Request[];
-
 /** Adds entries, all or none. */
-export function addAll(
+export function addAll<E>(
   connection: Connection,
-  requests: readonly Request[],
-  undo: Undo,
+  entries: readonly E[],
+  request: (entry: E) => Request,
+  undo: Undo<E>,
 ): void {
-  const { done, refusals } = send(connection, requests);
-  if (refusals.length === 0) return;
-  refuse(refusals, requests.length, takeBack(connection, undo(done.reverse())));
+  const { done, refusals } = send(connection, entries, request);
+  if (refusals.length > 0) refuse(refusals, entries.length, takeBack(connection, done, undo));
 }
 
 /**
  * Adds entries, and changes those that are there. One alone is one request. Of many, first all are added,
  * so that those which the call has added are known; then those that are there already are changed.
  */
-export function replaceAll(
+export function replaceAll<E>(
   connection: Connection,
-  count: number,
-  request: (index: number, replace: boolean) => Request,
-  undo: Undo,
+  entries: readonly E[],
+  request: (entry: E, replace: boolean) => Request,
+  undo: Undo<E>,
 ): void {
-  if (count === 1) return void connection.request(request(0, true));
-  const indexes = Array.from({ length: count }, (_, index) => index);
-  // Bad input in any request throws here, before the first is sent.
-  const { done, refusals } = send(connection, indexes.map((index) => request(index, false)));
+  if (entries.length === 1) return void connection.request(request(entries[0]!, true));
+  const { done, refusals } = send(connection, entries, (entry) => request(entry, false));
   const there = refusals.filter(({ error }) => error.errno === ERRNO.EEXIST);
   let failed = refusals.filter(({ error }) => error.errno !== ERRNO.EEXIST);
   if (failed.length === 0 && there.length > 0) {
-    const changed = send(connection, there.map(({ index }) => request(index, true)));
+    const again = there.map(({ index }) => entries[index]!);
+    const changed = send(connection, again, (entry) => request(entry, true));
     failed = changed.refusals.map(({ index, error }) => ({ index: there[index]!.index, error }));
   }
-  if (failed.length === 0) return;
-  refuse(failed, count, takeBack(connection, undo(done.reverse())));
+  if (failed.length > 0) refuse(failed, entries.length, takeBack(connection, done, undo));
 }
 
 /** Deletes entries. A refusal does not keep the others. */
-export function deleteAll(connection: Connection, requests: readonly Request[]): void {
-  const { refusals } = send(connection, requests);
-  if (refusals.length > 0) refuse(refusals, requests.length, "the others are deleted");
+export function deleteAll<E>(
+  connection: Connection,
+  entries: readonly E[],
+  request: (entry: E) => Request,
+): void {
+  const { refusals } = send(connection, entries, request);
+  if (refusals.length > 0) refuse(refusals, entries.length, "the others are deleted");
 }
 
 /** Deletes entries that were listed before: those that are gone meanwhile are no refusals. */
-export function flushAll(
+export function flushAll<E>(
   connection: Connection,
-  requests: readonly Request[],
+  entries: readonly E[],
+  request: (entry: E) => Request,
   gone: readonly number[],
 ): void {
-  const { refusals } = send(connection, requests);
+  const { refusals } = send(connection, entries, request);
   const left = refusals.filter(({ error }) => !gone.includes(error.errno));
-  if (left.length > 0) refuse(left, requests.length, "the others are deleted");
+  if (left.length > 0) refuse(left, entries.length, "the others are deleted");
 }
 
 /** How `Deno.customInspect` methods are called. */

@@ -14,6 +14,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { NetNsHandle } from "../netlink/target.ts";
@@ -246,11 +247,8 @@ export class NetNsRoutes {
    */
   add(routes: Many<RouteOptions | RouteInfo>): void {
     const messages = this.#messages(routes, true);
-    addAll(
-      connectionTo(this.#netns.ref),
-      messages.map((message) => new RouteRequest("add", message)),
-      (done) => done.map((index) => new RouteRequest("delete", messages[index]!)),
-    );
+    const request = (message: RouteMessage) => new RouteRequest("add", message);
+    addAll(connectionTo(this.#netns.ref), messages, request, undo);
   }
 
   /**
@@ -259,11 +257,8 @@ export class NetNsRoutes {
    */
   append(routes: Many<RouteOptions | RouteInfo>): void {
     const messages = this.#messages(routes, true);
-    addAll(
-      connectionTo(this.#netns.ref),
-      messages.map((message) => new RouteRequest("append", message)),
-      (done) => done.map((index) => new RouteRequest("delete", messages[index]!)),
-    );
+    const request = (message: RouteMessage) => new RouteRequest("append", message);
+    addAll(connectionTo(this.#netns.ref), messages, request, undo);
   }
 
   /**
@@ -272,12 +267,9 @@ export class NetNsRoutes {
    */
   replace(routes: Many<RouteOptions | RouteInfo>): void {
     const messages = this.#messages(routes, true);
-    replaceAll(
-      connectionTo(this.#netns.ref),
-      messages.length,
-      (index, replace) => new RouteRequest(replace ? "replace" : "add", messages[index]!),
-      (done) => done.map((index) => new RouteRequest("delete", messages[index]!)),
-    );
+    const request = (message: RouteMessage, replace: boolean) =>
+      new RouteRequest(replace ? "replace" : "add", message);
+    replaceAll(connectionTo(this.#netns.ref), messages, request, undo);
   }
 
   /**
@@ -287,9 +279,7 @@ export class NetNsRoutes {
    * @throws {NetlinkError} ESRCH when there is none.
    */
   delete(routes: Many<RouteOptions | RouteInfo>): void {
-    const requests = this.#messages(routes, false)
-      .map((message) => new RouteRequest("delete", message));
-    deleteAll(connectionTo(this.#netns.ref), requests);
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(routes, false), deletion);
   }
 
   /**
@@ -297,10 +287,10 @@ export class NetNsRoutes {
    * `protocol` the kernel's own stay, which lead to the networks of its addresses.
    */
   flush(filter: NetNsRouteFilter = {}): void {
-    const requests = this.list({ ...filter, table: filter.table ?? "main" })
-      .filter(({ protocol }) => filter.protocol !== undefined || protocol !== "kernel")
-      .map((route) => new RouteRequest("delete", settableRoute(route)));
-    flushAll(connectionTo(this.#netns.ref), requests, [ERRNO.ESRCH]);
+    const routes = this.list({ ...filter, table: filter.table ?? "main" })
+      .filter(({ protocol }) => filter.protocol !== undefined || protocol !== "kernel");
+    const request = (route: RouteInfo) => deletion(settableRoute(route));
+    flushAll(connectionTo(this.#netns.ref), routes, request, [ERRNO.ESRCH]);
   }
 
   #filter(filter: NetNsRouteFilter): RouteFilter {
@@ -335,6 +325,13 @@ export class NetNsRoutes {
     return inspectList(title, () => this.list({ table: "main" }), inspect, options);
   }
 }
+
+function deletion(message: RouteMessage): RouteRequest {
+  return new RouteRequest("delete", message);
+}
+
+/** In reverse: of routes alike, which were appended, the last comes first. */
+const undo: Undo<RouteMessage> = (done) => done.toReversed().map(deletion);
 
 /** Refuses a route that leads nowhere; the kernel says "No such device" to it. */
 function checkWay({ destination, gateway, dev, nexthops, nexthopId, type }: RouteOptions): void {

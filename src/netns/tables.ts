@@ -5,7 +5,7 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { flushAddresses, getAddress } from "../link/addresses.ts";
+import { flushAddresses, getAddress, undoAddresses } from "../link/addresses.ts";
 import { nameRelated } from "../link/base.ts";
 import { Link } from "../link/link.ts";
 import { indexOf, type LinkTarget } from "../link/options.ts";
@@ -18,6 +18,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { NetNsHandle } from "../netlink/target.ts";
@@ -135,10 +136,12 @@ export class NetNsLinks {
    */
   delete(links: Many<LinkTarget>): void {
     const { ref } = this.#netns;
-    const requests = asArray(links).map((link) =>
-      deleteLink({ index: indexOf(link, ref, "link") }, whatOf(link))
+    const indexes = asArray(links).map((link) => ({ link, index: indexOf(link, ref, "link") }));
+    deleteAll(
+      connectionTo(ref),
+      indexes,
+      ({ link, index }) => deleteLink({ index }, whatOf(link)),
     );
-    deleteAll(connectionTo(ref), requests);
   }
 
   /** Prints the names, indexes and kinds of the links. */
@@ -202,27 +205,19 @@ export class NetNsAddresses {
   /** Adds addresses, all or none; otherwise as `link.addresses.add()`. */
   add(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
-    addAll(
-      connectionTo(this.#netns.ref),
-      messages.map((message) => newAddress(message)),
-      (done) => done.map((index) => deleteAddress(messages[index]!)),
-    );
+    addAll(connectionTo(this.#netns.ref), messages, (it) => newAddress(it), undoAddresses);
   }
 
   /** Adds addresses, or changes those that are there; otherwise as `link.addresses.replace()`. */
   replace(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
-    replaceAll(
-      connectionTo(this.#netns.ref),
-      messages.length,
-      (index, replace) => newAddress(messages[index]!, { replace }),
-      (done) => done.map((index) => deleteAddress(messages[index]!)),
-    );
+    const request = (it: AddressMessage, replace: boolean) => newAddress(it, { replace });
+    replaceAll(connectionTo(this.#netns.ref), messages, request, undoAddresses);
   }
 
   /** Deletes addresses. EADDRNOTAVAIL when the link does not have the address. */
   delete(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
-    deleteAll(connectionTo(this.#netns.ref), this.#messages(addresses).map(deleteAddress));
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(addresses), deleteAddress);
   }
 
   /** Deletes all addresses, those of the loopback link too, or those that the filter lets through. */
@@ -251,6 +246,8 @@ export class NetNsAddresses {
     return inspectList(title, () => this.list(), inspect, options);
   }
 }
+
+const undoNeighbors: Undo<NeighborMessage> = (done) => done.map(deleteNeighbor);
 
 /** A neighbor to be set, and its link. */
 export interface NeighborOptions extends NeighborEntry {
@@ -349,27 +346,19 @@ export class NetNsNeighbors {
    */
   add(neighbors: Many<NeighborOptions | NeighborInfo>): void {
     const messages = this.#messages(neighbors);
-    addAll(
-      connectionTo(this.#netns.ref),
-      messages.map((message) => newNeighbor(message)),
-      (done) => done.map((index) => deleteNeighbor(messages[index]!)),
-    );
+    addAll(connectionTo(this.#netns.ref), messages, (it) => newNeighbor(it), undoNeighbors);
   }
 
   /** Adds neighbors, or changes those that are there. Otherwise as {@link NetNsNeighbors.add}. */
   replace(neighbors: Many<NeighborOptions | NeighborInfo>): void {
     const messages = this.#messages(neighbors);
-    replaceAll(
-      connectionTo(this.#netns.ref),
-      messages.length,
-      (index, replace) => newNeighbor(messages[index]!, { replace }),
-      (done) => done.map((index) => deleteNeighbor(messages[index]!)),
-    );
+    const request = (it: NeighborMessage, replace: boolean) => newNeighbor(it, { replace });
+    replaceAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
   }
 
   /** Deletes neighbors. ENOENT when there is none. */
   delete(neighbors: Many<NetNsNeighborSelector | NeighborInfo>): void {
-    deleteAll(connectionTo(this.#netns.ref), this.#messages(neighbors).map(deleteNeighbor));
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(neighbors), deleteNeighbor);
   }
 
   /**
@@ -377,9 +366,9 @@ export class NetNsNeighbors {
    * no neighbor (`noarp`: multicast, broadcast) stay.
    */
   flush(filter: NetNsNeighborFilter = {}): void {
-    const requests = this.list(filter).filter(({ state }) => state !== "noarp")
-      .map(deleteNeighbor);
-    flushAll(connectionTo(this.#netns.ref), requests, [ERRNO.ENOENT, ERRNO.ENODEV]);
+    const learned = this.list(filter).filter(({ state }) => state !== "noarp");
+    const gone = [ERRNO.ENOENT, ERRNO.ENODEV];
+    flushAll(connectionTo(this.#netns.ref), learned, deleteNeighbor, gone);
   }
 
   #filter(filter: NetNsNeighborFilter): NeighborFilter {

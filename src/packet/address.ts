@@ -122,27 +122,38 @@ export function parsePrefix(text: string): Prefix {
   return { address, length };
 }
 
-/** By character codes: split and RegExp take ten times as long. */
 function tryParseIpv4(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(4);
+  const number = ipv4Number(text);
+  if (number < 0) return undefined;
+  return Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number);
+}
+
+/**
+ * Parses an IPv4 address into its 32-bit number, or returns -1. By character codes: split and RegExp take
+ * ten times as long; and without an array: making one takes longer than the parsing.
+ *
+ * @param text The address.
+ * @param end Where it ends in the text. Default: with the text.
+ */
+export function ipv4Number(text: string, end: number = text.length): number {
+  let address = 0;
   let part = 0;
   let digits = 0;
   let value = 0;
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === DOT && digits > 0 && part < 3) {
-      bytes[part++] = value;
+      address = address * 256 + value;
+      part++;
       digits = value = 0;
     } else if (code >= ZERO && code <= ZERO + 9) {
       // A leading zero means octal to some programs and decimal to others: refused.
-      if (digits++ > 0 && value === 0) return undefined;
+      if (digits++ > 0 && value === 0) return -1;
       value = value * 10 + code - ZERO;
-      if (value > 255) return undefined;
-    } else return undefined;
+      if (value > 255) return -1;
+    } else return -1;
   }
-  if (part !== 3 || digits === 0) return undefined;
-  bytes[3] = value;
-  return bytes;
+  return part === 3 && digits > 0 ? address * 256 + value : -1;
 }
 
 function tryParseIpv6(text: string): Uint8Array | undefined {

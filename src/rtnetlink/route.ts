@@ -18,10 +18,16 @@ import {
   type RouteType,
   RTM,
 } from "./constants.ts";
-import { byteValue, familyNumber, familyOption, type IpFamily, isOfFamily } from "./fields.ts";
+import {
+  byteValue,
+  checkFamily,
+  familyNumber,
+  familyOption,
+  type IpFamily,
+  isOfFamily,
+} from "./fields.ts";
 import { type RouteAttributes, type RouteMetrics, routeSchema, RTM_F } from "./route_attributes.ts";
 import {
-  checkAddress,
   familyOf,
   isRouteInfo,
   readRoute,
@@ -292,7 +298,7 @@ function writeLookup(writer: Writer, message: RouteLookup): void {
   const { destination, from, fibMatch = false, tos = 0, ...attributes } = message;
   const address = parseIp(destination);
   const family = address.length === 4 ? AF.INET : AF.INET6;
-  if (from !== undefined) checkAddress(parseIp(from), family, "from");
+  if (from !== undefined) checkFamily(parseIp(from), family, "from");
   const at = writer.reserve(ROUTE_HEADER);
   writer.bytes[at] = family;
   writer.bytes[at + 1] = address.length * 8;

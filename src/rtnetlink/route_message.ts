@@ -6,7 +6,7 @@
 import { writeAttribute } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat } from "../netlink/message.ts";
-import { formatIp, parseIp } from "../packet/address.ts";
+import { parseIp } from "../packet/address.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { type Scope, SCOPES } from "./address.ts";
 import {
@@ -19,9 +19,17 @@ import {
   type RouteTable,
   type RouteType,
 } from "./constants.ts";
-import { byteValue, checkNetwork, familyNumber, familyWord, type IpFamily } from "./fields.ts";
+import {
+  byteValue,
+  checkFamily,
+  familyNumber,
+  familyWord,
+  type IpFamily,
+  writeNetwork,
+} from "./fields.ts";
 import {
   type NexthopMessage,
+  type RouteAttributes,
   type RouteCacheInfo,
   type RouteFlag,
   routeFlags,
@@ -194,34 +202,41 @@ const protocolName = nameOf(ROUTE_PROTOCOLS);
 const scopeName = nameOf(SCOPES);
 const tableName = nameOf(ROUTE_TABLES);
 
-/** Reads `struct rtmsg` and its attributes. */
+/** Reads `struct rtmsg` and its attributes: into one object, since there may be a hundred thousand. */
 export function readRoute(s: Source, start: number, end: number): RouteInfo {
-  const { destination, source, gateway, via, nexthops, table, expires, ...rest } = routeSchema.read(
-    s,
-    start + ROUTE_HEADER,
-    end,
-  );
   const { bytes, view } = s;
-  const lengthTo = bytes[start + 1]!;
+  const [length, lengthFrom] = [bytes[start + 1]!, bytes[start + 2]!];
   const flags = view.getUint32(start + 8, true);
-  const router = gateway ?? via;
-  const left = expires ?? Math.ceil((rest.cacheInfo?.expires ?? 0) / 100);
-  return {
+  const route: ReadRoute = {
     family: familyWord(bytes[start]!),
-    destination: lengthTo === 0 ? DEFAULT : `${destination}/${lengthTo}`,
-    ...(source === undefined ? {} : { source: `${source}/${bytes[start + 2]}` }),
+    destination: DEFAULT,
     type: typeName(bytes[start + 7]!),
-    ...(router === undefined ? {} : { gateway: router }),
-    ...(nexthops ? { nexthops: nexthops.map(nexthopInfo) } : {}),
-    ...(flags & RTNH_F.ONLINK ? { onlink: true } : {}),
-    table: table ?? tableName(bytes[start + 4]!),
+    table: tableName(bytes[start + 4]!),
     protocol: protocolName(bytes[start + 5]!),
     scope: scopeName(bytes[start + 6]!),
     tos: bytes[start + 3]!,
-    ...rest,
-    ...(left > 0 ? { expires: left } : {}),
     flags: routeFlags(flags),
   };
+  routeSchema.readInto(route as RouteAttributes, s, start + ROUTE_HEADER, end);
+  route.destination = length === 0 ? DEFAULT : `${route.destination}/${length}`;
+  if (route.source !== undefined) route.source += `/${lengthFrom}`;
+  if (flags & RTNH_F.ONLINK) route.onlink = true;
+  if (route.via !== undefined) {
+    route.gateway = route.via;
+    delete route.via;
+  }
+  if (route.nexthops) route.nexthops = (route.nexthops as NexthopMessage[]).map(nexthopInfo);
+  // Old kernels say it in hundredths of a second, 0 for never.
+  const left = route.expires ?? Math.ceil((route.cacheInfo?.expires ?? 0) / 100);
+  if (left > 0) route.expires = left;
+  else if (route.expires !== undefined) delete route.expires;
+  return route as RouteInfo;
+}
+
+/** A route while it is read: what the kernel says otherwise than {@link RouteInfo} has it. */
+interface ReadRoute extends Omit<RouteInfo, "nexthops"> {
+  via?: string;
+  nexthops?: NexthopMessage[] | RouteNexthopInfo[];
 }
 
 function nexthopInfo(message: NexthopMessage): RouteNexthopInfo {
@@ -270,22 +285,13 @@ const ONLY_IPV4 = ["tos", "scope"] as const;
 const ONLY_IPV6 = ["source", "pref", "expires"] as const;
 
 /** Refuses what the kernel would drop silently. */
-function checkFamily(message: RouteMessage, family: number): void {
+function checkOptionsOf(message: RouteMessage, family: number): void {
   for (const key of family === AF.INET6 ? ONLY_IPV4 : ONLY_IPV6) {
     const value = message[key];
     if (value === undefined || value === DEFAULT || value === 0 || value === "global") continue;
     const other = family === AF.INET6 ? "IPv4" : "IPv6";
     throw new TypeError(`${key} is for ${other} routes: got ${show(value)}`);
   }
-}
-
-/** Returns an address, or throws when it is not of the family. */
-export function checkAddress(address: Uint8Array, family: number, path: string): Uint8Array {
-  if ((address.length === 16) === (family === AF.INET6)) return address;
-  const version = family === AF.INET6 ? "IPv6" : "IPv4";
-  throw new TypeError(
-    `${path} must be an ${version} address: got ${show(formatIp(address))}`,
-  );
 }
 
 function defaultScope(type: number, direct: boolean): Scope {
@@ -320,7 +326,7 @@ const HANDLED: ReadonlySet<string> = new Set([
 function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): void {
   const { destination, source = DEFAULT, type, protocol, scope, tos, gateway, nexthops } = message;
   const family = familyOf(message);
-  checkFamily(message, family);
+  checkOptionsOf(message, family);
   const open = deletion ? "unspec" : undefined;
   const kind = byteValue(type ?? open ?? "unicast", ROUTE_TYPES, "type");
   const direct = gateway === undefined && !nexthops && message.nexthopId === undefined;
@@ -334,12 +340,16 @@ function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): v
   writer.bytes[at + 6] = byteValue(reach, SCOPES, "scope");
   writer.bytes[at + 7] = kind;
   writer.bytes[at + 8] = message.onlink ? RTNH_F.ONLINK : 0;
-  const length = writeNetwork(writer, RTA.DST, destination, family, "destination");
-  const lengthFrom = writeNetwork(writer, RTA.SRC, source, family, "source");
-  writer.bytes[at + 1] = length; // The buffer may have grown.
-  writer.bytes[at + 2] = lengthFrom;
+  if (destination !== DEFAULT) {
+    const length = writeNetwork(writer, RTA.DST, destination, family, "destination");
+    writer.bytes[at + 1] = length; // The memory may be another one than before.
+  }
+  if (source !== DEFAULT) {
+    const length = writeNetwork(writer, RTA.SRC, source, family, "source");
+    writer.bytes[at + 2] = length;
+  }
   if (gateway !== undefined) writeGateway(writer, gateway, family);
-  if (message.prefsrc !== undefined) checkAddress(parseIp(message.prefsrc), family, "prefsrc");
+  if (message.prefsrc !== undefined) checkFamily(parseIp(message.prefsrc), family, "prefsrc");
   for (const key in message) {
     const value = message[key as keyof RouteMessage];
     if (value === undefined || HANDLED.has(key)) continue;
@@ -352,37 +362,12 @@ function writeRoute(writer: Writer, message: RouteMessage, deletion: boolean): v
   }
 }
 
-function writeAddress(writer: Writer, type: number, address: Uint8Array): void {
-  const at = writer.begin(type);
-  writer.append(address);
-  writer.end(at);
-}
-
-/** Writes a destination or source, unless it is the one that has all addresses; returns its length. */
-function writeNetwork(
-  writer: Writer,
-  type: number,
-  text: string,
-  family: number,
-  path: string,
-): number {
-  if (text === DEFAULT) return 0;
-  const { address, length } = checkNetwork(text, path);
-  writeAddress(writer, type, checkAddress(address, family, path));
-  return length;
-}
-
-function writeGateway(writer: Writer, gateway: string, family: number): void {
-  const address = gatewayAddress(gateway, family, "gateway");
-  if (family === AF.INET && address.length === 16) {
-    writeAttribute(writer, routeSchema.fields.via, gateway, "gateway");
-  } else writeAddress(writer, RTA.GATEWAY, address);
-}
-
 /** An IPv4 route may go through an IPv6 router, but not the other way round. */
-function gatewayAddress(gateway: string, family: number, path: string): Uint8Array {
-  const address = parseIp(gateway);
-  return family === AF.INET ? address : checkAddress(address, family, path);
+function writeGateway(writer: Writer, gateway: string, family: number): void {
+  const { gateway: own, via } = routeSchema.fields;
+  const other = familyOfText(gateway) !== family;
+  if (other && family === AF.INET6) checkFamily(parseIp(gateway), family, "gateway");
+  writeAttribute(writer, other ? via : own, gateway, "gateway");
 }
 
 function nexthopMessage(
@@ -393,10 +378,11 @@ function nexthopMessage(
   const { gateway, oif = 0, weight = 1, onlink, flags: _, ...attributes } = nexthop;
   const message = { oif, weight, flags: onlink ? RTNH_F.ONLINK : 0, ...attributes };
   if (gateway === undefined) return message;
-  const { length } = gatewayAddress(gateway, family, `nexthops[${i}].gateway`);
-  return family === AF.INET && length === 16
-    ? { ...message, via: gateway }
-    : { ...message, gateway };
+  const other = familyOfText(gateway) !== family;
+  if (other && family === AF.INET6) {
+    checkFamily(parseIp(gateway), family, `nexthops[${i}].gateway`);
+  }
+  return other ? { ...message, via: gateway } : { ...message, gateway };
 }
 
 /** The framing of messages that add routes. */

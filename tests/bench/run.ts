@@ -10,12 +10,14 @@ import { captures } from "./capture.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
 import { packets } from "./packet.ts";
+import { routes } from "./routes.ts";
 import { veth1000 } from "./veth_1000.ts";
 
 const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
   first_ping: firstPing,
   veth_1000: veth1000,
   dump_2000: dump2000,
+  routes,
   batch: batches,
   packet: packets,
   capture: captures,

@@ -28,6 +28,14 @@ export interface Deletion extends Cost {
   readonly delete_ms: number;
 }
 
+/** What adding routes and removing them took. */
+export interface RouteTimes extends Cost {
+  /** Milliseconds until all were there. */
+  readonly add_ms: number;
+  /** Milliseconds until none was left. */
+  readonly flush_ms: number;
+}
+
 /** What listing all links of a namespace took. */
 export interface Dump extends Cost {
   /** Links in the dump, the loopback device among them. */
@@ -69,6 +77,42 @@ export async function pyroute2(netns: string, pairs: number): Promise<Creation> 
 /** Creates `pairs` veth pairs in a namespace with Go's vishvananda/netlink. */
 export async function goNetlink(netns: string, pairs: number): Promise<Creation> {
   return await runIn(netns, await goBinary(), ["create", `${pairs}`], "create_ms");
+}
+
+/** Adds routes below 10.0.0.0/8 through the link `v0` of a namespace, and flushes them, with `ip -batch`. */
+export async function ipRoutes(netns: string, routes: number): Promise<RouteTimes> {
+  const lines = range(routes).map((n) => `route add ${routeOf(n)} via 192.0.2.2 dev v0`);
+  return await shellBatch(netns, "ip_routes.sh", lines, "add_ms", "flush_ms");
+}
+
+/** The same with pyroute2. */
+export async function pyroute2Routes(netns: string, routes: number): Promise<RouteTimes> {
+  const script = [`${HERE}pyroute2_routes.py`, `${routes}`];
+  return await runIn(netns, await python(), script, "add_ms", "flush_ms");
+}
+
+/** The same with Go's vishvananda/netlink. */
+export async function goRoutes(netns: string, routes: number): Promise<RouteTimes> {
+  return await runIn(netns, await goBinary(), ["routes", `${routes}`], "add_ms", "flush_ms");
+}
+
+function routeOf(n: number): string {
+  return `10.${n >> 16}.${n >> 8 & 255}.${n & 255}/32`;
+}
+
+/** Calls `use` with a fresh namespace whose link `v0` is up and has the address 192.0.2.1/24. */
+export function withRouter<T>(use: (netns: string) => Promise<T>): Promise<T> {
+  return withNamespace(async (netns) => {
+    for (
+      const words of [
+        "link add v0 type veth peer name v1",
+        "link set v0 up",
+        "link set v1 up",
+        "address add 192.0.2.1/24 dev v0",
+      ]
+    ) await exec("ip", ["-n", netns, ...words.split(" ")]);
+    return await use(netns);
+  });
 }
 
 /** Lists a namespace's links with Go's vishvananda/netlink. */
@@ -159,13 +203,13 @@ async function shellBatch<K extends string>(
   netns: string,
   script: string,
   lines: string[],
-  key: K,
+  ...keys: K[]
 ): Promise<Measured<K>> {
   const file = await Deno.makeTempFile({ prefix: "nlb-", suffix: ".batch" });
   try {
     await Deno.writeTextFile(file, lines.join("\n") + "\n");
-    const result = await runIn(netns, "bash", [HERE + script, file], key);
-    return checkClock(result, result[key]);
+    const result = await runIn(netns, "bash", [HERE + script, file], ...keys);
+    return checkClock(result, keys.reduce((sum, key) => sum + result[key], 0));
   } finally {
     await Deno.remove(file);
   }

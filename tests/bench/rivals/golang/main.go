@@ -4,6 +4,7 @@
 // Usage:
 //
 //	golang create PAIRS   create veth pairs with vishvananda/netlink
+//	golang routes ROUTES  add routes through the link v0, and delete them
 //	golang dump ROUNDS    list links with vishvananda/netlink, parsed
 //	golang raw ROUNDS     receive the same dump and parse no more than message lengths
 package main
@@ -12,6 +13,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"sort"
 	"strconv"
@@ -23,7 +25,7 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fail(fmt.Errorf("usage: %s create|dump|raw NUMBER", os.Args[0]))
+		fail(fmt.Errorf("usage: %s create|routes|dump|raw NUMBER", os.Args[0]))
 	}
 	number, err := strconv.Atoi(os.Args[2])
 	if err == nil && number < 1 {
@@ -34,6 +36,8 @@ func main() {
 		switch os.Args[1] {
 		case "create":
 			result, err = create(number)
+		case "routes":
+			result, err = routes(number)
 		case "dump":
 			result, err = dump(number)
 		case "raw":
@@ -72,6 +76,52 @@ func create(pairs int) (map[string]any, error) {
 	return map[string]any{
 		"create_ms": ms(time.Since(start)),
 		"cpu_ms":    ms(cpuTime() - cpu),
+	}, nil
+}
+
+// routes adds as many host routes below 10.0.0.0/8, lists them and deletes them.
+func routes(count int) (map[string]any, error) {
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, err
+	}
+	link, err := handle.LinkByName("v0")
+	if err != nil {
+		return nil, err
+	}
+	cpu, start := cpuTime(), time.Now()
+	gateway := net.IPv4(192, 0, 2, 2)
+	for n := 0; n < count; n++ {
+		destination := net.IPv4(10, byte(n>>16), byte(n>>8), byte(n))
+		route := &netlink.Route{
+			LinkIndex: link.Attrs().Index,
+			Dst:       &net.IPNet{IP: destination, Mask: net.CIDRMask(32, 32)},
+			Gw:        gateway,
+		}
+		if err := handle.RouteAdd(route); err != nil {
+			return nil, fmt.Errorf("add %s: %w", destination, err)
+		}
+	}
+	added, addedCpu := time.Since(start), cpuTime()-cpu
+	start = time.Now()
+	all, err := handle.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, err
+	}
+	listed := time.Since(start)
+	for n := range all {
+		if all[n].Gw == nil {
+			continue // the network of the link's address
+		}
+		if err := handle.RouteDel(&all[n]); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{
+		"add_ms":   ms(added),
+		"list_ms":  ms(listed),
+		"flush_ms": ms(time.Since(start)),
+		"cpu_ms":   ms(addedCpu),
 	}, nil
 }
 
