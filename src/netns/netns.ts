@@ -247,11 +247,12 @@ export class NetNs implements Disposable, AsyncDisposable {
   /**
    * Reads or writes a kernel setting of this namespace.
    *
-   * @param name As `sysctl` has it: `net.ipv4.ip_forward`; a dot inside a link's name is written `/`.
-   * @param value What to write; without it the setting is only read.
+   * @param name As in `sysctl(8)`: `net.ipv4.ip_forward`, with `/` for a dot inside a link's name; or
+   * `net/ipv4/ip_forward`, with dots as they are.
+   * @param value One line of text or a number to write; without it the setting is only read.
    * @returns The setting afterwards, without the closing newline.
-   * @throws {SyscallError} ENOENT when there is no such setting.
-   * @throws {TypeError} For a name outside `net.`.
+   * @throws {SyscallError} ENOENT when there is no such setting; the message has the nearest one.
+   * @throws {TypeError} For a name outside `net.`, and for any other value.
    */
   sysctl(name: string, value?: string | number): string {
     return sysctl(this.#open(`sysctl ${name}`), name, value);
