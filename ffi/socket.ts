@@ -6,7 +6,7 @@
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { datagram, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
+import { datagram, device, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
 import { ADDRESS_SIZE } from "./socket_address.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
@@ -164,6 +164,24 @@ export class Socket implements Disposable {
     const code = errno();
     if (code === ERRNO.EAGAIN) return -1;
     throw new SyscallError(what, { syscall: "recvfrom", errno: code });
+  }
+
+  /**
+   * The index of a link in the namespace of the socket (`SIOCGIFINDEX`, netdevice(7)).
+   *
+   * @param link Its name, or an alternative one of up to 15 bytes.
+   * @param what The action, for an error.
+   * @throws {SyscallError} ENODEV when there is no such link.
+   */
+  indexOf(link: string, what: string): number {
+    const request = new Uint8Array(40); // struct ifreq: 16 bytes of name, then the index
+    const { read, written } = new TextEncoder().encodeInto(link, request.subarray(0, 16));
+    const fits = read === link.length && written < 16 && !link.includes("\0");
+    if (fits && device().ioctl(this.fd.value, BigInt(C.SIOCGIFINDEX), request) === 0) {
+      return new DataView(request.buffer).getInt32(16, true);
+    }
+    const code = fits ? errno() : ERRNO.ENODEV;
+    throw new SyscallError(what, { syscall: "ioctl SIOCGIFINDEX", errno: code });
   }
 
   /** The address it is bound to, as a `struct sockaddr`. */

@@ -13,9 +13,9 @@ import { formatIp, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import type { WaitOptions } from "./packet_device.ts";
 import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
-import { type OptionNames, show } from "../options.ts";
+import { boolean, type OptionNames, show } from "../options.ts";
 
-/** An IP address, and for UDP a port. A link-local IPv6 one has the index of its link: `fe80::1%2`. */
+/** An IP address, and for UDP a port. A link-local IPv6 one has its link, by name or index: `fe80::1%eth0`. */
 export interface Endpoint {
   /** The address: `192.0.2.1`. */
   readonly address: string;
@@ -41,6 +41,8 @@ export interface IpSocketOptions {
   readonly local?: Endpoint | string;
   /** Bytes of packets that may be queued, 1..2147483647. Default: the system's, mostly 212,992. */
   readonly receiveBuffer?: number;
+  /** Packets may go to broadcast addresses (SO_BROADCAST). Default: false. */
+  readonly broadcast?: boolean;
 }
 
 /** Names of {@link IpSocketOptions}. */
@@ -49,6 +51,7 @@ export const IP_SOCKET_OPTIONS: OptionNames<IpSocketOptions> = {
   remote: true,
   local: true,
   receiveBuffer: true,
+  broadcast: true,
 };
 
 /** A socket that was opened. */
@@ -77,16 +80,21 @@ export class IpSocket extends FdDevice {
     return endpointOf(this.#socket.name(`read the address of ${this.what}`));
   }
 
-  /** Reads one packet, and from whom it is; otherwise as `read`. */
+  /** Reads one packet, and its source; otherwise as `read`. */
   async readFrom(buffer: Uint8Array, options: WaitOptions = {}): Promise<Received> {
-    const what = `read from ${this.what}`;
     for (;;) {
-      const { fd } = this; // Throws when it is closed.
-      const bytes = buffer as Uint8Array<ArrayBuffer>;
-      const length = this.#socket.receiveFrom(bytes, this.#address, what);
-      if (length >= 0) return { length, from: endpointOf(this.#address) };
-      await readable(fd, options.signal);
+      const received = this.tryReadFrom(buffer);
+      if (received) return received;
+      await readable(this.fd, options.signal);
     }
+  }
+
+  /** Reads one packet, and its source; `undefined` when none is there. */
+  tryReadFrom(buffer: Uint8Array): Received | undefined {
+    void this.fd; // Throws when it is closed.
+    const bytes = buffer as Uint8Array<ArrayBuffer>;
+    const length = this.#socket.receiveFrom(bytes, this.#address, `read from ${this.what}`);
+    return length < 0 ? undefined : { length, from: endpointOf(this.#address) };
   }
 
   /** Writes one packet to an address; otherwise as `write`. */
@@ -95,8 +103,8 @@ export class IpSocket extends FdDevice {
     to: Endpoint | string,
     options: WaitOptions = {},
   ): Promise<void> {
-    const address = addressOf(to, "to");
     const what = `write to ${show(to)} through ${this.what}`;
+    const address = addressOf(parseEndpoint(to, "to"), this.#socket, what);
     const bytes = packet as Uint8Array<ArrayBuffer>;
     for (;;) {
       const { fd } = this; // Throws when it is closed.
@@ -115,9 +123,9 @@ export function openIpSocket(
   family?: "inet" | "inet6",
 ): OpenIpSocket {
   const { remote, local } = options;
-  const to = remote === undefined ? undefined : addressOf(remote, "remote");
-  const from = local === undefined ? undefined : addressOf(local, "local");
-  const sizes = new Set([to, from].flatMap((it) => it ? [it.length === ADDRESS_SIZE] : []));
+  const to = remote === undefined ? undefined : parseEndpoint(remote, "remote");
+  const from = local === undefined ? undefined : parseEndpoint(local, "local");
+  const sizes = new Set([to, from].flatMap((it) => it ? [it.ip.length === 16] : []));
   if (family !== undefined) sizes.add(family === "inet6");
   if (sizes.size > 1) {
     const given = { family, remote, local };
@@ -125,6 +133,7 @@ export function openIpSocket(
   }
   const [v6 = false] = sizes;
   const receiveBuffer = receiveBufferOf(options.receiveBuffer);
+  const broadcast = boolean(options.broadcast ?? false, "broadcast");
   const netns = resolveNetNs(options.netns);
   try {
     const place = netns.ref.description ? ` in ${netns.ref.description}` : "";
@@ -133,8 +142,14 @@ export function openIpSocket(
     const socket = new Socket(netns.ref, domain, type, protocol, `open ${what}`);
     try {
       setReceiveBuffer(socket, receiveBuffer, what);
-      if (from) socket.bind(from, `bind ${what} to ${text(local!)}`);
-      if (to) socket.connect(to, `open ${what}`);
+      if (broadcast) {
+        socket.setOptionInt(C.SOL_SOCKET, C.SO_BROADCAST, 1, `set broadcast of ${what}`);
+      }
+      if (from) {
+        const bind = `bind ${what} to ${text(local!)}`;
+        socket.bind(addressOf(from, socket, bind), bind);
+      }
+      if (to) socket.connect(addressOf(to, socket, `open ${what}`), `open ${what}`);
       return { fd: socket.fd, what, v6 };
     } catch (error) {
       socket.close();
@@ -155,8 +170,15 @@ function text(endpoint: Endpoint | string): string {
     : `${address}:${port}`;
 }
 
-/** An endpoint as a `struct sockaddr`. */
-function addressOf(endpoint: Endpoint | string, option: string): Uint8Array<ArrayBuffer> {
+/** An endpoint, parsed. */
+interface ParsedEndpoint {
+  readonly ip: Uint8Array;
+  readonly port: number;
+  /** The link of an IPv6 address: a name or an index. */
+  readonly zone: string | undefined;
+}
+
+function parseEndpoint(endpoint: Endpoint | string, option: string): ParsedEndpoint {
   const { address, port = 0 } = typeof endpoint === "string"
     ? { address: endpoint }
     : endpoint ?? { address: undefined };
@@ -166,14 +188,24 @@ function addressOf(endpoint: Endpoint | string, option: string): Uint8Array<Arra
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new RangeError(`port must be in 0..65535: got ${show(port)}`);
   }
-  const [ip, zone] = address.split("%");
-  const bytes = parseIp(ip!);
-  if (zone !== undefined && !(bytes.length === 16 && /^\d+$/.test(zone))) {
+  const percent = address.indexOf("%");
+  const zone = percent < 0 ? undefined : address.slice(percent + 1);
+  const ip = parseIp(percent < 0 ? address : address.slice(0, percent));
+  if (zone === "" || zone !== undefined && ip.length !== 16) {
     throw new TypeError(
-      `${show(address)}: the zone of an IPv6 address is a link's index here, such as "fe80::1%2"`,
+      `${show(address)}: a zone is the link of an IPv6 address, such as "fe80::1%eth0"`,
     );
   }
-  return ipSocketAddress(bytes, port, Number(zone ?? 0));
+  return { ip, port, zone };
+}
+
+/** An endpoint as a `struct sockaddr`; the socket finds the link that a zone names. */
+function addressOf(
+  { ip, port, zone = "0" }: ParsedEndpoint,
+  socket: Socket,
+  what: string,
+): Uint8Array<ArrayBuffer> {
+  return ipSocketAddress(ip, port, /^\d+$/.test(zone) ? Number(zone) : socket.indexOf(zone, what));
 }
 
 function endpointOf(bytes: Uint8Array<ArrayBuffer>): Required<Endpoint> {

@@ -368,11 +368,11 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /**
    * Sends ICMP echo requests, IPv4 or IPv6, over a raw socket: no `ping` program, and no privileges
-   * beyond those of making namespaces.
+   * beyond those for creating namespaces. At a multicast or broadcast address all hosts may reply.
    *
-   * @param address The IP address; a link-local one with the link's index as zone: `fe80::1%2`.
-   * @param options Count, interval, timeout, size, signal.
-   * @returns Statistics, also when nothing came back.
+   * @param address The IP address; a link-local one with its link as zone: `fe80::1%eth0`.
+   * @param options Count, interval, timeout, concurrency, size, signal.
+   * @returns Statistics, also when no reply came.
    * @throws {SyscallError} ENETUNREACH when there is no route.
    * @throws {TypeError} For a malformed address or option.
    */

@@ -4,11 +4,11 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import type { NetNsRef } from "../../ffi/namespace.ts";
-import { RawSocket } from "../device/raw_socket.ts";
+import { type NetNsRef, PRIVILEGE_HINT } from "../../ffi/namespace.ts";
+import { RawSocket, type RawSocketOptions } from "../device/raw_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 import { Turn } from "../turn.ts";
 
 /** Options of a ping. */
@@ -17,8 +17,13 @@ export interface PingOptions {
   readonly count?: number;
   /** Milliseconds between two requests; default 1000. */
   readonly interval?: number;
-  /** Milliseconds to wait for the reply to a request; default 1000. */
+  /**
+   * Milliseconds to wait for the reply to a request; default 1000. At a multicast or broadcast address
+   * each request waits as long, since every host may reply.
+   */
   readonly timeout?: number;
+  /** Number of requests that may wait for their replies at once; default 1: each after the other. */
+  readonly concurrency?: number;
   /** Bytes of payload, 0..65,507; default 56. */
   readonly size?: number;
   /** Ends the ping early: it rejects with the signal's reason. */
@@ -29,19 +34,21 @@ export interface PingOptions {
 export interface PingReply {
   /** Number of the request, from 1. */
   readonly sequence: number;
+  /** Address of the host that replied. */
+  readonly from: string;
   /** Round trip in milliseconds. */
   readonly time: number;
-  /** Time to live the reply arrived with; IPv4 only. */
+  /** Time to live of the reply; IPv4 only. */
   readonly ttl?: number;
 }
 
-/** What came of a ping. Times in milliseconds; absent when no reply came. */
+/** The result of a ping. Times in milliseconds; absent when no reply came. */
 export interface PingResult {
   /** The address. */
   readonly address: string;
   /** Requests sent. */
   readonly sent: number;
-  /** Replies received. */
+  /** Requests that got a reply. */
   readonly received: number;
   /** Share of requests without a reply: 0 to 1. */
   readonly loss: number;
@@ -53,13 +60,20 @@ export interface PingResult {
   readonly max?: number;
   /** Standard deviation of the round trips. */
   readonly mdev?: number;
-  /** Each reply. */
+  /** Each reply, as they came. At a multicast or broadcast address a request may get many. */
   readonly replies: readonly PingReply[];
-  /** What the network answered instead: `EHOSTUNREACH`, ..., by request number. */
+  /** Errors that the network answered instead, such as `EHOSTUNREACH`, with the number of the request. */
   readonly errors: readonly { readonly sequence: number; readonly code: string }[];
 }
 
-const OPTIONS = { count: true, interval: true, timeout: true, size: true, signal: true };
+const OPTIONS: OptionNames<PingOptions> = {
+  count: true,
+  interval: true,
+  timeout: true,
+  concurrency: true,
+  size: true,
+  signal: true,
+};
 
 /** Answers of the network to a request, rather than failures of the program. */
 const UNREACHABLE: ReadonlySet<number> = new Set([
@@ -74,6 +88,17 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.ENOBUFS,
 ]);
 
+/** Addresses of many hosts: 224.0.0.0/4 and ff00::/8. */
+const MULTICAST = /^(22[4-9]|23\d)\.|^ff[0-9a-f]{2}:/i;
+
+/** Reasons of errors that no router reports. */
+const HINTS: Readonly<Record<number, string>> = {
+  [ERRNO.ENETUNREACH]: "no route leads to it",
+  [ERRNO.EHOSTUNREACH]: "a route refuses it",
+  [ERRNO.EACCES]: "a route prohibits it",
+  [ERRNO.EPERM]: PRIVILEGE_HINT,
+};
+
 /** From one ping to the next; others on the machine, and other threads, start elsewhere. */
 let identifiers = crypto.getRandomValues(new Uint16Array(1))[0]!;
 
@@ -84,21 +109,24 @@ export async function ping(
   options: PingOptions = {},
 ): Promise<PingResult> {
   checkOptions(options, OPTIONS);
-  const { count = 1, interval = 1000, timeout = 1000, size = 56, signal } = options;
+  const { count = 1, interval = 1000, timeout = 1000, concurrency = 1, size = 56, signal } =
+    options;
   checkNumber("count", count, 1, 1_000_000_000, true);
   checkNumber("interval", interval, 0, 86_400_000);
   checkNumber("timeout", timeout, 0, 86_400_000);
+  checkNumber("concurrency", concurrency, 1, 65_536, true);
   checkNumber("size", size, 0, 65_507, true);
   signal?.throwIfAborted();
-  using session = new Session(netns, address, size);
+  using session = new Session(netns, address, size, timeout);
   const turn = new Turn(1);
   for (let sequence = 1; sequence <= count; sequence++) {
     const started = performance.now();
-    await session.request(sequence, timeout, signal);
+    await session.request(sequence);
+    await session.fewer(sequence === count ? 1 : concurrency, signal);
     if (sequence === count) break;
     const rest = interval - (performance.now() - started);
     if (rest > 0) {
-      await sleep(rest, signal);
+      await session.pause(rest, signal);
       turn.taken();
     } else {
       await turn.due(); // replies that are there at once must not keep everybody else waiting
@@ -108,22 +136,37 @@ export async function ping(
   return session.result();
 }
 
+/** A request that waits for its reply. */
+interface Waiting {
+  readonly sequence: number;
+  /** When it was sent. */
+  readonly started: number;
+}
+
 /** One socket and its requests. */
 class Session implements Disposable {
   readonly #socket: RawSocket;
   readonly #address: string;
+  readonly #timeout: number;
   readonly #v6: boolean;
+  /** Whether many hosts may reply: then the socket has no remote address, which would filter them. */
+  readonly #group: boolean;
   readonly #identifier = identifiers = (identifiers + 1) & 0xffff;
   readonly #packet: Uint8Array<ArrayBuffer>;
   /** The request. ICMPv6's has the same form. */
   readonly #request: Icmp;
   readonly #reply = new Icmp();
   readonly #buffer = new Uint8Array(65_600);
+  /** By the low 16 bits of their numbers, the oldest first. */
+  readonly #waiting = new Map<number, Waiting>();
   readonly #replies: PingReply[] = [];
+  readonly #answered = new Set<number>();
   readonly #errors: { sequence: number; code: string }[] = [];
+  /** Bytes of the message in the buffer. */
+  #length = 0;
   #sent = 0;
 
-  constructor(netns: NetNsRef, address: string, size: number) {
+  constructor(netns: NetNsRef, address: string, size: number, timeout: number) {
     this.#v6 = typeof address === "string" && address.includes(":");
     const payload = Uint8Array.from({ length: size }, (_, i) => i + ECHO_HEADER);
     const identifier = this.#identifier;
@@ -132,95 +175,126 @@ class Session implements Disposable {
       payload,
     );
     this.#request = Icmp.parse(this.#packet)!;
-    this.#socket = RawSocket.open({
-      protocol: this.#v6 ? "icmpv6" : "icmp",
-      netns: { ref: netns },
-      remote: address,
-      // With it the kernel passes on what routers answer, and what a neighbor does not.
-      receiveErrors: true,
-    });
+    [this.#socket, this.#group] = openSocket(netns, address, this.#v6);
     this.#address = address;
+    this.#timeout = timeout;
   }
 
-  /** Sends a request and waits for its reply; none in time is a loss, not an error. */
-  async request(sequence: number, timeout: number, signal?: AbortSignal): Promise<void> {
-    // What has come late belongs to earlier requests; an error would keep this one from being sent.
-    this.#receive(sequence, 0);
+  /** Sends a request; a reply that is there at once is read at once. */
+  async request(sequence: number): Promise<void> {
+    // A queued error would keep this request from being sent.
+    this.#receive();
     this.#request.sequence = sequence;
     // ICMPv6's covers addresses that only the kernel knows: it is the one to fill it in.
     if (!this.#v6) this.#request.updateChecksum();
-    const started = performance.now();
     this.#sent++;
+    this.#waiting.set(sequence & 0xffff, { sequence, started: performance.now() });
     try {
-      this.#socket.writeSync(this.#packet);
+      if (this.#group) await this.#socket.writeTo(this.#packet, this.#address);
+      else this.#socket.writeSync(this.#packet);
     } catch (error) {
+      this.#waiting.delete(sequence & 0xffff);
       this.#errors.push({ sequence, code: unreachable(error).code });
       // There may be word of it beside the error.
       this.#socket.tryReadError(this.#buffer);
       return;
     }
-    // Made only when the reply is not there at once.
-    let until: AbortSignal | undefined;
+    this.#receive();
+  }
+
+  /** Waits until fewer than `most` requests wait; a request without a reply in time is a loss. */
+  async fewer(most: number, signal?: AbortSignal): Promise<void> {
+    while (this.#waiting.size >= most) {
+      const [oldest] = this.#waiting.values();
+      const rest = oldest!.started + this.#timeout - performance.now();
+      if (rest > 0) await this.#wait(rest, signal);
+      else this.#waiting.delete(oldest!.sequence & 0xffff);
+    }
+  }
+
+  /** Waits for some milliseconds, and meanwhile takes replies. */
+  async pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    const until = performance.now() + milliseconds;
+    for (let rest = milliseconds; rest > 0; rest = until - performance.now()) {
+      if (this.#waiting.size === 0) return await sleep(rest, signal);
+      await this.#wait(rest, signal);
+    }
+  }
+
+  /** Waits for a message, at most so long, and takes all that have come. */
+  async #wait(milliseconds: number, signal?: AbortSignal): Promise<void> {
+    const late = AbortSignal.timeout(Math.ceil(milliseconds));
     try {
-      while (!this.#receive(sequence, started)) {
-        if (!until) {
-          const late = AbortSignal.timeout(timeout);
-          until = signal ? AbortSignal.any([late, signal]) : late;
-        }
-        await this.#socket.whenReadable({ signal: until });
-      }
+      const either = signal ? AbortSignal.any([late, signal]) : late;
+      await this.#socket.whenReadable({ signal: either });
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      if (!until?.aborted) throw error;
+      if (!late.aborted) throw error;
     }
+    this.#receive();
   }
 
-  /** Reads what has come; `true` when it settles the request. */
-  #receive(sequence: number, started: number): boolean {
+  /** Reads what has come: replies and errors of the requests that wait. */
+  #receive(): void {
     for (;;) {
-      let length: number;
+      let reply: Omit<PingReply, "sequence" | "time"> | undefined;
       try {
-        length = this.#socket.tryRead(this.#buffer);
+        reply = this.#read();
       } catch (error) {
-        if (this.#refused(unreachable(error).code) === sequence) return true;
+        this.#refused(unreachable(error).code);
         continue;
       }
-      if (length < 0) return false;
-      const time = performance.now() - started;
-      // A raw IPv4 socket delivers the IP header too.
+      if (reply === undefined) return;
+      const now = performance.now();
       const start = this.#v6 ? 0 : (this.#buffer[0]! & 15) * 4;
-      const type = this.#v6 ? ICMPV6.ECHO_REPLY : ICMP.ECHO_REPLY;
-      if (this.#ours(type, start, length) === (sequence & 0xffff)) {
-        this.#replies.push({ sequence, time, ...(this.#v6 ? {} : { ttl: this.#buffer[8]! }) });
-        return true;
-      }
+      const low = this.#ours(this.#v6 ? ICMPV6.ECHO_REPLY : ICMP.ECHO_REPLY, start);
+      const waiting = low === undefined ? undefined : this.#waiting.get(low);
+      // Another program's, or too late.
+      if (!waiting || now - waiting.started > this.#timeout) continue;
+      const { sequence, started } = waiting;
+      this.#replies.push({ sequence, time: now - started, ...reply });
+      this.#answered.add(sequence);
+      if (!this.#group) this.#waiting.delete(low!);
     }
   }
 
-  /** Notes what the network answered, and returns the number of the request it answered. */
-  #refused(code: string): number | undefined {
-    // The request comes back with the error, which may be a late one, or another's.
-    const length = this.#socket.tryReadError(this.#buffer);
-    const low = this.#ours(this.#v6 ? ICMPV6.ECHO : ICMP.ECHO, 0, length);
-    if (low === undefined) return undefined;
-    const sequence = this.#sent - ((this.#sent - low) & 0xffff);
-    this.#errors.push({ sequence, code });
-    return sequence;
+  /** Reads one message into the buffer; its source and TTL, or `undefined` when none is there. */
+  #read(): Omit<PingReply, "sequence" | "time"> | undefined {
+    if (!this.#group) {
+      this.#length = this.#socket.tryRead(this.#buffer);
+      if (this.#length < 0) return undefined;
+      return { from: this.#address, ...(this.#v6 ? {} : { ttl: this.#buffer[8]! }) };
+    }
+    const received = this.#socket.tryReadFrom(this.#buffer);
+    if (!received) return undefined;
+    this.#length = received.length;
+    return { from: received.from.address, ...(this.#v6 ? {} : { ttl: this.#buffer[8]! }) };
   }
 
-  /** The low 16 bits of the sequence number of an echo message, when it is one of this session. */
-  #ours(type: number, start: number, length: number): number | undefined {
+  /** Notes an error that the network answered to a request. */
+  #refused(code: string): void {
+    // The request comes back with the error, which may be a late one, or another's.
+    this.#length = this.#socket.tryReadError(this.#buffer);
+    const low = this.#ours(this.#v6 ? ICMPV6.ECHO : ICMP.ECHO, 0);
+    if (low === undefined) return;
+    this.#errors.push({ sequence: this.#sent - ((this.#sent - low) & 0xffff), code });
+    this.#waiting.delete(low);
+  }
+
+  /** The low 16 bits of the sequence number of the echo message in the buffer, if it is one of ours. */
+  #ours(type: number, start: number): number | undefined {
     const echo = this.#reply;
-    if (!echo.point(this.#buffer, start, Math.min(length, this.#buffer.length))) return undefined;
+    const end = Math.min(this.#length, this.#buffer.length);
+    if (!echo.point(this.#buffer, start, end)) return undefined;
     const ours = echo.type === type && echo.code === 0 && echo.identifier === this.#identifier;
     return ours ? echo.sequence : undefined;
   }
 
   result(): PingResult {
     const times = this.#replies.map(({ time }) => time);
-    const received = times.length;
-    const avg = times.reduce((sum, time) => sum + time, 0) / received;
-    const square = times.reduce((sum, time) => sum + time * time, 0) / received;
+    const received = this.#answered.size;
+    const avg = times.reduce((sum, time) => sum + time, 0) / times.length;
+    const square = times.reduce((sum, time) => sum + time * time, 0) / times.length;
     const statistics = received === 0 ? {} : {
       min: Math.min(...times),
       avg,
@@ -240,6 +314,41 @@ class Session implements Disposable {
 
   [Symbol.dispose](): void {
     this.#socket.close();
+  }
+}
+
+/** Opens the socket of a session; `true` if many hosts may reply. */
+function openSocket(netns: NetNsRef, address: string, v6: boolean): [RawSocket, boolean] {
+  const options: RawSocketOptions = {
+    protocol: v6 ? "icmpv6" : "icmp",
+    family: v6 ? "inet6" : "inet",
+    netns: { ref: netns },
+    // With it the kernel passes on the errors of routers, and of neighbors that do not answer.
+    receiveErrors: true,
+  };
+  try {
+    const connected = connect(options, address);
+    if (connected && !MULTICAST.test(address)) return [connected, false];
+    connected?.close();
+    return [RawSocket.open({ ...options, broadcast: !v6 }), true];
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const where = netns.description ? ` in ${netns.description}` : "";
+    const { syscall, errno } = error;
+    const hint = HINTS[errno];
+    throw new SyscallError(`ping ${address}${where}`, { syscall, errno, hint });
+  }
+}
+
+/** A socket with a remote address; `undefined` when that is a broadcast address. */
+function connect(options: RawSocketOptions, remote: string): RawSocket | undefined {
+  try {
+    return RawSocket.open({ ...options, remote });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.errno !== ERRNO.EACCES) throw error;
+    // A route that prohibits the address refuses it so as well, and still does.
+    RawSocket.open({ ...options, remote, broadcast: true }).close();
+    return undefined;
   }
 }
 

@@ -157,6 +157,7 @@ const HEADERS = [
   "asm/poll.h",
   "asm/socket.h",
   "asm/unistd.h",
+  "linux/sockios.h",
   "linux/eventpoll.h",
   "linux/fcntl.h",
   "linux/filter.h",

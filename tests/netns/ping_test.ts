@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
+  Bridge,
   Link,
   NetNs,
   type PingOptions,
@@ -217,7 +218,7 @@ test("ping() without a route is an error, and with a malformed address or option
     [error.code, error.message],
     [
       "ENETUNREACH",
-      'open raw socket of protocol icmp to 192.0.2.1 in netns "ping-alone": Network is unreachable (ENETUNREACH, connect)',
+      'ping 192.0.2.1 in netns "ping-alone": Network is unreachable (ENETUNREACH, connect); no route leads to it',
     ],
   );
   for (
@@ -227,7 +228,6 @@ test("ping() without a route is an error, and with a malformed address or option
       "10.0.0",
       "10.0.0.256",
       "::g",
-      "fe80::1%eth0",
       "::1%",
       "1.2.3.4%1",
     ]
@@ -238,6 +238,8 @@ test("ping() without a route is an error, and with a malformed address or option
   const options: [PingOptions, typeof TypeError | typeof RangeError, string][] = [
     [{ count: 0 }, RangeError, "count must be in 1..1000000000: got 0"],
     [{ count: 1.5 }, TypeError, "count must be a number: got 1.5"],
+    [{ concurrency: 0 }, RangeError, "concurrency must be in 1..65536: got 0"],
+    [{ concurrency: 1.5 }, TypeError, "concurrency must be a number: got 1.5"],
     [{ size: -1 }, RangeError, "size must be in 0..65507: got -1"],
     [{ size: 65_508 }, RangeError, "size must be in 0..65507"],
     [{ interval: -1 }, RangeError, "interval must be in 0..86400000"],
@@ -259,6 +261,123 @@ test("Many pings at once, also to one address, each get their own replies", asyn
     Array.from({ length: 40 }, (_, i) => nets.a.ping(addresses[i % 4]!, { count: 3, interval: 2 })),
   );
   for (const result of results) assertEquals([result.received, result.loss], [3, 0]);
+});
+
+test("ping() takes a zone by name, alternative name and index", async () => {
+  using nets = await joined();
+  run(nets.a.ref, "ip link property add dev eth0 altname uplink");
+  const linkLocal = nets.b.addresses.list({ family: "inet6" })
+    .map(({ address }) => address.split("/")[0]!).find((address) => address.startsWith("fe80"));
+  for (const zone of ["eth0", "uplink", nets.veth.index]) {
+    const { address, received } = await nets.a.ping(`${linkLocal}%${zone}`);
+    assertEquals([address, received], [`${linkLocal}%${zone}`, 1]);
+  }
+  const error = await assertRejects(() => nets.a.ping(`${linkLocal}%eth7`), SyscallError);
+  assertEquals(error.code, "ENODEV");
+  assert(error.message.startsWith(`ping ${linkLocal}%eth7 in new netns: `), error.message);
+});
+
+/** Three namespaces on a bridge, with the addresses 10.0.0.1 to 10.0.0.3 and fd00::1 to fd00::3. */
+async function three() {
+  const scope = Scope.open();
+  const hub = NetNs.create({ scope });
+  const master = Bridge.create({ scope, name: "br0", netns: hub, up: true, stp: false });
+  const all = [1, 2, 3].map((n) => {
+    const netns = NetNs.create({ scope });
+    const addresses = [`10.0.0.${n}/24`, `fd00::${n}/64`];
+    const peer = { name: `port${n}`, netns: hub, master, up: true };
+    Veth.create({ scope, name: "eth0", netns, up: true, nodad: true, addresses, peer });
+    netns.sysctl("net.ipv4.icmp_echo_ignore_broadcasts", 0);
+    netns.routes.add({ destination: "224.0.0.0/4", dev: "eth0" });
+    return netns;
+  });
+  await scope.ready();
+  return { all, [Symbol.dispose]: () => scope.close() };
+}
+
+/** The hosts that answered, in order. */
+function hosts({ replies }: PingResult, sequence: number): string[] {
+  return replies.filter((reply) => reply.sequence === sequence)
+    .map(({ from }) => from.split("%")[0]!).sort();
+}
+
+test("ping() to a broadcast address has the answers of all hosts", async () => {
+  using nets = await three();
+  for (const address of ["10.0.0.255", "224.0.0.1"]) {
+    const result = await nets.all[0]!.ping(address, { count: 2, interval: 0, timeout: 500 });
+    assertEquals([result.sent, result.received, result.loss, result.errors], [2, 2, 0, []]);
+    for (const sequence of [1, 2]) {
+      const others = hosts(result, sequence).filter((from) => from !== "10.0.0.1");
+      assertEquals(others, ["10.0.0.2", "10.0.0.3"], address);
+    }
+  }
+});
+
+test("ping() to an IPv6 multicast address has the answers of all hosts on the link", async () => {
+  using nets = await three();
+  const linkLocal = nets.all.map((netns) =>
+    netns.addresses.list({ family: "inet6" }).map(({ address }) => address.split("/")[0]!)
+      .find((address) => address.startsWith("fe80"))!
+  );
+  const result = await nets.all[0]!.ping("ff02::1%eth0", { timeout: 500 });
+  assertEquals([result.received, result.replies[0]!.ttl], [1, undefined]);
+  for (const other of linkLocal.slice(1)) assert(hosts(result, 1).includes(other), other);
+});
+
+test("ping() to a multicast address without a route is an error, and without hosts a loss", async () => {
+  using nets = await joined();
+  await assertRejects(() => nets.a.ping("224.0.0.1"), SyscallError, "no route leads to it");
+  nets.a.routes.add({ destination: "224.0.0.0/4", dev: "eth0" });
+  const result = await nets.a.ping("239.1.2.3", { timeout: 50 });
+  assertEquals(counts(result), {
+    ...{ address: "239.1.2.3", sent: 1, received: 0, loss: 1 },
+    ...{ sequences: [], errors: [] },
+  });
+});
+
+test("ping() to an address that a route prohibits says so", async () => {
+  using nets = await joined();
+  nets.a.routes.add({ destination: "10.3.0.0/16", type: "prohibit" });
+  const error = await assertRejects(() => nets.a.ping("10.3.0.1"), SyscallError);
+  assertEquals(error.code, "EACCES");
+  assert(error.message.endsWith("; a route prohibits it"), error.message);
+});
+
+test("ping() sends with concurrency before replies have come, and matches each of them", async () => {
+  using nets = await joined();
+  for (const address of ["10.0.0.2", "fd00::2"]) {
+    const result = await nets.a.ping(address, { count: 300, interval: 0, concurrency: 100 });
+    assertEquals(
+      result.replies.map(({ sequence }) => sequence).sort((a, b) => a - b),
+      Array.from({ length: 300 }, (_, i) => i + 1),
+    );
+    assertEquals([result.received, result.loss], [300, 0]);
+  }
+});
+
+test("ping() has as many requests wait as concurrency says", async () => {
+  using nets = await joined();
+  nets.b.sysctl("net.ipv4.icmp_echo_ignore_all", 1);
+  const seconds = async (options: PingOptions) => {
+    const started = performance.now();
+    const { sent, received } = await nets.a.ping("10.0.0.2", { interval: 0, ...options });
+    assertEquals([sent, received], [options.count, 0]);
+    return (performance.now() - started) / 1000;
+  };
+  // One after the other, these take 100 s.
+  assert(await seconds({ count: 100, concurrency: 100, timeout: 1000 }) < 50);
+  // Two at a time are two rounds.
+  assert(await seconds({ count: 4, concurrency: 2, timeout: 100 }) >= 0.199);
+});
+
+test("ping() takes the time of a reply when it comes, not when the next request is due", async () => {
+  using nets = await joined();
+  // The link is slow enough that the reply is not there at once.
+  run(nets.b.ref, "tc qdisc add dev eth0 root tbf rate 80kbit burst 100b latency 2s");
+  const options = { count: 2, interval: 2000, concurrency: 2 };
+  const { replies } = await nets.a.ping("10.0.0.2", options);
+  assertEquals(replies.length, 2);
+  for (const { time } of replies) assert(time < 1500, `${time}`);
 });
 
 const iputils = new Deno.Command("sh", { args: ["-c", "ping -V"] }).outputSync().success;
