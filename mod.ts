@@ -40,9 +40,9 @@ export {
   SyscallError,
   type SyscallErrorInit,
 } from "./ffi/errno.ts";
-export { Fd } from "./ffi/fd.ts";
+export { Fd } from "./ffi/file.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
-export { type Batch, batch, type BatchOptions } from "./src/netlink/batch.ts";
+export { type Batch, batch, type BatchOptions } from "./src/netlink/connections.ts";
 export { BatchError, type Many } from "./src/netlink/collection.ts";
 export type { Result } from "./src/netlink/outbox.ts";
 export {

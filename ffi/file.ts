@@ -1,13 +1,68 @@
 /**
- * Files through libc, so that `--allow-ffi` alone covers what the library itself reads and writes
- * below /proc, /sys and /run.
+ * Descriptors with one owner, and files through libc: `--allow-ffi` alone covers the files below /proc, /sys
+ * and /run that the library reads and writes.
  *
  * @module
  */
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError, uninterrupted } from "./errno.ts";
-import { Fd } from "./fd.ts";
 import { core, directory, file, locks, path as paths, status } from "./libc.ts";
+
+/** Owns a descriptor and closes it once. Every descriptor the library opens is opened CLOEXEC. */
+export class Fd implements Disposable {
+  #fd: number;
+  #leaving: (() => void) | undefined;
+
+  /** Takes ownership of `fd`. */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** The descriptor's number. Throws when it has been closed or released. */
+  get value(): number {
+    if (this.#fd < 0) throw new TypeError("The file descriptor is closed");
+    return this.#fd;
+  }
+
+  /** Whether it has been closed or released. */
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /** Closes the descriptor; a second call does nothing. */
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    try {
+      this.release();
+    } finally {
+      // Linux frees the number whatever close(2) returns: retrying could close somebody else's.
+      core().close(fd);
+    }
+  }
+
+  /** For the reactor: calls `leave` once, before the number is anybody else's. */
+  onLeave(leave: () => void): void {
+    this.#leaving = leave;
+  }
+
+  /** Gives ownership up and returns the number. */
+  release(): number {
+    const fd = this.value;
+    try {
+      this.#leaving?.();
+    } finally {
+      this.#leaving = undefined;
+      this.#fd = -1;
+    }
+    return fd;
+  }
+
+  /** Same as {@link Fd.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

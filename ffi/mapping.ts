@@ -5,7 +5,7 @@
  */
 import { C } from "./constants.ts";
 import { errno, SyscallError } from "./errno.ts";
-import type { Fd } from "./fd.ts";
+import type { Fd } from "./file.ts";
 import { memory } from "./libc.ts";
 
 /** `MAP_FAILED`, as a pointer's value. */

@@ -8,8 +8,7 @@
  */
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
-import type { Fd } from "./fd.ts";
-import { identify, open } from "./file.ts";
+import { type Fd, identify, open } from "./file.ts";
 import { core, namespace, socket as sockets, socketStatus } from "./libc.ts";
 
 /** What to do when the kernel refuses for lack of privileges. */

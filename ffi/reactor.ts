@@ -9,8 +9,7 @@
  */
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
-import { Fd } from "./fd.ts";
-import { read, write } from "./file.ts";
+import { Fd, read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
 import { Turn } from "../src/turn.ts";
 

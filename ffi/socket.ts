@@ -1,13 +1,12 @@
 /**
- * Sockets: opened in a given namespace, never blocking.
+ * Sockets, which are opened in a given namespace and never block, and their addresses.
  *
  * @module
  */
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import { Fd } from "./file.ts";
 import { datagram, device, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
-import { ADDRESS_SIZE } from "./socket_address.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
 const OPTMEM = "sysctl net.core.optmem_max limits the memory that a filter takes";
@@ -46,6 +45,16 @@ export class Socket implements Disposable {
     if (!this.setOption(level, option, value)) {
       throw new SyscallError(what, { syscall: "setsockopt", errno: errno() });
     }
+  }
+
+  /**
+   * Sets the bytes of received packets that it holds: beyond the system's limit if the privileges allow it,
+   * otherwise up to the limit. Throws {@link SyscallError}.
+   */
+  setReceiveBuffer(bytes: number, what: string): void {
+    const half = Math.max(1, bytes >> 1); // the kernel doubles it, to make room for its own data
+    if (this.setOption(C.SOL_SOCKET, C.SO_RCVBUFFORCE, half)) return;
+    this.setOptionInt(C.SOL_SOCKET, C.SO_RCVBUF, half, `set receiveBuffer of ${what}`);
   }
 
   /** Sets an option given as bytes. Throws {@link SyscallError}. */
@@ -225,4 +234,50 @@ function lengthOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 
 function hint(code: number): string | undefined {
   return code === ERRNO.EPERM || code === ERRNO.EACCES ? PRIVILEGE_HINT : undefined;
+}
+
+/** Room for a `struct sockaddr_in`, `sockaddr_in6` or `sockaddr_ll`. */
+export const ADDRESS_SIZE = 28;
+
+/** A `struct sockaddr_in` or `sockaddr_in6`; `zone` is the index of the link of a link-local address. */
+export function ipSocketAddress(
+  ip: Uint8Array,
+  port = 0,
+  zone = 0,
+): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(ip.length === 4 ? 16 : ADDRESS_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, ip.length === 4 ? C.AF_INET : C.AF_INET6, true);
+  view.setUint16(2, port);
+  bytes.set(ip, ip.length === 4 ? 4 : 8);
+  if (ip.length === 16) view.setUint32(24, zone, true);
+  return bytes;
+}
+
+/** Reads a `struct sockaddr_in` or `sockaddr_in6`. */
+export function readIpSocketAddress(
+  bytes: Uint8Array<ArrayBuffer>,
+): { ip: Uint8Array; port: number; zone: number } {
+  const view = new DataView(bytes.buffer);
+  const v4 = view.getUint16(0, true) === C.AF_INET;
+  return {
+    ip: v4 ? bytes.slice(4, 8) : bytes.slice(8, 24),
+    port: view.getUint16(2),
+    zone: v4 ? 0 : view.getUint32(24, true),
+  };
+}
+
+/** A `struct sockaddr_ll`: a link, and the EtherType of the frames to receive. */
+export function linkSocketAddress(index: number, protocol: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(20);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, C.AF_PACKET, true);
+  view.setUint16(2, protocol);
+  view.setInt32(4, index, true);
+  return bytes;
+}
+
+/** Reads the index of a `struct sockaddr_ll`; -1 when the link of the socket is gone. */
+export function linkOfSocketAddress(bytes: Uint8Array<ArrayBuffer>): number {
+  return new DataView(bytes.buffer).getInt32(4, true);
 }

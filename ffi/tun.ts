@@ -5,8 +5,7 @@
  */
 import { C } from "./constants.ts";
 import { errno, SyscallError } from "./errno.ts";
-import type { Fd } from "./fd.ts";
-import { cString, open } from "./file.ts";
+import { cString, type Fd, open } from "./file.ts";
 import { device } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 

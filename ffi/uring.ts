@@ -7,7 +7,7 @@
  */
 import { C } from "./constants.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
-import { Fd } from "./fd.ts";
+import { Fd } from "./file.ts";
 import { direct, uring as symbols } from "./libc.ts";
 import { Mapping } from "./mapping.ts";
 

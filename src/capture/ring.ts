@@ -9,8 +9,7 @@ import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { Mapping } from "../../ffi/mapping.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
-import { Socket } from "../../ffi/socket.ts";
-import { linkOfSocketAddress, linkSocketAddress } from "../../ffi/socket_address.ts";
+import { linkOfSocketAddress, linkSocketAddress, Socket } from "../../ffi/socket.ts";
 import { ETHERTYPE, type VlanTag } from "../packet/ethernet.ts";
 import { encodeProgram, type Instruction } from "./bpf.ts";
 import {

@@ -1,10 +1,11 @@
 /**
- * A packet device over one non-blocking descriptor.
+ * A packet device over one non-blocking descriptor: read, written, as web streams, from another thread, and
+ * several of them waited for at once.
  *
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import type { Fd } from "../../ffi/fd.ts";
+import { Fd } from "../../ffi/file.ts";
 import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { RING_ENTRIES } from "../../ffi/uring.ts";
@@ -19,7 +20,6 @@ import {
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";
-import { packetSink, packetStream } from "./streams.ts";
 import { show } from "../options.ts";
 import { Turn } from "../turn.ts";
 
@@ -311,5 +311,105 @@ export class FdDevice implements PacketDevice {
   /** Prints the device as `tun "t0" in netns "ns1"`. */
   [Symbol.for("Deno.customInspect")](): string {
     return this.closed ? `${this.#what} (closed)` : this.#what;
+  }
+}
+
+/** Packets read one at a time, when the consumer asks for one. */
+function packetStream(device: PacketDevice): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const buffer = new Uint8Array(MAX_PACKET);
+  const stop = new AbortController();
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const n = await device.read(buffer, { signal: stop.signal });
+        controller.enqueue(buffer.slice(0, n));
+      } catch (error) {
+        if (error instanceof DeviceClosedError) controller.close();
+        else if (!stop.signal.aborted) throw error;
+      }
+    },
+    cancel: (reason) => stop.abort(reason),
+  }, { highWaterMark: 0 });
+}
+
+/** Packets written one at a time. */
+function packetSink(device: PacketDevice): WritableStream<Uint8Array> {
+  return new WritableStream({
+    // The stream's own abort would wait for a write that waits: this signal does not.
+    write: (packet, { signal }) => device.write(packet, packet.length, { signal }),
+  });
+}
+
+/**
+ * Takes over a device that another thread of this process gave up with {@linkcode
+ * PacketDevice.transfer}. Call it once for each transfer: the descriptor has one owner.
+ *
+ * @param transfer What `transfer()` returned there.
+ * @returns The device. Closing it closes the descriptor; a TUN that nobody else keeps is gone then.
+ * @throws {TypeError} When it is not a transfer.
+ *
+ * @example A worker that reads packets
+ * ```ts
+ * import { type DeviceTransfer, receiveDevice } from "@netloom/netloom";
+ *
+ * // In the worker: self.onmessage = ({ data }) => count(data);
+ * async function count(transfer: DeviceTransfer) {
+ *   using device = receiveDevice(transfer);
+ *   for await (const packet of device) console.log(packet.length);
+ * }
+ * console.log(count.name);
+ * ```
+ */
+export function receiveDevice(transfer: DeviceTransfer): PacketDevice {
+  if (!Number.isInteger(transfer?.fd) || transfer.fd < 0 || typeof transfer.what !== "string") {
+    throw new TypeError(
+      `receiveDevice() needs what transfer() returned: got ${show(transfer)}`,
+    );
+  }
+  return new FdDevice(new Fd(transfer.fd), transfer.what);
+}
+
+/**
+ * Waits for the first of several devices that has something to read, blocking the thread: for loops
+ * that do nothing else. While it blocks, no timer runs and no signal is heard.
+ *
+ * @example A loop over two devices
+ * ```ts
+ * import { DevicePoll, type FdDevice } from "@netloom/netloom";
+ *
+ * function forward(a: FdDevice, b: FdDevice): never {
+ *   const buffer = new Uint8Array(65_600);
+ *   const poll = new DevicePoll([a, b]);
+ *   for (;;) {
+ *     poll.wait();
+ *     for (const [i, [from, to]] of [[a, b], [b, a]].entries()) {
+ *       if (!poll.ready(i)) continue;
+ *       for (let n = from!.tryRead(buffer); n >= 0; n = from!.tryRead(buffer)) {
+ *         to!.writeSync(buffer, n);
+ *       }
+ *     }
+ *   }
+ * }
+ * console.log(forward.name);
+ * ```
+ */
+export class DevicePoll {
+  readonly #set: PollSet;
+
+  /** Takes the devices; they must stay open. */
+  constructor(devices: readonly FdDevice[]) {
+    this.#set = new PollSet(devices.map((device) => device.descriptor));
+  }
+
+  /** Blocks until one is ready: how many are; 0 after `timeout` milliseconds. */
+  wait(options: BlockOptions = {}): number {
+    const n = this.#set.wait(options.timeout ?? Infinity);
+    if (n >= 0) return n;
+    throw new SyscallError("wait for devices", { syscall: "poll", errno: -n });
+  }
+
+  /** Whether the `i`th device had something to read, or failed. */
+  ready(i: number): boolean {
+    return this.#set.ready(i);
   }
 }

@@ -4,16 +4,14 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
-import type { Fd } from "../../ffi/fd.ts";
+import type { Fd } from "../../ffi/file.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
-import { Socket } from "../../ffi/socket.ts";
-import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress } from "../../ffi/socket_address.ts";
+import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress, Socket } from "../../ffi/socket.ts";
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { formatIp, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import type { WaitOptions } from "./packet_device.ts";
-import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
-import { boolean, type OptionNames, show } from "../options.ts";
+import { boolean, integer, type OptionNames, show } from "../options.ts";
 
 /** An IP address, and for UDP a port. A link-local IPv6 one has its link, by name or index: `fe80::1%eth0`. */
 export interface Endpoint {
@@ -132,7 +130,8 @@ export function openIpSocket(
     throw new TypeError(`One socket is of IPv4 or of IPv6: got ${show(given)}`);
   }
   const [v6 = false] = sizes;
-  const receiveBuffer = receiveBufferOf(options.receiveBuffer);
+  const { receiveBuffer } = options;
+  if (receiveBuffer !== undefined) integer(receiveBuffer, "receiveBuffer", 1, 0x7fffffff, "bytes");
   const broadcast = boolean(options.broadcast ?? false, "broadcast");
   const netns = resolveNetNs(options.netns);
   try {
@@ -141,7 +140,7 @@ export function openIpSocket(
     const domain = v6 ? C.AF_INET6 : C.AF_INET;
     const socket = new Socket(netns.ref, domain, type, protocol, `open ${what}`);
     try {
-      setReceiveBuffer(socket, receiveBuffer, what);
+      if (receiveBuffer !== undefined) socket.setReceiveBuffer(receiveBuffer, what);
       if (broadcast) {
         socket.setOptionInt(C.SOL_SOCKET, C.SO_BROADCAST, 1, `set broadcast of ${what}`);
       }

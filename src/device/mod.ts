@@ -44,10 +44,10 @@ export {
   type WaitOptions,
 } from "./packet_device.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet_socket.ts";
-export { DevicePoll } from "./poll.ts";
+export { DevicePoll } from "./fd_device.ts";
 export { type IpProtocol, RawSocket, type RawSocketOptions } from "./raw_socket.ts";
-export { receiveDevice } from "./transfer.ts";
-export type { TapDeviceOptions } from "./tap_device.ts";
+export { receiveDevice } from "./fd_device.ts";
+export type { TapDeviceOptions } from "./tun_queue.ts";
 export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 export { UdpSocket, type UdpSocketOptions, type WriteSegmentsOptions } from "./udp_socket.ts";
 export { writeSegmented, type WriteSegmentedOptions } from "./write_segmented.ts";

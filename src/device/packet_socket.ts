@@ -4,15 +4,13 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
-import { Socket } from "../../ffi/socket.ts";
-import { linkSocketAddress } from "../../ffi/socket_address.ts";
+import { linkSocketAddress, Socket } from "../../ffi/socket.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { FdDevice } from "./fd_device.ts";
-import { receiveBufferOf, setReceiveBuffer } from "./socket_options.ts";
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, integer, show } from "../options.ts";
 
 /** Options of {@link PacketSocket.open}. */
 export interface PacketSocketOptions {
@@ -108,7 +106,10 @@ export class PacketSocket extends FdDevice {
           "of all protocols only",
       );
     }
-    const receiveBuffer = receiveBufferOf(options.receiveBuffer);
+    const { receiveBuffer } = options;
+    if (receiveBuffer !== undefined) {
+      integer(receiveBuffer, "receiveBuffer", 1, 0x7fffffff, "bytes");
+    }
     const handle = typeof link === "object" && link !== null;
     const netns = resolveNetNs(handle ? { ref: link.ref } : options.netns);
     try {
@@ -120,7 +121,7 @@ export class PacketSocket extends FdDevice {
       // Of protocol 0, which is none, until it is bound: nothing comes in meanwhile.
       const socket = new Socket(netns.ref, C.AF_PACKET, C.SOCK_RAW, 0, `open ${what}`);
       try {
-        setReceiveBuffer(socket, receiveBuffer, what);
+        if (receiveBuffer !== undefined) socket.setReceiveBuffer(receiveBuffer, what);
         if (!outgoing) {
           socket.setOptionInt(C.SOL_PACKET, C.PACKET_IGNORE_OUTGOING, 1, `open ${what}`);
         }

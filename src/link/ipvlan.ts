@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { openTapDevice, type TapDeviceOptions } from "../device/tap_device.ts";
-import type { TunQueue } from "../device/tun_queue.ts";
+import { openTapDevice, type TapDeviceOptions, type TunQueue } from "../device/tun_queue.ts";
 import type { LinkKind } from "../rtnetlink/link_kinds/kind.ts";
 import {
   ipvlan,

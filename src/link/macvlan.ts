@@ -4,8 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { openTapDevice, type TapDeviceOptions } from "../device/tap_device.ts";
-import type { TunQueue } from "../device/tun_queue.ts";
+import { openTapDevice, type TapDeviceOptions, type TunQueue } from "../device/tun_queue.ts";
 import {
   addAll,
   asArray,

@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import type { Fd } from "../../ffi/fd.ts";
+import type { Fd } from "../../ffi/file.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import {
   IFF_TUN_FLAGS,

@@ -10,7 +10,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { DumpInterruptedError, NetlinkError } from "./error.ts";
 import { explain, readDone, readError } from "./extack.ts";
-import { lend, type Memory } from "./memory.ts";
+import { lend, type Memory } from "./bytes.ts";
 import {
   decode,
   type DumpRequest,

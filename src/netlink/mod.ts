@@ -23,16 +23,22 @@
  * @module
  */
 export * from "./attribute.ts";
-export * from "./batch.ts";
-export * from "./bytes.ts";
+export { byteLength, type Source, source, Writer } from "./bytes.ts";
 export { BatchError, type Many } from "./collection.ts";
 export * from "./connection.ts";
-export { connectionTo } from "./connections.ts";
+export { type Batch, batch, type BatchOptions, connectionTo } from "./connections.ts";
 export * from "./constants.ts";
 export * from "./error.ts";
 export * from "./message.ts";
 export type { Result, Where } from "./outbox.ts";
-export * from "./schema.ts";
+export {
+  type Fields,
+  nested,
+  type Schema,
+  schema,
+  type UnknownAttribute,
+  unknownAttributes,
+} from "./schema.ts";
 export * from "./subscription.ts";
 export * from "./target.ts";
 export { KernelSocket, type NetlinkSocket } from "./socket.ts";

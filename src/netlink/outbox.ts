@@ -8,7 +8,7 @@ import { type AttributeNames, readText } from "./attribute.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { NetlinkDecodeError, NetlinkError } from "./error.ts";
 import { explain, readError } from "./extack.ts";
-import type { Memory } from "./memory.ts";
+import type { Memory } from "./bytes.ts";
 import { decode, forEachMessage, type Header, type Request, writeMessage } from "./message.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report, tracing } from "./trace.ts";

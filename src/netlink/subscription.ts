@@ -5,10 +5,9 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import type { Source } from "./bytes.ts";
+import { lend, type Source } from "./bytes.ts";
 import { NETLINK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
-import { lend } from "./memory.ts";
 import { forEachMessage, type Header } from "./message.ts";
 import { KernelSocket } from "./socket.ts";
 

@@ -6,8 +6,6 @@
 import { connectionTo } from "../netlink/connections.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
-// The link kinds: their options are decoded once they are known.
-import "../link/mod.ts";
 import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
 import { PullIterator } from "../pull_iterator.ts";
 import type { MonitorEvent, OverrunEvent } from "./event.ts";

@@ -6,8 +6,7 @@
  */
 import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import type { Fd } from "../../ffi/fd.ts";
-import { exists, lock, makeDirectory, open, removeFile } from "../../ffi/file.ts";
+import { exists, type Fd, lock, makeDirectory, open, removeFile } from "../../ffi/file.ts";
 import { bindMount, mountTmpfs, ownsMounts, shareMount, unmount } from "../../ffi/mount.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
 import { NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/target.ts";

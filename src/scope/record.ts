@@ -7,8 +7,8 @@
  */
 import { ARCH, C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { Fd } from "../../ffi/fd.ts";
 import {
+  Fd,
   identify,
   lock,
   lockHolder,

@@ -91,7 +91,7 @@ Deno.test("Every source file has its place in the layers", () => {
 });
 
 Deno.test("Imports point downward or stay in their folder", () => {
-  assertArrayIncludes(imports.get("ffi/fd.ts")!, ["ffi/libc.ts"]); // the reading of imports works
+  assertArrayIncludes(imports.get("ffi/file.ts")!, ["ffi/libc.ts"]); // the reading of imports works
   assertEquals(
     breaking((from, to) => folderOf(from) === folderOf(to) || layerOf(to) < layerOf(from)),
     [],

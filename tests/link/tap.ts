@@ -1,8 +1,7 @@
 // The character device of a macvtap or ipvtap.
 import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import type { Fd } from "../../ffi/fd.ts";
-import { open, read, write } from "../../ffi/file.ts";
+import { type Fd, open, read, write } from "../../ffi/file.ts";
 import type { Link, NetNs } from "../../mod.ts";
 import { run } from "../helpers.ts";
 import { test } from "../leaks.ts";

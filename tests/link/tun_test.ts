@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { NetNs, SyscallError, Tap, Tun, type TunOptions } from "../../mod.ts";
-import { Fd } from "../../ffi/fd.ts";
+import { Fd } from "../../ffi/file.ts";
 import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
 import { IFLA_TUN } from "../../src/rtnetlink/link_kinds/tun.ts";
 import { ip, type Json, run } from "../helpers.ts";

@@ -1,6 +1,6 @@
 // Frames on a link: a packet socket that sees and sends them.
 import { C } from "../../ffi/constants.ts";
-import type { Fd } from "../../ffi/fd.ts";
+import type { Fd } from "../../ffi/file.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import type { NetNs } from "../../mod.ts";

@@ -1,10 +1,9 @@
 // Connections over the kernel's own socket.
 import { assert, assertEquals, assertGreater, assertMatch, assertThrows } from "@std/assert";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { batch } from "../../src/netlink/batch.ts";
+import { batch, connectionTo } from "../../src/netlink/connections.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import type { Result } from "../../src/netlink/outbox.ts";
-import { connectionTo } from "../../src/netlink/connections.ts";
 import { NETLINK } from "../../src/netlink/constants.ts";
 import { DumpInterruptedError, NetlinkError } from "../../src/netlink/error.ts";
 import type { Request } from "../../src/netlink/message.ts";

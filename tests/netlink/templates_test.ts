@@ -2,8 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { type Field, u32 } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
-import { nested, type Schema, schema, unknownAttributes } from "../../src/netlink/schema.ts";
-import { PLAIN } from "../../src/netlink/shapes.ts";
+import { nested, PLAIN, type Schema, schema, unknownAttributes } from "../../src/netlink/schema.ts";
 
 /** Enough attributes for the reader to remember sequences of them. */
 type Wide = Partial<Record<`a${number}`, number>> & { header?: string; inner?: Wide };
