@@ -126,7 +126,9 @@ export class BridgeVlans {
    * @throws {BatchError} When some of many are refused; the VLANs are as before then.
    */
   replace(vlans: Many<BridgeVlanEntry>): void {
-    this.#set(this.#entries(vlans), this.list());
+    const entries = this.#entries(vlans);
+    // One alone is taken or refused as a whole: there is nothing to restore.
+    this.#set(entries, entries.length > 1 ? this.list() : []);
   }
 
   /**
