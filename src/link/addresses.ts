@@ -35,7 +35,7 @@ import {
 import { checkPrefix, type IpFamily } from "../rtnetlink/fields.ts";
 import type { NamedLink } from "./options.ts";
 
-/** Which addresses of a link: those that match all that is given. */
+/** A filter for the addresses of a link. */
 export interface LinkAddressFilter {
   /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
   readonly family?: IpFamily;

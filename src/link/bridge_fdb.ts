@@ -111,7 +111,7 @@ export interface BridgeFdbInfo {
   readonly port: string;
   /** Index of that link. */
   readonly index: number;
-  /** How long it lasts. */
+  /** Its lifetime. */
   readonly state: FdbState | number;
   /** Marks. */
   readonly flags: readonly NeighborFlag[];
@@ -125,13 +125,13 @@ export interface BridgeFdbInfo {
   readonly inactive?: boolean;
 }
 
-/** Which entries of a port a flush removes: those that match all that is given. */
+/** A filter for the entries of a port: an entry must match all of it. */
 export interface BridgePortFdbFilter {
   /** Only entries for this VLAN, 1..4094. */
   readonly vlan?: number;
   /** Only entries that last so long. Default: all but the permanent ones, the ports' own addresses. */
   readonly state?: "permanent" | "static" | "dynamic";
-  /** Only entries that were made by a request (`true`) or learned (`false`). */
+  /** Only entries that were added by a request (`true`) or learned (`false`). */
   readonly addedByUser?: boolean;
   /** Only entries with or without the flag `ext_learned`. */
   readonly extLearned?: boolean;
@@ -141,7 +141,7 @@ export interface BridgePortFdbFilter {
   readonly offloaded?: boolean;
 }
 
-/** Which entries of a bridge a flush removes: those that match all that is given. */
+/** A filter for the entries of a bridge: an entry must match all of it. */
 export interface BridgeFdbFilter extends BridgePortFdbFilter {
   /** Only those on this port. */
   readonly port?: LinkTarget;
@@ -381,7 +381,7 @@ function message([{ index, self }, given]: Placed): FdbMessage {
   return { ...entry, index, flags: said ? flags : [...flags, owner] };
 }
 
-/** What can be set of an entry that was read. */
+/** The options in an entry that was read. */
 function settable(entry: BridgeFdbInfo): BridgePortFdbEntry {
   const { mac, vlan, state, flags, activityNotify } = entry;
   return {

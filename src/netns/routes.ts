@@ -39,7 +39,7 @@ import {
 } from "../rtnetlink/route_message.ts";
 import { deviceIndexes, titleOf } from "./tables.ts";
 
-/** One of several ways a route goes; the kernel spreads flows over them. */
+/** One of several nexthops of a route; the kernel spreads flows over them. */
 export interface RouteNexthopOptions {
   /** The router; for an IPv4 route it may have an IPv6 address. */
   readonly gateway?: string;
@@ -66,19 +66,19 @@ const NEXTHOP: OptionNames<RouteNexthopOptions> = {
 
 /** A route to be set. */
 export interface RouteOptions {
-  /** Where to: a prefix such as `10.0.0.0/8`, an address, or `default`. */
+  /** Destination: a prefix such as `10.0.0.0/8`, an address, or `default`. */
   readonly destination: string;
   /** `inet` for IPv4, `inet6` for IPv6; default: as the addresses are, IPv4 when there are none. */
   readonly family?: IpFamily;
   /** IPv6: only packets from this prefix. Needs a kernel with CONFIG_IPV6_SUBTREES. */
   readonly source?: string;
-  /** What becomes of the packets; default `unicast`. */
+  /** Treatment of the packets; default `unicast`. */
   readonly type?: RouteType | number;
   /** The router; for an IPv4 route it may have an IPv6 address. */
   readonly gateway?: string;
   /** The link packets leave through. */
   readonly dev?: LinkTarget;
-  /** Several ways instead of `gateway` and `dev`. */
+  /** Several nexthops instead of `gateway` and `dev`. */
   readonly nexthops?: readonly RouteNexthopOptions[];
   /** Id of a nexthop object, instead of `gateway`, `dev` and `nexthops`. */
   readonly nexthopId?: number;
@@ -96,7 +96,7 @@ export interface RouteOptions {
   readonly prefsrc?: string;
   /** IPv4: only packets with this type of service. */
   readonly tos?: number;
-  /** What TCP and IP do on this route. */
+  /** Settings of TCP and IP on this route. */
   readonly metrics?: RouteMetrics;
   /** IPv6: rank among default routers (RFC 4191). */
   readonly pref?: RoutePreference | number;
@@ -111,7 +111,7 @@ export interface RouteOptions {
 const { oif: _, ...WITHOUT_LINK } = ROUTE_OPTIONS;
 const OPTIONS: OptionNames<RouteOptions> = { ...WITHOUT_LINK, dev: true };
 
-/** Which routes: those that match all that is given. */
+/** A filter for routes: a route must match all of it. */
 export interface NetNsRouteFilter {
   /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
   readonly family?: IpFamily;
@@ -133,7 +133,7 @@ const FILTER: OptionNames<NetNsRouteFilter> = {
   type: true,
 };
 
-/** What else the packets have whose route {@link NetNsRoutes.get} asks for. */
+/** The packets for which {@link NetNsRoutes.get} asks. */
 export interface RouteLookupOptions {
   /** Their source address; default: the kernel chooses. */
   readonly from?: string;
@@ -153,7 +153,7 @@ export interface RouteLookupOptions {
   readonly sport?: number;
   /** Their destination port. */
   readonly dport?: number;
-  /** Answer with the entry of the table instead of the route made of it. Default: false. */
+  /** Answer with the entry of the table instead of the route derived from it. Default: false. */
   readonly fibMatch?: boolean;
 }
 
@@ -221,7 +221,7 @@ export class NetNsRoutes {
    * Asks for the route that packets to an address take.
    *
    * @param address The address.
-   * @param options What else the packets have.
+   * @param options Further properties of the packets.
    * @throws {NetlinkError} ENETUNREACH when there is none; EHOSTUNREACH, EACCES or EINVAL when a route
    * drops the packets.
    */

@@ -64,7 +64,7 @@ export function titleOf(what: string, { description }: NetNsRef): string {
   return description ? `${what} of ${description}` : what;
 }
 
-/** Which links: those that match all that is given. */
+/** A filter for links: a link must match all of it. */
 export interface NetNsLinkFilter {
   /** Only links of this kind. */
   readonly kind?: string;
@@ -167,7 +167,7 @@ export interface NetNsAddressOptions extends AddressEntry {
   readonly dev: LinkTarget;
 }
 
-/** Which addresses: those that match all that is given. */
+/** A filter for addresses: an address must match all of it. */
 export interface NetNsAddressFilter {
   /** Only addresses of this link. */
   readonly dev?: LinkTarget;
@@ -265,7 +265,7 @@ export interface NetNsNeighborSelector {
   readonly proxy?: boolean;
 }
 
-/** Which neighbors: those that match all that is given. */
+/** A filter for neighbors: a neighbor must match all of it. */
 export interface NetNsNeighborFilter {
   /** Only neighbors on this link. */
   readonly dev?: LinkTarget;

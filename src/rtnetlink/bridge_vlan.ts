@@ -30,7 +30,7 @@ export const IFLA_BRIDGE = {
   MST: 6,
 } as const;
 
-/** Whom a bridge message is for: the bridge a link is a port of, or the link itself. */
+/** Addressee of a bridge message: the bridge that the link is a port of, or the link itself. */
 export const BRIDGE_FLAGS = { MASTER: 1, SELF: 2 } as const;
 
 /** Flags of a VLAN. */
@@ -247,7 +247,7 @@ export function deleteBridgeVlan(
   return request(RTM.DELLINK, "RTM_DELLINK", "delete", message, what);
 }
 
-/** What a dump of VLANs is limited to. */
+/** A filter for VLANs. */
 export interface BridgeVlanFilter {
   /** Only those of this port or bridge. */
   readonly index?: number;

@@ -108,7 +108,7 @@ export const RTEXT_FILTER = {
   MRP: 1 << 4,
 } as const;
 
-/** What becomes of packets a route matches. */
+/** Treatment of the packets that a route matches. */
 export type RouteType =
   | "unspec"
   | "unicast"
@@ -139,7 +139,7 @@ export const ROUTE_TYPES: Readonly<Record<RouteType, number>> = {
   xresolve: 11,
 };
 
-/** Who made a route, by the names in /etc/iproute2/rt_protos. */
+/** Origin of a route, by the names in /etc/iproute2/rt_protos. */
 export type RouteProtocol =
   | "unspec"
   | "redirect"

@@ -26,7 +26,7 @@ import {
 import { boolean, checkOptions, type OptionNames, wordValue } from "../options.ts";
 
 /**
- * How long a forwarding entry lasts, and for whom it is. `permanent`: the address is the bridge's own,
+ * Lifetime and purpose of a forwarding entry. `permanent`: the address is the bridge's own,
  * frames to it go no further. `static`: on the port until it is deleted. `dynamic`: on the port until it
  * is seen on another or not seen for the bridge's ageing time. `stale`, to read only: dynamic, and not
  * seen for that long. An entry with the flag `ext_learned` lasts until it is deleted, and is said to be
@@ -34,7 +34,7 @@ import { boolean, checkOptions, type OptionNames, wordValue } from "../options.t
  */
 export type FdbState = "permanent" | "static" | "dynamic" | "stale";
 
-/** What a forwarding entry has in common to set and to read. */
+/** Properties of a forwarding entry that can be set and read. */
 export interface FdbEntry {
   /** Index of the link behind which the address is: a bridge port, a bridge, a VXLAN. */
   index: number;
@@ -72,7 +72,7 @@ export interface FdbMessage extends FdbEntry {
 export interface FdbInfo extends FdbEntry {
   /** The bridge whose table it is in; absent for entries of the link itself. */
   master?: number;
-  /** How long it lasts. */
+  /** Its lifetime. */
   state: FdbState | number;
   /** Marks. */
   flags: NeighborFlag[];
@@ -280,7 +280,7 @@ function describe({ index, mac, vlan }: FdbMessage): string {
   return `forwarding entry ${mac}${vlan === undefined ? "" : ` vlan ${vlan}`} on link ${index}`;
 }
 
-/** What iproute2 calls otherwise. */
+/** iproute2's words where they differ from the kernel's. */
 const WORDS: Partial<Record<NeighborFlag, string>> = { ext_learned: "extern_learn" };
 
 function words(message: FdbMessage): string {
@@ -301,7 +301,7 @@ function words(message: FdbMessage): string {
     (message.activityNotify ? " activity_notify" : "") + (message.dontRefresh ? " norefresh" : "");
 }
 
-/** What a dump of forwarding entries is limited to. */
+/** A filter for forwarding entries: an entry must match all of it. */
 export interface FdbFilter {
   /** Only entries in the table of this bridge. */
   readonly bridge?: number;
@@ -338,7 +338,7 @@ function writeDump(writer: Writer, { bridge, index = 0 }: FdbFilter): void {
   if (bridge !== undefined) neighborSchema.write(writer, { master: bridge });
 }
 
-/** Which entries {@link flushFdb} removes: those that match all that is given. */
+/** A filter for {@link flushFdb}: it removes the entries that match all of it. */
 export interface FdbFlushFilter {
   /** Only entries on this port, or with the bridge's index those on the bridge itself. */
   readonly index?: number;
@@ -346,7 +346,7 @@ export interface FdbFlushFilter {
   readonly vlan?: number;
   /** Only entries that last so long. Without it `permanent` ones go too, the ports' own addresses. */
   readonly state?: Exclude<FdbState, "stale">;
-  /** Only entries that were made by a request (`true`) or learned (`false`). */
+  /** Only entries that were added by a request (`true`) or learned (`false`). */
   readonly addedByUser?: boolean;
   /** Only entries with or without this mark. */
   readonly extLearned?: boolean;
@@ -356,7 +356,7 @@ export interface FdbFlushFilter {
   readonly offloaded?: boolean;
 }
 
-/** What the kernel compares: bits and the mask of those that count. */
+/** The bits that the kernel compares, and their mask. */
 const FLUSH_STATES: Readonly<
   Record<NonNullable<FdbFlushFilter["state"]>, readonly [bits: number, mask: number]>
 > = {
@@ -386,7 +386,7 @@ const FLUSH_FLAGS = [
  * Removes many forwarding entries of a bridge at once. Linux 5.19; EINVAL before.
  *
  * @param bridge Index of the bridge.
- * @param filter Which entries; default: all.
+ * @param filter The entries; default: all.
  */
 export function flushFdb(bridge: number, filter: FdbFlushFilter = {}): Request<undefined> {
   checkOptions(filter, FLUSH_FILTER);

@@ -84,7 +84,7 @@ function parseLinkAddress(text: string, path: string): Uint8Array {
   if (typeof text === "string") {
     if (/^[0-9a-f]{1,2}([:-][0-9a-f]{1,2})*$/i.test(text)) {
       const bytes = Uint8Array.from(text.split(/[:-]/), (part) => parseInt(part, 16));
-      // Eight groups of one or two digits would be an IPv6 address, too: bytes are meant.
+      // Eight groups of one or two digits are an IPv6 address, too: they count as bytes.
       if (ADDRESS_LENGTHS.includes(bytes.length)) return bytes;
     }
     const address = tryParseIp(text);

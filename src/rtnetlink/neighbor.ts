@@ -50,7 +50,7 @@ export interface NeighborEntry {
   address: string;
   /** Its link-layer address; proxies have none. */
   lladdr?: string;
-  /** What to take for known; default `permanent`, with the flags `use` and `managed` `none`. */
+  /** Its state; default `permanent`, with the flags `use` and `managed` `none`. */
   state?: NeighborState | number;
   /** Flags; default: none. */
   flags?: readonly NeighborOption[];
@@ -86,7 +86,7 @@ export interface NeighborInfo {
   address: string;
   /** Its Ethernet address; absent while it is not known. */
   lladdr?: string;
-  /** What the kernel knows of it. */
+  /** Its state. */
   state: NeighborState | number;
   /** Marks. */
   flags: NeighborFlag[];
@@ -94,7 +94,7 @@ export interface NeighborInfo {
   proxy: boolean;
   /** How often it was asked for without an answer. */
   probes?: number;
-  /** Who made it. */
+  /** Its origin. */
   protocol?: RouteProtocol | number;
   /** When it was used. */
   cacheInfo?: NeighborCacheInfo;
@@ -189,7 +189,7 @@ export function newNeighbor(
   checkOptions(options, NEW_OPTIONS);
   const { replace = false } = options;
   const { flags = [] } = message;
-  // These have the kernel resolve the address, which `permanent` would be in the way of.
+  // With these the kernel resolves the address, which `permanent` prevents.
   const resolved = flags.includes("use") || flags.includes("managed");
   const verb = replace ? "replace" : "add";
   return {
@@ -268,7 +268,7 @@ function words(message: NeighborMessage): string {
     (protocol === undefined ? "" : ` protocol ${protocol}`);
 }
 
-/** What a dump of neighbors is limited to. */
+/** A filter for neighbors: a neighbor must match all of it. */
 export interface NeighborFilter {
   /** Only neighbors on this link. */
   readonly index?: number;
@@ -300,7 +300,7 @@ export function dumpNeighbors(filter: NeighborFilter = {}): DumpRequest<Neighbor
     format: { ...neighborFormat, write: writeDump },
     message: { ...filter, family },
     reply: readNeighbor,
-    // Kernels that do not check strictly filter by link too. What they leave to do is the family.
+    // Kernels without strict checking filter by link, but not by family.
     filter: (entry) =>
       isOfFamily(entry.family, filter.family) &&
       (index === undefined || entry.index === index),

@@ -9,7 +9,7 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { ip, linkAddress, writeInHeader } from "./fields.ts";
 import { ROUTE_PROTOCOLS, type RouteProtocol } from "./constants.ts";
-import { show } from "../options.ts";
+import { wordValue } from "../options.ts";
 
 /** Attribute numbers. */
 export const NDA = {
@@ -50,7 +50,7 @@ export const NTF = {
 /** Further flags, in NDA_FLAGS_EXT. */
 export const NTF_EXT = { MANAGED: 1, LOCKED: 2, EXT_VALIDATED: 4 } as const;
 
-/** What the kernel knows of a neighbor (RFC 4861), `NUD_*`. */
+/** State of a neighbor (RFC 4861), `NUD_*`. */
 export type NeighborState =
   | "none"
   | "incomplete"
@@ -125,14 +125,7 @@ export function neighborFlagBits(
   names: readonly NeighborFlag[],
 ): { flags: number; extended: number } {
   let bits = 0;
-  for (const [i, name] of names.entries()) {
-    if (!Object.hasOwn(FLAGS, name)) {
-      throw new TypeError(
-        `flags[${i}] must be one of ${flagNames.map(show).join(", ")}: got ${show(name)}`,
-      );
-    }
-    bits |= FLAGS[name];
-  }
+  for (const [i, name] of names.entries()) bits |= wordValue(name, FLAGS, `flags[${i}]`);
   return { flags: bits & 0xff, extended: bits >> 8 };
 }
 
@@ -157,7 +150,7 @@ const cacheInfo: Field<NeighborCacheInfo> = struct(NDA.CACHEINFO, 16, () => {
   refCount: v.getUint32(at + 12, true),
 }));
 
-/** What a bridge does when an entry is used. */
+/** Tracking of an entry's use by a bridge. */
 export interface FdbActivity {
   /** Bit 0: tell when it becomes inactive, and active again. Bit 1: it is inactive. */
   notify?: number;

@@ -107,7 +107,7 @@ const VERBS = {
   delete: 0,
 } as const;
 
-/** Changes a route. There may be a hundred thousand: texts are made when they are asked for. */
+/** A request to change a route. There may be a hundred thousand: texts are composed when they are read. */
 export class RouteRequest implements Request<undefined> {
   /** The route. */
   readonly message: RouteMessage;
@@ -116,7 +116,7 @@ export class RouteRequest implements Request<undefined> {
   /**
    * Does not check the names of options.
    *
-   * @param verb What becomes of the route.
+   * @param verb The change.
    * @param message The route.
    */
   constructor(verb: keyof typeof VERBS, message: RouteMessage) {
@@ -139,7 +139,7 @@ export class RouteRequest implements Request<undefined> {
     return VERBS[this.#verb];
   }
 
-  /** What it does, for errors. */
+  /** The action and its object, for errors. */
   get operation(): string {
     const { destination, gateway } = this.message;
     const via = gateway === undefined ? "" : ` via ${gateway}`;
@@ -157,7 +157,7 @@ export class RouteRequest implements Request<undefined> {
   }
 }
 
-/** What the packets are like that {@link getRoute} asks for. */
+/** The packets for which {@link getRoute} asks. */
 export interface GetRouteOptions {
   /** Their source address; default: the kernel chooses. */
   readonly from?: string;
@@ -177,7 +177,7 @@ export interface GetRouteOptions {
   readonly sport?: number;
   /** Their destination port. */
   readonly dport?: number;
-  /** Answer with the entry of the table instead of the route made of it. */
+  /** Answer with the entry of the table instead of the route derived from it. */
   readonly fibMatch?: boolean;
 }
 
@@ -199,7 +199,7 @@ const LOOKUP: OptionNames<GetRouteOptions> = {
  * are dropped.
  *
  * @param destination The address.
- * @param options What else the packets have.
+ * @param options Further properties of the packets.
  */
 export function getRoute(
   destination: string,
@@ -218,7 +218,7 @@ export function getRoute(
   };
 }
 
-/** What a dump of routes is limited to. */
+/** A filter for routes: a route must match all of it. */
 export interface RouteFilter {
   /** Only IPv4 (`inet`) or IPv6 (`inet6`). */
   readonly family?: IpFamily;
@@ -226,7 +226,7 @@ export interface RouteFilter {
   readonly table?: RouteTable | number;
   /** Only routes through this link. ENODEV when there is none. */
   readonly oif?: number;
-  /** Only routes of this maker. */
+  /** Only routes of this origin. */
   readonly protocol?: RouteProtocol | number;
   /** Only routes of this type. */
   readonly type?: RouteType | number;

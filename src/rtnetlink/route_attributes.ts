@@ -26,7 +26,7 @@ import {
   type RouteTable,
 } from "./constants.ts";
 import { ip, writeInHeader } from "./fields.ts";
-import { show } from "../options.ts";
+import { show, wordValue } from "../options.ts";
 
 /** Attribute numbers. */
 export const RTA = {
@@ -166,7 +166,7 @@ export function routeFlags(bits: number): RouteFlag[] {
 /** A metric that can be locked: the kernel does not adjust it to what it measures. */
 export type LockableMetric = Exclude<keyof RouteMetrics, "lock">;
 
-/** What TCP and IP do on a route, unlike the link's and the system's defaults. */
+/** Settings of TCP and IP on a route, in place of the defaults of the link and the system. */
 export interface RouteMetrics {
   /** The metrics that are locked; `rtoMin` always is. */
   lock?: LockableMetric[];
@@ -229,14 +229,7 @@ const metricNames = Object.keys(METRICS) as LockableMetric[];
 /** The set of locked metrics as a bit mask. */
 const lock: Field<LockableMetric[]> = mapped(u32(RTAX.LOCK), (names, path) => {
   let bits = 0;
-  for (const [i, name] of names.entries()) {
-    if (!Object.hasOwn(METRICS, name)) {
-      throw new TypeError(
-        `${path}[${i}] must be one of ${metricNames.map(show).join(", ")}: got ${show(name)}`,
-      );
-    }
-    bits |= 1 << METRICS[name];
-  }
+  for (const [i, name] of names.entries()) bits |= 1 << wordValue(name, METRICS, `${path}[${i}]`);
   return bits;
 }, (bits) => metricNames.filter((name) => bits & 1 << METRICS[name]));
 
@@ -301,7 +294,7 @@ const encapType = u16(RTA.ENCAP_TYPE);
 /** Nested, and kept as bytes: each kind of encapsulation has attributes of its own. */
 const encap: Field<Uint8Array> = { ...binary(RTA.ENCAP), nested: true };
 
-/** What routes and each of several nexthops have in common. */
+/** Attributes that a route and a nexthop have in common. */
 export interface NexthopAttributes {
   /** RTA_GATEWAY: a router of the route's family. */
   gateway?: string;
@@ -391,7 +384,7 @@ const hops: Field<number> = mapped(u8(0), (weight, path) => {
   return weight - 1;
 }, (value) => value + 1);
 
-/** What the kernel remembers of a route's use, `struct rta_cacheinfo`. */
+/** Use of a route, `struct rta_cacheinfo`. */
 export interface RouteCacheInfo {
   /** Number of holders. */
   clients: number;

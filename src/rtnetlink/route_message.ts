@@ -39,7 +39,7 @@ import {
   RTNH_F,
 } from "./route_attributes.ts";
 
-/** One of several ways a route goes; the kernel spreads flows over them. */
+/** One of several nexthops of a route; the kernel spreads flows over them. */
 export interface RouteNexthop {
   /** The router; for an IPv4 route it may have an IPv6 address. */
   gateway?: string;
@@ -47,7 +47,7 @@ export interface RouteNexthop {
   oif?: number;
   /** Its share, 1..256; default 1. */
   weight?: number;
-  /** Take the router to be on the link though no address of the link covers it. */
+  /** The router counts as on the link though no address of the link covers it. */
   onlink?: boolean;
   /** Kind of encapsulation, LWTUNNEL_ENCAP_*. */
   encapType?: number;
@@ -65,29 +65,29 @@ export interface RouteNexthopInfo extends RouteNexthop {
 
 /** A route, to be set. A {@link RouteInfo} is one: what only the kernel can say is left out then. */
 export interface RouteMessage {
-  /** Where to: a prefix such as `10.0.0.0/8`, an address, or `default`. */
+  /** Destination: a prefix such as `10.0.0.0/8`, an address, or `default`. */
   destination: string;
   /** `inet` for IPv4, `inet6` for IPv6; default: as the addresses are, IPv4 when there are none. */
   family?: IpFamily;
   /** IPv6: only packets from this prefix. Needs a kernel with CONFIG_IPV6_SUBTREES. */
   source?: string;
-  /** What becomes of the packets; default `unicast`. */
+  /** Treatment of the packets; default `unicast`. */
   type?: RouteType | number;
   /** The router; for an IPv4 route it may have an IPv6 address. */
   gateway?: string;
   /** Index of the link packets leave through. */
   oif?: number;
-  /** Several ways instead of `gateway` and `oif`. */
+  /** Several nexthops instead of `gateway` and `oif`. */
   nexthops?: RouteNexthop[];
   /** Id of a nexthop object, instead of `gateway`, `oif` and `nexthops`. */
   nexthopId?: number;
-  /** Take the router to be on the link though no address of the link covers it. */
+  /** The router counts as on the link though no address of the link covers it. */
   onlink?: boolean;
   /** Of routes to the same destination the one with the lowest is used; default 0, IPv6 1024. */
   metric?: number;
   /** The table; default `main`, for local, broadcast and anycast routes `local`. */
   table?: RouteTable | number;
-  /** Who made it; default `boot`. */
+  /** Its origin; default `boot`. */
   protocol?: RouteProtocol | number;
   /** IPv4: how far the destination is; default by `type` and `gateway`, as `ip route` has it. */
   scope?: Scope | number;
@@ -95,7 +95,7 @@ export interface RouteMessage {
   prefsrc?: string;
   /** IPv4: only packets with this type of service. */
   tos?: number;
-  /** What TCP and IP do on this route. */
+  /** Settings of TCP and IP on this route. */
   metrics?: RouteMetrics;
   /** IPv6: rank among default routers (RFC 4191). */
   pref?: RoutePreference | number;
@@ -111,11 +111,11 @@ export interface RouteMessage {
 export interface RouteInfo {
   /** `inet` for IPv4, `inet6` for IPv6. */
   family: IpFamily;
-  /** Where to: a prefix, or `default` for that of length 0. */
+  /** Destination: a prefix, or `default` for that of length 0. */
   destination: string;
   /** IPv6: the prefix packets come from. */
   source?: string;
-  /** What becomes of the packets. */
+  /** Treatment of the packets. */
   type: RouteType | number;
   /** The router. */
   gateway?: string;
@@ -123,7 +123,7 @@ export interface RouteInfo {
   oif?: number;
   /** Index of the link packets came in by, in answers of {@link getRoute}. */
   iif?: number;
-  /** The ways of a route that has several. */
+  /** The nexthops of a route that has several. */
   nexthops?: RouteNexthopInfo[];
   /** Id of its nexthop object. */
   nexthopId?: number;
@@ -133,7 +133,7 @@ export interface RouteInfo {
   metric?: number;
   /** The table. */
   table: RouteTable | number;
-  /** Who made it. */
+  /** Its origin. */
   protocol: RouteProtocol | number;
   /** How far the destination is; always `global` for IPv6. */
   scope: Scope | number;
@@ -141,7 +141,7 @@ export interface RouteInfo {
   prefsrc?: string;
   /** Type of service of the packets; 0 for any. */
   tos: number;
-  /** What TCP and IP do on this route. */
+  /** Settings of TCP and IP on this route. */
   metrics?: RouteMetrics;
   /** IPv6: rank among default routers. */
   pref?: RoutePreference | number;
