@@ -1,6 +1,5 @@
 /**
- * Classic BPF programs: instructions as the kernel takes them (`linux/filter.h`), and an assembler that
- * resolves labels.
+ * Classic BPF programs: instructions of the kernel (`linux/filter.h`), and an assembler that resolves labels.
  *
  * @module
  */
@@ -9,20 +8,20 @@ import { show } from "../options.ts";
 
 /** One instruction, `struct sock_filter`. */
 export interface Instruction {
-  /** What it does: 0..65,535. */
+  /** The operation, 0..65,535. */
   readonly code: number;
-  /** A conditional jump's distance when the condition holds: 0..255. */
+  /** The distance of a conditional jump when its condition holds, 0..255. */
   readonly jt: number;
-  /** The distance when it does not: 0..255. */
+  /** The distance when the condition does not hold, 0..255. */
   readonly jf: number;
   /** The operand: 0..4,294,967,295. */
   readonly k: number;
 }
 
-/** A place in a program that is being assembled. */
+/** A place in a program. */
 export class Label {}
 
-/** An instruction whose jumps lead to labels; a label stands where it leads to. */
+/** An instruction whose jumps lead to labels, or a label at its place. */
 export type Line = Label | {
   readonly code: number;
   readonly k: number;
@@ -34,13 +33,13 @@ export type Line = Label | {
 const FARTHEST = 255;
 
 /**
- * Resolves labels. Jumps lead forward; one that leads too far goes by an unconditional one.
+ * Resolves labels. Jumps lead forward; a far jump leads to an unconditional one.
  *
- * @throws {RangeError} When the program is longer than the kernel takes.
+ * @throws {RangeError} When the program is longer than the kernel allows.
  */
 export function assemble(lines: readonly Line[]): Instruction[] {
   const program: Instruction[] = [];
-  // Backward: where a jump leads to is known by then, as a distance from the end.
+  // From the end to the start: the targets of jumps are then known, as distances from the end.
   const after = new Map<Label, number>();
   for (const line of lines.toReversed()) {
     if (line instanceof Label) {
@@ -58,7 +57,7 @@ export function assemble(lines: readonly Line[]): Instruction[] {
       continue;
     }
     const detour = (label: Label) => {
-      // One more may come between this instruction and those it jumps over.
+      // Another detour may come between this instruction and its target.
       if (distance(label) < FARTHEST) return undefined;
       program.push({ code: BPF.JMP | BPF.JA, jt: 0, jf: 0, k: distance(label) });
       return program.length;
@@ -73,23 +72,22 @@ export function assemble(lines: readonly Line[]): Instruction[] {
   }
   if (program.length > BPF.MAXINSNS) {
     throw new RangeError(
-      `The filter has ${program.length} instructions: the kernel takes ${BPF.MAXINSNS}`,
+      `The filter has ${program.length} instructions: the kernel allows ${BPF.MAXINSNS}`,
     );
   }
   return program.reverse();
 }
 
 /**
- * Checks a program: numbers in range, jumps within it, a return at its end. The kernel's own check
- * goes further.
+ * Checks a program: numbers in range, jumps inside the program, a return at the end. The kernel checks more.
  *
- * @throws {TypeError} For what is no instruction.
- * @throws {RangeError} For a program that is empty, too long, or leaves itself.
+ * @throws {TypeError} For a malformed instruction.
+ * @throws {RangeError} For a program that is empty, too long, or jumps out of itself.
  */
 export function checkProgram(program: readonly Instruction[]): void {
   if (program.length < 1 || program.length > BPF.MAXINSNS) {
     throw new RangeError(
-      `A filter has 1..${BPF.MAXINSNS} instructions: the current one has ${program.length}`,
+      `A filter must have 1..${BPF.MAXINSNS} instructions: got ${program.length}`,
     );
   }
   program.forEach((instruction, at) => {
@@ -109,7 +107,7 @@ export function checkProgram(program: readonly Instruction[]): void {
     );
   });
   if ((program.at(-1)!.code & 7) !== BPF.RET) {
-    throw new RangeError("A filter ends with a return instruction");
+    throw new RangeError("A filter must end with a return instruction");
   }
 }
 
@@ -127,13 +125,15 @@ export function encodeProgram(program: readonly Instruction[]): Uint8Array<Array
 }
 
 /**
- * Reads a program as `tcpdump -ddd` prints it: the number of instructions, and a line with four decimal
- * numbers for each.
+ * Reads a program that `tcpdump -ddd` printed: the number of instructions, and a line with four decimal numbers
+ * for each.
  *
- * @param text What it printed.
- * @throws {TypeError} When the text is something else.
+ * @param text The output of tcpdump.
+ * @returns The instructions.
+ * @throws {TypeError} For a malformed line, or another number of lines.
+ * @throws {RangeError} For a program that jumps out of itself or has no end.
  *
- * @example What tcpdump would attach
+ * @example A program of tcpdump
  * ```ts
  * import { parseProgram } from "@netloom/netloom/capture";
  * import { assertEquals } from "@std/assert";
@@ -147,12 +147,16 @@ export function parseProgram(text: string): Instruction[] {
   const [count, ...lines] = text.trim().split("\n");
   const program = lines.map((line): Instruction => {
     const numbers = /^(\d+) (\d+) (\d+) (\d+)$/.exec(line.trim())?.slice(1).map(Number);
-    if (!numbers) throw new TypeError(`${show(line)} is no instruction of tcpdump -ddd`);
+    if (!numbers) {
+      throw new TypeError(`A line of tcpdump -ddd must have four numbers: got ${show(line)}`);
+    }
     const [code, jt, jf, k] = numbers as [number, number, number, number];
     return { code, jt, jf, k };
   });
   if (Number(count) !== program.length) {
-    throw new TypeError(`${show(count)} must be the number of lines that follow`);
+    throw new TypeError(
+      `The first line must be the number of lines behind it, ${program.length}: got ${show(count)}`,
+    );
   }
   checkProgram(program);
   return program;

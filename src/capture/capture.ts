@@ -1,50 +1,55 @@
 /**
- * Frames of a link, or of all links of a namespace, as the kernel hands them over.
+ * Captures: the frames of a link, or of all links of a namespace, from a ring that the kernel fills.
  *
  * @module
  */
 import { homeNetNs, type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
-import { LINKTYPE } from "../packet/ethernet.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions, show } from "../options.ts";
+import { boolean, checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
+import { LINKTYPE } from "../packet/ethernet.ts";
 import { PullIterator } from "../pull_iterator.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import type { Instruction } from "./bpf.ts";
-import { programOf, SNAPLEN } from "./compile.ts";
+import { DIRECTIONS, programOf, SNAPLEN } from "./compile.ts";
 import { ARPHRD } from "./constants.ts";
 import type { Filter } from "./filter.ts";
-import type { CaptureInterface, Frame } from "./frame.ts";
+import type { CapturedFrame, CaptureInterface } from "./frame.ts";
 import { blockSize, Ring, type RingOptions } from "./ring.ts";
 
-/** Which frames a capture keeps, how much of each, and until when. */
+/** Options of a capture: which frames it keeps, how many bytes of each, and until when. */
 export interface CaptureOptions {
-  /** Conditions, or a classic BPF program of one's own; default: all frames. Runs in the kernel. */
+  /** Conditions, or a classic BPF program, which the kernel runs; default all frames. */
   readonly filter?: Filter | readonly Instruction[];
-  /** Bytes to keep of each frame, 1..262,144; default 65,600, which is all of it. */
+  /**
+   * Bytes to keep of each frame, 1..524,032; default 524,032, which is all, also of BIG TCP: GSO packets of up
+   * to 512 KiB.
+   */
   readonly snaplen?: number;
   /**
-   * Frames that come in, that go out, or both; default both. The loopback link, which has every frame
-   * twice, then has those that come in.
+   * Frames that come in, that go out, or both; default both. The loopback link has every frame twice: of both
+   * it keeps those that come in.
    */
   readonly direction?: "in" | "out" | "both";
-  /** Asks the link for frames to others, too; default false. Needs a link. */
+  /** Whether the link also receives frames for other hosts; default `false`. Needs a link. */
   readonly promiscuous?: boolean;
   /**
-   * Bytes of frames the kernel keeps until they are read, 131,072..1,073,741,824; default 8 MiB. More are
-   * dropped, and counted. Rounded up to whole blocks of 64 KiB or more.
+   * Bytes of frames that the kernel keeps until they are read, 131,072..1,073,741,824; default 8 MiB. It drops
+   * and counts further frames. Rounded up to whole blocks, two at least. A block has 64 KiB, or the power of two
+   * that holds a frame of `snaplen` bytes: 512 KiB by default.
    */
   readonly bufferSize?: number;
   /**
-   * Milliseconds a frame may wait in the kernel for others to come along, 1..10,000; default 10. With few
-   * frames the buffer fills up after this times the number of its blocks, which are 64 by default.
+   * Milliseconds that a frame may wait in the kernel for others, 1..10,000; default 10. However few the frames
+   * are, the buffer is full after this time for each of its blocks, 16 by default: a smaller `snaplen` makes
+   * more of them.
    */
   readonly latency?: number;
   /** Ends the capture: a pending or the next `next()` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS = {
+const OPTIONS: OptionNames<CaptureOptions> = {
   filter: true,
   snaplen: true,
   direction: true,
@@ -54,33 +59,22 @@ const OPTIONS = {
   signal: true,
 };
 
-const DIRECTIONS: ReadonlySet<unknown> = new Set(["in", "out", "both"]);
-
 const BUFFER = 8 << 20;
 
-/** Checks options, and compiles the filter. */
-export function ringOptions(
+/** Checks options and compiles the filter. */
+function ringOptions(
   options: CaptureOptions,
   index: number,
 ): Omit<RingOptions, "interfaceOf"> {
   checkOptions(options, OPTIONS);
   const { filter, snaplen = SNAPLEN, direction = "both", promiscuous = false, signal } = options;
   const { bufferSize = BUFFER, latency = 10 } = options;
-  checkNumber("snaplen", snaplen, 1, 262_144);
-  checkNumber("bufferSize", bufferSize, 131_072, 2 ** 30);
-  checkNumber("latency", latency, 1, 10_000);
-  if (!DIRECTIONS.has(direction)) {
-    throw new TypeError(
-      `direction must be "in", "out" or "both": got ${show(direction)}`,
-    );
-  }
-  if (typeof promiscuous !== "boolean") {
-    throw new TypeError(
-      `promiscuous must be true or false: got ${show(promiscuous)}`,
-    );
-  }
-  if (promiscuous && index === 0) {
-    throw new TypeError("promiscuous needs a link: this captures all of a netns");
+  integer(snaplen, "snaplen", 1, SNAPLEN, "bytes");
+  integer(bufferSize, "bufferSize", 131_072, 2 ** 30, "bytes");
+  integer(latency, "latency", 1, 10_000, "milliseconds");
+  wordValue(direction, DIRECTIONS, "direction");
+  if (boolean(promiscuous, "promiscuous") && index === 0) {
+    throw new TypeError("promiscuous needs a link: this captures all links of a namespace");
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new TypeError(`signal must be an AbortSignal: got ${show(signal)}`);
@@ -97,15 +91,6 @@ export function ringOptions(
   };
 }
 
-function checkNumber(name: string, value: unknown, min: number, max: number): void {
-  if (typeof value !== "number" || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
-  }
-  if (value < min || value > max) {
-    throw new RangeError(`${name} must be in ${min}..${max}: got ${value}`);
-  }
-}
-
 const LINK_TYPES: ReadonlyMap<number, number> = new Map([
   [ARPHRD.ETHER, LINKTYPE.ETHERNET],
   [ARPHRD.LOOPBACK, LINKTYPE.ETHERNET],
@@ -120,12 +105,12 @@ const LINK_TYPES: ReadonlyMap<number, number> = new Map([
   [ARPHRD.IEEE80211_RADIOTAP, LINKTYPE.IEEE802_11_RADIOTAP],
 ]);
 
-/** The interfaces of a capture, each described when its first frame comes. */
-export class Interfaces {
+/** The interfaces of a capture, each described at its first frame. */
+class Interfaces {
   readonly #netns: NetNsRef;
   readonly #snaplen: number;
   readonly #known = new Map<number, CaptureInterface>();
-  /** The last one asked for: mostly also the next. */
+  /** The last result, which is mostly also the next. */
   #index = -1;
   #type = -1;
   #last: CaptureInterface | undefined;
@@ -135,12 +120,12 @@ export class Interfaces {
     this.#snaplen = snaplen;
   }
 
-  /** Those that frames have come from. */
+  /** The interfaces of the frames so far. */
   list(): CaptureInterface[] {
     return [...this.#known.values()];
   }
 
-  /** The one of an index, and of a hardware type: `ARPHRD_*`. */
+  /** The interface of an index and a hardware type: `ARPHRD_*`. */
   of(index: number, hardwareType: number): CaptureInterface {
     if (this.#last && index === this.#index && hardwareType === this.#type) return this.#last;
     const key = index * 65_536 + hardwareType;
@@ -159,8 +144,8 @@ export class Interfaces {
   }
 }
 
-/** `netns/link`; a namespace without a name by its inode; only the link in the process's own. */
-export function interfaceName(netns: NetNsRef, link: string): string {
+/** `netns/link`; for a namespace without a name its inode; only the link in the process's own. */
+function interfaceName(netns: NetNsRef, link: string): string {
   const { netnsName } = netns;
   if (netnsName === undefined && sameNetNs(netns, homeNetNs())) return link;
   return `${netnsName ?? netns.inode}/${link}`;
@@ -170,62 +155,63 @@ function linkName(netns: NetNsRef, index: number): string {
   try {
     return connectionTo(netns).request(getLink(index, { stats: false })).name;
   } catch (error) {
-    // The frame has outlived its link.
+    // The link was deleted after the frame came.
     if (error instanceof NetlinkError && error.code === "ENODEV") return `if${index}`;
     throw error;
   }
 }
 
-/** What a capture has counted. */
+/** The counters of a capture. */
 export interface CaptureStatistics {
-  /** Frames that the filter let pass, those that were dropped included. */
+  /** Frames that the filter kept, with those that were dropped. */
   readonly packets: number;
-  /** Frames that the kernel dropped since its buffer was full. */
+  /** Frames that the kernel dropped because its buffer was full. */
   readonly drops: number;
   /** How often the buffer became full. */
   readonly freezes: number;
 }
 
 /**
- * A running capture: frames from the moment it was opened. Leaving its loop, disposal and `close()` free its
- * buffer at once.
+ * A running capture: the frames since it was opened. Leaving its loop, disposal and `close()` free its buffer
+ * at once.
  */
 export interface Capture
-  extends AsyncIterableIterator<Frame, undefined, undefined>, Disposable, AsyncDisposable {
-  /** The links that frames have come from so far. */
+  extends AsyncIterableIterator<CapturedFrame, undefined, undefined>, Disposable, AsyncDisposable {
+  /** The links of the frames so far. */
   readonly interfaces: readonly CaptureInterface[];
   /** Resolves with the next frame; with `done` when the capture has ended. */
-  next(): Promise<IteratorResult<Frame, undefined>>;
-  /** The next frame if it is there already. For loops without an `await` for each frame. */
-  tryNext(): Frame | undefined;
-  /** What was counted since the capture was opened; after its end the last word. */
+  next(): Promise<IteratorResult<CapturedFrame, undefined>>;
+  /** The next frame, if one is there: for loops without an `await` for each frame. */
+  tryNext(): CapturedFrame | undefined;
+  /** The counters since the capture was opened; after its end the last ones. */
   statistics(): CaptureStatistics;
-  /** Captures no more; frames captured before still come, and then the loop ends. */
+  /** Stops capturing. The loop ends after the frames that were captured before. */
   stop(): void;
   /** Ends the capture at once. Pending calls of `next()` resolve with `done`. */
   close(): void;
   /** Same as {@link Capture.close}. */
-  return(): Promise<IteratorResult<Frame, undefined>>;
+  return(): Promise<IteratorResult<CapturedFrame, undefined>>;
   /** The capture itself. */
   [Symbol.asyncIterator](): Capture;
 }
 
 /**
- * Between two looks at a block that the kernel is about to pass on, in milliseconds: the error of a link that is
- * gone would keep a wait from waiting.
+ * Milliseconds between two looks at a block that the kernel is about to pass on. A poll of the socket would return
+ * at once: the error of the deleted link stays on it.
  */
 const LOOK = 2;
 
 /**
- * Starts a capture: what `link.capture()` and `netns.capture()` call.
+ * Starts a capture: `link.capture()` and `netns.capture()` call this.
  *
  * @param netns The namespace. The capture ends when the reference is closed.
  * @param link Index and name of the link; without it, all links of the namespace.
- * @param options Which frames, how much of each, until when.
- * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV when there is no such link, EINVAL for a
- * program that the kernel refuses, ENOMEM for a buffer that is too large, or a filter that takes more
- * than `net.core.optmem_max` bytes: 20 kB before Linux 6.7, 128 kB since.
- * @throws {TypeError} For malformed options.
+ * @param options Which frames to keep, how many bytes of each, and until when.
+ * @returns The running capture.
+ * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV without such a link, EINVAL for a program that the
+ *   kernel refuses, ENOMEM for a buffer that is too large or a filter of more than `net.core.optmem_max` bytes:
+ *   20 kB before Linux 6.7, 128 kB since.
+ * @throws {TypeError} For an unknown option or a malformed value.
  * @throws {RangeError} For numbers out of range.
  */
 export function openCapture(
@@ -243,7 +229,7 @@ export function openCapture(
   return new RingCapture(ring, { netns, interfaces, what, signal: options.signal });
 }
 
-/** What a capture needs beside its ring. */
+/** The parts of a capture beside its ring. */
 interface RingCaptureOptions {
   readonly netns: NetNsRef;
   readonly interfaces: Interfaces;
@@ -253,12 +239,12 @@ interface RingCaptureOptions {
 }
 
 /** The implementation of {@link Capture}. */
-class RingCapture extends PullIterator<Frame> implements Capture {
+class RingCapture extends PullIterator<CapturedFrame> implements Capture {
   readonly #ring: Ring;
   readonly #interfaces: Interfaces;
   readonly #what: string;
   readonly #forget: () => void;
-  /** No more frames come in: stopped, or the link is gone. */
+  /** Whether no more frames come in: after `stop()`, or without the link. */
   #last = false;
 
   constructor(ring: Ring, { netns, interfaces, what, signal }: RingCaptureOptions) {
@@ -273,11 +259,11 @@ class RingCapture extends PullIterator<Frame> implements Capture {
     return this.#interfaces.list();
   }
 
-  tryNext(): Frame | undefined {
+  tryNext(): CapturedFrame | undefined {
     return this.closed ? undefined : this.#ring.next();
   }
 
-  protected override take(): Frame | undefined {
+  protected override take(): CapturedFrame | undefined {
     return this.#ring.next();
   }
 

@@ -1,16 +1,16 @@
 /**
- * From conditions to a classic BPF program.
+ * Compilation of filters to classic BPF programs.
  *
- * A frame's layer 3 is found first, whatever the link: where it starts and of which type it is are kept in
- * the program's memory. Received VLAN tags are not among the bytes: the kernel has taken the outer one
- * out and keeps it beside them. Sent ones may be either.
+ * A program first finds layer 3 of a frame, whatever the link, and keeps its offset and type in its memory. The
+ * bytes of a received frame lack the outer VLAN tag: the kernel has removed it and keeps it beside the bytes. In
+ * a sent frame it may be in either place.
  *
  * @module
  */
 import { ETHERTYPE } from "../packet/ethernet.ts";
 import { IPPROTO } from "../packet/ip.ts";
 import { assemble, checkProgram, type Instruction, Label, type Line } from "./bpf.ts";
-import { ARPHRD, BPF, ETH_P, PACKET_TYPE, SKF_AD } from "./constants.ts";
+import { ARPHRD, BPF, PACKET_TYPE, SKF_AD } from "./constants.ts";
 import {
   type Condition,
   type End,
@@ -19,18 +19,26 @@ import {
   maskByte,
   readFilter,
 } from "./filter.ts";
-import { show } from "../options.ts";
+import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 
 /** Options of {@link compileFilter}. */
 export interface CompileOptions {
-  /** Bytes to keep of each frame; default 65,600. */
+  /** Bytes to keep of each frame, 1..524,032; default 524,032. */
   readonly snaplen?: number;
   /** Frames that come in, that go out, or both; default both. */
   readonly direction?: "in" | "out" | "both";
 }
 
-/** Bytes kept of a frame unless said otherwise: all, also of what TCP segmentation offload makes. */
-export const SNAPLEN = 65_600;
+const OPTIONS: OptionNames<CompileOptions> = { snaplen: true, direction: true };
+
+/** Words for directions. */
+export const DIRECTIONS = { in: "in", out: "out", both: "both" } as const;
+
+/**
+ * The most bytes of a frame, and the default: all of it, also of a GSO packet of BIG TCP (`GSO_MAX_SIZE` of
+ * `linux/netdevice.h`: 524,280 bytes with 320 reserved for headers). A block of 512 KiB holds it.
+ */
+export const SNAPLEN = 524_032;
 
 const { LD, LDX, ST, STX, ALU, JMP, RET, MISC } = BPF;
 const { W, H, B, IMM, ABS, IND, MEM, JEQ, JGT, JGE, JSET, K, X } = BPF;
@@ -38,8 +46,9 @@ const { W, H, B, IMM, ABS, IND, MEM, JEQ, JGT, JGE, JSET, K, X } = BPF;
 /** Words of the program's memory. */
 const L3_OFFSET = 0;
 const L3_TYPE = 1;
-/** Tag control information of the outer VLAN tag. */
+/** Tag control information of the outer VLAN tag, and of the one inside it. */
 const TCI = 2;
+const INNER_TCI = 3;
 const UNTAGGED = 0xffff_ffff;
 
 const LOOPBACK_IFINDEX = 1;
@@ -49,12 +58,12 @@ const SCTP = 132;
 /**
  * Compiles a filter to the program that the kernel runs.
  *
- * @param filter Conditions; without any, every frame is kept.
+ * @param filter The conditions; without any, every frame is kept.
  * @param options Snap length and direction.
- * @returns The instructions. They look at what the kernel knows beside the bytes (`SKF_AD_*`): they are
- * for sockets, not for files.
- * @throws {TypeError} For an unknown condition or a malformed value.
- * @throws {RangeError} For a number out of range, or a program longer than the kernel takes.
+ * @returns The instructions. They are for sockets, not for files: they also read data that the kernel keeps beside
+ *   the bytes of a frame (`SKF_AD_*`).
+ * @throws {TypeError} For an unknown condition or option, or a malformed value.
+ * @throws {RangeError} For a number that is out of range, or a program that is longer than the kernel allows.
  *
  * @example The last instruction drops, the one before keeps
  * ```ts
@@ -66,19 +75,21 @@ const SCTP = 132;
  * ```
  */
 export function compileFilter(filter: Filter = {}, options: CompileOptions = {}): Instruction[] {
+  checkOptions(options, OPTIONS);
+  const { snaplen = SNAPLEN, direction = "both" } = options;
+  integer(snaplen, "snaplen", 1, SNAPLEN, "bytes");
   const condition = readFilter(filter);
   const compiler = new Compiler();
-  compiler.direction(options.direction ?? "both");
+  compiler.direction(wordValue(direction, DIRECTIONS, "direction"));
   if (condition.is !== "all" || condition.of.length > 0) {
     compiler.prologue();
     compiler.when(condition, compiler.keep, compiler.drop);
   }
-  return compiler.end(options.snaplen ?? SNAPLEN);
+  return compiler.end(snaplen);
 }
 
 /**
- * A program for a socket out of a filter or instructions of one's own, which keep at most `snaplen` bytes
- * then too.
+ * The program of a filter or of the caller's own instructions, which then also keep at most `snaplen` bytes.
  */
 export function programOf(
   filter: Filter | readonly Instruction[] | undefined,
@@ -95,7 +106,7 @@ export function programOf(
   const clamped = own.map((it) =>
     it.code === (RET | K) ? { ...it, k: Math.min(it.k, snaplen) } : it
   );
-  // What the direction keeps goes on here, after the head's own two returns.
+  // Frames of the right direction continue here, behind the two returns of the head.
   const onward = { code: JMP | BPF.JA, jt: 0, jf: 0, k: 1 };
   const program = [...head.slice(0, -2), onward, head.at(-1)!, ...clamped];
   checkProgram(program);
@@ -103,9 +114,9 @@ export function programOf(
 }
 
 class Compiler {
-  /** Where a frame is kept. */
+  /** The end of frames that are kept. */
   readonly keep = new Label();
-  /** Where it is dropped. */
+  /** The end of frames that are dropped. */
   readonly drop = new Label();
   readonly #lines: Line[] = [];
 
@@ -115,7 +126,7 @@ class Compiler {
     return assemble(this.#lines);
   }
 
-  /** Drops frames of the other direction. The loopback link has every frame twice: once is enough. */
+  /** Drops frames of the other direction. Of the loopback link, which has every frame twice, it keeps one. */
   direction(direction: "in" | "out" | "both"): void {
     this.#then((go) => {
       if (direction === "both") {
@@ -128,9 +139,10 @@ class Compiler {
     });
   }
 
-  /** Finds layer 3, and the outer VLAN tag. */
+  /** Finds layer 3 and the two outer VLAN tags. */
   prologue(): void {
     this.#set(TCI, UNTAGGED);
+    this.#set(INNER_TCI, UNTAGGED);
     this.#load(SKF_AD.VLAN_TAG_PRESENT);
     this.#then((next) => {
       this.#then((tagged) => this.#if(JEQ, 0, next, tagged));
@@ -140,26 +152,42 @@ class Compiler {
     this.#then((done) => {
       this.#then((ethernet) => {
         this.#then((bare) => this.#ethernet(ethernet, bare));
-        // No header before layer 3: the kernel knows its type.
+        // Layer 3 comes first: the kernel knows its type.
         this.#set(L3_OFFSET, 0);
         this.#load(SKF_AD.PROTOCOL);
         this.#store(L3_TYPE);
         this.#go(done);
       });
       this.#typeAt(12, done, () => {
-        // A tag among the bytes; it is the outer one unless the kernel has one beside them.
-        this.#lines.push({ code: LD | MEM, k: TCI });
-        this.#then((next) => {
-          this.#then((outer) => this.#if(JEQ, UNTAGGED, outer, next));
-          this.#lines.push({ code: LD | H | ABS, k: 14 });
-          this.#store(TCI);
+        // The first tag in the bytes is the outer one, unless the kernel has that beside them.
+        this.#tagAt(14);
+        this.#typeAt(16, done, () => {
+          this.#tagAt(18);
+          this.#typeAt(20, done);
         });
-        this.#typeAt(16, done, () => this.#typeAt(20, done));
       });
     });
   }
 
-  /** Reads an EtherType, and goes to `done` with it unless it is a tag's and there is more to look at. */
+  /** Stores the tag control information at `offset` as that of the outer tag, or of the inner one. */
+  #tagAt(offset: number): void {
+    this.#lines.push({ code: LD | MEM, k: TCI });
+    this.#then((next) => {
+      this.#then((inner) => {
+        this.#then((outer) => this.#if(JEQ, UNTAGGED, outer, inner));
+        this.#lines.push({ code: LD | H | ABS, k: offset });
+        this.#store(TCI);
+        this.#go(next);
+      });
+      // Of three tags the innermost does not count.
+      this.#lines.push({ code: LD | MEM, k: INNER_TCI });
+      this.#then((inner) => this.#if(JEQ, UNTAGGED, inner, next));
+      this.#lines.push({ code: LD | H | ABS, k: offset });
+      this.#store(INNER_TCI);
+    });
+  }
+
+  /** Reads an EtherType and goes to `done`, unless it is that of a tag and `behind` reads on. */
   #typeAt(offset: number, done: Label, behind?: () => void): void {
     this.#set(L3_OFFSET, offset + 2);
     this.#lines.push({ code: LD | H | ABS, k: offset });
@@ -168,7 +196,7 @@ class Compiler {
     this.#then((tag) => {
       this.#then((next) => this.#if(JEQ, ETHERTYPE["8021Q"], tag, next));
       this.#then((next) => this.#if(JEQ, ETHERTYPE["8021AD"], tag, next));
-      this.#if(JEQ, ETH_P.QINQ1, tag, done);
+      this.#if(JEQ, ETHERTYPE.QINQ1, tag, done);
     });
     behind();
   }
@@ -199,7 +227,7 @@ class Compiler {
       case "etherType":
         return this.#type(condition.number, yes, no);
       case "vlan":
-        return this.#vlan(condition.id, yes, no);
+        return this.#vlan(condition, yes, no);
       case "net":
         return condition.prefix.address.length === 4
           ? this.#net4(condition, yes, no)
@@ -237,7 +265,7 @@ class Compiler {
     this.#if(JEQ, type, yes, no);
   }
 
-  /** One of some protocols over IPv4 or IPv6; over the latter also behind a fragment header. */
+  /** One of some protocols over IPv4 or IPv6; over IPv6 also behind a fragment header. */
   #ipProtocol(type: number, numbers: readonly number[], yes: Label, no: Label): void {
     this.#then((next) => this.#type(type, next, no));
     this.#at();
@@ -249,8 +277,8 @@ class Compiler {
     this.#if(JEQ, numbers[0]!, yes, no);
   }
 
-  #vlan(id: number | boolean, yes: Label, no: Label): void {
-    this.#lines.push({ code: LD | MEM, k: TCI });
+  #vlan({ inner, id }: Condition & { is: "vlan" }, yes: Label, no: Label): void {
+    this.#lines.push({ code: LD | MEM, k: inner ? INNER_TCI : TCI });
     if (id === false) return this.#if(JEQ, UNTAGGED, yes, no);
     if (id === true) return this.#if(JEQ, UNTAGGED, no, yes);
     this.#then((next) => this.#if(JEQ, UNTAGGED, no, next));
@@ -265,7 +293,7 @@ class Compiler {
     this.#lines.push(arp);
     const carries = new Label();
     this.#then((next) => this.#if(JEQ, ETHERTYPE.ARP, carries, next));
-    this.#if(JEQ, ETH_P.RARP, carries, no);
+    this.#if(JEQ, ETHERTYPE.RARP, carries, no);
     this.#lines.push(carries);
     this.#words(end, prefix, 14, 24, yes, no);
   }
@@ -298,7 +326,7 @@ class Compiler {
     });
   }
 
-  /** Not of later fragments, which have no ports; over IPv6 not behind extension headers. */
+  /** Later fragments have no ports; over IPv6 extension headers are not followed. */
   #port({ end, first, last }: Condition & { is: "port" }, yes: Label, no: Label): void {
     const numbers = [IPPROTO.TCP, IPPROTO.UDP, SCTP];
     const compare = (offset: number, yes: Label, no: Label) => {
@@ -348,7 +376,7 @@ class Compiler {
     test(dst, yes, no);
   }
 
-  /** Puts what `build` goes on with right behind it. */
+  /** Places the label that `build` continues with right behind its lines. */
   #then(build: (next: Label) => void): void {
     const next = new Label();
     build(next);
@@ -364,12 +392,12 @@ class Compiler {
     this.#lines.push({ code: JMP | BPF.JA, k: 0, jt: to, jf: to });
   }
 
-  /** X = where layer 3 starts. */
+  /** X = offset of layer 3. */
   #at(): void {
     this.#lines.push({ code: LDX | MEM, k: L3_OFFSET });
   }
 
-  /** A = what the kernel knows beside the bytes. */
+  /** A = a value that the kernel keeps beside the bytes. */
   #load(what: number): void {
     this.#lines.push({ code: LD | W | ABS, k: SKF_AD.OFF + what >>> 0 });
   }

@@ -15,10 +15,10 @@ export const PACKET_OPTION = {
   IGNORE_OUTGOING: 23,
 } as const;
 
-/** What a membership asks of the link, `PACKET_MR_*`. */
+/** Kinds of memberships, `PACKET_MR_*`. */
 export const PACKET_MR = { PROMISC: 1 } as const;
 
-/** Whom a packet is for, `sll_pkttype`: `PACKET_*`. */
+/** Destinations of a packet, `sll_pkttype`: `PACKET_*`. */
 export const PACKET_TYPE = {
   HOST: 0,
   BROADCAST: 1,
@@ -38,10 +38,10 @@ export const TP_STATUS = {
   VLAN_TPID_VALID: 1 << 6,
 } as const;
 
-/** EtherTypes beside those of `ETHERTYPE`, `ETH_P_*`; `ALL` stands for every one. */
-export const ETH_P = { ALL: 0x0003, RARP: 0x8035, QINQ1: 0x9100 } as const;
+/** The protocol of a packet socket that receives all EtherTypes: `ETH_P_ALL`. */
+export const ETH_P = { ALL: 0x0003 } as const;
 
-/** Hardware types of links, `ARPHRD_*`, those that are told apart here. */
+/** Hardware types of links whose first header is known: `ARPHRD_*`. */
 export const ARPHRD = {
   ETHER: 1,
   RAWIP: 519,
@@ -94,7 +94,7 @@ export const BPF = {
   MAXINSNS: 4096,
 } as const;
 
-/** Where loads reach what the kernel knows beside the bytes, `SKF_AD_*`; added to `OFF`. */
+/** Offsets of data that the kernel keeps beside the bytes of a frame: `SKF_AD_*`, added to `OFF`. */
 export const SKF_AD = {
   OFF: -0x1000,
   PROTOCOL: 0,

@@ -1,12 +1,12 @@
 /**
- * What a capture keeps, as conditions: compiled to a classic BPF program that runs in the kernel.
+ * Filters: conditions on the frames of a capture, compiled to a classic BPF program that the kernel runs.
  *
  * @module
  */
-import { parseIp, parseMac, parsePrefix, type Prefix } from "../packet/address.ts";
-import { show } from "../options.ts";
+import { formatIp, parseIp, parseMac, parsePrefix, type Prefix } from "../packet/address.ts";
+import { checkOptions, integer, show, wordValue } from "../options.ts";
 
-/** Protocols by name. TCP, UDP and SCTP over IPv4 and IPv6. */
+/** Protocols by name. TCP, UDP and SCTP are over IPv4 and IPv6. */
 export type FilterProtocol =
   | "arp"
   | "ip"
@@ -21,8 +21,8 @@ export type FilterProtocol =
 export type FilterPort = number | readonly [first: number, last: number];
 
 /**
- * Conditions on a frame: all that are given must hold. They mean what the words of pcap-filter(7) mean,
- * with one difference: they look behind VLAN tags, wherever these are.
+ * Conditions on a frame, which must all hold. They mean the same as the words of pcap-filter(7), with one
+ * difference: they look behind VLAN tags, wherever these are.
  *
  * @example Web traffic of one host, and ARP
  * ```ts
@@ -41,33 +41,35 @@ export interface Filter {
   readonly protocol?: FilterProtocol;
   /** Number of a protocol over IPv4 or IPv6, 0..255: 89 is OSPF. */
   readonly ipProtocol?: number;
-  /** The EtherType behind VLAN tags, 0..65,535: 0x88cc is LLDP. */
+  /** EtherType behind all VLAN tags, 0..65,535: 0x88cc is LLDP. */
   readonly etherType?: number;
-  /** Tagged with this VLAN, 0..4094; with any one (`true`); not tagged (`false`). */
+  /** The outer VLAN tag: of this VLAN, 0..4094; any (`true`); none (`false`). */
   readonly vlan?: number | boolean;
+  /** The second VLAN tag, inside the outer one: of this VLAN, 0..4094; any (`true`); none (`false`). */
+  readonly innerVlan?: number | boolean;
   /** IPv4 (ARP included) or IPv6 address, of either end. */
   readonly host?: string;
-  /** Address of the sender. */
+  /** Source address. */
   readonly srcHost?: string;
-  /** Address of the receiver. */
+  /** Destination address. */
   readonly dstHost?: string;
-  /** Network an address of either end is in: `10.0.0.0/8`. */
+  /** Network of the address of either end: `10.0.0.0/8`. */
   readonly net?: string;
-  /** Network of the sender. */
+  /** Network of the source address. */
   readonly srcNet?: string;
-  /** Network of the receiver. */
+  /** Network of the destination address. */
   readonly dstNet?: string;
   /** TCP, UDP or SCTP port of either end. */
   readonly port?: FilterPort;
-  /** Port of the sender. */
+  /** Source port. */
   readonly srcPort?: FilterPort;
-  /** Port of the receiver. */
+  /** Destination port. */
   readonly dstPort?: FilterPort;
   /** Ethernet address of either end. */
   readonly mac?: string;
-  /** Ethernet address of the sender. */
+  /** Source Ethernet address. */
   readonly srcMac?: string;
-  /** Ethernet address of the receiver. */
+  /** Destination Ethernet address. */
   readonly dstMac?: string;
   /** All of these hold. */
   readonly and?: readonly Filter[];
@@ -77,7 +79,7 @@ export interface Filter {
   readonly not?: Filter;
 }
 
-/** Which of the two ends a condition is about. */
+/** The end of a condition. */
 export type End = "src" | "dst" | "either";
 
 /** A checked filter, as a tree. */
@@ -87,38 +89,39 @@ export type Condition =
   | { readonly is: "protocol"; readonly protocol: FilterProtocol }
   | { readonly is: "ipProtocol"; readonly number: number }
   | { readonly is: "etherType"; readonly number: number }
-  | { readonly is: "vlan"; readonly id: number | boolean }
+  | { readonly is: "vlan"; readonly inner: boolean; readonly id: number | boolean }
   | { readonly is: "net"; readonly end: End; readonly prefix: Prefix }
   | { readonly is: "port"; readonly end: End; readonly first: number; readonly last: number }
   | { readonly is: "mac"; readonly end: End; readonly address: Uint8Array };
 
-const PROTOCOLS: ReadonlySet<string> = new Set<FilterProtocol>([
-  "arp",
-  "ip",
-  "ip6",
-  "icmp",
-  "icmp6",
-  "tcp",
-  "udp",
-  "sctp",
-]);
+const PROTOCOLS: { readonly [P in FilterProtocol]: P } = {
+  arp: "arp",
+  ip: "ip",
+  ip6: "ip6",
+  icmp: "icmp",
+  icmp6: "icmp6",
+  tcp: "tcp",
+  udp: "udp",
+  sctp: "sctp",
+};
 
 type Reader = (value: never, name: string) => Condition;
 
 const READERS: { readonly [K in keyof Required<Filter>]: Reader } = {
-  protocol: (value: unknown): Condition => {
-    if (PROTOCOLS.has(value as string)) {
-      return { is: "protocol", protocol: value as FilterProtocol };
-    }
-    const names = [...PROTOCOLS].map((name) => show(name)).join(", ");
-    throw new TypeError(`protocol must be one of ${names}: got ${show(value)}`);
-  },
-  ipProtocol: (value: unknown, name) => ({ is: "ipProtocol", number: whole(value, name, 255) }),
-  etherType: (value: unknown, name) => ({ is: "etherType", number: whole(value, name, 0xffff) }),
-  vlan: (value: unknown, name) => ({
-    is: "vlan",
-    id: typeof value === "boolean" ? value : whole(value, name, 4094),
+  protocol: (value: unknown, name): Condition => ({
+    is: "protocol",
+    protocol: wordValue(value, PROTOCOLS, name),
   }),
+  ipProtocol: (value: unknown, name) => ({
+    is: "ipProtocol",
+    number: integer(value, name, 0, 255),
+  }),
+  etherType: (value: unknown, name) => ({
+    is: "etherType",
+    number: integer(value, name, 0, 0xffff),
+  }),
+  vlan: (value: unknown, name) => vlan(value, name, false),
+  innerVlan: (value: unknown, name) => vlan(value, name, true),
   host: (value: unknown) => host(value, "either"),
   srcHost: (value: unknown) => host(value, "src"),
   dstHost: (value: unknown) => host(value, "dst"),
@@ -133,37 +136,43 @@ const READERS: { readonly [K in keyof Required<Filter>]: Reader } = {
   dstMac: (value: unknown) => mac(value, "dst"),
   and: (value: unknown, name) => ({ is: "all", of: list(value, name) }),
   or: (value: unknown, name) => ({ is: "any", of: list(value, name) }),
-  not: (value: unknown) => ({ is: "not", of: readFilter(value) }),
+  not: (value: unknown, name) => ({ is: "not", of: readFilter(value, name) }),
 };
 
 /**
  * Checks a filter.
  *
+ * @param filter The filter.
+ * @param path The place of the filter in another one, for errors: `and[1].not`.
+ * @returns The filter as a tree.
  * @throws {TypeError} For an unknown condition or a malformed value.
- * @throws {RangeError} For a number out of range.
+ * @throws {RangeError} For a number that is out of range.
  */
-export function readFilter(filter: unknown): Condition {
+export function readFilter(filter: unknown, path = ""): Condition {
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
+    const what = path || "A filter";
     throw new TypeError(
-      `A filter must be an object such as { protocol: "tcp" }: got ${show(filter)}`,
+      `${what} must be an object such as { protocol: "tcp" }: got ${show(filter)}`,
     );
   }
-  const of: Condition[] = [];
-  for (const [name, value] of Object.entries(filter)) {
-    if (value === undefined) continue;
-    if (!Object.hasOwn(READERS, name)) {
-      throw new TypeError(`Unknown condition ${show(name)} in a filter`);
-    }
-    of.push(READERS[name as keyof Filter](value as never, name));
-  }
+  checkOptions(filter, READERS, path);
+  const of = Object.entries(filter).filter(([, value]) => value !== undefined).map(
+    ([name, value]) =>
+      READERS[name as keyof Filter](value as never, path ? `${path}.${name}` : name),
+  );
   return of.length === 1 ? of[0]! : { is: "all", of };
 }
 
 function list(value: unknown, name: string): Condition[] {
-  if (Array.isArray(value) && value.length > 0) return value.map(readFilter);
-  throw new TypeError(
-    `${name} must be an array of one or more filters: got ${show(value)}`,
-  );
+  if (Array.isArray(value) && value.length > 0) {
+    return value.map((filter, i) => readFilter(filter, `${name}[${i}]`));
+  }
+  throw new TypeError(`${name} must be an array of one or more filters: got ${show(value)}`);
+}
+
+function vlan(value: unknown, name: string, inner: boolean): Condition {
+  const id = typeof value === "boolean" ? value : integer(value, name, 0, 4094);
+  return { is: "vlan", inner, id };
 }
 
 function host(value: unknown, end: End): Condition {
@@ -175,7 +184,8 @@ function net(value: string, name: string, end: End): Condition {
   const prefix = parsePrefix(value);
   const masked = prefix.address.map((byte, i) => byte & maskByte(prefix.length, i));
   if (masked.some((byte, i) => byte !== prefix.address[i])) {
-    throw new TypeError(`${name} has bits behind its prefix: got ${show(value)}`);
+    const meant = `${formatIp(masked)}/${prefix.length}`;
+    throw new TypeError(`${name} has host bits: got ${show(value)}; did you mean ${show(meant)}?`);
   }
   return { is: "net", end, prefix };
 }
@@ -187,25 +197,13 @@ export function maskByte(length: number, i: number): number {
 
 function port(value: unknown, name: string, end: End): Condition {
   const [first, last] = Array.isArray(value) && value.length === 2 ? value : [value, value];
-  const range = { first: whole(first, name, 0xffff), last: whole(last, name, 0xffff) };
+  const range = { first: integer(first, name, 0, 0xffff), last: integer(last, name, 0, 0xffff) };
   if (range.first > range.last) {
-    throw new RangeError(
-      `${name} must go from the lower to the higher port: got ${show(value)}`,
-    );
+    throw new RangeError(`${name} must go from the lower to the higher port: got ${show(value)}`);
   }
   return { is: "port", end, ...range };
 }
 
 function mac(value: unknown, end: End): Condition {
   return { is: "mac", end, address: parseMac(value as string) };
-}
-
-function whole(value: unknown, name: string, most: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a whole number: got ${show(value)}`);
-  }
-  if (value < 0 || value > most) {
-    throw new RangeError(`${name} must be in 0..${most}: got ${value}`);
-  }
-  return value;
 }

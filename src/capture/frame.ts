@@ -1,86 +1,104 @@
 /**
- * A captured frame.
+ * Captured frames.
  *
  * @module
  */
 import type { VlanTag } from "../packet/ethernet.ts";
 
-/** The link a frame was captured on: in a file, an interface description. */
+/** The link of a frame: in a file, an interface description. */
 export interface CaptureInterface {
   /** `netns/link`: `ns1/eth0`; only `eth0` in the process's own namespace. */
   readonly name: string;
-  /** What its frames begin with: a `LINKTYPE_*` of tcpdump.org, 1 for Ethernet, 101 for IP packets. */
+  /** The first header of its frames: a `LINKTYPE`, 1 for Ethernet, 101 for IP; -1 when a file lacks it. */
   readonly linkType: number;
-  /** At most so many bytes of a frame were kept; 0 for all. */
+  /** The most bytes captured of a frame; 0 for all. */
   readonly snaplen: number;
 }
 
-/** A frame: what was captured of it, and when. */
+/** A frame: its captured bytes, and when and where they were captured. */
 export interface Frame {
-  /** Where it was captured. */
+  /** The link. */
   readonly interface: CaptureInterface;
+  /** Seconds since 1970; `undefined` when a file has no time. */
+  readonly seconds: number | undefined;
+  /** Nanoseconds of the second; `undefined` when a file has no time. */
+  readonly nanoseconds: number | undefined;
+  /** Nanoseconds since 1970; `undefined` when a file has no time. */
+  readonly timestamp: bigint | undefined;
+  /** Bytes on the link. */
+  readonly length: number;
+  /** Captured bytes: `length`, or the snap length. */
+  readonly capturedLength: number;
+  /**
+   * The bytes, with the VLAN tag.
+   *
+   * From a running capture this is a view of the kernel's ring, valid until the next frame is asked for. Later
+   * the view is empty, and the property throws a `TypeError`: it never shows the bytes of another frame. Use
+   * {@link Frame.copy} to keep a frame, or to send it to a worker.
+   */
+  readonly data: Uint8Array<ArrayBuffer>;
+  /** Whether the frame came in or went out; `undefined` when that is unknown. */
+  readonly direction: "in" | "out" | undefined;
+  /** The VLAN tag that the kernel had removed and that `data` has again. */
+  readonly vlan: VlanTag | undefined;
+  /** The impossible part of the frame's record in a file, in words; `undefined` for a good record. */
+  readonly flaw: string | undefined;
+  /** Copies the frame into memory of its own. */
+  copy(): Frame;
+}
+
+/** A frame of a running capture, which has a time. */
+export interface CapturedFrame extends Frame {
   /** Seconds since 1970. */
   readonly seconds: number;
   /** Nanoseconds of the second. */
   readonly nanoseconds: number;
   /** Nanoseconds since 1970. */
   readonly timestamp: bigint;
-  /** Bytes it had on the link. */
-  readonly length: number;
-  /** Bytes of it that were captured: `length`, or the snap length. */
-  readonly capturedLength: number;
-  /**
-   * The bytes, a VLAN tag included.
-   *
-   * From a running capture this is a view of the kernel's ring, valid until the next frame is asked for.
-   * Later the view is empty, and asking for it throws a `TypeError`: it never shows another frame's
-   * bytes. Use {@link Frame.copy} for what is to be kept, or sent to a worker.
-   */
-  readonly data: Uint8Array<ArrayBuffer>;
-  /** Whether it came in or went out; `undefined` when that is not known. */
-  readonly direction: "in" | "out" | undefined;
-  /** The VLAN tag that the kernel had taken out, which is back in `data`. */
-  readonly vlan: VlanTag | undefined;
-  /** The frame in memory of its own, for as long as you like. */
-  copy(): Frame;
+  /** Copies the frame into memory of its own. */
+  copy(): CapturedFrame;
 }
 
-/** What a {@link OwnFrame} is made of. */
+/** The parts of an {@link OwnFrame}. */
 export interface FrameInit {
-  /** Where it was captured. */
+  /** The link. */
   readonly interface: CaptureInterface;
-  /** Seconds since 1970. */
-  readonly seconds: number;
-  /** Nanoseconds of the second. */
-  readonly nanoseconds: number;
-  /** Bytes it had on the link. */
+  /** Seconds since 1970; default no time. */
+  readonly seconds?: number | undefined;
+  /** Nanoseconds of the second; default no time. */
+  readonly nanoseconds?: number | undefined;
+  /** Bytes on the link. */
   readonly length: number;
-  /** What was captured of it. */
+  /** The captured bytes. */
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Whether it came in or went out. */
+  /** Whether the frame came in or went out; default unknown. */
   readonly direction?: "in" | "out" | undefined;
-  /** The VLAN tag that was taken out and put back. */
+  /** The VLAN tag that was removed and put back; default none. */
   readonly vlan?: VlanTag | undefined;
+  /** The impossible part of the frame's record; default none. */
+  readonly flaw?: string | undefined;
 }
 
-/** A frame in memory of its own: copied, read from a file, or made. */
+/** A frame in memory of its own: copied, read from a file, or created by a program. */
 export class OwnFrame implements Frame {
-  /** Where it was captured. */
+  /** The link. */
   readonly interface: CaptureInterface;
-  /** Seconds since 1970. */
-  readonly seconds: number;
-  /** Nanoseconds of the second. */
-  readonly nanoseconds: number;
-  /** Bytes it had on the link. */
+  /** Seconds since 1970; `undefined` without a time. */
+  readonly seconds: number | undefined;
+  /** Nanoseconds of the second; `undefined` without a time. */
+  readonly nanoseconds: number | undefined;
+  /** Bytes on the link. */
   readonly length: number;
-  /** What was captured of it. */
+  /** The captured bytes. */
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Whether it came in or went out. */
+  /** Whether the frame came in or went out. */
   readonly direction: "in" | "out" | undefined;
-  /** The VLAN tag that was taken out and put back. */
+  /** The VLAN tag that was removed and put back. */
   readonly vlan: VlanTag | undefined;
+  /** The impossible part of the frame's record in a file. */
+  readonly flaw: string | undefined;
 
-  /** Keeps `init.data` as it is. */
+  /** Keeps `init.data` without a copy. */
   constructor(init: FrameInit) {
     this.interface = init.interface;
     this.seconds = init.seconds;
@@ -89,25 +107,28 @@ export class OwnFrame implements Frame {
     this.data = init.data;
     this.direction = init.direction;
     this.vlan = init.vlan;
+    this.flaw = init.flaw;
   }
 
-  /** Bytes of it that were captured. */
+  /** Captured bytes. */
   get capturedLength(): number {
     return this.data.length;
   }
 
-  /** Nanoseconds since 1970. */
-  get timestamp(): bigint {
-    return nanosecondsOf(this);
+  /** Nanoseconds since 1970; `undefined` without a time. */
+  get timestamp(): bigint | undefined {
+    const { seconds, nanoseconds } = this;
+    if (seconds === undefined || nanoseconds === undefined) return undefined;
+    return nanosecondsOf(seconds, nanoseconds);
   }
 
-  /** Another one with a copy of the bytes. */
+  /** Copies the frame and its bytes. */
   copy(): OwnFrame {
     return new OwnFrame({ ...this, data: this.data.slice() });
   }
 }
 
 /** Nanoseconds since 1970. */
-export function nanosecondsOf(frame: { seconds: number; nanoseconds: number }): bigint {
-  return BigInt(frame.seconds) * 1_000_000_000n + BigInt(frame.nanoseconds);
+export function nanosecondsOf(seconds: number, nanoseconds: number): bigint {
+  return BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
 }

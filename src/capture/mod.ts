@@ -1,11 +1,11 @@
 /**
- * Capturing frames: the ring the kernel fills, filters that run in it, and files as tcpdump and Wireshark
- * have them.
+ * Captures: frames from a ring that the kernel fills, filters that the kernel runs, and the files of tcpdump and
+ * Wireshark.
  *
- * A capture is opened by `link.capture()` or `netns.capture()`. A frame's `data` is a view of the kernel's
- * memory: it is valid until the next frame is asked for, and empty afterwards. `frame.copy()` is for keeping.
+ * `link.capture()` and `netns.capture()` open a capture. The `data` of a frame is a view of the kernel's memory:
+ * it is valid until the next frame is asked for, and empty afterwards. `frame.copy()` keeps a frame.
  *
- * @example What passes all links of a namespace, until it is enough
+ * @example The frames of all links of a namespace, until it is enough
  * ```ts
  * import { NetNs } from "@netloom/netloom/netns";
  * import type { Frame } from "@netloom/netloom/capture";
@@ -14,7 +14,7 @@
  * using netns = NetNs.create();
  * using frames = netns.capture({ filter: { protocol: "icmp" }, snaplen: 96 });
  * await netns.ping("127.0.0.1", { size: 1000 });
- * frames.stop(); // what was captured before still comes
+ * frames.stop(); // the frames captured before still come
  *
  * const kept: Frame[] = [];
  * for await (const frame of frames) kept.push(frame.copy());
@@ -22,7 +22,7 @@
  * assertEquals(frames.statistics().drops, 0);
  * ```
  *
- * @example What goes over a link
+ * @example The frames of a link as lines
  * ```ts
  * import { NetNs } from "@netloom/netloom";
  * import { format } from "@netloom/netloom/packet";
@@ -32,7 +32,7 @@
  * using capture = netns.links.get("lo").capture({ filter: { protocol: "icmp" } });
  * await netns.ping("127.0.0.1");
  * for await (const frame of capture) {
- *   assertMatch(format(frame.data), /ICMP echo request/);
+ *   assertMatch(format(frame), /ICMP echo request/);
  *   break;
  * }
  * ```
@@ -43,8 +43,14 @@ export { type Instruction, parseProgram } from "./bpf.ts";
 export type { Capture, CaptureOptions, CaptureStatistics } from "./capture.ts";
 export { compileFilter, type CompileOptions } from "./compile.ts";
 export type { Filter, FilterPort, FilterProtocol } from "./filter.ts";
-export { type CaptureInterface, type Frame, type FrameInit, OwnFrame } from "./frame.ts";
+export {
+  type CapturedFrame,
+  type CaptureInterface,
+  type Frame,
+  type FrameInit,
+  OwnFrame,
+} from "./frame.ts";
 export { LINKTYPE } from "../packet/ethernet.ts";
 export { CaptureFileError } from "./pcapng.ts";
 export { type CaptureSource, readCapture } from "./reader.ts";
-export { type PcapngTarget, PcapngWriter } from "./writer.ts";
+export { type PcapngTarget, PcapngWriter, type StatisticsOptions } from "./writer.ts";

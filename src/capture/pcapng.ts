@@ -1,5 +1,5 @@
 /**
- * What capture files are made of (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap).
+ * Constants of capture files (draft-ietf-opsawg-pcapng, draft-ietf-opsawg-pcap), and their error.
  *
  * @module
  */
@@ -29,17 +29,27 @@ export const OPTION = {
   ISB_USRDELIV: 8,
 } as const;
 
-/** Tells a section's byte order. */
+/** The byte order of a section shows in this number. */
 export const BYTE_ORDER = 0x1a2b3c4d;
 
-/** First words of a pcap file: its times are in microseconds, or in nanoseconds. */
-export const PCAP_MAGIC = { MICROSECONDS: 0xa1b2c3d4, NANOSECONDS: 0xa1b23c4d } as const;
+/**
+ * First words of a pcap file: with times in microseconds or nanoseconds, or with larger packet headers (an old
+ * patch of libpcap).
+ */
+export const PCAP_MAGIC = {
+  MICROSECONDS: 0xa1b2c3d4,
+  NANOSECONDS: 0xa1b23c4d,
+  PATCHED: 0xa1b2cd34,
+} as const;
 
-/** A file cannot be understood. */
+/** The longest packet that Wireshark and libpcap read. */
+export const LONGEST_PACKET = 262_144;
+
+/** A capture file cannot be read further. */
 export class CaptureFileError extends Error {
   /** The class: `CaptureFileError`. */
   override readonly name = "CaptureFileError";
-  /** Where in the file, in bytes from its start. */
+  /** Offset in the file, in bytes. */
   readonly offset: number;
 
   /** Composes the message. */

@@ -1,12 +1,15 @@
 /**
- * Reading pcapng and pcap files.
+ * Reading of capture files: pcapng (draft-ietf-opsawg-pcapng) and pcap (draft-ietf-opsawg-pcap).
+ *
+ * One impossible record does not end a file: its frame comes with a `flaw`. A file ends with an error where the
+ * start of the next record is unknown.
  *
  * @module
  */
 import { type CaptureInterface, type Frame, OwnFrame } from "./frame.ts";
 import { BLOCK, BYTE_ORDER, CaptureFileError, OPTION, PCAP_MAGIC } from "./pcapng.ts";
 
-/** What a capture file is read from: a path, which takes `--allow-read`; a stream; or its bytes. */
+/** The source of a capture file: a path, which needs `--allow-read`; a stream; or its bytes. */
 export type CaptureSource =
   | string
   | URL
@@ -14,13 +17,13 @@ export type CaptureSource =
   | Uint8Array<ArrayBuffer>;
 
 /**
- * Reads the frames of a pcapng or pcap file: of either byte order, with times in microseconds or nanoseconds,
- * or in any unit pcapng has. It reads on as frames are asked for; leaving the loop closes the file.
+ * Reads the frames of a pcapng or pcap file, in either byte order, with times in any unit. It reads on as
+ * frames are asked for; leaving the loop closes the file.
  *
- * @param source Where it is.
- * @returns Its frames, with memory of their own.
- * @throws {CaptureFileError} For what is no such file, is malformed, or ends within a frame; the frames before
- * come first.
+ * @param source The source of the file.
+ * @returns Its frames, with memory of their own. Those of impossible records have a `flaw`.
+ * @throws {CaptureFileError} For another kind of file, an unknown version, or a file that ends within a record
+ *   or has a record of an impossible size; after the frames before it.
  *
  * @example Frames per interface
  * ```ts
@@ -61,7 +64,7 @@ export async function* readCapture(
 }
 
 function isPcap(magic: number): boolean {
-  return magic === PCAP_MAGIC.MICROSECONDS || magic === PCAP_MAGIC.NANOSECONDS;
+  return Object.values(PCAP_MAGIC).some((known) => known === magic);
 }
 
 async function open(source: CaptureSource): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
@@ -70,11 +73,11 @@ async function open(source: CaptureSource): Promise<ReadableStream<Uint8Array<Ar
   return (await Deno.open(source)).readable;
 }
 
-/** Longer pieces than this are a mistake in the file. */
+/** A longer record is a mistake in the file. */
 const MOST = 1 << 24;
 
-/** Pieces of a stream. */
-export class Bytes {
+/** A stream of bytes, read in parts of a given length. */
+class Bytes {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   #buffer = new Uint8Array(0);
   #at = 0;
@@ -85,12 +88,12 @@ export class Bytes {
     this.#reader = stream.getReader();
   }
 
-  /** How many bytes have been taken. */
+  /** Number of bytes taken. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** Looks at the next bytes; `undefined` when there are not so many. Valid until the next call. */
+  /** Looks at the next bytes; `undefined` when there are fewer. Valid until the next call. */
   async peek(length: number): Promise<DataView<ArrayBuffer> | undefined> {
     if (length > MOST) {
       throw new CaptureFileError(`A length of ${length} bytes is more than ${MOST}`, this.#offset);
@@ -140,64 +143,94 @@ export class Bytes {
 
   /** Cancels the stream. */
   async close(): Promise<void> {
-    // A stream that has failed says so where it is read.
+    // Reading has already reported the error of a stream that failed.
     await this.#reader.cancel().catch(() => {});
   }
 }
 
 const FILE_HEADER = 24;
 const PACKET_HEADER = 16;
+/** The header of a packet behind the magic number a1b2cd34 has 8 bytes more: index, protocol, type. */
+const PATCHED_HEADER = 24;
+const PACKET_OUTGOING = 4;
 
 /** Reads the packets of a pcap file, from its start. */
-export async function* readPcap(bytes: Bytes, little: boolean): AsyncGenerator<OwnFrame> {
-  const header = await bytes.take(FILE_HEADER, "the file header");
-  const unit = header!.getUint32(0, little) === PCAP_MAGIC.NANOSECONDS ? 1 : 1000;
-  const [major, minor] = [header!.getUint16(4, little), header!.getUint16(6, little)];
-  if (major !== 2) throw new CaptureFileError(`The file is of pcap version ${major}.${minor}`, 4);
+async function* readPcap(bytes: Bytes, little: boolean): AsyncGenerator<OwnFrame> {
+  const header = (await bytes.take(FILE_HEADER, "the file header"))!;
+  const magic = header.getUint32(0, little);
+  const [major, minor] = [header.getUint16(4, little), header.getUint16(6, little)];
+  // Those that libpcap reads; 543.0 is an old 2.2.
+  if (!(major === 2 && minor <= 4 || major === 543 && minor === 0)) {
+    throw new CaptureFileError(`The file is of pcap version ${major}.${minor}`, 4);
+  }
   const where: CaptureInterface = {
     name: "",
-    // The upper bits say something of frame check sequences.
-    linkType: header!.getUint32(20, little) & 0xffff,
-    snaplen: header!.getUint32(16, little),
+    // The upper bits describe the frame check sequence.
+    linkType: header.getUint32(20, little) & 0xffff,
+    snaplen: header.getUint32(16, little),
   };
+  const patched = magic === PCAP_MAGIC.PATCHED;
+  const size = patched ? PATCHED_HEADER : PACKET_HEADER;
+  const [unit, name] = magic === PCAP_MAGIC.NANOSECONDS
+    ? [1, "nanoseconds"]
+    : [1000, "microseconds"];
   for (;;) {
     const start = bytes.offset;
-    const packet = await bytes.take(PACKET_HEADER, "a packet's header");
+    const packet = await bytes.take(size, "a packet's header");
     if (!packet) return;
-    const seconds = packet.getUint32(0, little);
-    const nanoseconds = packet.getUint32(4, little) * unit;
-    const captured = packet.getUint32(8, little);
-    const length = packet.getUint32(12, little);
-    if (nanoseconds >= 1e9) {
-      throw new CaptureFileError(`A packet has ${nanoseconds} nanoseconds of a second`, start);
-    }
+    const [seconds, fraction, first, second] = [0, 4, 8, 12].map((at) =>
+      packet.getUint32(at, little)
+    ) as [number, number, number, number];
+    // Before version 2.3 the lengths were the other way round, and in 2.3 in some files.
+    const swapped = major === 543 || minor < 3 || minor === 3 && first > second;
+    const [captured, length] = swapped ? [second, first] : [first, second];
+    const type = patched ? packet.getUint8(22) : undefined;
     const data = captured === 0 ? undefined : await bytes.take(captured, "a packet");
     if (captured > 0 && !data) {
       throw new CaptureFileError(`The file ends before a packet of ${captured} bytes`, start);
     }
+    const nanoseconds = fraction * unit;
+    const flaws = [
+      ...(nanoseconds >= 1e9 ? [`${fraction} ${name} of a second`] : []),
+      ...(captured > length ? [`${captured} bytes captured of ${length}`] : []),
+    ];
     yield new OwnFrame({
       interface: where,
-      seconds,
-      nanoseconds,
+      seconds: seconds + Math.floor(nanoseconds / 1e9),
+      nanoseconds: nanoseconds % 1e9,
       length,
       data: data ? new Uint8Array(copyOf(data)) : new Uint8Array(),
+      direction: type === undefined ? undefined : type === PACKET_OUTGOING ? "out" : "in",
+      flaw: flawOf(flaws, start),
     });
   }
 }
 
+/** The flaws of a record in one text. */
+function flawOf(flaws: readonly string[], start: number): string | undefined {
+  return flaws.length === 0 ? undefined : `${flaws.join(", ")}, at byte ${start}`;
+}
+
 /** The bytes of a view, in memory of their own. */
-export function copyOf(view: DataView<ArrayBuffer>, offset = 0, length?: number): ArrayBuffer {
+function copyOf(view: DataView<ArrayBuffer>, offset = 0, length?: number): ArrayBuffer {
   const start = view.byteOffset + offset;
   return view.buffer.slice(start, start + (length ?? view.byteLength - offset));
 }
 
-/** Blocks of a section are counted from zero; what they are about is kept for those that follow. */
+/** A section, whose blocks refer to its interfaces by number. */
 interface Section {
   readonly little: boolean;
-  readonly interfaces: { readonly where: CaptureInterface; readonly clock: Clock }[];
+  readonly interfaces: Described[];
 }
 
-/** How an interface tells the time. */
+/** An interface of a section. */
+interface Described {
+  readonly where: CaptureInterface;
+  /** The clock of the interface; `undefined` when the file does not describe it. */
+  readonly clock: Clock | undefined;
+}
+
+/** The clock of an interface. */
 interface Clock {
   /** Units of a second. */
   readonly resolution: bigint;
@@ -209,16 +242,21 @@ interface Clock {
 interface Body {
   readonly type: number;
   readonly view: DataView<ArrayBuffer>;
-  /** Where it starts in the file. */
+  /** Offset in the file. */
   readonly start: number;
 }
 
 const decoder = new TextDecoder();
 const MICROSECONDS: Clock = { resolution: 1_000_000n, offset: 0n };
 const BILLION = 1_000_000_000n;
+/** An interface that the file does not describe. */
+const UNKNOWN: Described = {
+  where: { name: "", linkType: -1, snaplen: 0 },
+  clock: undefined,
+};
 
-/** Reads the packets of a pcapng file, from its start. Blocks of other types are passed over. */
-export async function* readPcapng(bytes: Bytes): AsyncGenerator<OwnFrame> {
+/** Reads the packets of a pcapng file, from its start. Skips blocks of other types. */
+async function* readPcapng(bytes: Bytes): AsyncGenerator<OwnFrame> {
   let section: Section | undefined;
   for (;;) {
     const start = bytes.offset;
@@ -227,7 +265,7 @@ export async function* readPcapng(bytes: Bytes): AsyncGenerator<OwnFrame> {
     if (head.getUint32(0, true) === BLOCK.SECTION_HEADER) {
       section = { little: await byteOrder(bytes, start), interfaces: [] };
     }
-    // The first block is a section header: that is how the file was told.
+    // The first block is a section header: the file begins with it.
     const body = await readBlock(bytes, section!.little, start);
     const frame = readBody(body, section!);
     if (frame) yield frame;
@@ -258,38 +296,38 @@ async function readBlock(bytes: Bytes, little: boolean, start: number): Promise<
 }
 
 function readBody(body: Body, section: Section): OwnFrame | undefined {
-  const { little, interfaces } = section;
-  const { view } = body;
   switch (body.type) {
-    case BLOCK.SECTION_HEADER: {
-      requireLength(body, 16);
-      const major = view.getUint16(4, little);
-      if (major === 1) return undefined;
-      throw new CaptureFileError(`A section is of pcapng version ${major}`, body.start);
-    }
+    case BLOCK.SECTION_HEADER:
+      checkVersion(body, section.little);
+      return undefined;
     case BLOCK.INTERFACE:
-      requireLength(body, 8);
-      interfaces.push(readInterface(body, little));
+      section.interfaces.push(readInterface(body, section.little));
       return undefined;
     case BLOCK.ENHANCED_PACKET:
-      requireLength(body, 20);
-      return readPacket(body, section, view.getUint32(0, little));
     case BLOCK.PACKET: // obsolete
-      requireLength(body, 20);
-      return readPacket(body, section, view.getUint16(0, little));
+      return readPacket(body, section);
     case BLOCK.SIMPLE_PACKET:
-      requireLength(body, 4);
       return readSimplePacket(body, section);
     default:
       return undefined;
   }
 }
 
-function readInterface(body: Body, little: boolean): Section["interfaces"][number] {
-  const { view } = body;
+/** 1.2 is the same as 1.0; readers must not read others. */
+function checkVersion({ view, start }: Body, little: boolean): void {
+  if (view.byteLength < 16) {
+    throw new CaptureFileError(`A section header has ${view.byteLength} bytes for 16`, start);
+  }
+  const [major, minor] = [view.getUint16(4, little), view.getUint16(6, little)];
+  if (major === 1 && (minor === 0 || minor === 2)) return;
+  throw new CaptureFileError(`A section is of pcapng version ${major}.${minor}`, start);
+}
+
+function readInterface({ view }: Body, little: boolean): Described {
+  if (view.byteLength < 8) return UNKNOWN;
   let name = "";
   let clock = MICROSECONDS;
-  for (const { code, value } of options(body, 8, little)) {
+  for (const { code, value } of readOptions(view, 8, little).options) {
     if (code === OPTION.IF_NAME) name = decoder.decode(value);
     if (code === OPTION.IF_TSRESOL && value.byteLength >= 1) {
       const bits = value.getUint8(0);
@@ -304,71 +342,97 @@ function readInterface(body: Body, little: boolean): Section["interfaces"][numbe
   return { where: { name, linkType, snaplen }, clock };
 }
 
-function readPacket(body: Body, section: Section, number: number): OwnFrame {
-  const { view, start } = body;
+function readPacket({ type, view, start }: Body, section: Section): OwnFrame {
   const { little } = section;
-  const { where, clock } = interfaceOf(section, number, start);
-  const captured = view.getUint32(12, little);
-  requireLength(body, 20 + captured);
+  if (view.byteLength < 20) return emptyFrame(`${view.byteLength} bytes for 20`, start);
+  const number = type === BLOCK.PACKET ? view.getUint16(0, little) : view.getUint32(0, little);
+  const flaws: string[] = [];
+  const { where, clock } = interfaceOf(section, number, flaws);
+  const [claimed, length] = [view.getUint32(12, little), view.getUint32(16, little)];
+  const captured = capturedOf(claimed, view.byteLength - 20, flaws);
+  if (captured > length) flaws.push(`${captured} bytes captured of ${length}`);
   let direction: "in" | "out" | undefined;
-  for (const { code, value } of options(body, 20 + (captured + 3 & ~3), little)) {
+  const { options, valid } = readOptions(view, 20 + (captured + 3 & ~3), little);
+  if (!valid) flaws.push("an option beyond its block");
+  for (const { code, value } of options) {
     if (code !== OPTION.EPB_FLAGS || value.byteLength < 4) continue;
     direction = ([undefined, "in", "out"] as const)[value.getUint32(0, little) & 3];
   }
   const ticks = BigInt(view.getUint32(4, little)) << 32n | BigInt(view.getUint32(8, little));
-  const time = ticks * BILLION / clock.resolution + clock.offset * BILLION;
   return new OwnFrame({
     interface: where,
-    seconds: Number(time / BILLION),
-    nanoseconds: Number(time % BILLION),
-    length: view.getUint32(16, little),
+    ...timeOf(ticks, clock, flaws),
+    length,
     data: new Uint8Array(copyOf(view, 20, captured)),
     direction,
+    flaw: flawOf(flaws, start),
   });
 }
 
-/** Without a time, on the first interface, cut off at its snap length. */
-function readSimplePacket(body: Body, section: Section): OwnFrame {
-  const { view, start } = body;
-  const { where } = interfaceOf(section, 0, start);
+/** A packet without a time, of the first interface, truncated at its snap length. */
+function readSimplePacket({ view, start }: Body, section: Section): OwnFrame {
+  if (view.byteLength < 4) return emptyFrame(`${view.byteLength} bytes for 4`, start);
+  const flaws: string[] = [];
+  const { where } = interfaceOf(section, 0, flaws);
   const length = view.getUint32(0, section.little);
-  const captured = Math.min(length, where.snaplen || length);
-  requireLength(body, 4 + captured);
+  const claimed = Math.min(length, where.snaplen || length);
+  const captured = capturedOf(claimed, view.byteLength - 4, flaws);
   const data = new Uint8Array(copyOf(view, 4, captured));
-  return new OwnFrame({ interface: where, seconds: 0, nanoseconds: 0, length, data });
+  return new OwnFrame({ interface: where, length, data, flaw: flawOf(flaws, start) });
 }
 
-function interfaceOf(
-  section: Section,
-  number: number,
-  start: number,
-): Section["interfaces"][number] {
+/** A packet block that is too short to have a frame. */
+function emptyFrame(flaw: string, start: number): OwnFrame {
+  const data = new Uint8Array();
+  return new OwnFrame({ interface: UNKNOWN.where, length: 0, data, flaw: flawOf([flaw], start) });
+}
+
+function interfaceOf(section: Section, number: number, flaws: string[]): Described {
   const found = section.interfaces[number];
-  if (found) return found;
-  const have = section.interfaces.length;
-  throw new CaptureFileError(`A packet is of interface ${number}: there are ${have}`, start);
+  if (found && found !== UNKNOWN) return found;
+  flaws.push(`interface ${number} of ${section.interfaces.length}`);
+  return UNKNOWN;
 }
 
-function requireLength({ type, view, start }: Body, length: number): void {
-  if (view.byteLength >= length) return;
-  throw new CaptureFileError(
-    `A block of type ${type} has ${view.byteLength} bytes for ${length}`,
-    start,
-  );
+/** The bytes of a packet in its block. */
+function capturedOf(claimed: number, room: number, flaws: string[]): number {
+  if (claimed <= room) return claimed;
+  flaws.push(`${claimed} bytes captured in a block of ${room}`);
+  return room;
 }
 
-function* options(
-  { view, start }: Body,
+function timeOf(
+  ticks: bigint,
+  clock: Clock | undefined,
+  flaws: string[],
+): { readonly seconds?: number; readonly nanoseconds?: number } {
+  if (!clock) return {};
+  const time = ticks * BILLION / clock.resolution + clock.offset * BILLION;
+  const nanoseconds = (time % BILLION + BILLION) % BILLION;
+  const seconds = Number((time - nanoseconds) / BILLION);
+  if (Number.isSafeInteger(seconds)) return { seconds, nanoseconds: Number(nanoseconds) };
+  flaws.push(`a time of ${seconds} seconds`);
+  return {};
+}
+
+interface BlockOption {
+  readonly code: number;
+  readonly value: DataView<ArrayBuffer>;
+}
+
+/** Reads options up to the first one that is longer than its block. */
+function readOptions(
+  view: DataView<ArrayBuffer>,
   at: number,
   little: boolean,
-): Generator<{ code: number; value: DataView<ArrayBuffer> }> {
+): { readonly options: BlockOption[]; readonly valid: boolean } {
+  const options: BlockOption[] = [];
   while (at + 4 <= view.byteLength) {
     const [code, length] = [view.getUint16(at, little), view.getUint16(at + 2, little)];
-    if (code === OPTION.END) return;
-    if (at + 4 + length > view.byteLength) {
-      throw new CaptureFileError(`Option ${code} of a block has the length ${length}`, start);
-    }
-    yield { code, value: new DataView(view.buffer, view.byteOffset + at + 4, length) };
+    if (code === OPTION.END) break;
+    if (at + 4 + length > view.byteLength) return { options, valid: false };
+    options.push({ code, value: new DataView(view.buffer, view.byteOffset + at + 4, length) });
     at += 4 + (length + 3 & ~3);
   }
+  return { options, valid: true };
 }

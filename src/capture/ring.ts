@@ -22,33 +22,33 @@ import {
   TP_STATUS,
   TPACKET_V3,
 } from "./constants.ts";
-import { type CaptureInterface, type Frame, nanosecondsOf, OwnFrame } from "./frame.ts";
+import { type CapturedFrame, type CaptureInterface, nanosecondsOf, OwnFrame } from "./frame.ts";
 
-/** What a ring is made of. */
+/** Options of a ring. */
 export interface RingOptions {
-  /** Which link; 0 for all of the namespace. */
+  /** Index of the link; 0 for all links of the namespace. */
   readonly index: number;
   /** The filter. */
   readonly program: readonly Instruction[];
-  /** Bytes to keep of a frame, a VLAN tag that is put back included. */
+  /** Bytes to keep of a frame, with the VLAN tag that is put back. */
   readonly snaplen: number;
-  /** Leaves frames out that are sent, before the filter is asked. */
+  /** Whether to skip outgoing frames before the filter runs. */
   readonly incoming: boolean;
-  /** Asks the link for frames to others, too. */
+  /** Whether the link also receives frames for other hosts. */
   readonly promiscuous: boolean;
-  /** Bytes in all. */
+  /** Bytes of all blocks. */
   readonly size: number;
-  /** Milliseconds after which a block is passed on that is not full. */
+  /** Milliseconds until a block that is not full is passed on. */
   readonly latency: number;
   /** The interface of a frame. */
   interfaceOf(index: number, hardwareType: number): CaptureInterface;
 }
 
-/** What the kernel counted. */
+/** The counters of the kernel. */
 export interface RingCounts {
-  /** Frames the filter let pass, those that were dropped included. */
+  /** Frames that the filter kept, with those that were dropped. */
   packets: number;
-  /** Frames dropped since the ring was full. */
+  /** Frames dropped because the ring was full. */
   drops: number;
   /** How often the ring became full. */
   freezes: number;
@@ -56,11 +56,11 @@ export interface RingCounts {
 
 /** The smallest block. */
 const LEAST_BLOCK = 1 << 16;
-/** What is in a block beside the bytes of a frame: the block's header, the frame's, alignment. */
+/** Bytes of a block beside those of a frame: headers of block and frame, alignment. */
 const BLOCK_OVERHEAD = 256;
 /** Room for a VLAN tag in front of a frame. */
 const VLAN_TAG = 4;
-/** Blocks are divided into so many bytes, nominally: the kernel packs frames as they come. */
+/** Nominal bytes of a frame in a block: the kernel packs frames as they come. */
 const FRAME_SIZE = 2048;
 
 /** `struct tpacket_block_desc`. */
@@ -90,24 +90,24 @@ export class Ring implements Disposable {
   readonly #counts: RingCounts = { packets: 0, drops: 0, freezes: 0 };
   /** The block that is being read, or comes next. */
   #block = 0;
-  /** What is lent of it; `undefined` while the kernel has it. */
+  /** The memory of the block; `undefined` while the kernel has it. */
   #lent: ArrayBuffer | undefined;
   /** Where the next frame is, and how many there still are in the block. */
   #at = 0;
   #left = 0;
 
   /**
-   * Opens and binds the socket: from here on frames are kept.
+   * Opens and binds the socket: the kernel keeps frames from then on.
    *
    * @param netns The namespace.
-   * @param options Which frames, and how much room for them.
-   * @param what What is being done, for errors.
+   * @param options Which frames to keep, and the room for them.
+   * @param what The operation, for errors.
    */
   constructor(netns: NetNsRef, options: RingOptions, what: string) {
     this.#options = options;
     this.#blockSize = blockSize(options.snaplen);
     this.#blocks = Math.max(2, Math.ceil(options.size / this.#blockSize));
-    // Of no protocol: it receives nothing until it is bound, when the filter is in place.
+    // Without a protocol the socket receives nothing until it is bound, after the filter is attached.
     const socket = this.#socket = new Socket(netns, C.AF_PACKET, C.SOCK_RAW, 0, what);
     try {
       this.#setUp(what);
@@ -143,10 +143,10 @@ export class Ring implements Disposable {
   }
 
   /**
-   * The next frame, if there is one. What was lent of a block that has been read goes back to the kernel,
-   * and views of it become empty.
+   * The next frame, if there is one. A block that has been read goes back to the kernel, and views of it become
+   * empty.
    */
-  next(): Frame | undefined {
+  next(): CapturedFrame | undefined {
     while (this.#left === 0) {
       if (this.#lent) this.#giveBack();
       const start = this.#block * this.#blockSize;
@@ -174,38 +174,38 @@ export class Ring implements Disposable {
     this.#mapping.takeBack(this.#lent!);
     this.#lent = undefined;
     const start = this.#block * this.#blockSize;
-    // For `filling`: what was there is read.
+    // For `filling`: the frames of the block are read.
     this.#words[start + BLOCK.PACKETS >> 2] = 0;
     Atomics.store(this.#words, start + BLOCK.STATUS >> 2, TP_STATUS.KERNEL);
     this.#block = (this.#block + 1) % this.#blocks;
   }
 
-  /** Whether the kernel has frames in a block that it has not passed on yet. */
+  /** Whether the kernel has frames in a block that it has not yet passed on. */
   get filling(): boolean {
     const start = this.#block * this.#blockSize;
     return this.#left === 0 && Atomics.load(this.#words, start + BLOCK.PACKETS >> 2) !== 0;
   }
 
-  /** Resolves when there may be a frame, or something has happened to the link. */
+  /** Resolves when there may be a frame, or when the state of the link has changed. */
   ready(signal: AbortSignal): Promise<void> {
     return readable(this.#socket.fd, signal);
   }
 
-  /** Whether the link is no longer there. Throws {@link SyscallError} for any other trouble. */
+  /** Whether the link is gone. Throws {@link SyscallError} for any other error of the socket. */
   lost(what: string): boolean {
     const error = this.#socket.takeError();
     if (error === 0) return false;
     if (error !== ERRNO.ENETDOWN) throw new SyscallError(what, { syscall: "recv", errno: error });
-    // A link that is only down comes back; the kernel unbinds from one that goes.
+    // A link that is down may come back; from a link that goes the kernel unbinds the socket.
     return linkOfSocketAddress(this.#socket.name(what)) === -1;
   }
 
-  /** Lets no more frames in. */
+  /** Drops all further frames. */
   stop(what: string): void {
     this.#socket.attachFilter(encodeProgram([NOTHING]), what);
   }
 
-  /** What the kernel has counted since the ring was opened. */
+  /** The counters since the ring was opened. */
   counts(): Readonly<RingCounts> {
     if (!this.#socket.fd.closed) {
       const bytes = new Uint8Array(12); // struct tpacket_stats_v3; reading it clears it
@@ -247,12 +247,12 @@ const PACKET = {
   PKTTYPE: 48 + 10,
 } as const;
 
-/** Where a VLAN tag is: behind the two Ethernet addresses. */
+/** Offset of a VLAN tag: behind the two Ethernet addresses. */
 const ADDRESSES = 12;
 const TAG = 4;
 
-/** The frame whose header is at `at`. */
-export class RingFrame implements Frame {
+/** The frame with the header at `at`. Reads the header at once, and the bytes when they are asked for. */
+class RingFrame implements CapturedFrame {
   readonly interface: CaptureInterface;
   readonly seconds: number;
   readonly nanoseconds: number;
@@ -307,7 +307,12 @@ export class RingFrame implements Frame {
   }
 
   get timestamp(): bigint {
-    return nanosecondsOf(this);
+    return nanosecondsOf(this.seconds, this.nanoseconds);
+  }
+
+  /** The kernel's records are good. */
+  get flaw(): undefined {
+    return undefined;
   }
 
   get direction(): "in" | "out" {
@@ -328,14 +333,14 @@ export class RingFrame implements Frame {
   get data(): Uint8Array<ArrayBuffer> {
     if (this.#block.detached) {
       throw new TypeError(
-        "The frame has left the ring: read data before the next frame is asked for, or keep a copy()",
+        "The frame has left the ring: read data before asking for the next frame, or keep a copy()",
       );
     }
     return new Uint8Array(this.#block, this.#offset, this.capturedLength);
   }
 
-  copy(): Frame {
-    return new OwnFrame({
+  copy(): CapturedFrame {
+    const frame: OwnFrame = new OwnFrame({
       interface: this.interface,
       seconds: this.seconds,
       nanoseconds: this.nanoseconds,
@@ -344,5 +349,6 @@ export class RingFrame implements Frame {
       direction: this.direction,
       vlan: this.vlan,
     });
+    return frame as OwnFrame & CapturedFrame; // it has a time
   }
 }

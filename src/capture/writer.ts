@@ -1,35 +1,53 @@
 /**
- * Writing frames to a pcapng file.
+ * Writing of pcapng files.
  *
  * @module
  */
 import type { Capture, CaptureStatistics } from "./capture.ts";
-import type { CaptureInterface, Frame } from "./frame.ts";
-import { BLOCK, BYTE_ORDER, OPTION } from "./pcapng.ts";
+import { type CaptureInterface, type Frame, nanosecondsOf } from "./frame.ts";
+import { checkOptions, integer, type OptionNames } from "../options.ts";
+import { BLOCK, BYTE_ORDER, LONGEST_PACKET, OPTION } from "./pcapng.ts";
 
-/** Where a {@link PcapngWriter} writes to. */
+/** The destination of a {@link PcapngWriter}: a stream, or a path, which needs `--allow-write`. */
 export type PcapngTarget = WritableStream<Uint8Array<ArrayBuffer>> | string | URL;
 
-/** Bytes that are written at once. */
+/** Bytes of a write. */
 const CHUNK = 1 << 18;
-/** Frames between two looks whether anybody waits. */
+/** Frames between two turns of the event loop. */
 const ROW = 64;
 /** Bytes of an enhanced packet block beside the frame: header, flags option, closing length. */
 const PACKET_OVERHEAD = 28 + 8 + 4 + 4;
+/** Bytes of a simple packet block beside the frame: header, length, closing length. */
+const SIMPLE_OVERHEAD = 16;
 const NOTHING_TO_WAIT_FOR = Promise.resolve();
+
+/** The last second whose times fit into 64 bits of nanoseconds, and the nanoseconds that fit of it. */
+const LAST_SECOND = 18_446_744_073;
+const LAST_NANOSECOND = 709_551_615;
+/** Up to this second the time is computed without a bigint. */
+const EXACT_SECONDS = 4_611_686_018;
+
+/** Options of {@link PcapngWriter.writeStatistics}. */
+export interface StatisticsOptions {
+  /** The time of the counters, in milliseconds since 1970; default now. */
+  readonly time?: number;
+}
+
+const STATISTICS_OPTIONS: OptionNames<StatisticsOptions> = { time: true };
 
 const encoder = new TextEncoder();
 
-/** Where chunks go. */
+/** The destination of chunks. */
 interface Sink {
-  /** Takes a chunk. A promise says when there is room for the next; the chunk is the sink's then. */
+  /** Takes a chunk. With a promise the sink keeps the chunk, and resolves when there is room for the next. */
   write(chunk: Uint8Array<ArrayBuffer>): Promise<void> | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Writes frames of any number of captures into one pcapng file, as Wireshark and tcpdump read it: an
- * interface block named `netns/link` for each link, times in nanoseconds, directions, and what was dropped.
+ * Writes the frames of any number of captures into one pcapng file, which Wireshark and tcpdump read: an
+ * interface block named `netns/link` for each link, times in nanoseconds, directions, and counters. Of a frame
+ * of more than 262,144 bytes it writes the first 262,144, because Wireshark and libpcap refuse more.
  *
  * @example Two namespaces in one file
  * ```ts
@@ -77,8 +95,8 @@ export class PcapngWriter implements AsyncDisposable {
   /**
    * Begins a file.
    *
-   * @param target A path, which takes `--allow-write` and replaces a file that is there; or a stream.
-   * @throws {Deno.errors.NotFound} And what else `Deno.openSync` throws.
+   * @param target A path, which needs `--allow-write`, whose file is replaced; or a stream.
+   * @throws {Deno.errors.NotFound} And the other errors of `Deno.openSync`.
    * @throws {TypeError} When the stream is locked.
    */
   constructor(target: PcapngTarget) {
@@ -95,20 +113,26 @@ export class PcapngWriter implements AsyncDisposable {
   /**
    * Writes a frame. Its bytes are copied before this returns.
    *
-   * @param frame The frame; its interface is described in the file when it is a new one.
-   * @returns Resolves when there is room for more: at once, mostly.
-   * @throws {TypeError} After {@link PcapngWriter.close}.
+   * @param frame The frame. A new interface is described in the file.
+   * @returns Resolves when there is room for more: mostly at once.
+   * @throws {TypeError} After {@link PcapngWriter.close}; for a frame without a time, unless its interface is the
+   *   file's first one and its bytes end at the snap length: pcapng has no other record for it.
+   * @throws {RangeError} For a time that 64 bits of nanoseconds since 1970 cannot hold, until July 2554; for a
+   *   length or link type that is out of range. Then nothing is written.
    */
   write(frame: Frame): Promise<void> {
     if (this.#closed) throw new TypeError("The capture file is closed");
-    const { data } = frame;
-    const known = this.#interfaces.get(frame.interface);
-    const number = known ?? this.#describe(frame.interface);
+    const { seconds, nanoseconds } = frame;
+    integer(frame.length, "length", 0, 0xffff_ffff, "bytes");
+    if (seconds === undefined || nanoseconds === undefined) return this.#writeSimple(frame);
+    checkTime(seconds, nanoseconds);
+    const data = written(frame);
+    const number = this.#numberOf(frame.interface);
     const padded = data.length + 3 & ~3;
     const at = this.#begin(BLOCK.ENHANCED_PACKET, PACKET_OVERHEAD + padded);
     const view = this.#view;
     view.setUint32(at + 8, number, true);
-    this.#time(at + 12, frame.seconds, frame.nanoseconds);
+    this.#time(at + 12, seconds, nanoseconds);
     view.setUint32(at + 20, data.length, true);
     view.setUint32(at + 24, frame.length, true);
     this.#chunk.set(data, at + 28);
@@ -122,19 +146,25 @@ export class PcapngWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes how many frames were captured on an interface, and how many were dropped.
+   * Writes the numbers of frames that were captured and dropped on an interface.
    *
    * @param where The interface.
-   * @param statistics What was counted.
-   * @param time When, in milliseconds since 1970; default now.
+   * @param statistics The counters.
+   * @param options The time of the counters.
+   * @throws {TypeError} After {@link PcapngWriter.close}, or for an unknown option.
+   * @throws {RangeError} For a time that the file cannot hold.
    */
   writeStatistics(
     where: CaptureInterface,
     statistics: CaptureStatistics,
-    time: number = Date.now(),
+    options: StatisticsOptions = {},
   ): void {
     if (this.#closed) throw new TypeError("The capture file is closed");
-    const number = this.#interfaces.get(where) ?? this.#describe(where);
+    checkOptions(options, STATISTICS_OPTIONS);
+    const { time = Date.now() } = options;
+    const [seconds, nanoseconds] = [Math.floor(time / 1000), Math.floor(time % 1000 * 1e6)];
+    checkTime(seconds, nanoseconds);
+    const number = this.#numberOf(where);
     const counts: [option: number, value: number][] = [
       [OPTION.ISB_FILTERACCEPT, statistics.packets],
       [OPTION.ISB_OSDROP, statistics.drops],
@@ -142,7 +172,7 @@ export class PcapngWriter implements AsyncDisposable {
     ];
     const at = this.#begin(BLOCK.STATISTICS, 20 + counts.length * 12 + 4 + 4);
     this.#view.setUint32(at + 8, number, true);
-    this.#time(at + 12, Math.floor(time / 1000), Math.round(time % 1000 * 1e6));
+    this.#time(at + 12, seconds, nanoseconds);
     let end = at + 20;
     for (const [option, value] of counts) {
       const bytes = new Uint8Array(new BigUint64Array([BigInt(value)]).buffer);
@@ -152,14 +182,14 @@ export class PcapngWriter implements AsyncDisposable {
   }
 
   /**
-   * Writes all frames of a capture until it ends, and then what it has counted, for its only interface: with
-   * several the kernel counts them together, and no statistics are written.
+   * Writes all frames of a capture until it ends, and then its counters, when it has a single interface. Those of
+   * several interfaces the kernel counts together.
    *
    * @param capture The capture.
    */
   async writeAll(capture: Capture): Promise<void> {
     for await (const first of capture) {
-      // Beyond the first, frames that are there already need no promise.
+      // Further frames that are there need no promise.
       let frame: Frame | undefined = first;
       for (let row = 1; frame; row++) {
         this.write(frame);
@@ -172,20 +202,20 @@ export class PcapngWriter implements AsyncDisposable {
     if (where && others.length === 0) this.writeStatistics(where, capture.statistics());
   }
 
-  /** Resolves when everything written so far is with the file or the stream. */
+  /** Resolves when the file or the stream has everything written so far. */
   async flush(): Promise<void> {
     this.#send();
     await this.#waiting;
   }
 
-  /** Writes what is left and closes the file or the stream. A second call does nothing. */
+  /** Writes the rest and closes the file or the stream. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     try {
       await this.flush();
     } catch (error) {
-      // Of a stream that has failed, closing tells less.
+      // The error of closing a failed stream says less.
       await this.#sink.close().catch(() => {});
       throw error;
     }
@@ -197,19 +227,47 @@ export class PcapngWriter implements AsyncDisposable {
     await this.close();
   }
 
+  /** Writes a frame without a time, as a block that says neither its interface nor its captured length. */
+  #writeSimple(frame: Frame): Promise<void> {
+    const where = frame.interface;
+    const data = written(frame);
+    const first = this.#interfaces.get(where) === 0 || this.#interfaces.size === 0;
+    const snaplen = Math.min(where.snaplen || LONGEST_PACKET, LONGEST_PACKET);
+    if (!first || data.length !== Math.min(frame.length, snaplen)) {
+      throw new TypeError(
+        "The frame has no time: pcapng holds such a frame only for the file's first interface, " +
+          "and with all bytes up to the snap length",
+      );
+    }
+    this.#numberOf(where);
+    const padded = data.length + 3 & ~3;
+    const at = this.#begin(BLOCK.SIMPLE_PACKET, SIMPLE_OVERHEAD + padded);
+    this.#view.setUint32(at + 8, frame.length, true);
+    this.#chunk.set(data, at + 12);
+    this.#chunk.fill(0, at + 12 + data.length, at + 12 + padded);
+    return this.#waiting ?? NOTHING_TO_WAIT_FOR;
+  }
+
+  /** The number of an interface in the file; describes a new one. */
+  #numberOf(where: CaptureInterface): number {
+    return this.#interfaces.get(where) ?? this.#describe(where);
+  }
+
   #describe(where: CaptureInterface): number {
+    integer(where.linkType, "interface.linkType", 0, 0xffff);
+    integer(where.snaplen, "interface.snaplen", 0, 0xffff_ffff, "bytes");
     const name = encoder.encode(where.name);
     const at = this.#begin(BLOCK.INTERFACE, 16 + optionSize(name.length) + optionSize(1) + 4 + 4);
     this.#view.setUint16(at + 8, where.linkType, true);
     this.#view.setUint16(at + 10, 0, true);
-    this.#view.setUint32(at + 12, where.snaplen, true);
+    this.#view.setUint32(at + 12, Math.min(where.snaplen, LONGEST_PACKET), true);
     const end = this.#option(at + 16, OPTION.IF_NAME, name, false);
     this.#option(end, OPTION.IF_TSRESOL, new Uint8Array([9]));
     this.#interfaces.set(where, this.#interfaces.size);
     return this.#interfaces.size - 1;
   }
 
-  /** Makes room for a block and writes its type and both its lengths; returns where it starts. */
+  /** Reserves room for a block and writes its type and both lengths; returns its offset. */
   #begin(type: number, length: number): number {
     if (this.#used + length > this.#chunk.length) this.#send(length);
     const at = this.#used;
@@ -231,7 +289,14 @@ export class PcapngWriter implements AsyncDisposable {
 
   /** Nanoseconds since 1970 as two words, without a bigint for each frame. */
   #time(at: number, seconds: number, nanoseconds: number): void {
-    // 10^9 = 2^9 * 1953125: the product of the high factor is exact below 2^53 until the year 2116.
+    if (seconds > EXACT_SECONDS) {
+      this.#view.setBigUint64(at, nanosecondsOf(seconds, nanoseconds), true);
+      const [low, high] = [this.#view.getUint32(at, true), this.#view.getUint32(at + 4, true)];
+      this.#view.setUint32(at, high, true);
+      this.#view.setUint32(at + 4, low, true);
+      return;
+    }
+    // 10^9 = 2^9 * 1953125: the product is exact below 2^53.
     const units = seconds * 1_953_125 + Math.floor(nanoseconds / 512);
     const high = Math.floor(units / 8_388_608);
     this.#view.setUint32(at, high, true);
@@ -250,8 +315,20 @@ export class PcapngWriter implements AsyncDisposable {
     this.#waiting = waiting;
     waiting.then(() => {
       if (this.#waiting === waiting) this.#waiting = undefined;
-    }, () => {}); // who writes next, or closes, is told
+    }, () => {}); // the next write, or close(), rejects
   }
+}
+
+/** The bytes of a frame that the file holds. */
+function written({ data }: Frame): Uint8Array<ArrayBuffer> {
+  return data.length > LONGEST_PACKET ? data.subarray(0, LONGEST_PACKET) : data;
+}
+
+/** Checks a time before anything is written. */
+function checkTime(seconds: number, nanoseconds: number): void {
+  integer(seconds, "seconds", 0, LAST_SECOND);
+  const most = seconds === LAST_SECOND ? LAST_NANOSECOND : 999_999_999;
+  integer(nanoseconds, "nanoseconds", 0, most);
 }
 
 /** Bytes of an option, with its header and padding. */
@@ -277,7 +354,7 @@ function streamSink(stream: WritableStream<Uint8Array<ArrayBuffer>>): Sink {
   const writer = stream.getWriter();
   return {
     write(chunk) {
-      // A failure shows in `ready` too.
+      // `ready` rejects, too.
       writer.write(chunk).catch(() => {});
       return writer.ready;
     },

@@ -1,5 +1,15 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type Capture, type Frame, Link, NetNs, readCapture, Veth } from "../../mod.ts";
+import { type Capture, type Frame, Link, NetNs, readCapture, Tun, Veth } from "../../mod.ts";
+import {
+  buildPacket,
+  format,
+  ipv6,
+  ipv6Extension,
+  tcp,
+  VIRTIO_NET_HDR_F,
+  VIRTIO_NET_HDR_GSO,
+  VirtioNetHeader,
+} from "../../src/packet/mod.ts";
 import { ip, run } from "../helpers.ts";
 import { test, traces } from "../leaks.ts";
 import { BROADCAST, frame as ethernet, Wire } from "../link/wire.ts";
@@ -52,7 +62,7 @@ test("A frame tells its link, its time in nanoseconds and its length", async () 
   wire.send(ethernet(BROADCAST, FROM, "hello"));
   const [frame, ...others] = await rest(capture);
   assertEquals(others, []);
-  assertEquals(frame!.interface, { name: `${name}/v1`, linkType: 1, snaplen: 65_600 });
+  assertEquals(frame!.interface, { name: `${name}/v1`, linkType: 1, snaplen: 524_032 });
   assertEquals([frame!.length, frame!.capturedLength, frame!.vlan], [60, 60, undefined]);
   const { seconds, nanoseconds, timestamp } = frame!;
   assertEquals(timestamp, BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds));
@@ -121,6 +131,46 @@ test("Frames of offloaded segments are captured whole", async () => {
   const frames = await rest(capture);
   assert(frames.some(({ length }) => length > 20_000));
   for (const { capturedLength, length } of frames) assertEquals(capturedLength, length);
+});
+
+test("Packets of BIG TCP are captured whole, and read with their lengths", async () => {
+  using netns = NetNs.create();
+  using tun = Tun.create({ name: "t0", netns, up: true, offloads: true, addrGenMode: "none" });
+  using capture = tun.link.capture();
+  const headers = [
+    ipv6({ source: "fd00::1", destination: "fd00::2" }),
+    tcp({ sourcePort: 1, destinationPort: 2, sequence: 1, acknowledgment: 1 }),
+  ];
+  const jumbo = ipv6Extension({ type: 0, body: Uint8Array.of(0xc2, 4, 0, 0, 0, 0) });
+  for (const extra of [[], [jumbo]]) {
+    const packet = buildPacket(headers[0]!, ...extra, headers[1]!, new Uint8Array(65_000));
+    const bytes = new Uint8Array(10 + packet.length + 300_000);
+    bytes.set(packet, 10);
+    bytes.fill(0, 14, 16);
+    if (extra.length > 0) new DataView(bytes.buffer).setUint32(54, bytes.length - 50);
+    const header = VirtioNetHeader.parse(bytes)!;
+    header.flags = VIRTIO_NET_HDR_F.NEEDS_CSUM;
+    header.gsoType = VIRTIO_NET_HDR_GSO.TCPV6;
+    header.gsoSize = 1400;
+    header.headerLength = 60 + 8 * extra.length;
+    header.checksumStart = 40 + 8 * extra.length;
+    header.checksumOffset = 16;
+    tun.writeSync(bytes);
+  }
+  const frames = await rest(capture);
+  const head = "IP6 fd00::1";
+  assertEquals(frames.map((frame) => [frame.length, frame.capturedLength, format(frame)]), [
+    [
+      365_060,
+      365_060,
+      `${head}.1 > fd00::2.2: Flags [.], seq 1:365001, ack 1, win 65535, length 365000`,
+    ],
+    [
+      365_068,
+      365_068,
+      `${head} > fd00::2: HBH 1 > 2: Flags [.], seq 1:365001, ack 1, win 65535, length 365000`,
+    ],
+  ]);
 });
 
 test("VLAN tags are where they were on the wire, and told", async () => {
@@ -412,12 +462,12 @@ test("A promiscuous capture asks the link for all frames, as long as it runs", a
 test("Bad options are refused with their values, and nothing is opened", async () => {
   using pair = await Pair.open();
   const bad: [options: object, error: typeof Error, message: string][] = [
-    [{ snaplen: 0 }, RangeError, "snaplen must be in 1..262144: got 0"],
-    [{ snaplen: "x" }, TypeError, 'snaplen must be a whole number: got "x"'],
+    [{ snaplen: 0 }, RangeError, "snaplen must be in 1..524032 bytes: got 0"],
+    [{ snaplen: "x" }, TypeError, 'snaplen must be an integer: got "x"'],
     [{ direction: "up" }, TypeError, 'got "up"'],
     [{ bufferSize: 1 }, RangeError, "bufferSize must be in 131072..1073741824"],
-    [{ latency: 0.5 }, TypeError, "latency must be a whole number: got 0.5"],
-    [{ promiscuous: 1 }, TypeError, "promiscuous must be true or false: got 1"],
+    [{ latency: 0.5 }, TypeError, "latency must be an integer: got 0.5"],
+    [{ promiscuous: 1 }, TypeError, "promiscuous must be a boolean: got 1"],
     [{ signal: 5 }, TypeError, "signal must be an AbortSignal: got 5"],
     [{ filter: "arp" }, TypeError, 'got "arp"'],
     [{ filtre: {} }, TypeError, 'Unknown option "filtre"'],

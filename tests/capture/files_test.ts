@@ -310,7 +310,8 @@ function otherEndPcapng(): Uint8Array<ArrayBuffer> {
 
 test("readCapture() reads pcapng of the other byte order, and every kind of packet block", async () => {
   const read = await all(otherEndPcapng());
-  assertEquals(read.map(({ timestamp }) => timestamp), [101_500_000_000n, 100_500_000_000n, 0n]);
+  const times = [101_500_000_000n, 100_500_000_000n, undefined];
+  assertEquals(read.map(({ timestamp }) => timestamp), times);
   assertEquals(read.map(({ data }) => data.length), [3, 4, 96]);
   assertEquals(read.map(({ length }) => length), [1500, 4, 100]);
   assertEquals(read.map(({ direction }) => direction), ["out", undefined, undefined]);

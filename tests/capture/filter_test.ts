@@ -66,6 +66,14 @@ const TAG_FILTERS: [filter: Filter, expression: string][] = [
   [{ vlan: 7 }, "vlan 7"],
   [{ vlan: false }, "not vlan"],
   [{ not: { vlan: 5 } }, "not vlan 5"],
+  [{ innerVlan: true }, "vlan and vlan"],
+  [{ innerVlan: 5 }, "vlan and vlan 5"],
+  [{ innerVlan: 7 }, "vlan and vlan 7"],
+  [{ innerVlan: 9 }, "vlan and vlan 9"],
+  [{ vlan: 7, innerVlan: 5 }, "vlan 7 and vlan 5"],
+  [{ vlan: 5, innerVlan: 5 }, "vlan 5 and vlan 5"],
+  [{ innerVlan: false }, "not (vlan and vlan)"],
+  [{ vlan: true, innerVlan: false }, "vlan and not vlan"],
 ];
 
 const NOTHING: Instruction = { code: BPF.RET, jt: 0, jf: 0, k: 0 };
@@ -213,7 +221,7 @@ test("A filter that is longer than the kernel takes is refused", () => {
     { length: 1000 },
     (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
   );
-  assertThrows(() => compileFilter({ or }), RangeError, "instructions: the kernel takes 4096");
+  assertThrows(() => compileFilter({ or }), RangeError, "instructions: the kernel allows 4096");
 });
 
 test("Jumps of any distance lead where their labels stand", () => {
@@ -240,7 +248,10 @@ test("Jumps of any distance lead where their labels stand", () => {
 });
 
 const BAD: [filter: unknown, error: typeof TypeError | typeof RangeError, message: string][] = [
-  [{ protcol: "tcp" }, TypeError, 'Unknown condition "protcol"'],
+  [{ protcol: "tcp" }, TypeError, 'Unknown option "protcol": did you mean "protocol"'],
+  [{ and: [{}, { not: { dstprot: 1 } }] }, TypeError, 'Unknown option "and[1].not.dstprot"'],
+  [{ protocol: "icmp4" }, TypeError, 'did you mean "icmp"?'],
+  [{ innerVlan: 4095 }, RangeError, "innerVlan must be in 0..4094: got 4095"],
   [{ protocol: "ipx" }, TypeError, 'got "ipx"'],
   [{ host: "10.0.0" }, TypeError, '"10.0.0" is not an IP address'],
   [{ host: 7 }, TypeError, "7 is not an IP address"],
@@ -248,17 +259,17 @@ const BAD: [filter: unknown, error: typeof TypeError | typeof RangeError, messag
   [
     { net: "10.0.0.1/8" },
     TypeError,
-    'net has bits behind its prefix: got "10.0.0.1/8"',
+    'net has host bits: got "10.0.0.1/8"; did you mean "10.0.0.0/8"?',
   ],
   [{ port: 65536 }, RangeError, "port must be in 0..65535: got 65536"],
-  [{ port: "80" }, TypeError, 'port must be a whole number: got "80"'],
+  [{ port: "80" }, TypeError, 'port must be an integer: got "80"'],
   [{ srcPort: [9, 1] }, RangeError, "srcPort must go from the lower to the higher port"],
   [{ vlan: 4095 }, RangeError, "vlan must be in 0..4094: got 4095"],
   [{ etherType: -1 }, RangeError, "etherType must be in 0..65535: got -1"],
   [{ mac: "02:00" }, TypeError, '"02:00" is not an Ethernet address'],
   [{ or: [] }, TypeError, "or must be an array of one or more filters: got []"],
   [{ not: "tcp" }, TypeError, 'got "tcp"'],
-  [{ and: [{ or: [{ port: NaN }] }] }, TypeError, "port must be a whole number"],
+  [{ and: [{ or: [{ port: NaN }] }] }, TypeError, "and[0].or[0].port must be an integer"],
   ["tcp", TypeError, 'A filter must be an object such as { protocol: "tcp" }'],
   [null, TypeError, "A filter must be an object"],
 ];
@@ -271,7 +282,7 @@ test("Bad filters are refused with the value that is wrong", () => {
 
 test("Bad programs are refused with the instruction that is wrong", () => {
   const good = { code: BPF.RET, jt: 0, jf: 0, k: 1 };
-  assertThrows(() => checkProgram([]), RangeError, "1..4096 instructions: the current one has 0");
+  assertThrows(() => checkProgram([]), RangeError, "1..4096 instructions: got 0");
   assertThrows(() => checkProgram([{ ...good, k: -1 }]), TypeError, "Instruction 0 must be");
   assertThrows(
     () => checkProgram([good, { ...good, jt: 256 }]),
@@ -284,8 +295,19 @@ test("Bad programs are refused with the instruction that is wrong", () => {
     "Instruction 0 jumps to 2",
   );
   assertThrows(() => checkProgram([{ code: 0, jt: 0, jf: 0, k: 1 }]), RangeError, "return");
-  assertThrows(() => parseProgram("2\n6 0 0 1\n"), TypeError, '"2" must be the number of lines');
-  assertThrows(() => parseProgram("1\n6 0 0\n"), TypeError, '"6 0 0" is no instruction');
+  assertThrows(
+    () => parseProgram("2\n6 0 0 1\n"),
+    TypeError,
+    'number of lines behind it, 1: got "2"',
+  );
+  assertThrows(() => parseProgram("1\n6 0 0\n"), TypeError, 'four numbers: got "6 0 0"');
+});
+
+test("compileFilter() checks its options", () => {
+  const of = (options: object) => () => compileFilter({}, options);
+  assertThrows(of({ snaplen: 0 }), RangeError, "snaplen must be in 1..524032 bytes: got 0");
+  assertThrows(of({ direction: "inn" }), TypeError, 'did you mean "in"?');
+  assertThrows(of({ snaplem: 9 }), TypeError, 'Unknown option "snaplem": did you mean "snaplen"');
 });
 
 test("The kernel's check of a program is the last word", async () => {

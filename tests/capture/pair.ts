@@ -1,5 +1,5 @@
 // Two namespaces and a veth pair between them, with nothing on the wire but what a test sends.
-import { type Capture, type Frame, type Link, NetNs, Veth } from "../../mod.ts";
+import { type Capture, type CapturedFrame, type Link, NetNs, Veth } from "../../mod.ts";
 
 /** The two ends. */
 export class Pair implements Disposable {
@@ -40,10 +40,10 @@ export class Pair implements Disposable {
   }
 }
 
-/** Everything that was captured up to now; the capture ends. */
-export async function rest(capture: Capture): Promise<Frame[]> {
+/** All frames captured so far; the capture ends. */
+export async function rest(capture: Capture): Promise<CapturedFrame[]> {
   capture.stop();
-  const frames: Frame[] = [];
+  const frames: CapturedFrame[] = [];
   for await (const frame of capture) frames.push(frame.copy());
   return frames;
 }
