@@ -26,7 +26,7 @@ import {
 } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
-import { destroyOrphans, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
+import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { fetchWithin, requireIp } from "./fetch.ts";
@@ -390,8 +390,8 @@ export class NetNs implements Disposable, AsyncDisposable {
     if (this.ref.fd.closed) return;
     // Before it closes: when this throws, the handle can be disposed again.
     if (this.#owned && this.name !== undefined) removeName(this.name, this.ref);
-    if (this.#owned) destroyOrphans(this.ref);
-    this.ref.close();
+    if (this.#owned) dropNetNs(this.ref);
+    else this.ref.close();
   }
 
   /**
@@ -405,7 +405,11 @@ export class NetNs implements Disposable, AsyncDisposable {
     if (!this.#owned) return this[Symbol.dispose]();
     if (this.name !== undefined) removeName(this.name, this.ref);
     using watch = new RemovalWatch();
-    watch.drop(this.ref);
+    try {
+      watch.add(this.ref);
+    } finally {
+      watch.drop(this.ref);
+    }
     await watch.wait();
   }
 

@@ -69,20 +69,31 @@ function createFile(path: string, name: string): boolean {
  */
 export function removeName(name: string, ref?: NetNsRef): boolean {
   const path = netnsPath(name);
-  // An inode is an identity as long as the namespace is held open.
-  if (ref && inodeOf(path) !== ref.inode) return false;
+  if (ref) {
+    // An inode is an identity as long as the namespace is held open.
+    const inode = inodeOf(path);
+    if (inode === undefined) return removeStale(name);
+    if (inode !== ref.inode) return false;
+  }
   unmount(path);
   return removeFile(path);
 }
 
-/** Removes a name if it leads to the namespace with this cookie, or is the stale file of a crash. */
+/** Removes a name if it leads to the namespace with this cookie, or is a stale file. */
 export function removeNameOf(cookie: bigint, name: string): boolean {
-  const path = netnsPath(name);
-  if (!exists(path)) return false;
+  if (!isNamed(name)) return removeStale(name);
   using _lock = lock(NETNS_DIRECTORY);
-  if (!isNamed(name)) return removeFile(path);
   using ref = openNamed(name);
   return ref.cookie === cookie && removeName(name, ref);
+}
+
+/** Removes the file of a name that leads to no namespace: a crash or a refused step has left it. */
+function removeStale(name: string): boolean {
+  const path = netnsPath(name);
+  if (!exists(path)) return false;
+  // `ip netns` has the lock between creating a file and mounting the namespace on it.
+  using _lock = lock(NETNS_DIRECTORY);
+  return !isNamed(name) && removeFile(path);
 }
 
 const DENIED: readonly number[] = [ERRNO.EACCES, ERRNO.EPERM, ERRNO.EROFS];

@@ -107,7 +107,7 @@ function isOrphan({ inode, state }: TcpSocketInfo): boolean {
  */
 export function destroyOrphans(ref: NetNsRef): TcpSocketInfo[] {
   ref.release();
-  if (!hasSockets(ref)) return [];
+  if (!hasTcpSockets(ref)) return [];
   const connection = connectionTo(ref, NETLINK.SOCK_DIAG);
   const orphans = tcpSockets(connection).filter(isOrphan);
   if (orphans.length === 0) return leave(ref, connection);
@@ -123,6 +123,15 @@ export function destroyOrphans(ref: NetNsRef): TcpSocketInfo[] {
   return leave(ref, connection);
 }
 
+/** Closes the last reference to a namespace, without waiting for its end. */
+export function dropNetNs(ref: NetNsRef): void {
+  try {
+    destroyOrphans(ref);
+  } finally {
+    ref.close();
+  }
+}
+
 function leave(ref: NetNsRef, connection: Connection): TcpSocketInfo[] {
   const sockets = tcpSockets(connection);
   ref.release();
@@ -136,15 +145,15 @@ function tcpSockets(connection: Connection): TcpSocketInfo[] {
     .filter(({ state }) => state !== "time-wait");
 }
 
-/** Whether there is any socket of a program, or that of one that has ended, in a namespace. */
-function hasSockets(ref: NetNsRef): boolean {
+/** Whether there are TCP sockets in a namespace: a hundredth of the work of listing them. */
+function hasTcpSockets(ref: NetNsRef): boolean {
   return within(ref, () => {
-    const path = "/proc/thread-self/net/sockstat";
+    const path = "/proc/thread-self/net/protocols";
     using file = open(path, C.O_RDONLY, `read ${path}`);
-    const buffer = new Uint8Array(512);
+    const buffer = new Uint8Array(8192);
     const length = read(file, buffer, `read ${path}`);
-    const used = /^sockets: used (\d+)/.exec(new TextDecoder().decode(buffer.subarray(0, length)));
-    return used?.[1] !== "0";
+    // protocol  size sockets ...
+    return /^TCP(v6)? +\d+ +[1-9]/m.test(new TextDecoder().decode(buffer.subarray(0, length)));
   });
 }
 
@@ -160,7 +169,7 @@ interface Expected {
   readonly cookie: bigint;
   readonly inode: number;
   readonly description: string;
-  /** Still open: there are TCP sockets in it, which programs may be about to close. */
+  /** Until it is dropped, and while TCP sockets are in it, which programs may be about to close. */
   open?: NetNsRef;
   /** The TCP sockets that were in it when it was looked at last. */
   sockets: TcpSocketInfo[];
@@ -175,36 +184,38 @@ export class RemovalWatch implements Disposable {
   /** Links of the watching namespace that will go with a watched one. */
   readonly #peers = new Set<number>();
   #subscription: Subscription | undefined;
-  /** The links here when the first namespace was dropped. */
+  #dropped = false;
+  /** The links here when the first namespace was added. */
   #links: LinkInfo[] | undefined;
 
-  /** Closes a reference that is meant to be the last one of its namespace, and watches that. */
-  drop(ref: NetNsRef): void {
-    let open = false;
-    try {
-      const expected: Expected = {
-        sockets: destroyOrphans(ref), // first: it frees a descriptor, which the rest may need
-        cookie: ref.cookie,
-        inode: ref.inode,
-        description: ref.label,
-      };
-      this.#watch(ref, expected);
-      open = expected.sockets.length > 0;
-      if (open) expected.open = ref;
-    } finally {
-      if (!open) ref.close();
-    }
+  /**
+   * Watches a namespace that is about to be dropped. All are added before the first is dropped: the
+   * kernel gives the id of one that is gone to the next.
+   */
+  add(ref: NetNsRef): void {
+    const home = homeNetNs();
+    ref.release(); // frees a descriptor, which the rest may need
+    const { cookie, inode, label: description } = ref;
+    this.#links ??= connectionTo(home).dump(dumpLinks({ stats: false }));
+    const id = nsidOf(home, ref);
+    this.#namespaces.set(id, { cookie, inode, description, open: ref, sockets: [] });
+    for (const link of this.#links) if (link.linkNetnsId === id) this.#peers.add(link.index);
   }
 
-  #watch(ref: NetNsRef, expected: Expected): void {
-    const home = homeNetNs();
-    const id = nsidOf(home, ref);
-    if (!this.#links) {
-      this.#subscription = subscribe(home);
-      this.#links = connectionTo(home).dump(dumpLinks({ stats: false }));
+  /** Closes the reference, which is meant to be the last one, unless programs have TCP sockets there. */
+  drop(ref: NetNsRef): void {
+    const expected = this.#expectedOf(ref);
+    let sockets: TcpSocketInfo[] = [];
+    try {
+      sockets = destroyOrphans(ref);
+      // After what else takes a descriptor: without one left the watch does, too.
+      if (!this.#dropped) this.#subscription = subscribe(homeNetNs());
+      this.#dropped = true;
+    } finally {
+      if (!expected) ref.close();
+      else if (sockets.length > 0) expected.sockets = sockets;
+      else this.#close(expected);
     }
-    this.#namespaces.set(id, expected);
-    for (const link of this.#links) if (link.linkNetnsId === id) this.#peers.add(link.index);
   }
 
   /**
@@ -234,6 +245,11 @@ export class RemovalWatch implements Disposable {
     for (const { open } of this.#namespaces.values()) open?.close();
   }
 
+  #expectedOf(ref: NetNsRef): Expected | undefined {
+    for (const expected of this.#namespaces.values()) if (expected.open === ref) return expected;
+    return undefined;
+  }
+
   /** Closes the namespaces in which programs have closed their TCP sockets meanwhile. */
   #closeIdle(): void {
     for (const expected of this.#namespaces.values()) {
@@ -256,7 +272,10 @@ export class RemovalWatch implements Disposable {
     }
     const pause = AbortSignal.timeout(Math.ceil(milliseconds));
     await this.#subscription.ready(pause).catch((reason) => {
-      if (!pause.aborted) throw reason;
+      if (pause.aborted) return;
+      if (!isFull(reason)) throw reason;
+      this.#subscription?.close();
+      this.#subscription = undefined;
     });
   }
 
@@ -264,7 +283,9 @@ export class RemovalWatch implements Disposable {
   #drain(): number {
     const overrun = this.#subscription?.drain(({ type, start, end }, source) => {
       if (type === RTM.DELNSID) {
-        this.#namespaces.delete(readNsid(source, start, end).nsid!);
+        const { nsid } = readNsid(source, start, end);
+        // One that is open is not gone: it has the id of an earlier one.
+        if (!this.#namespaces.get(nsid!)?.open) this.#namespaces.delete(nsid!);
       } else if (type === RTM.DELLINK) {
         // A bridge reports the end of a port in the same way, with its own family.
         if (source.bytes[start] === 0) this.#peers.delete(readLink(source, start, end).index);
@@ -326,11 +347,15 @@ function subscribe(home: NetNsRef): Subscription | undefined {
   try {
     return new Subscription(home, [RTNLGRP.NSID, RTNLGRP.LINK]);
   } catch (error) {
-    const full = error instanceof SyscallError &&
-      (error.errno === ERRNO.EMFILE || error.errno === ERRNO.ENFILE);
-    if (!full) throw error;
+    if (!isFull(error)) throw error;
     return undefined;
   }
+}
+
+/** Whether an error says that no descriptor is free. */
+function isFull(error: unknown): boolean {
+  return error instanceof SyscallError &&
+    (error.errno === ERRNO.EMFILE || error.errno === ERRNO.ENFILE);
 }
 
 /** Processes with a thread in a namespace, ascending. Those of other users may be out of sight. */

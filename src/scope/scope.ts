@@ -21,7 +21,7 @@ import {
   recordName,
   type ScopeRecord,
 } from "./record.ts";
-import { deleteGroup, deleteUngrouped, destroyOrphans, RemovalWatch, staying } from "./removal.ts";
+import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch, staying } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */
 export interface ScopeOptions {
@@ -319,12 +319,7 @@ export class Scope implements AsyncDisposable {
     };
     for (const it of this.#resources.splice(0).reverse()) attempt(() => it[Symbol.dispose]());
     this.#closeJoined(attempt);
-    for (const [cookie, ref] of this.#namespaces) {
-      attempt(() => {
-        this.#dropNetNs(ref, watch);
-        this.#namespaces.delete(cookie);
-      });
-    }
+    this.#dropNamespaces(attempt, watch);
     // After the namespaces, which the kernel takes down meanwhile, on another processor.
     for (const [cookie, ref] of this.#visited) {
       attempt(() => {
@@ -354,14 +349,19 @@ export class Scope implements AsyncDisposable {
     for (const link of joined) attempt(() => link.close!());
   }
 
-  #dropNetNs(ref: NetNsRef, watch: RemovalWatch | undefined): void {
-    if (ref.fd.closed) return;
-    if (ref.netnsName !== undefined) removeName(ref.netnsName, ref);
-    if (watch) return watch.drop(ref);
-    try {
-      destroyOrphans(ref);
-    } finally {
-      ref.close();
+  /** One whose name cannot be removed stays, for another attempt. */
+  #dropNamespaces(attempt: (step: () => void) => void, watch: RemovalWatch | undefined): void {
+    const nameless: [cookie: bigint, ref: NetNsRef][] = [];
+    for (const [cookie, ref] of this.#namespaces) {
+      attempt(() => {
+        if (!ref.fd.closed && ref.netnsName !== undefined) removeName(ref.netnsName, ref);
+        nameless.push([cookie, ref]);
+        if (!ref.fd.closed) watch?.add(ref);
+      });
+    }
+    for (const [cookie, ref] of nameless) {
+      this.#namespaces.delete(cookie);
+      if (!ref.fd.closed) attempt(() => watch ? watch.drop(ref) : dropNetNs(ref));
     }
   }
 

@@ -10,6 +10,7 @@ import { NLM_F } from "../netlink/constants.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
+import { shellWord } from "../netlink/trace.ts";
 import { formatIp, parseIp } from "../packet/address.ts";
 
 /** Message types. */
@@ -183,7 +184,8 @@ export function destroyTcpSocket(socket: TcpSocketInfo): Request<undefined> {
     operation: `destroy ${describeTcpSocket(socket)}`,
     format,
     message: { family: socket.family, socket } satisfies InetDiagRequest,
-    command: () => `ss -K src ${ssEnd(socket.local)} dst ${ssEnd(socket.remote)}`,
+    command: () =>
+      `ss -K src ${shellWord(ssEnd(socket.local))} dst ${shellWord(ssEnd(socket.remote))}`,
   };
 }
 

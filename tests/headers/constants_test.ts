@@ -38,6 +38,7 @@ import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import * as routeNames from "../../src/rtnetlink/constants.ts";
+import * as inetDiag from "../../src/sockdiag/inet_diag.ts";
 import { type Arch, includeDirs, readConstants } from "./headers.ts";
 import { readStruct } from "./structs.ts";
 
@@ -73,6 +74,27 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [IFA_F, "IFA_F_"],
   [SCOPES, "RT_SCOPE_", { global: "RT_SCOPE_UNIVERSE" }],
   [NETNSA, "NETNSA_"],
+  [inetDiag.SOCK_DIAG, "SOCK_DIAG_", { DESTROY: "SOCK_DESTROY" }],
+  [inetDiag.INET_DIAG, "INET_DIAG_"],
+  [
+    inetDiag.TCP_STATES,
+    "",
+    Object.fromEntries(
+      Object.entries({
+        established: "ESTABLISHED",
+        "syn-sent": "SYN_SENT",
+        "syn-recv": "SYN_RECV",
+        "fin-wait-1": "FIN_WAIT1",
+        "fin-wait-2": "FIN_WAIT2",
+        "time-wait": "TIME_WAIT",
+        closed: "CLOSE",
+        "close-wait": "CLOSE_WAIT",
+        "last-ack": "LAST_ACK",
+        listening: "LISTEN",
+        closing: "CLOSING",
+      }).map(([word, name]) => [word, `BPF_TCP_${name}`]),
+    ),
+  ],
   [route.RTA, "RTA_"],
   [route.RTAX, "RTAX_"],
   [route.RTAX_FEATURE, "RTAX_FEATURE_"],
@@ -152,12 +174,14 @@ const RFCS: Table[] = [DHCP, DHCP_OPTION, DNS_TYPE, ND, TCP_FLAG];
 const HEADERS = [
   "linux/in.h",
   "linux/in6.h",
+  "linux/inet_diag.h",
   "asm/errno.h",
   "asm/fcntl.h",
   "asm/poll.h",
   "asm/socket.h",
   "asm/unistd.h",
   "linux/sockios.h",
+  "linux/bpf.h",
   "linux/eventpoll.h",
   "linux/fcntl.h",
   "linux/filter.h",
@@ -183,6 +207,7 @@ const HEADERS = [
   "linux/openvswitch.h",
   "linux/rtnetlink.h",
   "linux/sched.h",
+  "linux/sock_diag.h",
   "linux/stat.h",
   "linux/udp.h",
   "linux/veth.h",
@@ -352,6 +377,29 @@ for (const { arch, dir } of includeDirs()) {
       ifi_change: 12,
     }],
     ["linux/rtnetlink.h", "rtgenmsg", 1, { rtgen_family: 0 }],
+    ["linux/inet_diag.h", "inet_diag_sockid", 48, {
+      idiag_sport: 0,
+      idiag_dport: 2,
+      idiag_src: 4,
+      idiag_dst: 20,
+      idiag_if: 36,
+      idiag_cookie: 40,
+    }],
+    ["linux/inet_diag.h", "inet_diag_req_v2", 56, {
+      sdiag_family: 0,
+      sdiag_protocol: 1,
+      idiag_states: 4,
+      id: 8,
+    }],
+    ["linux/inet_diag.h", "inet_diag_msg", 72, {
+      idiag_family: 0,
+      idiag_state: 1,
+      id: 4,
+      idiag_rqueue: 56,
+      idiag_wqueue: 60,
+      idiag_uid: 64,
+      idiag_inode: 68,
+    }],
     ["linux/rtnetlink.h", "rtmsg", 12, {
       rtm_family: 0,
       rtm_dst_len: 1,

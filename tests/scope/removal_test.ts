@@ -20,6 +20,7 @@ test("RemovalWatch waits for many namespaces and for the peers of their links", 
     Veth.create({ name: "inside", netns, peer: { name: `removal${i}` } });
     return netns;
   });
+  for (const { ref } of all) watch.add(ref);
   for (const netns of all) {
     watch.drop(netns.ref);
   }
@@ -59,6 +60,7 @@ test("A port that leaves its bridge is not taken for a link that is gone", async
   using watch = new RemovalWatch();
   netns[Symbol.dispose]();
   using keeper = openNetNs(`/proc/self/fd/${held.fd.value}`, "another reference");
+  watch.add(held);
   watch.drop(held);
   const left = watch.wait();
   veth.peer.set({ master: null });

@@ -1,11 +1,24 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { homeNetNs } from "../../ffi/namespace.ts";
-import { Bridge, Link, NetNs, Scope, ScopeError, type TraceMessage, Veth } from "../../mod.ts";
+import {
+  Bridge,
+  Link,
+  NetNs,
+  Scope,
+  ScopeError,
+  SyscallError,
+  type TraceMessage,
+  Veth,
+} from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { deleteGroup } from "../../src/scope/removal.ts";
-import { ip } from "../helpers.ts";
+import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import { fresh, machine } from "../machine.ts";
+import { fresh, machine, records } from "../machine.ts";
+import { script } from "../script.ts";
+
+/** Where the processor is emulated, a few of many will do. */
+const IN_GUEST = Deno.env.has("NETLOOM_GUEST");
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
 
@@ -274,4 +287,116 @@ test("The links of group 0 are never deleted as a group", () => {
   const before = machine();
   assertThrows(() => deleteGroup(connectionTo(homeNetNs()), 0), RangeError);
   assertEquals(machine(), before);
+});
+
+test("Scope removes a link that others have taken out of its group, and no other link of that index", async () => {
+  using netns = NetNs.create();
+  const scope = Scope.open();
+  for (const name of ["regrouped", "replaced"]) {
+    Bridge.create({ scope, name, netns });
+    ip(netns.ref, `link set ${name} group 7`);
+  }
+  const { index } = Link.get("replaced", { netns });
+  ip(netns.ref, "link del replaced");
+  ip(netns.ref, `link add stranger index ${index} type bridge`);
+  await scope[Symbol.asyncDispose]();
+  assertEquals(names(netns), ["lo", "stranger"]);
+});
+
+test("Scope keeps what a refused step leaves, and close() can be called again until all is gone", async () => {
+  const before = machine();
+  const scope = Scope.open({ name: "refused" });
+  NetNs.create("scope-kept", { scope });
+  Bridge.create({ scope, name: "leakbr" });
+  const remount = (mode: string) => run(homeNetNs(), `mount -o remount,bind,${mode} /run/netns`);
+  remount("ro");
+  try {
+    for (let i = 0; i < 2; i++) {
+      assertThrows(() => scope.close(), SyscallError, "remove /run/netns/scope-kept: ");
+      assertEquals([scope.closed, records()], [false, ["refused.jsonl"]]);
+      assertThrows(() => Bridge.create({ scope, name: "late" }), TypeError, "The scope is closed");
+    }
+    await assertRejects(() => scope[Symbol.asyncDispose](), SyscallError, "EROFS");
+  } finally {
+    remount("rw");
+  }
+  await scope[Symbol.asyncDispose]();
+  assertEquals([scope.closed, records()], [true, []]);
+  assertEquals(machine(), before);
+});
+
+/** A program that has no descriptor left when it removes what it has made. */
+const exhausted = (make: string, remove: string) => `
+  import { Bridge, NetNs, Scope, Veth } from "./mod.ts";
+  ${make}
+  const files = [];
+  try {
+    for (;;) files.push(Deno.openSync("/dev/null"));
+  } catch (error) {
+    if (!String(error).includes("os error 24")) throw error;
+  }
+  ${remove}
+  for (const file of files) file.close();
+  console.log("removed");
+`;
+
+test("Scope and await using remove everything when no descriptor is free", async () => {
+  using foreign = NetNs.create("scope-foreign");
+  const before = machine(foreign.ref);
+  const lab = `
+    const scope = Scope.open({ name: "exhausted" });
+    const netns = NetNs.create("scope-exhausted", { scope });
+    const unnamed = NetNs.create({ scope });
+    Veth.create({ scope, name: "a", netns, peer: { name: "leak-b", netns: { name: "scope-foreign" } } });
+    Veth.create({ scope, name: "c", netns: unnamed, peer: { name: "leak-d" } });`;
+  const single = `
+    const netns = NetNs.create("scope-exhausted");
+    Veth.create({ name: "a", netns, peer: { name: "leak-b" } });`;
+  const programs = [
+    exhausted(lab, "await scope[Symbol.asyncDispose]();"),
+    exhausted(lab, "scope.close();"),
+    exhausted(single, "await netns[Symbol.asyncDispose]();"),
+    exhausted(single, "netns[Symbol.dispose]();"),
+  ];
+  for (const program of programs) {
+    const { code, stdout, stderr } = await script(program, { through: ["prlimit", "--nofile=60"] });
+    assertEquals([code, stdout, stderr], [0, "removed\n", ""], program);
+    assertEquals(records(), []);
+    await new Promise((resolve) => setTimeout(resolve, 300)); // close() does not wait for the kernel
+    assertEquals(machine(foreign.ref), before);
+  }
+});
+
+test("Scope removes a thousand namespaces on one bridge within 5 seconds", async () => {
+  const scope = Scope.open();
+  const hub = NetNs.create({ scope });
+  hub.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
+  const master = Bridge.create({ scope, name: "br0", netns: hub, up: true });
+  const count = IN_GUEST ? 50 : 1000;
+  for (let i = 0; i < count; i++) {
+    const netns = NetNs.create({ scope, loopback: false });
+    const peer = { name: `port${i}`, master, up: true };
+    Veth.create({ scope, name: "eth0", netns, up: true, peer });
+  }
+  const started = performance.now();
+  await scope[Symbol.asyncDispose]();
+  const took = performance.now() - started;
+  assert(took < 5000, `it took ${took} ms`);
+});
+
+test("Scope blames no process that is in another namespace than the one that is being removed", async () => {
+  // The kernel may give the inode of a namespace that is gone to the next one.
+  await using others = new AsyncDisposableStack();
+  const scope = Scope.open();
+  for (let i = 0; i < 20; i++) NetNs.create({ scope });
+  const removed = scope[Symbol.asyncDispose]();
+  for (let i = 0; i < 20; i++) {
+    const child = others.use(NetNs.create()).command("sleep", { args: ["60"], mounts: false })
+      .spawn();
+    others.defer(async () => {
+      child.kill();
+      await child.status;
+    });
+  }
+  await removed;
 });
