@@ -32,6 +32,7 @@ import { scopeOf } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests } from "./create.ts";
 import {
+  type GenericLinkSettings,
   kindData,
   type LinkHandle,
   type LinkSettings,
@@ -168,13 +169,14 @@ export class LinkBase implements LinkHandle, Disposable {
   /**
    * Changes settings of the living link and options of its kind, and verifies that the kernel took them.
    *
-   * @param settings {@link LinkSettings}, and the kind's own options; others stay as they are.
+   * @param settings The values to change; others stay as they are. The class of a kind takes the kind's
+   * own options, too.
    * @throws {NetlinkError} When the kernel refuses a value, or ignores it.
    * @throws {UnsupportedError} When the running kernel lacks an option.
    * @throws {RangeError} For a number out of range; nothing is changed then.
    * @throws {TypeError} For an unknown or malformed option; nothing is changed then.
    */
-  set(settings: object): this {
+  set(settings: GenericLinkSettings): this {
     const kind = linkKind(this.kind);
     const { common, own } = splitOptions<LinkSettings>(settings, kind?.options ?? {}, SETTINGS);
     const current = () => connectionTo(this.ref).request(getLink(this.#index, { stats: false }));

@@ -8,7 +8,7 @@ import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { findLink, LinkBase, type LinkGetOptions, type LinkState } from "./base.ts";
 import { createBare, createKind } from "./create.ts";
 import * as classes from "./kinds.ts";
-import { type LinkOptions, type LinkSettings, type LinkTarget, WITH_PARENT } from "./options.ts";
+import { type LinkOptions, type LinkTarget, WITH_PARENT } from "./options.ts";
 
 /** Options of {@link Link.create}. */
 export interface GenericLinkOptions extends LinkOptions {
@@ -113,19 +113,6 @@ export class Link extends LinkBase {
     const state = findLink(selector, options);
     const Class = classOf(state.kind) ?? Link;
     return new Class(state) as Link;
-  }
-
-  /**
-   * Changes settings that every link has, and verifies that the kernel took them.
-   *
-   * @param settings The values to change; others stay as they are. The class of a kind takes the kind's
-   * own options, too.
-   * @throws {NetlinkError} When the kernel refuses a value, or ignores it.
-   * @throws {RangeError} For a number out of range; nothing is changed then.
-   * @throws {TypeError} For an unknown or malformed option; nothing is changed then.
-   */
-  override set(settings: LinkSettings): this {
-    return super.set(settings);
   }
 }
 

@@ -30,6 +30,7 @@ export * from "./bridge_fdb.ts";
 export * from "./bridge_vlan.ts";
 export { type GenericLinkOptions, Link } from "./link.ts";
 export type {
+  GenericLinkSettings,
   LinkEndOptions,
   LinkHandle,
   LinkOptions,

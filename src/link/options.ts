@@ -82,6 +82,16 @@ export interface LinkSettings {
   readonly port?: PortOptions;
 }
 
+/** Settings of a link whose kind is not known: some kinds have options of their own under these names. */
+export interface GenericLinkSettings extends Omit<LinkSettings, "group" | "port"> {
+  /** Group number; a vxlan has its multicast group here. */
+  readonly group?: number | string;
+  /** Options as a port of its master; a tunnel has its UDP port here. */
+  readonly port?: PortOptions | number;
+  /** Settings that the kind's own options hide. */
+  readonly link?: LinkSettings;
+}
+
 /** Options of one end of a link at its creation. */
 export interface LinkEndOptions extends LinkSettings {
   /** Name, 1 to 15 bytes. */

@@ -3,16 +3,35 @@
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
+import {
+  addAll,
+  asArray,
+  deleteAll,
+  flushAll,
+  type Inspect,
+  inspectList,
+  type Many,
+  replaceAll,
+} from "../netlink/collection.ts";
+import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
+import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
 import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
 import { createKind } from "./create.ts";
 import { indexOf, type LinkOptions, type LinkSettings, type LinkTarget } from "./options.ts";
 
-export type { VxlanInfo, VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
+export type {
+  VxlanDf,
+  VxlanInfo,
+  VxlanLabelPolicy,
+  VxlanOptions,
+} from "../rtnetlink/link_kinds/vxlan.ts";
 
 /**
  * Options of {@link Vxlan.create}. `group` and `port` are the tunnel's; the link's group number and the
@@ -68,49 +87,109 @@ export class VxlanFdb {
   }
 
   /**
-   * Adds destinations. An address may have several where it stands for many: all zeros, or multicast.
+   * Adds destinations, all or none. An address may have several where it stands for many: all zeros, or
+   * multicast.
    *
-   * @param entries One entry or many; they are sent together. When one is refused, those that this call
-   * has added are removed again.
+   * @param entries One or many; they are sent together.
    * @throws {NetlinkError} EEXIST when the destination, or a unicast address, has an entry.
+   * @throws {BatchError} When one of many is refused: those that this call has added are deleted again.
    */
-  add(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
-    const all = this.#messages(entries);
-    const results = connectionTo(this.#link.ref).batch(
-      all.map((message) => newFdb(message, { append: isMany(message.mac) })),
-    );
-    const refused = results.find((result) => !result.ok);
-    if (!refused || refused.ok) return;
-    const added = all.filter((_, i) => results[i]!.ok);
-    connectionTo(this.#link.ref).batch(added.map(deleteEntry));
-    throw refused.error;
+  add(entries: Many<VxlanFdbEntry>): void {
+    const messages = this.#messages(entries);
+    this.#refuseTwice(messages.filter(({ mac }) => isMany(mac)));
+    const requests = messages.map((it) => newFdb(it, { append: isMany(it.mac) }));
+    addAll(this.#connection, requests, (done) => done.map((i) => deleteEntry(messages[i]!)));
   }
 
   /** Gives addresses one destination each, in place of those that they have. */
-  replace(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
-    this.#send(this.#messages(entries).map((message) => newFdb(message, { replace: true })));
+  replace(entries: Many<VxlanFdbEntry>): void {
+    const messages = this.#messages(entries);
+    replaceAll(
+      this.#connection,
+      messages.length,
+      (i, replace) => newFdb(messages[i]!, { replace }),
+      (done) => done.map((i) => deleteEntry(messages[i]!)),
+    );
   }
 
-  /** Removes destinations. ENOENT when one is not there. */
-  delete(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): void {
-    this.#send(this.#messages(entries).map(deleteEntry));
+  /** Deletes destinations. ENOENT when one is not there; none is deleted then. */
+  delete(entries: Many<VxlanFdbEntry>): void {
+    const messages = this.#messages(entries);
+    const there = this.#keys();
+    for (const message of messages) {
+      // The kernel ignores one that is not there.
+      if (!there.delete(this.#key(message))) throw this.#error("delete", message, ERRNO.ENOENT);
+    }
+    deleteAll(this.#connection, messages.map(deleteEntry));
   }
 
-  #send(requests: Request<undefined>[]): void {
-    for (const result of connectionTo(this.#link.ref).batch(requests)) {
-      if (!result.ok) throw result.error;
+  /** Deletes all entries. */
+  flush(): void {
+    const { index } = this.#link;
+    const requests = this.list().map(({ mac, dst, port, vni, srcVni, oif }) =>
+      deleteEntry({
+        index,
+        mac,
+        flags: ["self"],
+        ...(dst !== undefined && { dst }),
+        ...(port !== undefined && { port }),
+        ...(vni !== undefined && { vni }),
+        ...(srcVni !== undefined && { srcVni }),
+        ...(oif !== undefined && { oif }),
+      })
+    );
+    flushAll(this.#connection, requests, [ERRNO.ENOENT]);
+  }
+
+  /** The kernel ignores a destination that an address of many has already. */
+  #refuseTwice(messages: readonly FdbMessage[]): void {
+    if (messages.length === 0) return;
+    const there = this.#keys();
+    for (const message of messages) {
+      if (there.has(this.#key(message))) throw this.#error("add", message, ERRNO.EEXIST);
+      there.add(this.#key(message));
     }
   }
 
-  #messages(entries: VxlanFdbEntry | readonly VxlanFdbEntry[]): FdbMessage[] {
+  #keys(): Set<string> {
+    return new Set(this.list().map((entry) => this.#key(entry)));
+  }
+
+  #error(verb: string, { mac, dst }: FdbMessage, errno: number): NetlinkError {
+    const operation = `${verb} forwarding entry ${mac} dst ${dst} of ${this.#what}`;
+    return new NetlinkError({ operation, netns: this.#link.ref.description, errno });
+  }
+
+  /** A destination, with the link's own port and VNI where it names none. */
+  #key({ mac, dst, port, vni, srcVni, oif }: FdbMessage | FdbInfo): string {
+    return [formatMac(parseMac(mac)), dst && formatIp(parseIp(dst)), port, vni, srcVni, oif].join(
+      " ",
+    );
+  }
+
+  get #connection(): Connection {
+    return connectionTo(this.#link.ref);
+  }
+
+  get #what(): string {
+    return `vxlan ${show(this.#link.name)}`;
+  }
+
+  #messages(entries: Many<VxlanFdbEntry>): FdbMessage[] {
     const { ref, index } = this.#link;
-    return (Array.isArray(entries) ? entries as VxlanFdbEntry[] : [entries as VxlanFdbEntry])
-      .map((entry) => {
-        checkOptions(entry, ENTRY);
-        const { dev, ...rest } = entry;
-        const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };
-        return { ...rest, ...oif, index, flags: ["self"] };
-      });
+    return asArray(entries).map((entry) => {
+      checkOptions(entry, ENTRY);
+      const { dev, ...rest } = entry;
+      const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };
+      return { ...rest, ...oif, index, flags: ["self"] };
+    });
+  }
+
+  /** Prints the entries. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const { description } = this.#link.ref;
+    const title = `fdb of ${this.#what}${description ? ` in ${description}` : ""}`;
+    return inspectList(title, () => this.list(), inspect, options);
   }
 }
 

@@ -43,3 +43,4 @@ export * from "./subscription.ts";
 export * from "./target.ts";
 export { KernelSocket, type NetlinkSocket } from "./socket.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./trace.ts";
+export { type TaggedNest, type TaggedSchema, taggedSchema } from "./tagged.ts";

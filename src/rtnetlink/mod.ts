@@ -24,6 +24,19 @@ export type { IpFamily } from "./fields.ts";
 export * from "./link.ts";
 export * from "./link_attributes.ts";
 export * from "./link_info.ts";
+export type {
+  CommandNames,
+  InfoOf,
+  KindOptionNames,
+  KindOptions,
+  LinkKind,
+  NoOptions,
+  OptionRequirement,
+  PortInfoOf,
+  PortKind,
+  PortOptionsOf,
+} from "./link_kinds/kind.ts";
+export { linkKind, linkKindNames, type LinkKinds } from "./link_kinds/mod.ts";
 export * from "./neighbor.ts";
 export {
   NDA,

@@ -12,6 +12,8 @@ import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 export interface Kind {
   /** The kernel's name. */
   readonly kind: string;
+  /** Whether its links have no parent. */
+  readonly single?: true;
   create(options: never): object;
   get(name: string, options: never): object;
 }
@@ -55,7 +57,14 @@ export function withoutKind(kind: string): string | undefined {
 function untyped(kind: Kind) {
   return {
     create: (netns: NetNsRef, options: object) =>
-      kind.create({ name: "t0", netns: { ref: netns }, parent: V0, ...options } as never) as Handle,
+      kind.create(
+        {
+          name: "t0",
+          netns: { ref: netns },
+          ...(!kind.single && { parent: V0 }),
+          ...options,
+        } as never,
+      ) as Handle,
     get: (netns: NetNsRef) => kind.get("t0", { netns: { ref: netns } } as never) as Handle,
   };
 }
@@ -95,11 +104,11 @@ export function testCases(kind: Kind, what: "made" | "changed", cases: readonly 
         assertObjectMatch(shown(netns).data as Json, expected);
         look();
         if (words !== undefined) {
-          const line = before ? "set dev t0" : "add link v0 name t0";
+          const line = before ? "set dev t0" : kind.single ? "add name t0" : "add link v0 name t0";
           for (const it of [`ip link ${line} type ${kind.kind} ${words}`, command]) {
             if (before) create(netns, before);
             // The link has another index each time.
-            run(netns, it.replace(/\bdev if\d+/, "dev t0"));
+            run(netns, it.replace(/^ip link set dev if\d+/, "ip link set dev t0"));
             look();
           }
         }

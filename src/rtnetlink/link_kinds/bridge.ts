@@ -184,8 +184,12 @@ export interface BridgeBooleans {
   mstEnabled?: boolean;
 }
 
-/** Options of a bridge as the kernel groups them. Times are in hundredths of a second, as in `ip`. */
-export interface BridgeData {
+/**
+ * Options of a bridge. Times are in hundredths of a second, as in `ip link`. With spanning tree, a
+ * bridge reports `forwardDelay`, `helloTime` and `maxAge` of the root, and has its own when it becomes
+ * root itself.
+ */
+export interface BridgeOptions extends BridgeBooleans {
   /** Spanning tree: time in the listening and in the learning state, 200..3000; default 1500. Below 200 only without spanning tree. */
   forwardDelay?: number;
   /** Spanning tree: time between messages, 100..1000; default 200. */
@@ -254,7 +258,11 @@ export interface BridgeData {
   fdbMaxLearned?: number;
   /** A command: forgets all learned addresses. */
   fdbFlush?: boolean;
-  /** Switches the kernel keeps in one attribute. */
+}
+
+/** Options of a bridge as the kernel groups them. */
+export interface BridgeData extends Omit<BridgeOptions, keyof BridgeBooleans> {
+  /** Switches that the kernel keeps in one attribute. */
   boolopts?: BridgeBooleans;
 }
 
@@ -365,13 +373,6 @@ const TIMES = [
   "mcastQueryResponseInterval",
   "mcastStartupQueryInterval",
 ];
-
-/**
- * Options of a bridge. Times are in hundredths of a second, as in `ip link`. With spanning tree, a
- * bridge reports `forwardDelay`, `helloTime` and `maxAge` of the root, and has its own when it becomes
- * root itself.
- */
-export interface BridgeOptions extends Omit<BridgeData, "boolopts">, BridgeBooleans {}
 
 /** A bridge as the kernel reports it: its options and its state. */
 export interface BridgeInfo extends BridgeOptions, BridgeStatus {}

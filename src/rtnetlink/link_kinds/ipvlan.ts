@@ -11,10 +11,10 @@ import type { LinkKind } from "./kind.ts";
 export const IFLA_IPVLAN = { MODE: 1, FLAGS: 2 } as const;
 
 /** Modes (`enum ipvlan_mode`). */
-export const IPVLAN_MODE = { l2: 0, l3: 1, l3s: 2 } as const;
+export const IPVLAN_MODE: Readonly<Record<IpvlanMode, number>> = { l2: 0, l3: 1, l3s: 2 };
 
 /** Bits of IFLA_IPVLAN_FLAGS; `bridge` is none of them. */
-export const IPVLAN_F = { bridge: 0, private: 1, vepa: 2 } as const;
+export const IPVLAN_F: Readonly<Record<IpvlanFlag, number>> = { bridge: 0, private: 1, vepa: 2 };
 
 /**
  * Where packets leave the ipvlan for the parent:
@@ -25,7 +25,7 @@ export const IPVLAN_F = { bridge: 0, private: 1, vepa: 2 } as const;
  * - `l3s`: as `l3`, and what comes in passes the netfilter hooks and the connection tracking of the
  *   parent's namespace, too.
  */
-export type IpvlanMode = keyof typeof IPVLAN_MODE;
+export type IpvlanMode = "l2" | "l3" | "l3s";
 
 /**
  * How the ipvlans of a parent reach each other:
@@ -34,7 +34,7 @@ export type IpvlanMode = keyof typeof IPVLAN_MODE;
  * - `private`: never;
  * - `vepa`: by way of a switch outside, which has to send their packets back.
  */
-export type IpvlanFlag = keyof typeof IPVLAN_F;
+export type IpvlanFlag = "bridge" | "private" | "vepa";
 
 /** Options of an ipvlan or ipvtap. All those on a parent have the same: what was said last. */
 export interface IpvlanOptions {

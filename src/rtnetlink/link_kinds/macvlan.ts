@@ -24,13 +24,13 @@ export const IFLA_MACVLAN = {
 } as const;
 
 /** Modes (`enum macvlan_mode`). */
-export const MACVLAN_MODE = {
+export const MACVLAN_MODE: Readonly<Record<MacvlanMode, number>> = {
   private: 1,
   vepa: 2,
   bridge: 4,
   passthru: 8,
   source: 16,
-} as const;
+};
 
 /** What a message does to the list of source addresses (`enum macvlan_macaddr_mode`). */
 export const MACVLAN_MACADDR = { add: 0, del: 1, flush: 2, set: 3 } as const;
@@ -50,7 +50,7 @@ export const MACVLAN_FLAG = { nopromisc: 1, nodst: 2 } as const;
  *
  * The parent itself does not hear them, other than through a hairpin port. Packet sockets on it do.
  */
-export type MacvlanMode = keyof typeof MACVLAN_MODE;
+export type MacvlanMode = "private" | "vepa" | "bridge" | "passthru" | "source";
 
 /** What macvlans of every mode have. */
 export interface MacvlanQueueOptions {

@@ -26,7 +26,7 @@ export const TUN_TYPES = { tun: 1, tap: 2 } as const;
 /** A TUN or TAP link as the kernel reports it. */
 export interface TunInfo {
   /** What comes from it: IP packets, or Ethernet frames. */
-  type: keyof typeof TUN_TYPES | number;
+  type: "tun" | "tap" | number;
   /** User id that may attach to it without privileges; absent when nobody in particular may. */
   owner?: number;
   /** Group id whose members may. */

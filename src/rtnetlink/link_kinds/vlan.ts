@@ -30,10 +30,13 @@ export const VLAN_FLAG = {
 } as const;
 
 /** Tag protocols (`ETH_P_8021Q`, `ETH_P_8021AD`). */
-export const VLAN_PROTOCOL = { "802.1Q": 0x8100, "802.1ad": 0x88a8 } as const;
+export const VLAN_PROTOCOL: Readonly<Record<VlanProtocol, number>> = {
+  "802.1Q": 0x8100,
+  "802.1ad": 0x88a8,
+};
 
 /** A tag protocol: of customers, or of the providers around them (QinQ). */
-export type VlanProtocol = keyof typeof VLAN_PROTOCOL;
+export type VlanProtocol = "802.1Q" | "802.1ad";
 
 /** Switches of a VLAN link. */
 export interface VlanFlags {

@@ -59,10 +59,19 @@ export const IFLA_VXLAN = {
 } as const;
 
 /** The IPv4 "don't fragment" bit of the outer header (`enum ifla_vxlan_df`). */
-export const VXLAN_DF = { unset: 0, set: 1, inherit: 2 } as const;
+export const VXLAN_DF: Readonly<Record<VxlanDf, number>> = { unset: 0, set: 1, inherit: 2 };
+
+/** The IPv4 "don't fragment" bit of outer packets: off, on, or the inner packet's. */
+export type VxlanDf = "unset" | "set" | "inherit";
 
 /** The source of the outer IPv6 flow label (`enum ifla_vxlan_label_policy`). */
-export const VXLAN_LABEL_POLICY = { fixed: 0, inherit: 1 } as const;
+export const VXLAN_LABEL_POLICY: Readonly<Record<VxlanLabelPolicy, number>> = {
+  fixed: 0,
+  inherit: 1,
+};
+
+/** The source of the outer IPv6 flow label: a fixed one, or the inner packet's. */
+export type VxlanLabelPolicy = "fixed" | "inherit";
 
 /** Options of a vxlan link that can be set. */
 export interface VxlanOptions {
@@ -85,14 +94,14 @@ export interface VxlanOptions {
   /** Traffic class of the outer packets, 0..255; `inherit`: the inner packet's. Default: 0. */
   tos?: number | "inherit";
   /** The "don't fragment" bit of outer IPv4 packets. Default: `unset`. */
-  df?: keyof typeof VXLAN_DF;
+  df?: VxlanDf;
   /** Flow label of outer IPv6 packets, 0..1048575. Default: 0. */
   flowLabel?: number;
   /** Whether the flow label is `flowLabel` or the inner packet's. Default: `fixed`. Linux 6.8. */
-  labelPolicy?: keyof typeof VXLAN_LABEL_POLICY;
-  /** Learns which tunnel endpoint an inner address is behind. Default: true. */
+  labelPolicy?: VxlanLabelPolicy;
+  /** Learns which tunnel endpoint an inner address is behind. Default: true, with `external` false. */
   learning?: boolean;
-  /** Seconds until a learned address is forgotten; 0: never. Default: 300. */
+  /** Seconds until a learned address is forgotten, 1..4294967295. Default: 300. */
   ageing?: number;
   /** Most learned addresses; 0: no limit. Default: 0. */
   maxAddresses?: number;
@@ -135,9 +144,9 @@ export interface VxlanInfo extends Omit<VxlanOptions, "dev" | "df" | "labelPolic
   /** Index of the link that carries the outer packets, in the namespace that `linkNetnsId` tells. */
   dev?: number;
   /** The "don't fragment" bit; a number when a newer kernel has one that netloom does not know. */
-  df?: keyof typeof VXLAN_DF | number;
+  df?: VxlanDf | number;
   /** The source of the flow label. */
-  labelPolicy?: keyof typeof VXLAN_LABEL_POLICY | number;
+  labelPolicy?: VxlanLabelPolicy | number;
 }
 
 /** IFLA_INFO_DATA of a vxlan link. */
@@ -161,11 +170,11 @@ export interface VxlanData {
   /** Traffic class; 1: inherit. */
   tos?: number;
   /** "Don't fragment". */
-  df?: keyof typeof VXLAN_DF | number;
+  df?: VxlanDf | number;
   /** IPv6 flow label. */
   label?: number;
   /** The source of the flow label. */
-  labelPolicy?: keyof typeof VXLAN_LABEL_POLICY | number;
+  labelPolicy?: VxlanLabelPolicy | number;
   /** Learning. */
   learning?: boolean;
   /** Seconds. */
@@ -249,7 +258,8 @@ export const vxlanSchema: Schema<VxlanData> = schema<VxlanData>("IFLA_VXLAN_", V
   label: be32(V.LABEL, { max: 0xfffff }),
   labelPolicy: named(u32(V.LABEL_POLICY), VXLAN_LABEL_POLICY),
   learning: bool(u8(V.LEARNING)),
-  ageing: u32(V.AGEING, { unit: "seconds" }),
+  // The kernel takes 0 for its default.
+  ageing: u32(V.AGEING, { min: 1, unit: "seconds" }),
   limit: u32(V.LIMIT),
   portRange,
   port: be16(V.PORT, { min: 1 }),
@@ -360,6 +370,8 @@ function encode(options: VxlanOptions, current?: () => VxlanInfo): VxlanData {
   if (flowLabel !== undefined) data.label = flowLabel;
   if (maxAddresses !== undefined) data.limit = maxAddresses;
   if (external !== undefined) data.collectMetadata = external;
+  // As in `ip link`: learned endpoints have no use there, and GPE excludes learning.
+  if (external && !current) data.learning ??= false;
   return data;
 }
 
@@ -414,7 +426,8 @@ export const vxlan: LinkKind<VxlanOptions, VxlanInfo, VxlanData> = {
     link: (index) => index === 0 ? "" : `dev if${index}`,
     local6: "local",
     ttlInherit: () => "ttl inherit",
-    tos: (tos) => `tos ${tos === TOS_INHERIT ? "inherit" : tos}`,
+    // iproute2 reads the number as hexadecimal.
+    tos: (tos) => `tos ${tos === TOS_INHERIT ? "inherit" : `0x${(tos as number).toString(16)}`}`,
     label: "flowlabel",
     labelPolicy: (policy) => policy === "inherit" ? "flowlabel inherit" : "",
     limit: "maxaddress",
@@ -430,7 +443,7 @@ export const vxlan: LinkKind<VxlanOptions, VxlanInfo, VxlanData> = {
     udpZeroCsum6Rx: word("udp6zerocsumrx"),
     remcsumTx: word("remcsumtx"),
     remcsumRx: word("remcsumrx"),
-    remcsumNopartial: alone("remcsumnopartial"),
+    remcsumNopartial: () => "",
     gbp: alone("gbp"),
     gpe: alone("gpe"),
     collectMetadata: word("external"),
