@@ -28,11 +28,13 @@ import {
 import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { nsidOf } from "../scope/removal.ts";
 import { scopeOf } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests } from "./create.ts";
 import {
   type GenericLinkSettings,
+  isHandle,
   kindData,
   type LinkHandle,
   type LinkSettings,
@@ -186,10 +188,27 @@ export class LinkBase implements LinkHandle, Disposable {
     }
     const message = settingsMessage(common, this.ref, current);
     if (Object.keys(own).length > 0) {
-      const { data } = kindData(kind!, own, this.ref, { current: () => this.options() });
+      const below = this.#linkNetns(kind!.links ?? [], own, current);
+      const { data } = kindData(kind!, own, this.ref, {
+        current: () => this.options(),
+        ...(below && { below }),
+      });
       message.linkInfo = { ...message.linkInfo, kind: this.kind!, data };
     }
     return this.change(message);
+  }
+
+  /** The namespace of the links that the kind's options name, where that is another one. */
+  #linkNetns(keys: readonly string[], own: object, current: () => LinkInfo): NetNsRef | undefined {
+    const key = keys.find((key) => (own as Record<string, unknown>)[key] !== undefined);
+    const { linkNetnsId } = key === undefined ? {} : current();
+    if (linkNetnsId === undefined) return undefined;
+    const target = (own as Record<string, unknown>)[key!];
+    if (isHandle(target) && nsidOf(this.ref, target.ref) === linkNetnsId) return target.ref;
+    throw new TypeError(
+      `${key} of ${this.#what} must be a handle in the namespace with id ${linkNetnsId}, where the ` +
+        `link below is: got ${isHandle(target) ? `a link in ${target.ref.label}` : show(target)}`,
+    );
   }
 
   /** A scope finds its links by their group: another group would leave the link behind. */

@@ -80,7 +80,10 @@ export function createKind(kind: LinkKind, options: object): Created {
   const { parent, ...rest } = common;
   if (kind.parent === "required" || parent !== undefined) checkParent(parent);
   return createLink(kind.kind, rest, (ref, below) => {
-    const { data, below: found } = kindData(kind, own, ref, below ? { below } : {});
+    const { data, below: found } = kindData(kind, own, ref, {
+      elsewhere: true,
+      ...(below && { below }),
+    });
     const message: LinkMessage = parent === undefined ? {} : parentMessage(parent, ref);
     message.linkInfo = { kind: kind.kind };
     if (Object.keys(data).length > 0) message.linkInfo.data = data;

@@ -323,30 +323,41 @@ export interface KindData {
   readonly below: NetNsRef | undefined;
 }
 
+/** Where the options of a kind are from. */
+export interface KindContext {
+  /** The prefix of names in errors. */
+  readonly path?: string;
+  /** The namespace of the links in the options. Default: the link's own. */
+  readonly below?: NetNsRef;
+  /** Whether a handle in the options decides on that namespace: at the creation of a kind. */
+  readonly elsewhere?: boolean;
+  /** Reads the options of the living link. */
+  readonly current?: () => object;
+}
+
 /**
  * Checks the options of a kind or a port and converts them to the wire's form.
  *
  * @param kind The kind, or the port of a kind.
  * @param options Its public options.
  * @param ref The namespace of the link.
- * @param context The prefix of names in errors, the namespace of links given by name or index, and a
- * reader of the living link's options.
+ * @param context Where the options are from.
  */
 export function kindData(
   kind: KindOptions<object, object, object>,
   options: object,
   ref: NetNsRef,
-  context: { path?: string; below?: NetNsRef; current?: () => object } = {},
+  context: KindContext = {},
 ): KindData {
   checkOptions(options, kind.options ?? {}, context.path);
-  let below = context.below;
+  let { below } = context;
   let values = options as Record<string, unknown>;
   for (const key of kind.links ?? []) {
     const target = values[key] as LinkTarget | undefined;
     if (target === undefined) continue;
     // 0 is no link.
     if (target === 0) continue;
-    if (isHandle(target) && below === undefined && !sameNetNs(target.ref, ref)) below = target.ref;
+    if (context.elsewhere && isHandle(target)) below ??= target.ref;
     values = { ...values, [key]: indexOf(target, below ?? ref, key) };
   }
   const data = kind.encode
