@@ -4,7 +4,8 @@
  *
  * @example As with brctl
  * ```ts
- * import { brctl, NetNs, Veth } from "@netloom/netloom";
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import * as brctl from "@netloom/netloom/brctl";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();

@@ -23,7 +23,8 @@ import {
   IFLA_BRPORT,
   portState,
 } from "../rtnetlink/link_kinds/bridge_port.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { BridgeFdb, BridgePortFdb } from "./bridge_fdb.ts";
 import { BridgeVlans } from "./bridge_vlan.ts";
 import { createKind } from "./create.ts";

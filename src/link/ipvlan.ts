@@ -11,7 +11,8 @@ import {
   type IpvlanOptions,
   ipvtap,
 } from "../rtnetlink/link_kinds/ipvlan.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { type Created, createKind } from "./create.ts";
 import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 

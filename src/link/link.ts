@@ -5,7 +5,8 @@
  */
 import { checkOptions, show } from "../options.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
-import { findLink, LinkBase, type LinkGetOptions, type LinkState } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import { createBare, createKind } from "./create.ts";
 import * as classes from "./kinds.ts";
 import { type LinkOptions, type LinkTarget, WITH_PARENT } from "./options.ts";

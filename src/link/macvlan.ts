@@ -25,7 +25,8 @@ import {
   type MacvlanOptions,
   macvtap,
 } from "../rtnetlink/link_kinds/macvlan.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
 import type { LinkOptions, LinkSettings, NamedLink, ParentOptions } from "./options.ts";
 

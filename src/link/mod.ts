@@ -16,7 +16,8 @@
  * @module
  */
 export * from "./kinds.ts";
-export { LinkBase, type LinkGetOptions, type LinkState, type WaitForOptions } from "./base.ts";
+export { LinkBase, type WaitForOptions } from "./base.ts";
+export type { LinkGetOptions, LinkState } from "./find.ts";
 export { LinkAddresses, type LinkAddressFilter } from "./addresses.ts";
 export type {
   AddressEntry,

@@ -20,7 +20,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import type { Scope } from "../scope/scope.ts";
-import { findLink } from "./base.ts";
+import { findLink } from "./find.ts";
 import { Link } from "./link.ts";
 import { indexOf, type LinkTarget } from "./options.ts";
 import { checkOptions } from "../options.ts";
@@ -58,7 +58,8 @@ interface Families {
  *
  * @example Two namespaces on it, where the kernel can
  * ```ts
- * import { NetNs, OvsDatapath } from "@netloom/netloom";
+ * import { NetNs } from "@netloom/netloom";
+ * import { OvsDatapath } from "@netloom/netloom/openvswitch";
  * import { assertEquals } from "@std/assert";
  *
  * using hub = NetNs.create();

@@ -11,7 +11,8 @@ import { NetlinkError } from "../netlink/error.ts";
 import { NETNS_DIRECTORY, type ResolvedNetNs } from "../netlink/target.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { getNsid } from "../rtnetlink/nsid.ts";
-import type { LinkBase, LinkState } from "./base.ts";
+import type { LinkBase } from "./base.ts";
+import type { LinkState } from "./find.ts";
 
 /** A namespace that may have the other end: how to open it, and its inode where that is told cheaply. */
 interface Candidate {

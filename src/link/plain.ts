@@ -5,7 +5,8 @@
  * @module
  */
 import { dummy, ifb } from "../rtnetlink/link_kinds/plain.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
 import type { LinkOptions } from "./options.ts";
 

@@ -22,7 +22,7 @@ import { boolean, checkOptions, integer, type OptionNames, show } from "../optio
 import { getLink, type LinkMessage, setLink } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
-import { findLink, type LinkGetOptions, type LinkState } from "./base.ts";
+import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import { finishEnd, LaterRequests, own as ownBy, resolveEnd } from "./create.ts";
 import { Link } from "./link.ts";
 import {

@@ -10,7 +10,8 @@ import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
-import { findLink, LinkBase, type LinkGetOptions, type LinkState } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import { createEnd, finishEnd, LaterRequests, own, resolveEnd, undoing } from "./create.ts";
 import {
   type End,

@@ -10,7 +10,8 @@ import {
   type VlanMaps,
   type VlanOptions,
 } from "../rtnetlink/link_kinds/vlan.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
 import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 

@@ -22,7 +22,8 @@ import { checkOptions, type OptionNames, show } from "../options.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
-import { findLink, LinkBase, type LinkGetOptions } from "./base.ts";
+import { LinkBase } from "./base.ts";
+import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
 import { indexOf, type LinkOptions, type LinkSettings, type LinkTarget } from "./options.ts";
 
@@ -97,18 +98,17 @@ export class VxlanFdb {
   add(entries: Many<VxlanFdbEntry>): void {
     const messages = this.#messages(entries);
     this.#refuseTwice(messages.filter(({ mac }) => isMany(mac)));
-    const requests = messages.map((it) => newFdb(it, { append: isMany(it.mac) }));
-    addAll(this.#connection, requests, (done) => done.map((i) => deleteEntry(messages[i]!)));
+    const request = (entry: FdbMessage) => newFdb(entry, { append: isMany(entry.mac) });
+    addAll(this.#connection, messages, request, (done) => done.map(deleteEntry));
   }
 
   /** Gives addresses one destination each, in place of those that they have. */
   replace(entries: Many<VxlanFdbEntry>): void {
-    const messages = this.#messages(entries);
     replaceAll(
       this.#connection,
-      messages.length,
-      (i, replace) => newFdb(messages[i]!, { replace }),
-      (done) => done.map((i) => deleteEntry(messages[i]!)),
+      this.#messages(entries),
+      (entry, replace) => newFdb(entry, { replace }),
+      (done) => done.map(deleteEntry),
     );
   }
 
@@ -120,13 +120,13 @@ export class VxlanFdb {
       // The kernel ignores one that is not there.
       if (!there.delete(this.#key(message))) throw this.#error("delete", message, ERRNO.ENOENT);
     }
-    deleteAll(this.#connection, messages.map(deleteEntry));
+    deleteAll(this.#connection, messages, deleteEntry);
   }
 
   /** Deletes all entries. */
   flush(): void {
     const { index } = this.#link;
-    const requests = this.list().map(({ mac, dst, port, vni, srcVni, oif }) =>
+    const request = ({ mac, dst, port, vni, srcVni, oif }: FdbInfo) =>
       deleteEntry({
         index,
         mac,
@@ -136,9 +136,8 @@ export class VxlanFdb {
         ...(vni !== undefined && { vni }),
         ...(srcVni !== undefined && { srcVni }),
         ...(oif !== undefined && { oif }),
-      })
-    );
-    flushAll(this.#connection, requests, [ERRNO.ENOENT]);
+      });
+    flushAll(this.#connection, this.list(), request, [ERRNO.ENOENT]);
   }
 
   /** The kernel ignores a destination that an address of many has already. */

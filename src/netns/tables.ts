@@ -6,7 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { flushAddresses, getAddress, undoAddresses } from "../link/addresses.ts";
-import { nameRelated } from "../link/base.ts";
+import { nameRelated } from "../link/find.ts";
 import { Link } from "../link/link.ts";
 import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
