@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Bridge, NetNs, type NetNsCommandOptions } from "../../mod.ts";
 import { test } from "../leaks.ts";
+import { script } from "../script.ts";
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
@@ -137,9 +138,128 @@ test("A program that does not exist is an error, or exit code 127 where mounts c
   assertThrows(() => direct.outputSync(), Deno.errors.NotFound);
   assertThrows(() => direct.spawn(), Deno.errors.NotFound);
   await assertRejects(async () => await direct.output(), Deno.errors.NotFound);
-  const { code, stderr } = await netns.command("/no/such/program").output();
-  assertEquals(code, 127);
-  assert(text(stderr).includes("/no/such/program"), text(stderr));
+  const failures = [
+    ["/no/such/program", 127, "No such file or directory"],
+    ["no-such-program", 127, "No such file or directory"],
+    ["/etc/passwd", 126, "Permission denied"],
+    ["/etc", 126, "Permission denied"],
+    ["cd", 127, "No such file or directory"], // a word of the shell, but no program
+  ] as const;
+  for (const [program, exit, reason] of failures) {
+    const { code, stderr } = await netns.command(program).output();
+    assertEquals(
+      [code, text(stderr)],
+      [exit, `setpriv: failed to execute ${program}: ${reason}\n`],
+    );
+  }
+});
+
+test("The environment of the program is not that of what prepares its mounts", async () => {
+  using netns = NetNs.create();
+  const folder = await Deno.makeTempDir();
+  for (const name of ["unshare", "sh", "mount", "umount", "env", "setpriv", "sed"]) {
+    const script = `#!/bin/sh\necho "the ${name} of the program ran" >&2\nexit 99\n`;
+    await Deno.writeTextFile(`${folder}/${name}`, script, { mode: 0o755 });
+  }
+  await Deno.writeTextFile(`${folder}/mine`, "#!/bin/sh\necho mine\n", { mode: 0o755 });
+  try {
+    for (const clearEnv of [false, true]) {
+      const { code, stdout, stderr } = netns.command("mine", { env: { PATH: folder }, clearEnv })
+        .outputSync();
+      assertEquals([code, text(stdout), text(stderr)], [0, "mine\n", ""]);
+    }
+    // They would end a shell that read them.
+    const env = { ENV: "/no/such", IFS: "e", LD_PRELOAD: "/no/such.so", PS4: "$(exit 9)" };
+    assertEquals(netns.command("/bin/true", { env }).outputSync().code, 0);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("A program has the variables it is given, and with clearEnv no other", () => {
+  using netns = NetNs.create();
+  const env = {
+    PLAIN: "1",
+    EMPTY: "",
+    LINES: "a\nb\n",
+    QUOTES: `'"\\$(id)\`id\``,
+    "a-b": "odd 'name'",
+    "ä.b": "2",
+    NETLOOM_0: "0",
+    NETLOOM_1: "1",
+    PATH: "/usr/bin:/bin",
+  };
+  const printed = (mounts: boolean, clearEnv: boolean) => {
+    const { stdout } = netns.command("env", { args: ["-0"], env, clearEnv, mounts }).outputSync();
+    return text(stdout).split("\0").filter(Boolean).sort();
+  };
+  assertEquals(printed(true, true), printed(false, true));
+  const all = printed(true, false);
+  for (const [name, value] of Object.entries(env)) assert(all.includes(`${name}=${value}`), name);
+});
+
+test("uid and gid are those of the program, not of what prepares its mounts", () => {
+  using netns = NetNs.create();
+  const script = "id -u; id -g; id -G; ls /sys/class/net";
+  for (const ids of [{ uid: 65534 }, { gid: 65534 }, { uid: 65534, gid: 65534 }]) {
+    const [uid, gid] = [ids.uid ?? 0, ids.gid ?? 0];
+    const direct = sh(netns, "id -u; id -g; id -G", { ...ids, mounts: false });
+    assertEquals(sh(netns, script, ids), { ...direct, stdout: `${direct.stdout}lo\n` });
+    assert(direct.stdout.startsWith(`${uid}\n${gid}\n`));
+  }
+});
+
+test("A file in /etc/netns/NAME that has no place in /etc is a warning, as with ip netns exec", () => {
+  using netns = NetNs.create("command-missing");
+  const existed = exists("/etc/netns");
+  const directory = "/etc/netns/command-missing";
+  Deno.mkdirSync(directory, { recursive: true });
+  const hidden = "/etc/.netloom-command-test";
+  try {
+    for (const name of ["no-such-target", ".no-such-target", "hosts", ".netloom-command-test"]) {
+      Deno.writeTextFileSync(`${directory}/${name}`, `${name} of the namespace\n`);
+    }
+    Deno.symlinkSync("/no/such/file", `${directory}/passwd`);
+    Deno.writeTextFileSync(hidden, "");
+    const script = `cat /etc/hosts ${hidden}; head -n 1 /etc/passwd | cut -c 1-5`;
+    const args = ["netns", "exec", "command-missing", "sh", "-c", script];
+    const theirs = new Deno.Command("ip", { args }).outputSync();
+    const ours = sh(netns, script);
+    assertEquals([ours.code, ours.stdout], [0, text(theirs.stdout)]);
+    const binds = (stderr: string) => stderr.match(/^Bind \S+ -> \S+ failed: /gm)?.sort();
+    assertEquals(binds(ours.stderr), binds(text(theirs.stderr)));
+    assertEquals(binds(ours.stderr)?.length, 3);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+    if (!existed) Deno.removeSync("/etc/netns");
+    Deno.removeSync(hidden);
+  }
+});
+
+test("Where /sys is read-only and locked, as in containers, the program has a read-only one", async () => {
+  const source = `import { NetNs } from "./mod.ts";
+    using netns = NetNs.create();
+    const script = 'ls /sys/class/net; grep -c "^netloom /sys sysfs ro" /proc/self/mounts';
+    Deno.exit((await netns.command("sh", { args: ["-c", script] }).spawn().status).code);`;
+  const setup = 'mount -o remount,bind,ro /sys; exec unshare -Urmn "$@"';
+  const { code, stdout, stderr } = await script(source, {
+    through: ["unshare", "-m", "sh", "-c", setup, "sh"],
+  });
+  assertEquals([code, stdout, stderr], [0, "lo\n1\n", ""]);
+});
+
+test("A command has no options that are ignored", () => {
+  using netns = NetNs.create();
+  const refused: [object, string][] = [
+    [{ mouts: false }, 'Unknown option "mouts": did you mean "mounts"?'],
+    [{ arg: [] }, 'Unknown option "arg": did you mean "args"?'],
+    [{ mounts: "no" }, 'mounts must be a boolean: got "no"'],
+    [{ env: { A: 1 } }, 'env must have texts without a NUL byte: got {"A":1}'],
+    [{ env: { "A=B": "1" } }, "env must have texts"],
+  ];
+  for (const [options, message] of refused) {
+    assertThrows(() => netns.command("true", options), TypeError, message);
+  }
 });
 
 test("Many commands run at once, each in its own namespace", async () => {
