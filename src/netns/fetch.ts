@@ -1,10 +1,74 @@
 /**
- * HTTP from a namespace.
+ * Deno's own calls in a namespace: their options, and `fetch`.
  *
  * @module
  */
 import { type NetNsRef, within } from "../../ffi/namespace.ts";
-import { show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
+
+const LISTEN: OptionNames<Deno.TcpListenOptions & { transport?: "tcp" }> = {
+  hostname: true,
+  port: true,
+  transport: true,
+  tcpBacklog: true,
+  reusePort: true,
+};
+const CONNECT: OptionNames<Deno.ConnectOptions> = {
+  hostname: true,
+  port: true,
+  transport: true,
+  signal: true,
+  autoSelectFamily: true,
+  autoSelectFamilyAttemptDelay: true,
+};
+const SERVE: OptionNames<Deno.ServeTcpOptions & Deno.TlsCertifiedKeyPem> = {
+  hostname: true,
+  port: true,
+  transport: true,
+  reusePort: true,
+  tcpBacklog: true,
+  signal: true,
+  onError: true,
+  onListen: true,
+  automaticCompression: true,
+  keyFormat: true,
+  key: true,
+  cert: true,
+};
+const FETCH: OptionNames<RequestInit> = {
+  body: true,
+  cache: true,
+  credentials: true,
+  headers: true,
+  integrity: true,
+  keepalive: true,
+  method: true,
+  mode: true,
+  priority: true,
+  redirect: true,
+  referrer: true,
+  referrerPolicy: true,
+  signal: true,
+  window: true,
+};
+const WORKER: OptionNames<Omit<WorkerOptions, "type">> = { name: true, deno: true };
+
+const OPTIONS = {
+  listen: LISTEN,
+  connect: CONNECT,
+  serve: SERVE,
+  fetch: FETCH,
+  worker: WORKER,
+} as const;
+
+/** Refuses options that Deno does not have, and another transport than TCP. */
+export function checkDenoOptions(options: object, call: keyof typeof OPTIONS): void {
+  checkOptions(options, OPTIONS[call]);
+  const { transport = "tcp" } = options as { transport?: unknown };
+  if (transport !== "tcp") {
+    throw new TypeError(`transport must be "tcp" inside a netns: got ${show(transport)}`);
+  }
+}
 
 /** The statuses `fetch` follows. */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -23,6 +87,7 @@ export async function fetchWithin(
   input: string | URL | Request,
   init: RequestInit,
 ): Promise<Response> {
+  checkDenoOptions(init, "fetch");
   client ??= Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
   const request = input instanceof Request ? input : undefined;
   const redirect = init.redirect ?? request?.redirect ?? "follow";

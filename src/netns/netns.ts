@@ -29,7 +29,7 @@ import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
-import { fetchWithin, requireIp } from "./fetch.ts";
+import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import { ping, type PingOptions, type PingResult } from "./ping.ts";
 import { sysctl } from "./sysctl.ts";
 import { NetNsRoutes } from "./routes.ts";
@@ -328,6 +328,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    * namespace lives until the process ends.
    */
   worker(specifier: string | URL, options: Omit<WorkerOptions, "type"> = {}): Worker {
+    checkDenoOptions(options, "worker");
     return within(
       this.#open("worker"),
       () => new Worker(specifier, { ...options, type: "module" }),
@@ -335,12 +336,14 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /** `Deno.listen` in the namespace. Takes `--allow-net`. */
-  listen(options: Deno.TcpListenOptions): Deno.TcpListener {
+  listen(options: Deno.TcpListenOptions & { transport?: "tcp" }): Deno.TcpListener {
+    checkDenoOptions(options, "listen");
     return within(this.#open("listen"), () => Deno.listen({ ...options, transport: "tcp" }));
   }
 
   /** `Deno.connect` in the namespace; `hostname` is an IP address. Takes `--allow-net`. */
   async connect(options: Deno.ConnectOptions): Promise<Deno.TcpConn> {
+    checkDenoOptions(options, "connect");
     requireIp(options.hostname ?? "127.0.0.1");
     return await within(
       this.#open("connect"),
@@ -353,6 +356,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     options: Deno.ServeTcpOptions,
     handler: Deno.ServeHandler<Deno.NetAddr>,
   ): Deno.HttpServer<Deno.NetAddr> {
+    checkDenoOptions(options, "serve");
     return within(this.#open("serve"), () => Deno.serve(options, handler));
   }
 

@@ -201,6 +201,31 @@ test("Names are refused: they would be resolved outside", async () => {
   assertEquals(await (await netns.fetch("http://127.1/")).text(), "ok");
 });
 
+test("listen(), connect(), serve(), fetch() and worker() refuse options that Deno does not have", async () => {
+  using netns = NetNs.create();
+  const calls: Record<string, (options: object) => unknown> = {
+    listen: (options) => netns.listen({ port: 1, ...options }),
+    connect: (options) => netns.connect({ port: 1, ...options }),
+    serve: (options) => netns.serve({ ...options }, () => new Response()),
+    fetch: (options) => netns.fetch("http://127.0.0.1/", options),
+    worker: (options) => netns.worker("data:text/javascript,", options),
+  };
+  const refused: [string, object, string][] = [
+    ["listen", { hostnam: "::1" }, 'Unknown option "hostnam": did you mean "hostname"?'],
+    ["listen", { transport: "unix" }, 'transport must be "tcp" inside a netns: got "unix"'],
+    ["connect", { prot: 1 }, 'Unknown option "prot": did you mean "port"?'],
+    ["connect", { transport: "unix" }, 'transport must be "tcp"'],
+    ["serve", { onlisten() {} }, 'Unknown option "onlisten": did you mean "onListen"?'],
+    ["serve", { path: "/run/x" }, 'Unknown option "path"'],
+    ["fetch", { header: {} }, 'Unknown option "header": did you mean "headers"?'],
+    ["fetch", { client: {} }, 'Unknown option "client"'],
+    ["worker", { type: "classic" }, 'Unknown option "type"'],
+  ];
+  for (const [call, options, message] of refused) {
+    await assertRejects(async () => await calls[call]!(options), TypeError, message);
+  }
+});
+
 test("fetch() ends when its signal says so", async () => {
   using nets = joined();
   using _listener = nets.server.listen({ hostname: "10.0.0.1", port: 8000 });
