@@ -3,8 +3,8 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { test } from "./leaks.ts";
 import { script } from "./script.ts";
 
-const HEAD =
-  `import { batch, Bridge, brctl, Link, monitor, NetNs, Scope, trace, Veth } from "./mod.ts";
+const HEAD = `import { batch, Bridge, Link, monitor, NetNs, Scope, trace, Veth } from "./mod.ts";
+import * as brctl from "./src/link/brctl.ts";
 using netns = NetNs.create();
 const lab = () => Veth.create({ name: "a", netns, up: true, addresses: ["10.1.0.1/24"],
   peer: { name: "b", netns, up: true } });
