@@ -1,11 +1,15 @@
 /**
- * One packet in, one packet out: the calls a forwarding loop makes, with results in band.
+ * Packet I/O: one packet with one call, and many with one call through io_uring. Nothing stays in flight:
+ * {@link Ring.run} returns when all of its operations have ended, so no buffer belongs to the kernel between
+ * calls. An operation that would wait ends with EAGAIN.
  *
  * @module
  */
 import { C } from "./constants.ts";
-import { ERRNO } from "./errno.ts";
-import { direct } from "./libc.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
+import { Fd } from "./file.ts";
+import { direct, uring as symbols } from "./libc.ts";
+import { Mapping } from "./mapping.ts";
 
 type Calls = ReturnType<typeof direct>;
 
@@ -63,4 +67,221 @@ export class PollSet {
   ready(i: number): boolean {
     return this.#view.getInt16(i * 8 + 6, true) !== 0;
   }
+}
+
+/** From `linux/io_uring.h`. */
+export const IORING = {
+  OP_READ: 22,
+  OP_WRITE: 23,
+  ENTER_GETEVENTS: 1,
+  SETUP_SINGLE_ISSUER: 1 << 12,
+  SETUP_NO_SQARRAY: 1 << 16,
+  OFF_SQ_RING: 0,
+  OFF_SQES: 0x10000000,
+} as const;
+
+/**
+ * A read or write that would wait ends with EAGAIN (`linux/fs.h`): io_uring waits in spite of
+ * O_NONBLOCK. Where a file does not support the flag it is EOPNOTSUPP, as TUN's before Linux 6.4.
+ */
+export const RWF_NOWAIT = 8;
+
+/** Size of `struct io_uring_params`, and where its ring offsets are. */
+const PARAMS_SIZE = 120;
+const SQ_OFF = 40;
+const CQ_OFF = 80;
+
+/** Most operations of one call. */
+export const RING_ENTRIES = 256;
+const SQE_WORDS = 16;
+
+/** Memory whose address the kernel is given: it must live as long as it is used. */
+export class PinnedMemory {
+  /** The bytes. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where they are. Addresses of programs are below 2^53. */
+  readonly address: number;
+
+  /** Allocates `size` bytes, at least 4,096: small arrays would live in JavaScript's moving heap. */
+  constructor(size: number) {
+    this.bytes = new Uint8Array(Math.max(size, 4096));
+    const pointer = Deno.UnsafePointer.of(this.bytes);
+    this.address = Number(Deno.UnsafePointer.value(pointer));
+  }
+}
+
+/** How often in a row the kernel may have no resources for a call before the ring counts as broken. */
+const MOST_REFUSALS = 1000;
+
+/** A ring of one thread. */
+export class Ring implements Disposable {
+  readonly #fd: Fd;
+  readonly #calls: Calls;
+  readonly #mappings: readonly Mapping[];
+  /** The rings' memory, as 32-bit words. */
+  readonly #ring: Int32Array;
+  readonly #sqes: Int32Array;
+  readonly #sqTail: number;
+  readonly #sqMask: number;
+  readonly #cqHead: number;
+  readonly #cqTail: number;
+  readonly #cqMask: number;
+  readonly #cqes: number;
+  #tail = 0;
+  #head = 0;
+  #queued = 0;
+  /**
+   * Results by the `id` given to {@link Ring.add}: bytes, or a negated error number; that of EAGAIN for
+   * what has not been done.
+   */
+  readonly results: Int32Array = new Int32Array(RING_ENTRIES);
+
+  private constructor(fd: Fd, params: DataView) {
+    this.#calls = direct();
+    this.#fd = fd;
+    const [sqEntries, cqEntries] = [params.getUint32(0, true), params.getUint32(4, true)];
+    const sq = (field: number) => params.getUint32(SQ_OFF + field, true);
+    const cq = (field: number) => params.getUint32(CQ_OFF + field, true);
+    const array = sq(24);
+    const cqes = cq(20);
+    const operation = "map an io_uring";
+    const size = Math.max(array + sqEntries * 4, cqes + cqEntries * 16);
+    const rings = new Mapping(fd, { length: size, offset: IORING.OFF_SQ_RING, operation });
+    try {
+      const length = sqEntries * SQE_WORDS * 4;
+      const entries = new Mapping(fd, { length, offset: IORING.OFF_SQES, operation });
+      this.#mappings = [rings, entries];
+      this.#sqes = new Int32Array(entries.lend(0, length));
+    } catch (error) {
+      rings.close();
+      throw error;
+    }
+    this.#ring = new Int32Array(rings.lend(0, size));
+    this.#sqTail = sq(4) >> 2;
+    this.#sqMask = this.#ring[sq(8) >> 2]!;
+    this.#cqHead = cq(0) >> 2;
+    this.#cqTail = cq(4) >> 2;
+    this.#cqMask = this.#ring[cq(8) >> 2]!;
+    this.#cqes = cqes >> 2;
+    for (let i = 0; i < sqEntries; i++) this.#ring[(array >> 2) + i] = i;
+  }
+
+  /** Sets a ring up; `undefined` when the kernel has none, forbids it or does not map it. */
+  static open(): Ring | undefined {
+    // Linux 6.0 has the flag, which saves it locking.
+    for (const flags of [IORING.SETUP_SINGLE_ISSUER, 0]) {
+      const params = new Uint8Array(PARAMS_SIZE);
+      const view = new DataView(params.buffer);
+      view.setUint32(8, flags, true);
+      const number = Number(symbols().setup(BigInt(C.__NR_io_uring_setup), RING_ENTRIES, params));
+      if (number < 0) continue;
+      // io_uring descriptors are close-on-exec from the start.
+      const fd = new Fd(number);
+      try {
+        return new Ring(fd, view);
+      } catch (error) {
+        fd.close();
+        if (!(error instanceof SyscallError)) throw error;
+        return undefined;
+      }
+    }
+    return undefined;
+  }
+
+  /** Queues a read or write of `length` bytes at `address`, with `RWF_*` flags; at most {@link RING_ENTRIES} before a run. */
+  add(
+    opcode: number,
+    fd: number,
+    flags: number,
+    address: number,
+    length: number,
+    id: number,
+  ): void {
+    const at = (this.#tail & this.#sqMask) * SQE_WORDS;
+    const sqes = this.#sqes;
+    sqes[at] = opcode;
+    sqes[at + 1] = fd;
+    // The position: -1 is the file's own.
+    sqes[at + 2] = -1;
+    sqes[at + 3] = -1;
+    sqes[at + 4] = address | 0;
+    sqes[at + 5] = (address / 0x1_0000_0000) | 0;
+    sqes[at + 6] = length;
+    sqes[at + 7] = flags;
+    sqes[at + 8] = id;
+    sqes[at + 9] = 0;
+    sqes[at + 10] = 0;
+    sqes[at + 11] = 0;
+    this.results[id] = -ERRNO.EAGAIN;
+    this.#tail = (this.#tail + 1) | 0;
+    this.#queued++;
+  }
+
+  /**
+   * Does what is queued, in order, and fills {@link Ring.results}. Returns 0 or a negated errno: the ring
+   * is of no more use then, and must be closed.
+   */
+  run(): number {
+    const ring = this.#ring;
+    const fd = this.#fd.value;
+    Atomics.store(ring, this.#sqTail, this.#tail);
+    let submit = this.#queued;
+    let missing = submit;
+    let refusals = 0;
+    this.#queued = 0;
+    while (missing > 0) {
+      const n = this.#calls.enter(
+        C.__NR_io_uring_enter,
+        fd,
+        submit,
+        missing,
+        IORING.ENTER_GETEVENTS,
+        null,
+        0,
+      );
+      if (n >= 0) submit -= n;
+      else {
+        const code = this.#calls.errno[0]!;
+        // No memory now, or too many results unread.
+        const soon = code === ERRNO.EINTR || code === ERRNO.EAGAIN || code === ERRNO.EBUSY;
+        if (!soon || ++refusals > MOST_REFUSALS) return -code;
+      }
+      const tail = Atomics.load(ring, this.#cqTail);
+      let head = this.#head;
+      for (; head !== tail; head = (head + 1) | 0) {
+        const at = this.#cqes + (head & this.#cqMask) * 4;
+        this.results[ring[at]!] = ring[at + 2]!;
+        missing--;
+        refusals = 0;
+      }
+      this.#head = head;
+      Atomics.store(ring, this.#cqHead, head);
+    }
+    return 0;
+  }
+
+  /** Gives memory and descriptor back. */
+  close(): void {
+    for (const mapping of this.#mappings) mapping.close();
+    this.#fd.close();
+  }
+
+  /** Same as {@link Ring.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+let ring: Ring | null | undefined;
+
+/** The thread's ring, set up at first use; `undefined` when the kernel has none or forbids it. */
+export function threadRing(): Ring | undefined {
+  if (ring === undefined) ring = Ring.open() ?? null;
+  return ring ?? undefined;
+}
+
+/** Closes the thread's ring, which has failed: there is none from here on. */
+export function dropThreadRing(): void {
+  ring?.close();
+  ring = null;
 }

@@ -11,7 +11,7 @@ import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
 import { homeNetNs } from "../ffi/namespace.ts";
 import { readable } from "../ffi/reactor.ts";
 import { Socket } from "../ffi/socket.ts";
-import { threadRing } from "../ffi/uring.ts";
+import { threadRing } from "../ffi/packet_io.ts";
 import { C } from "../ffi/constants.ts";
 
 /** What a test may have left, each thing as a line of text. */

@@ -4,9 +4,15 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { readPacket, writePacket } from "../../ffi/packet_io.ts";
-import { dropThreadRing, IORING, RWF_NOWAIT, threadRing } from "../../ffi/uring.ts";
-import type { PacketBatch } from "./packet_batch.ts";
+import {
+  dropThreadRing,
+  IORING,
+  readPacket,
+  RWF_NOWAIT,
+  threadRing,
+  writePacket,
+} from "../../ffi/packet_io.ts";
+import type { PacketBatch } from "./packet_device.ts";
 
 /** A descriptor, and what an engine has learned of it. */
 export interface Target {

@@ -6,17 +6,17 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/file.ts";
-import { PollSet, readPacket, writePacket } from "../../ffi/packet_io.ts";
+import { PollSet, readPacket, RING_ENTRIES, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
-import { RING_ENTRIES } from "../../ffi/uring.ts";
 import { abandon, readable, until } from "../../ffi/reactor.ts";
 import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
-import { checkPackets, type PacketBatch } from "./packet_batch.ts";
 import {
   type BlockOptions,
+  checkPackets,
   DeviceClosedError,
   type DeviceTransfer,
   MAX_PACKET,
+  type PacketBatch,
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";

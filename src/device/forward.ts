@@ -4,11 +4,12 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { RING_ENTRIES } from "../../ffi/uring.ts";
-import { checkCount, PacketBatch } from "./packet_batch.ts";
+import { RING_ENTRIES } from "../../ffi/packet_io.ts";
 import {
+  checkCount,
   DeviceClosedError,
   MAX_PACKET,
+  PacketBatch,
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";

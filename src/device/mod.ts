@@ -34,7 +34,7 @@ export {
   type OpenIpSocket,
   type Received,
 } from "./ip_socket.ts";
-export { PacketBatch, type PacketBatchOptions } from "./packet_batch.ts";
+export { PacketBatch, type PacketBatchOptions } from "./packet_device.ts";
 export {
   type BlockOptions,
   DeviceClosedError,

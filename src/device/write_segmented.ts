@@ -5,8 +5,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { segment, VirtioNetHeader } from "../packet/segment.ts";
-import { PacketBatch } from "./packet_batch.ts";
-import type { WaitOptions } from "./packet_device.ts";
+import { PacketBatch, type WaitOptions } from "./packet_device.ts";
 import { type TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 
 /** Options of {@link writeSegmented}. */

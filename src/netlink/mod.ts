@@ -36,6 +36,9 @@ export {
   nested,
   type Schema,
   schema,
+  type TaggedNest,
+  type TaggedSchema,
+  taggedSchema,
   type UnknownAttribute,
   unknownAttributes,
 } from "./schema.ts";
@@ -43,4 +46,3 @@ export * from "./subscription.ts";
 export * from "./target.ts";
 export { KernelSocket, type NetlinkSocket } from "./socket.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./trace.ts";
-export { type TaggedNest, type TaggedSchema, taggedSchema } from "./tagged.ts";

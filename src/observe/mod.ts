@@ -21,5 +21,12 @@
  *
  * @module
  */
+export { NetlinkDecodeError } from "../netlink/error.ts";
+export type { NetNsTarget } from "../netlink/target.ts";
+export type { AddressInfo } from "../rtnetlink/address.ts";
+export type { FdbInfo } from "../rtnetlink/fdb.ts";
+export type { LinkInfo } from "../rtnetlink/link_info.ts";
+export type { NeighborInfo } from "../rtnetlink/neighbor.ts";
+export type { RouteInfo } from "../rtnetlink/route_message.ts";
 export * from "./event.ts";
 export { type Monitor, monitor, type MonitorOptions } from "./monitor.ts";

@@ -8,8 +8,13 @@ import { type Field, text } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
 import { NLA_TYPE_MASK } from "../netlink/constants.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
-import { type Schema, schema, unknownAttributes } from "../netlink/schema.ts";
-import { type TaggedSchema, taggedSchema } from "../netlink/tagged.ts";
+import {
+  type Schema,
+  schema,
+  type TaggedSchema,
+  taggedSchema,
+  unknownAttributes,
+} from "../netlink/schema.ts";
 import { IFF, type LinkFlag, linkFlagNames } from "./constants.ts";
 import { IFLA, linkFields, type LinkReport, type LinkStats, SKIPPED } from "./link_attributes.ts";
 import type { InfoOf, KindOptions, PortInfoOf } from "./link_kinds/kind.ts";

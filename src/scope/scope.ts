@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
+import { homeNetNs, type NetNsRef, openNetNs, within } from "../../ffi/namespace.ts";
 import { idle } from "../../ffi/reactor.ts";
 import { processId } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { onExit } from "./exit.ts";
 import { cleanScopes, clearLeftovers, listScopes, type ScopeInfo } from "./leftovers.ts";
 import { isDenied, removeName } from "./named_netns.ts";
 import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
@@ -391,5 +390,56 @@ export class Scope implements AsyncDisposable {
 
   #check(): void {
     if (this.#state !== "open") throw new TypeError("The scope is closed");
+  }
+}
+
+/**
+ * The signals that end a program in the ordinary course, and the exit codes that shells give them. Not
+ * SIGUSR1, SIGUSR2 and SIGALRM: programs use those for purposes of their own.
+ */
+const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+const EVENTS = ["unload", "error", "unhandledrejection"] as const;
+
+const closers = new Set<() => void>();
+
+/** Runs `close` once when the program ends in whatever way; the result takes that back. */
+export function onExit(close: () => void): () => void {
+  if (closers.size === 0) listen(true);
+  closers.add(close);
+  return () => {
+    if (closers.delete(close) && closers.size === 0) listen(false);
+  };
+}
+
+const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
+  signal: signal as Deno.Signal,
+  handler: () => {
+    closeAll();
+    Deno.exit(code);
+  },
+}));
+
+function listen(on: boolean): void {
+  // The first listener starts a thread, which must not be born in the namespace of a `run()`.
+  within(homeNetNs(), () => {
+    for (const { signal, handler } of handlers) {
+      if (on) Deno.addSignalListener(signal, handler);
+      else Deno.removeSignalListener(signal, handler);
+    }
+  });
+  for (const event of EVENTS) {
+    if (on) globalThis.addEventListener(event, closeAll);
+    else globalThis.removeEventListener(event, closeAll);
+  }
+}
+
+function closeAll(): void {
+  for (const close of [...closers].reverse()) {
+    try {
+      close();
+    } catch (error) {
+      // At exit nothing can catch an error, and the other scopes still have to close.
+      console.error(error);
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { batchEngineName, useEngine } from "../../mod.ts";
 import { ERRNO } from "../../ffi/errno.ts";
-import { threadRing } from "../../ffi/uring.ts";
+import { threadRing } from "../../ffi/packet_io.ts";
 import { test } from "../leaks.ts";
 import { script } from "../script.ts";
 import { withoutRing } from "./lab.ts";

@@ -1,6 +1,6 @@
 // A TAP in a namespace of its own in which nobody speaks unasked: the program has the device, and a
 // packet socket is the network's side of it.
-import { threadRing } from "../../ffi/uring.ts";
+import { threadRing } from "../../ffi/packet_io.ts";
 import { NetNs, type PacketDevice, Tap, type TapOptions } from "../../mod.ts";
 import { silent } from "../link/rig.ts";
 import { frame, parseFrame, textOf, Wire } from "../link/wire.ts";

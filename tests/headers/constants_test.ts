@@ -5,7 +5,7 @@ import { assert, assertEquals } from "@std/assert";
 import { ARCHITECTURES, C } from "../../ffi/constants.ts";
 import { ERRNO, errnoName } from "../../ffi/errno.ts";
 import { IFF_TUN_FLAGS, TUN, TUN_F } from "../../ffi/tun.ts";
-import { IORING, RWF_NOWAIT } from "../../ffi/uring.ts";
+import { IORING, RWF_NOWAIT } from "../../ffi/packet_io.ts";
 import * as capture from "../../src/capture/constants.ts";
 import * as pcapng from "../../src/capture/pcapng.ts";
 import * as controller from "../../src/genetlink/controller.ts";

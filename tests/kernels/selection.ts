@@ -14,6 +14,8 @@ export const NOT_IN_GUESTS = {
   "tests/rootless_test.ts": "starts copies of Deno as another user",
   "tests/examples_options_test.ts": "starts scripts that end before they ask the kernel",
   "tests/leaks_test.ts": "tests the tests",
+  "tests/pull_iterator_test.ts": "asks no kernel",
+  "tests/observe/table_test.ts": "compares objects",
   "tests/scope/exit_test.ts": "ends copies of Deno in many ways; record_test.ts kills them",
   "tests/netns/worker_test.ts": "tests Deno's workers; device/queues_test.ts uses them",
   "tests/packet/builders_test.ts": "asks tshark, but no kernel",
@@ -32,7 +34,7 @@ export const NOT_IN_GUESTS = {
   "tests/netlink/extack_test.ts": "the same",
   "tests/netlink/message_test.ts": "reads and writes bytes",
   "tests/netlink/schema_test.ts": "the same",
-  "tests/netlink/shapes_test.ts": "the same",
+  "tests/netlink/templates_test.ts": "the same",
   "tests/rtnetlink/link_bytes_test.ts": "the same",
   "tests/rtnetlink/route_bytes_test.ts": "the same",
 };
