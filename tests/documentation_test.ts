@@ -1,5 +1,7 @@
-// What `deno doc --lint` and the run of all examples cannot see.
+// Promises of the documentation that `deno doc --lint` and the run of all examples cannot check.
+import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
+import { folderList, LISTS } from "./layout.ts";
 import { ROOT } from "./script.ts";
 
 function files(directory: string, extension: string): string[] {
@@ -49,4 +51,45 @@ Deno.test("No example of the documentation is left out of the tests", () => {
     )
   );
   assertEquals(leftOut, []);
+});
+
+for (const file of LISTS) {
+  Deno.test(`The folders in ${file} are those of the project, with the purposes of their modules`, () => {
+    const { is, should } = folderList(file);
+    // The formatter decides how wide columns are.
+    const plain = (text: string) => text.replace(/ +/g, " ");
+    const hint = "to write the list: deno run -A tests/layout.ts";
+    assertEquals(plain(is), plain(should), hint);
+  });
+}
+
+Deno.test("tests/ has a folder for those of src/, and the others that CONTRIBUTING.md names", () => {
+  const contributing = Deno.readTextFileSync(`${ROOT}CONTRIBUTING.md`);
+  const [sentence] = /`tests\/` mirrors `src\/`\.[^.]*\./.exec(contributing)!;
+  const named = [...sentence.matchAll(/`(\w+)\/`/g)].map(([, name]) => name!);
+  const folders = [...Deno.readDirSync(`${ROOT}tests`)].filter(({ isDirectory }) => isDirectory);
+  const others = folders.map(({ name }) => name).filter((name) =>
+    !existsSync(`${ROOT}src/${name}`)
+  );
+  assertEquals(named.filter((name) => !["tests", "src"].includes(name)).sort(), others.sort());
+});
+
+/** The pages about the project itself. */
+const PAGES = ["README.md", "CONTRIBUTING.md", "docs/architecture.md"];
+
+Deno.test("The files and tasks that the pages about the project name exist", () => {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  for (const page of PAGES) {
+    const text = Deno.readTextFileSync(ROOT + page);
+    const paths = [
+      ...text.matchAll(/(?<![\w/.-])(?:src|ffi|tests|examples|docs|\.ci)\/[\w./-]*\w/g),
+    ]
+      .map(([path]) => path);
+    const named = [...text.matchAll(/\bdeno task ([\w:]+)/g)].map(([, task]) => task!);
+    assertEquals(paths.filter((path) => !existsSync(ROOT + path)), [], page);
+    assertEquals(named.filter((task) => !Object.hasOwn(tasks, task)), [], page);
+  }
+  const contributing = Deno.readTextFileSync(`${ROOT}CONTRIBUTING.md`);
+  const missing = Object.keys(tasks).filter((task) => !contributing.includes(`deno task ${task}`));
+  assertEquals(missing, [], "CONTRIBUTING.md names each task");
 });

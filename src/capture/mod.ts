@@ -1,6 +1,5 @@
 /**
- * Captures: frames from a ring that the kernel fills, filters that the kernel runs, and the files of tcpdump and
- * Wireshark.
+ * Captures: frames from a ring, filters in the kernel, files of tcpdump and Wireshark.
  *
  * `link.capture()` and `netns.capture()` open a capture. The `data` of a frame is a view of the kernel's memory:
  * it is valid until the next frame is asked for, and empty afterwards. `frame.copy()` keeps a frame.

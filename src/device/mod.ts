@@ -1,6 +1,5 @@
 /**
- * Packets in and out of a program: what TUN, TAP and macvtap links, packet sockets and raw sockets have
- * in common as devices, and the engines behind them.
+ * Packets in and out of a program: TUN, TAP and macvtap devices, packet and IP sockets.
  *
  * `read` and `write` wait without blocking, `readSync` and `writeSync` block, `tryRead` and `tryWrite` do
  * neither, `readBatch` and `writeBatch` move many packets with one system call. See

@@ -1,6 +1,7 @@
 /**
- * Generic netlink: the controller, which finds a family by its name, and families, each function one
- * request as data. For a family that netloom has no module for: {@linkcode genericFormat}.
+ * Generic netlink: the controller and a file for each family; requests as data.
+ *
+ * The controller finds a family by its name. For a family that netloom has no module for: {@linkcode genericFormat}.
  *
  * @example The families' ids
  * ```ts

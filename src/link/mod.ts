@@ -1,5 +1,5 @@
 /**
- * Links: the generic {@link Link} and a class for each kind.
+ * Links: the generic {@link Link}, and a class for each kind.
  *
  * @example A bridge with a port
  * ```ts

@@ -1,6 +1,5 @@
 /**
- * Network namespaces: making and finding them, running code, programs and servers in them, and the
- * tables of links, addresses, routes and neighbors they have.
+ * Network namespaces: creating them, running programs in them, and their tables.
  *
  * @example A server in one namespace, a client in another
  * ```ts

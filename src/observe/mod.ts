@@ -1,5 +1,5 @@
 /**
- * Observing a network namespace: its tables at one moment, then each change.
+ * Observation of a namespace: its tables at one moment, then each change.
  *
  * @example The carrier of a link
  * ```ts

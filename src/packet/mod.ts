@@ -1,5 +1,5 @@
 /**
- * Packets: views of the caller's memory, whole packets out of layers, checksums, lines as of tcpdump.
+ * Packets: views of headers, builders, checksums, lines as tcpdump has them.
  * The code is pure: it opens nothing and runs wherever JavaScript does.
  *
  * Each protocol has a class, a view of its header, and a function of the same name in lower case, which

@@ -1,5 +1,7 @@
 /**
- * rtnetlink message families: each function makes one request, as data. A connection, or `batch()`,
+ * rtnetlink: a file for each message family; requests as data.
+ *
+ * Each function creates one request. A connection, or `batch()`,
  * sends it. The typed links and namespaces of the other entry points are built on these.
  *
  * @example One request

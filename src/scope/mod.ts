@@ -1,5 +1,5 @@
 /**
- * Ownership of links and namespaces.
+ * Ownership of links and namespaces: removal in bulk, signals, readiness.
  *
  * @module
  */

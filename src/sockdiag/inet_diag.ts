@@ -1,6 +1,7 @@
 /**
- * TCP sockets of a namespace: SOCK_DIAG_BY_FAMILY and SOCK_DESTROY (`linux/inet_diag.h`,
- * `linux/sock_diag.h`, sock_diag(7)), as `ss -t` uses them. Sent to `NETLINK.SOCK_DIAG`.
+ * sock_diag: TCP sockets of a namespace, as `ss -t` lists and destroys them.
+ *
+ * SOCK_DIAG_BY_FAMILY and SOCK_DESTROY (`linux/inet_diag.h`, `linux/sock_diag.h`, sock_diag(7)). Sent to `NETLINK.SOCK_DIAG`.
  *
  * @module
  */

@@ -1,24 +1,8 @@
 import { assert, assertArrayIncludes, assertEquals } from "@std/assert";
+import { LAYERS } from "../layout.ts";
 import { linkKindNames } from "../../src/rtnetlink/link_kinds/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-
-/** The folders from the bottom up; those of one layer do not know each other. */
-const LAYERS = [
-  ["src"], // options.ts: checks of arguments
-  ["ffi"],
-  ["src/packet"],
-  ["src/netlink"],
-  ["src/rtnetlink", "src/genetlink", "src/sockdiag"],
-  ["src/device"],
-  ["src/scope"],
-  ["src/capture"],
-  ["src/link"],
-  ["src/observe"],
-  ["src/netns"],
-  ["src/topology"],
-  ["."], // mod.ts, cli.ts
-];
 
 /** The codecs, which are tested without privileges. */
 const CODEC = /^src\/(packet\/|netlink\/(message|schema|attribute\w*)\.ts$)/;
