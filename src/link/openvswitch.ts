@@ -1,5 +1,19 @@
 /**
- * Open vSwitch: a switch in the kernel that does with packets what flows say.
+ * Open vSwitch: a switch in the kernel that handles packets as its flows say.
+ *
+ * @example Two ports, and what comes in at one goes out at the other
+ * ```ts
+ * import { NetNs } from "@netloom/netloom/netns";
+ * import { OvsDatapath } from "@netloom/netloom/openvswitch";
+ *
+ * if (OvsDatapath.supported()) {
+ *   using netns = NetNs.create();
+ *   using datapath = OvsDatapath.create({ name: "dp0", netns });
+ *   const [a, b] = [datapath.addInternalPort("a"), datapath.addInternalPort("b")];
+ *   datapath.addFlow(a, b);
+ *   datapath.addFlow(b, a);
+ * }
+ * ```
  *
  * @module
  */
