@@ -7,10 +7,18 @@
  *
  * @module
  */
-import { ETHERTYPE } from "../packet/ethernet.ts";
-import { IPPROTO } from "../packet/ip.ts";
-import { assemble, checkProgram, type Instruction, Label, type Line } from "./bpf.ts";
-import { ARPHRD, BPF, PACKET_TYPE, SKF_AD } from "./constants.ts";
+import { ETHERTYPE, IPPROTO } from "../packet/address.ts";
+import {
+  ARPHRD,
+  assemble,
+  BPF,
+  checkProgram,
+  type Instruction,
+  Label,
+  type Line,
+  PACKET_TYPE,
+  SKF_AD,
+} from "./bpf.ts";
 import {
   type Condition,
   type End,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { VlanTag } from "../packet/ethernet.ts";
+import type { VlanTag } from "../packet/address.ts";
 
 /** The link of a frame: in a file, an interface description. */
 export interface CaptureInterface {

@@ -49,7 +49,7 @@ export {
   type FrameInit,
   OwnFrame,
 } from "./frame.ts";
-export { LINKTYPE } from "../packet/ethernet.ts";
+export { LINKTYPE } from "../packet/address.ts";
 export { CaptureFileError } from "./pcapng.ts";
 export { type CaptureSource, readCapture } from "./reader.ts";
 export { type PcapngTarget, PcapngWriter, type StatisticsOptions } from "./writer.ts";

@@ -10,18 +10,19 @@ import { Mapping } from "../../ffi/mapping.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { linkOfSocketAddress, linkSocketAddress, Socket } from "../../ffi/socket.ts";
-import { ETHERTYPE, type VlanTag } from "../packet/ethernet.ts";
-import { encodeProgram, type Instruction } from "./bpf.ts";
+import { ETHERTYPE, type VlanTag } from "../packet/address.ts";
 import {
   ARPHRD,
   BPF,
+  encodeProgram,
   ETH_P,
+  type Instruction,
   PACKET_MR,
   PACKET_OPTION,
   PACKET_TYPE,
   TP_STATUS,
   TPACKET_V3,
-} from "./constants.ts";
+} from "./bpf.ts";
 import { type CapturedFrame, type CaptureInterface, nanosecondsOf, OwnFrame } from "./frame.ts";
 
 /** Options of a ring. */

@@ -44,7 +44,7 @@ export {
 } from "./packet_device.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet_socket.ts";
 export { DevicePoll } from "./fd_device.ts";
-export { type IpProtocol, RawSocket, type RawSocketOptions } from "./raw_socket.ts";
+export { type IpProtocol, RawSocket, type RawSocketOptions } from "./ip_socket.ts";
 export { receiveDevice } from "./fd_device.ts";
 export type { TapDeviceOptions } from "./tun_queue.ts";
 export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";

@@ -5,7 +5,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { type NetNsRef, PRIVILEGE_HINT } from "../../ffi/namespace.ts";
-import { RawSocket, type RawSocketOptions } from "../device/raw_socket.ts";
+import { RawSocket, type RawSocketOptions } from "../device/ip_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";

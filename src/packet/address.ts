@@ -1,9 +1,63 @@
 /**
- * Text forms of addresses: Ethernet (`02:00:00:00:00:01`), IPv4, IPv6 (RFC 4291 in, RFC 5952 out) and
- * prefixes of them.
+ * The numbers and addresses of headers: protocols, VLAN tags, and the text forms of addresses: Ethernet
+ * (`02:00:00:00:00:01`), IPv4, IPv6 (RFC 4291 in, RFC 5952 out) and prefixes of them.
  *
  * @module
  */
+
+/** EtherTypes: `ETH_P_*` of `linux/if_ether.h`. */
+export const ETHERTYPE = {
+  IP: 0x0800,
+  ARP: 0x0806,
+  RARP: 0x8035,
+  "8021Q": 0x8100,
+  IPV6: 0x86dd,
+  "8021AD": 0x88a8,
+  QINQ1: 0x9100,
+  QINQ2: 0x9200,
+} as const;
+
+/** Link types: the first header of frames in a capture file, `LINKTYPE_*` of tcpdump.org. */
+export const LINKTYPE = {
+  ETHERNET: 1,
+  RAW: 101,
+  IEEE802_11: 105,
+  LINUX_SLL: 113,
+  IEEE802_11_RADIOTAP: 127,
+  USER0: 147,
+  IPV4: 228,
+  IPV6: 229,
+  LINUX_SLL2: 276,
+} as const;
+
+/** Protocols over IP: `IPPROTO_*` of `linux/in.h` and `linux/in6.h`. */
+export const IPPROTO = {
+  HOPOPTS: 0,
+  ICMP: 1,
+  IPIP: 4,
+  TCP: 6,
+  UDP: 17,
+  IPV6: 41,
+  ROUTING: 43,
+  FRAGMENT: 44,
+  ESP: 50,
+  AH: 51,
+  ICMPV6: 58,
+  NONE: 59,
+  DSTOPTS: 60,
+} as const;
+
+/** A VLAN tag of a frame. */
+export interface VlanTag {
+  /** EtherType of the tag: 0x8100 (802.1Q, the default), 0x88a8 (802.1ad), 0x9100 or 0x9200. */
+  readonly protocol?: number;
+  /** Number of the VLAN, 0..4095. */
+  readonly vid: number;
+  /** Priority code point, 0..7; default 0. */
+  readonly pcp?: number;
+  /** Whether the frame may be dropped first; default `false`. */
+  readonly dei?: boolean;
+}
 
 /** An IP address with a prefix length. */
 export interface Prefix {

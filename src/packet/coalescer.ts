@@ -15,7 +15,7 @@ import {
   u16,
   u32,
 } from "./bytes.ts";
-import { IPPROTO } from "./ip.ts";
+import { IPPROTO } from "./address.ts";
 import {
   MAX_IP,
   type PacketSlots,

@@ -4,51 +4,14 @@
  * @module
  */
 import { integer } from "../options.ts";
-import { formatIp, formatMac, parseIpv4, parseMac } from "./address.ts";
+import { ETHERTYPE, formatIp, formatMac, parseIpv4, parseMac, type VlanTag } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { holds, setU16, swap, u16, u32, View } from "./bytes.ts";
-
-/** EtherTypes: `ETH_P_*` of `linux/if_ether.h`. */
-export const ETHERTYPE = {
-  IP: 0x0800,
-  ARP: 0x0806,
-  RARP: 0x8035,
-  "8021Q": 0x8100,
-  IPV6: 0x86dd,
-  "8021AD": 0x88a8,
-  QINQ1: 0x9100,
-  QINQ2: 0x9200,
-} as const;
-
-/** Link types: the first header of frames in a capture file, `LINKTYPE_*` of tcpdump.org. */
-export const LINKTYPE = {
-  ETHERNET: 1,
-  RAW: 101,
-  IEEE802_11: 105,
-  LINUX_SLL: 113,
-  IEEE802_11_RADIOTAP: 127,
-  USER0: 147,
-  IPV4: 228,
-  IPV6: 229,
-  LINUX_SLL2: 276,
-} as const;
 
 /** Bytes of a header without tags. */
 const HEADER = 14;
 /** Bytes of a tag. */
 const TAG = 4;
-
-/** A VLAN tag of a frame. */
-export interface VlanTag {
-  /** EtherType of the tag: 0x8100 (802.1Q, the default), 0x88a8 (802.1ad), 0x9100 or 0x9200. */
-  readonly protocol?: number;
-  /** Number of the VLAN, 0..4095. */
-  readonly vid: number;
-  /** Priority code point, 0..7; default 0. */
-  readonly pcp?: number;
-  /** Whether the frame may be dropped first; default `false`. */
-  readonly dei?: boolean;
-}
 
 /**
  * An Ethernet frame, without its check sequence.

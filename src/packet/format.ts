@@ -4,12 +4,11 @@
  * @module
  */
 import { checkOptions, integer, type OptionNames, wordValue } from "../options.ts";
-import { formatIp as formatAddress } from "./address.ts";
+import { ETHERTYPE, formatIp as formatAddress, IPPROTO, LINKTYPE } from "./address.ts";
 import { u16, u32 } from "./bytes.ts";
-import { Arp, ARPOP, Ethernet, ETHERTYPE, LINKTYPE } from "./ethernet.ts";
+import { Arp, ARPOP, Ethernet } from "./ethernet.ts";
 import { formatIcmp, formatIcmpv6 } from "./format_icmp.ts";
 import { DEEPEST, formatTcp, formatUdp, type Part, type Span } from "./format_transport.ts";
-import { IPPROTO } from "./ip.ts";
 import { Ipv4 } from "./ipv4.ts";
 import { Ipv6, Ipv6Extension } from "./ipv6.ts";
 

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import { formatIp } from "./address.ts";
+import { formatIp, IPPROTO } from "./address.ts";
 import { u16 } from "./bytes.ts";
 import type { Part } from "./format_transport.ts";
 import { ICMP, Icmp, ICMPV6, Icmpv6 } from "./icmp.ts";
-import { IPPROTO } from "./ip.ts";
 import { Ipv4 } from "./ipv4.ts";
 import { Ipv6 } from "./ipv6.ts";
 import { ND, NeighborDiscovery } from "./neighbor_discovery.ts";

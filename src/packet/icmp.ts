@@ -6,7 +6,8 @@
 import { integer } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { checksum, checksumAdd, holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
-import { type Carrier, carrierSum, IPPROTO } from "./ip.ts";
+import { type Carrier, carrierSum } from "./ip.ts";
+import { IPPROTO } from "./address.ts";
 
 /** Bytes before the payload of an echo message, and before the packet in an error. */
 export const ECHO_HEADER = 8;

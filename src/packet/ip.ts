@@ -6,23 +6,6 @@
 import { integer } from "../options.ts";
 import { setU16, u16, View } from "./bytes.ts";
 
-/** Protocols over IP: `IPPROTO_*` of `linux/in.h` and `linux/in6.h`. */
-export const IPPROTO = {
-  HOPOPTS: 0,
-  ICMP: 1,
-  IPIP: 4,
-  TCP: 6,
-  UDP: 17,
-  IPV6: 41,
-  ROUTING: 43,
-  FRAGMENT: 44,
-  ESP: 50,
-  AH: 51,
-  ICMPV6: 58,
-  NONE: 59,
-  DSTOPTS: 60,
-} as const;
-
 /** A type-length-value option of a header. */
 export interface Option {
   /** The option's number. */

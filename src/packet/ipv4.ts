@@ -4,7 +4,7 @@
  * @module
  */
 import { integer } from "../options.ts";
-import { formatIp, parseIpv4 } from "./address.ts";
+import { ETHERTYPE, formatIp, IPPROTO, parseIpv4 } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import {
   checksum,
@@ -18,8 +18,7 @@ import {
   u32,
   View,
 } from "./bytes.ts";
-import { ETHERTYPE } from "./ethernet.ts";
-import { type Carrier, IPPROTO, type Option, readOptions } from "./ip.ts";
+import { type Carrier, type Option, readOptions } from "./ip.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;

@@ -5,7 +5,7 @@
  * @module
  */
 import { integer } from "../options.ts";
-import { formatIp, parseIpv6 } from "./address.ts";
+import { ETHERTYPE, formatIp, IPPROTO, parseIpv6 } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import {
   checksumFold,
@@ -18,8 +18,7 @@ import {
   u32,
   View,
 } from "./bytes.ts";
-import { ETHERTYPE } from "./ethernet.ts";
-import { type Carrier, IPPROTO, type Option, readOptions } from "./ip.ts";
+import { type Carrier, type Option, readOptions } from "./ip.ts";
 
 const HEADER = 40;
 

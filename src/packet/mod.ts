@@ -50,10 +50,8 @@ export {
   Ethernet,
   ethernet,
   type EthernetFields,
-  ETHERTYPE,
-  LINKTYPE,
-  type VlanTag,
 } from "./ethernet.ts";
+export { ETHERTYPE, LINKTYPE, type VlanTag } from "./address.ts";
 export { buildPacket, type Layer, type Place } from "./build.ts";
 export {
   checksum,
@@ -80,7 +78,8 @@ export {
   Icmpv6,
   icmpv6,
 } from "./icmp.ts";
-export { type Carrier, IPPROTO, type Option, TransportHeader } from "./ip.ts";
+export { type Carrier, type Option, TransportHeader } from "./ip.ts";
+export { IPPROTO } from "./address.ts";
 export { Ipv4, ipv4, type Ipv4Fields } from "./ipv4.ts";
 export {
   Ipv6,

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { formatIp, formatMac, parseIpv6, parseMac } from "./address.ts";
+import { formatIp, formatMac, IPPROTO, parseIpv6, parseMac } from "./address.ts";
 import { integer, wordValue } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { holds, setU16, setU32, u16, u32 } from "./bytes.ts";
 import { completeIcmpv6, IcmpMessage } from "./icmp.ts";
-import { IPPROTO } from "./ip.ts";
 
 /** Message types (RFC 4861 section 4). */
 export const ND = {

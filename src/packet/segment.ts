@@ -17,7 +17,7 @@ import {
   u32,
   View,
 } from "./bytes.ts";
-import { IPPROTO } from "./ip.ts";
+import { IPPROTO } from "./address.ts";
 import { ipv4AddressSum } from "./ipv4.ts";
 import { ipv6AddressSum, jumboOption } from "./ipv6.ts";
 import { TCP_FLAG } from "./tcp.ts";

@@ -6,7 +6,8 @@
 import { integer, show } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { checksumAdd, holds, setU16, setU32, u16, u32 } from "./bytes.ts";
-import { type Carrier, carrierSum, IPPROTO, readOptions, TransportHeader } from "./ip.ts";
+import { type Carrier, carrierSum, readOptions, TransportHeader } from "./ip.ts";
+import { IPPROTO } from "./address.ts";
 
 /** Bytes of a header without options. */
 const HEADER = 20;

@@ -6,7 +6,8 @@
 import { integer } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
 import { checksumAdd, holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
-import { type Carrier, carrierSum, IPPROTO, TransportHeader } from "./ip.ts";
+import { type Carrier, carrierSum, TransportHeader } from "./ip.ts";
+import { IPPROTO } from "./address.ts";
 
 const HEADER = 8;
 

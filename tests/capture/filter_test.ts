@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { existsSync } from "node:fs";
-import { assemble, checkProgram, Label } from "../../src/capture/bpf.ts";
-import { BPF } from "../../src/capture/constants.ts";
+import { assemble, BPF, checkProgram, Label } from "../../src/capture/bpf.ts";
 import {
   type Capture,
   compileFilter,
