@@ -7,7 +7,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import {
   addAll,
-  asArray,
+  convert,
   deleteAll,
   flushAll,
   type Inspect,
@@ -154,7 +154,7 @@ export class LinkAddresses {
 
   #messages(addresses: Many<AddressOptions | AddressInfo>): AddressMessage[] {
     const { index } = this.#link;
-    return asArray(addresses).map((address) => addressMessage(address, index));
+    return convert(addresses, (address) => addressMessage(address, index));
   }
 
   #new(message: AddressMessage, replace = false): Request<undefined> {

@@ -8,6 +8,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import {
   addAll,
   asArray,
+  convert,
   deleteAll,
   flushAll,
   type Inspect,
@@ -332,7 +333,7 @@ export class BridgeFdb {
       places.set(port, known);
       return known;
     };
-    return asArray(entries).map((entry) => {
+    return convert(entries, (entry): Placed => {
       // The port of an entry that was read is a name, which a rename changes.
       if (isInfo(entry)) return [placeOf(entry.index), entry];
       const { port, ...rest } = entry;

@@ -6,7 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   addAll,
-  asArray,
+  convert,
   deleteAll,
   type Inspect,
   inspectList,
@@ -171,12 +171,11 @@ export class BridgeVlans {
   }
 
   #entries(vlans: Many<BridgeVlanEntry>): readonly BridgeVlanEntry[] {
-    const entries = asArray(vlans);
-    for (const entry of entries) {
+    return convert(vlans, (entry) => {
       checkOptions(entry, ENTRY);
       checkVlanRange(entry);
-    }
-    return entries;
+      return entry;
+    });
   }
 
   #addition(entry: BridgeVlanEntry): Request {

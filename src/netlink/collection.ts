@@ -17,6 +17,34 @@ export function asArray<T extends object | string | number>(given: Many<T>): rea
 }
 
 /**
+ * Converts one entry or many. Of many, an error for a wrong one says which it is.
+ *
+ * @param given The entries.
+ * @param convert Checks an entry and converts it.
+ */
+export function convert<T extends object | string | number, U>(
+  given: Many<T>,
+  convert: (entry: T) => U,
+): U[] {
+  const entries = asArray(given);
+  return entries.map((entry, index) => {
+    try {
+      return convert(entry);
+    } catch (error) {
+      throw located(error, index, entries.length);
+    }
+  });
+}
+
+/** Puts the position of a wrong entry into its error. */
+function located(error: unknown, index: number, total: number): unknown {
+  if (total > 1 && (error instanceof TypeError || error instanceof RangeError)) {
+    error.message = `entries[${index}]: ${error.message}`;
+  }
+  return error;
+}
+
+/**
  * The kernel refused some of the entries that a call was given. The error itself is that of the first.
  *
  * @example All or nothing
@@ -85,7 +113,13 @@ function send<E>(
   const refusals: Refusal[] = [];
   // One request at a time: of a hundred thousand, their bytes are enough.
   const results = connection.batch((add) => {
-    for (const entry of entries) add(request(entry));
+    for (let index = 0; index < entries.length; index++) {
+      try {
+        add(request(entries[index]!));
+      } catch (error) {
+        throw located(error, index, entries.length);
+      }
+    }
   });
   for (let index = 0; index < results.length; index++) {
     const result = results[index]!;

@@ -53,7 +53,7 @@ export type {
   AddressInfo,
   AddressLifetime,
   AddressOption,
-  Scope as AddressScope,
+  AddressScope,
 } from "../rtnetlink/address.ts";
 export type {
   RoutePreference,

@@ -7,7 +7,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
   addAll,
-  asArray,
+  convert,
   deleteAll,
   flushAll,
   type Inspect,
@@ -19,12 +19,13 @@ import {
 import { connectionTo } from "../netlink/connections.ts";
 import type { NetNsHandle } from "../netlink/target.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
-import type { Scope } from "../rtnetlink/address.ts";
-import type {
-  RoutePreference,
-  RouteProtocol,
-  RouteTable,
-  RouteType,
+import type { AddressScope } from "../rtnetlink/address.ts";
+import {
+  ROUTE_TYPES,
+  type RoutePreference,
+  type RouteProtocol,
+  type RouteTable,
+  type RouteType,
 } from "../rtnetlink/constants.ts";
 import type { IpFamily } from "../rtnetlink/fields.ts";
 import { dumpRoutes, getRoute, type RouteFilter, RouteRequest } from "../rtnetlink/route.ts";
@@ -91,7 +92,7 @@ export interface RouteOptions {
   /** Its origin; default `boot`. */
   readonly protocol?: RouteProtocol | number;
   /** IPv4: how far the destination is; default by `type` and `gateway`, as `ip route` has it. */
-  readonly scope?: Scope | number;
+  readonly scope?: AddressScope | number;
   /** Source address for packets that have none yet. */
   readonly prefsrc?: string;
   /** IPv4: only packets with this type of service. */
@@ -171,16 +172,10 @@ const LOOKUP: OptionNames<RouteLookupOptions> = {
 };
 
 /** The types of routes that send packets nowhere: they need neither router nor link. */
-const DEAD_ENDS: ReadonlySet<unknown> = new Set([
-  "blackhole",
-  "unreachable",
-  "prohibit",
-  "throw",
-  6,
-  7,
-  8,
-  9,
-]);
+const DEAD_ENDS: ReadonlySet<unknown> = new Set(
+  (["blackhole", "unreachable", "prohibit", "throw"] as const)
+    .flatMap((type) => [type, ROUTE_TYPES[type]]),
+);
 
 /**
  * The routes of a namespace.
@@ -301,7 +296,7 @@ export class NetNsRoutes {
 
   #messages(routes: Many<RouteOptions | RouteInfo>, toAdd: boolean): RouteMessage[] {
     const indexOf = deviceIndexes(this.#netns.ref);
-    return asArray(routes).map((route) => {
+    return convert(routes, (route) => {
       if (isRouteInfo(route)) return settableRoute(route);
       checkOptions(route, OPTIONS);
       if (toAdd) checkWay(route);

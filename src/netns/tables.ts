@@ -12,6 +12,7 @@ import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
   addAll,
   asArray,
+  convert,
   deleteAll,
   flushAll,
   type Inspect,
@@ -233,7 +234,7 @@ export class NetNsAddresses {
 
   #messages(addresses: Many<NetNsAddressOptions | AddressInfo>): AddressMessage[] {
     const indexOf = deviceIndexes(this.#netns.ref);
-    return asArray(addresses).map((entry) => {
+    return convert(addresses, (entry) => {
       if ("family" in entry) return addressMessage(entry, entry.index);
       const { dev, ...rest } = entry;
       return addressMessage(rest, indexOf(dev));
@@ -386,7 +387,7 @@ export class NetNsNeighbors {
     neighbors: Many<NeighborOptions | NetNsNeighborSelector | NeighborInfo>,
   ): NeighborMessage[] {
     const indexOf = deviceIndexes(this.#netns.ref);
-    return asArray(neighbors).map((entry) => {
+    return convert(neighbors, (entry) => {
       if ("family" in entry) return settableNeighbor(entry);
       checkOptions(entry, NEIGHBOR);
       const { dev, ...rest } = entry;

@@ -110,10 +110,10 @@ const SETTABLE: Readonly<Record<AddressOption, boolean>> = {
 };
 
 /** Scope of an address or a route, by the names in /etc/iproute2/rt_scopes. */
-export type Scope = "global" | "site" | "link" | "host" | "nowhere";
+export type AddressScope = "global" | "site" | "link" | "host" | "nowhere";
 
-/** The numbers of {@link Scope}. */
-export const SCOPES: Readonly<Record<Scope, number>> = {
+/** The numbers of {@link AddressScope}. */
+export const SCOPES: Readonly<Record<AddressScope, number>> = {
   global: 0,
   site: 200,
   link: 253,
@@ -162,7 +162,7 @@ export interface AddressEntry {
   /** IPv4 label: the link's name, or the name with `:` and a suffix. */
   label?: string;
   /** Its scope; default `global`, `host` for loopback addresses. */
-  scope?: Scope | number;
+  scope?: AddressScope | number;
   /** Options: `["nodad", "noprefixroute"]`; default: none. */
   flags?: readonly AddressOption[];
   /** Seconds that it lasts; default: for ever. */
@@ -213,7 +213,7 @@ export interface AddressInfo {
   /** IPv4 label. */
   label?: string;
   /** Its scope. */
-  scope: Scope | number;
+  scope: AddressScope | number;
   /** The flags it has. */
   flags: AddressFlag[];
   /** Its lifetime. */

@@ -250,9 +250,21 @@ export function deleteFdb(message: FdbMessage): Request<undefined> {
   };
 }
 
+/** The forwarding entry that {@link getFdb} reads. */
+export interface FdbSelector {
+  /** Index of the link: a bridge port, or a bridge. */
+  readonly index: number;
+  /** The Ethernet address. */
+  readonly mac: string;
+  /** VLAN it is for. Default: none. */
+  readonly vlan?: number;
+  /** `self`, `master` or both; default `master`. */
+  readonly flags?: readonly NeighborFlag[];
+}
+
 /** Reads one forwarding entry. ENOENT when there is none. */
 export function getFdb(
-  { index, mac, vlan, flags = ["master"] }: Pick<FdbMessage, "index" | "mac" | "vlan" | "flags">,
+  { index, mac, vlan, flags = ["master"] }: FdbSelector,
 ): Request<FdbInfo> {
   const message: FdbMessage = {
     index,
@@ -345,7 +357,7 @@ export interface FdbFlushFilter {
   /** Only entries for this VLAN, 1..4094. */
   readonly vlan?: number;
   /** Only entries that last so long. Without it `permanent` ones go too, the ports' own addresses. */
-  readonly state?: Exclude<FdbState, "stale">;
+  readonly state?: "permanent" | "static" | "dynamic";
   /** Only entries that were added by a request (`true`) or learned (`false`). */
   readonly addedByUser?: boolean;
   /** Only entries with or without this mark. */

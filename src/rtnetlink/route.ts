@@ -400,7 +400,7 @@ function device(name: string, index: number | undefined): string {
   return index === undefined ? "" : ` ${name} if${index}`;
 }
 
-function router({ gateway, oif }: Pick<RouteNexthop, "gateway" | "oif">, family: number): string {
+function router({ gateway, oif }: RouteNexthop, family: number): string {
   const other = family === AF.INET && gateway?.includes(":") ? "inet6 " : "";
   return (gateway === undefined ? "" : ` via ${other}${gateway}`) + device("dev", oif);
 }

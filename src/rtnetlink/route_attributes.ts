@@ -164,7 +164,23 @@ export function routeFlags(bits: number): RouteFlag[] {
 }
 
 /** A metric that can be locked: the kernel does not adjust it to what it measures. */
-export type LockableMetric = Exclude<keyof RouteMetrics, "lock">;
+export type LockableMetric =
+  | "mtu"
+  | "window"
+  | "rtt"
+  | "rttvar"
+  | "ssthresh"
+  | "cwnd"
+  | "advmss"
+  | "reordering"
+  | "hoplimit"
+  | "initcwnd"
+  | "features"
+  | "rtoMin"
+  | "initrwnd"
+  | "quickack"
+  | "ccAlgo"
+  | "fastopenNoCookie";
 
 /** Settings of TCP and IP on a route, in place of the defaults of the link and the system. */
 export interface RouteMetrics {

@@ -8,7 +8,7 @@ import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat } from "../netlink/message.ts";
 import { parseIp } from "../packet/address.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
-import { type Scope, SCOPES } from "./address.ts";
+import { type AddressScope, SCOPES } from "./address.ts";
 import {
   AF,
   ROUTE_PROTOCOLS,
@@ -90,7 +90,7 @@ export interface RouteMessage {
   /** Its origin; default `boot`. */
   protocol?: RouteProtocol | number;
   /** IPv4: how far the destination is; default by `type` and `gateway`, as `ip route` has it. */
-  scope?: Scope | number;
+  scope?: AddressScope | number;
   /** Source address for packets that have none yet. */
   prefsrc?: string;
   /** IPv4: only packets with this type of service. */
@@ -136,7 +136,7 @@ export interface RouteInfo {
   /** Its origin. */
   protocol: RouteProtocol | number;
   /** How far the destination is; always `global` for IPv6. */
-  scope: Scope | number;
+  scope: AddressScope | number;
   /** Source address for packets that have none yet. */
   prefsrc?: string;
   /** Type of service of the packets; 0 for any. */
@@ -294,7 +294,7 @@ function checkOptionsOf(message: RouteMessage, family: number): void {
   }
 }
 
-function defaultScope(type: number, direct: boolean): Scope {
+function defaultScope(type: number, direct: boolean): AddressScope {
   const T = ROUTE_TYPES;
   if (type === T.local || type === T.nat) return "host";
   if (type === T.broadcast || type === T.multicast || type === T.anycast) return "link";

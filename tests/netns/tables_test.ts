@@ -229,6 +229,28 @@ test("An address is copied to another link as it was read", () => {
   assertEquals(shownOf("v0").length, 3);
 });
 
+test("An error for a wrong entry of many says which it is", () => {
+  using netns = lab();
+  const good = { destination: "10.1.0.0/16", dev: "v0" };
+  const wrong: [call: () => void, message: string][] = [
+    [() => netns.routes.add([good, { ...good, ["mark" as "metric"]: 1 }]), 'Unknown option "mark"'],
+    [() => netns.routes.add([good, { ...good, destination: "10.9.0.1/16" }]), "did you mean"],
+    [() => netns.routes.add([good, { ...good, tos: 256 }]), "tos must be in 0..255: got 256"],
+    [() => netns.veth.addresses.add(["10.0.0.1/8", "10.0.0.2/33"]), "prefix length of"],
+    [
+      () => netns.addresses.delete([{ dev: "v0", address: "10.0.0.1" }, { dev: "v0" } as never]),
+      "",
+    ],
+  ];
+  for (const [call, message] of wrong) {
+    const error = assertThrows(call);
+    assert(error instanceof TypeError || error instanceof RangeError, `${error}`);
+    assertStringIncludes(error.message, `entries[1]: `);
+    assertStringIncludes(error.message, message);
+  }
+  assertEquals(netns.routes.list({ protocol: "boot" }), []);
+});
+
 test("A refusal of many names the first refused entry and keeps the kernel's words", () => {
   using netns = NetNs.create("tables");
   const error = assertThrows(
