@@ -6,7 +6,7 @@
  */
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError, uninterrupted } from "./errno.ts";
-import { core, directory, file, locks, path as paths, status } from "./libc.ts";
+import { core, directory, file, locks, path as paths, signals, status } from "./libc.ts";
 
 /** Owns a descriptor and closes it once. Every descriptor the library opens is opened CLOEXEC. */
 export class Fd implements Disposable {
@@ -185,6 +185,11 @@ let pid: number | undefined;
 /** The number that this process has in /proc, where `Deno.pid` can be one of another pid namespace. */
 export function processId(): number {
   return pid ??= Number.parseInt(readText("/proc/self/stat"));
+}
+
+/** Sends a signal to this process, which `Deno.kill` takes `--allow-run` for. */
+export function sendToSelf(signal: number, name: string): void {
+  if (signals().kill(Deno.pid, signal) !== 0) throw failed(`send ${name}`, "kill", `${Deno.pid}`);
 }
 
 /** A file as the kernel identifies it. */

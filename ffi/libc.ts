@@ -198,6 +198,11 @@ export const path = lazy({
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
 });
 
+/** Signals to processes. */
+export const signals = lazy({
+  kill: { parameters: ["i32", "i32"], result: "i32" },
+});
+
 /** Locks between processes. */
 export const locks = lazy({
   flock: { parameters: ["i32", "i32"], result: "i32" },

@@ -1,5 +1,6 @@
 // Each public function under the permissions its documentation names, and without them.
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { NetNs } from "../mod.ts";
 import { test } from "./leaks.ts";
 import { script } from "./script.ts";
 
@@ -97,4 +98,74 @@ test("Without --allow-ffi there is one error, which names the permission", async
   const { code, stderr } = await script(HEAD, { flags: ["--no-prompt"] });
   assertEquals(code, 1);
   assertStringIncludes(stderr, "--allow-ffi");
+});
+
+/** What the kernel asks for in the process's own namespace, which no call has to enter. */
+const CAPABILITIES: Record<string, { capabilities: string[]; calls: string }> = {
+  "Reading and following": {
+    capabilities: [],
+    calls: `using own = NetNs.current();
+      own.links.list(); own.addresses.list(); own.routes.list(); own.neighbors.list();
+      own.pids(); own.run(() => Link.get("lo").read()); own.cookie; own.sysctl("net.ipv4.ip_forward");
+      for await (const event of own.monitor()) { if (event.type === "snapshot") break; }
+      for await (const event of monitor()) { if (event.type === "snapshot") break; }`,
+  },
+  "NetNs.ping": {
+    capabilities: ["net_raw"],
+    calls: `using own = NetNs.current(); await own.ping("127.0.0.1");`,
+  },
+  "Link, Bridge, addresses, routes": {
+    capabilities: ["net_admin"],
+    calls: `using own = NetNs.current();
+      {
+        using veth = Veth.create({ name: "capable-a", netns: own, up: true, addresses: ["10.1.0.1/24"],
+          peer: { name: "capable-b", up: true } });
+        own.routes.add({ destination: "10.2.0.0/16", gateway: "10.1.0.2" });
+        Bridge.create({ name: "capable", netns: own }).addPort(veth).set({ cost: 5 });
+        Link.get("capable").delete();
+      }
+      const scope = Scope.open();
+      Bridge.create({ scope, name: "capable" });
+      scope.close();`,
+  },
+};
+
+for (const [name, { capabilities, calls }] of Object.entries(CAPABILITIES)) {
+  /** As root is, with these capabilities and no others. */
+  const having = (names: string[]) => {
+    const set = ["-all", ...names.map((it) => `+${it}`)].join(",");
+    return ["setpriv", `--bounding-set=${set}`, `--inh-caps=${set}`];
+  };
+  const source = `import { Bridge, Link, monitor, NetNs, Scope, Veth } from "./mod.ts";\n${calls}`;
+  test(`${name} in the current namespace takes ${capabilities.join() || "no capability"}`, async () => {
+    const { code, stderr } = await script(source, { through: having(capabilities) });
+    assertEquals([code, stderr], [0, ""]);
+  });
+  if (capabilities.length === 0) continue;
+  test(`${name} without ${capabilities} is refused, and says what to do`, async () => {
+    const { code, stderr } = await script(source, { through: having([]) });
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "(EPERM");
+    assertStringIncludes(stderr, "unshare -Urmn");
+  });
+}
+
+test("Creating and entering a namespace takes CAP_SYS_ADMIN, and says what to do without it", async () => {
+  const through = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"];
+  using other = NetNs.create("permitted");
+  const calls = {
+    create: "create new netns: Operation not permitted (EPERM, unshare)",
+    'open("permitted").run(() => 1)':
+      'enter netns "permitted": Operation not permitted (EPERM, setns)',
+    'open("permitted").links.list()':
+      'enter netns "permitted": Operation not permitted (EPERM, setns)',
+  };
+  for (const [call, message] of Object.entries(calls)) {
+    const code = `import { NetNs } from "./mod.ts"; NetNs.${
+      call === "create" ? "create()" : call
+    };`;
+    const { stderr } = await script(code, { through });
+    assertStringIncludes(stderr, `${message}; run as root`);
+  }
+  assertEquals(other.links.list().length, 1);
 });

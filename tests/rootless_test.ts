@@ -1,5 +1,7 @@
 // As an ordinary user, in namespaces made by unshare(1).
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ownsMounts } from "../ffi/mount.ts";
+import { NetNs } from "../mod.ts";
 import { test } from "./leaks.ts";
 import { machine } from "./machine.ts";
 import { type Ended, ROOT } from "./script.ts";
@@ -19,18 +21,25 @@ function must(command: string, ...args: string[]): string {
   return stdout;
 }
 
+/** In namespaces of one's own. */
+const OWN = ["unshare", "-Urmn"];
+
 /** Runs a script of the project as nobody, from a copy that nobody can read. */
-function asNobody(script: string): Ended {
+function asNobody(script: string, through = OWN, capabilities = "-all"): Ended {
   if (!othersExist) {
-    const args = ["-Urmn", Deno.execPath(), "run", "-A", "--no-check", `${ROOT}${script}`];
-    return output("unshare", args, { NO_COLOR: "1" });
+    const [command, ...words] = through;
+    const args = [...words, Deno.execPath(), "run", "-A", "--no-check", `${ROOT}${script}`];
+    return output(command!, args, { NO_COLOR: "1" });
   }
+  // Where the suite has a /run of its own, everybody may write there.
+  const mode = Deno.statSync("/run").mode! & 0o7777;
+  Deno.chmodSync("/run", 0o755);
   const home = Deno.makeTempDirSync();
   try {
     const project = `${home}/project`;
     Deno.mkdirSync(`${project}/tests`, { recursive: true });
-    for (const name of ["ffi", "src", "examples", "mod.ts", "deno.json"]) {
-      must("cp", "-r", `${ROOT}${name}`, `${project}/`);
+    for (const name of ["ffi", "src", "examples", "mod.ts", "deno.json", "tests/rootless"]) {
+      must("cp", "-r", `${ROOT}${name}`, `${project}/${name.replace(/[^/]*$/, "")}`);
     }
     must("cp", "-r", `${ROOT}tests/std`, `${project}/tests/`);
     must("cp", Deno.execPath(), `${home}/deno`);
@@ -39,8 +48,9 @@ function asNobody(script: string): Ended {
       "--reuid=65534",
       "--regid=65534",
       "--clear-groups",
-      "unshare",
-      "-Urmn",
+      `--inh-caps=${capabilities}`,
+      `--ambient-caps=${capabilities}`,
+      ...through,
       `${home}/deno`,
       "run",
       "-A",
@@ -48,6 +58,7 @@ function asNobody(script: string): Ended {
       `${project}/${script}`,
     ], { HOME: home, DENO_DIR: `${home}/cache`, NO_COLOR: "1" });
   } finally {
+    Deno.chmodSync("/run", mode);
     Deno.removeSync(home, { recursive: true });
   }
 }
@@ -61,3 +72,51 @@ for (const name of ["veth", "bridge"]) {
     assertEquals(machine(), before);
   });
 }
+
+/** Reads what a script wrote as JSON. */
+function answerOf({ code, stdout, stderr }: Ended): Record<string, unknown> {
+  assertEquals([code, stderr], [0, ""]);
+  return JSON.parse(stdout);
+}
+
+const lacks = othersExist ? undefined : "there are no other users here";
+
+test(
+  "A user with CAP_SYS_ADMIN who must not write in /run gets an error, and mounts nothing over it",
+  {
+    lacks,
+  },
+  () => {
+    using theirs = NetNs.create("rootless-theirs");
+    const mounts = () => Deno.readTextFileSync("/proc/self/mountinfo");
+    const before = mounts();
+    const capabilities = "+sys_admin,+net_admin,+net_raw";
+    for (const through of [[], ["unshare", "--net"]]) {
+      const answer = answerOf(asNobody("tests/rootless/names.ts", through, capabilities));
+      assertEquals(answer, {
+        own: false,
+        netns: "EACCES",
+        scope: "EACCES",
+        unnamed: "made",
+      });
+      assertEquals(mounts(), before);
+      assert(NetNs.exists("rootless-theirs"));
+    }
+    assertEquals(theirs.links.list().length, 1);
+  },
+);
+
+test(
+  "A user in namespaces of their own has a /run/netns and a /run/netloom there",
+  { lacks },
+  () => {
+    const before = Deno.readTextFileSync("/proc/self/mountinfo");
+    const answer = answerOf(asNobody("tests/rootless/names.ts"));
+    assertEquals(answer, { own: true, netns: "made", scope: "made", unnamed: "made" });
+    assertEquals(Deno.readTextFileSync("/proc/self/mountinfo"), before);
+  },
+);
+
+test("Root, also of a user namespace that somebody else's mounts belong to, owns no mounts", () => {
+  assertEquals(ownsMounts() && othersExist, false);
+});

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { processId } from "../../ffi/file.ts";
 import type { AttributeNames } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
@@ -365,7 +366,7 @@ function attributes(message: LinkMessage): string {
     if (value !== undefined) words += ` ${word} ${shellWord(value)}`;
   }
   if (master !== undefined) words += master === 0 ? " nomaster" : ` master if${master}`;
-  if (netnsFd !== undefined) words += ` netns /proc/${Deno.pid}/fd/${netnsFd}`;
+  if (netnsFd !== undefined) words += ` netns /proc/${processId()}/fd/${netnsFd}`;
   if (protoDown !== undefined) words += ` protodown ${protoDown ? "on" : "off"}`;
   if (carrier !== undefined) words += ` carrier ${carrier ? "on" : "off"}`;
   if (afSpec?.inet6?.addrGenMode !== undefined) {

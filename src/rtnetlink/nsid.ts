@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { processId } from "../../ffi/file.ts";
 import { s32, u32 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat, Request } from "../netlink/message.ts";
@@ -60,7 +61,7 @@ export function newNsid(message: NsidMessage, what = "netns"): Request<undefined
     operation: `give ${what} an id`,
     format: nsidFormat,
     message,
-    command: () => `ip netns set /proc/${Deno.pid}/fd/${message.fd} ${message.nsid}`,
+    command: () => `ip netns set /proc/${processId()}/fd/${message.fd} ${message.nsid}`,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import { homeNetNs, type NetNsRef, openNetNs, within } from "../../ffi/namespace.ts";
 import { idle } from "../../ffi/reactor.ts";
-import { processId } from "../../ffi/file.ts";
+import { processId, sendToSelf } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
@@ -39,8 +39,8 @@ export interface ScopeOptions {
    * Removes everything also on SIGINT, SIGTERM, SIGHUP, SIGQUIT, `Deno.exit`, an uncaught error and an
    * unhandled rejection, none of which run `using`. Other signals end the program at once, as programs use
    * them for purposes of their own: add a listener that closes the scope. Nothing of a worker runs at
-   * `terminate()` or at the end of the main module: a scope that is open there is left behind. A process in
-   * a namespace is not ended: it keeps the namespace, without a name, and standard error says so.
+   * `terminate()`, nor when the main module ends or exits: a scope that is open there is left behind, for
+   * `replace` or {@link Scope.clean}. A process in a namespace is not ended: it keeps the namespace, without a name, and standard error says so.
    * Default: false.
    */
   readonly signals?: boolean;
@@ -400,6 +400,8 @@ export class Scope implements AsyncDisposable {
 const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
 const EVENTS = ["unload", "error", "unhandledrejection"] as const;
 
+const IN_WORKER = "WorkerGlobalScope" in globalThis;
+
 const closers = new Set<() => void>();
 
 /** Runs `close` once when the program ends in whatever way; the result takes that back. */
@@ -415,7 +417,10 @@ const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
   signal: signal as Deno.Signal,
   handler: () => {
     closeAll();
-    Deno.exit(code);
+    if (!IN_WORKER) Deno.exit(code);
+    // In a worker that would end the worker alone: the signal takes its course.
+    listen(false);
+    sendToSelf(code - 128, signal);
   },
 }));
 

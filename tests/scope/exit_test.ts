@@ -42,7 +42,9 @@ async function ends(
   return all;
 }
 
-for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+const ENDING = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
+
+for (const [signal, code] of Object.entries(ENDING) as [Deno.Signal, number][]) {
   test(`A scope with signals is removed on ${signal}, and the program ends with ${code}`, async () => {
     for (const { stderr } of await ends(WAIT, code, (running) => running.kill(signal))) {
       assertEquals(stderr, "");
@@ -181,6 +183,57 @@ test("A scope with signals opened in a bracket leaves no thread in that namespac
   `);
   assertEquals([code, stdout, stderr], [0, "0\n", ""]);
 });
+
+/** A program whose worker has a scope with signals, and runs `then` when that is built. */
+const workerLab = (then: string) => `
+  const source = \`
+    import { Bridge, NetNs, Scope } from "\${import.meta.resolve("./mod.ts")}";
+    const lab = Scope.open({ name: "exit-worker", signals: true });
+    NetNs.create("exit-worker", { scope: lab });
+    Bridge.create({ scope: lab, name: "exit-w" });
+    postMessage("built");
+    onmessage = () => { throw new Error("mine"); };
+  \`;
+  const worker = new Worker("data:text/javascript," + encodeURIComponent(source), { type: "module" });
+  await new Promise((resolve) => worker.onmessage = resolve);
+  console.log("built");
+  ${then}
+`;
+
+test("A scope with signals in a worker is removed on a signal, which then ends the process", async () => {
+  const before = machine();
+  await using running = await start(workerLab(""));
+  await running.writes("built");
+  running.kill("SIGTERM");
+  const { signal, stderr } = await running.end();
+  assertEquals([signal, stderr, records()], ["SIGTERM", "", []]);
+  assertEquals(machine(), before);
+});
+
+test("A scope with signals in a worker is removed when the worker throws an error", async () => {
+  const before = machine();
+  const { stdout } = await script(workerLab(`
+    worker.onerror = (event) => {
+      event.preventDefault();
+      console.log(event.message.includes("mine"));
+    };
+    worker.postMessage("throw");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+  `));
+  assertEquals([stdout, records()], ["built\ntrue\n", []]);
+  assertEquals(machine(), before);
+});
+
+for (const then of ["worker.terminate();", "Deno.exit(3);"]) {
+  test(`A scope with signals in a worker is left behind by ${then}, and found by Scope.clean()`, async () => {
+    const before = machine();
+    const { stderr } = await script(workerLab(then));
+    assertEquals(stderr, "");
+    assertEquals(Scope.clean({ name: "exit-worker" }).map(({ netns }) => netns), [["exit-worker"]]);
+    assertEquals(records(), []);
+    assertEquals(machine(), before);
+  });
+}
 
 test("A scope opened in a worker is removed with it", async () => {
   const { code, stdout, stderr } = await script(`
