@@ -6,7 +6,7 @@
  */
 import { C } from "../../ffi/constants.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { Mapping } from "../../ffi/mapping.ts";
+import { Mapping } from "../../ffi/packet_io.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { linkOfSocketAddress, linkSocketAddress, Socket } from "../../ffi/socket.ts";

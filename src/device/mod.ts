@@ -49,4 +49,4 @@ export { receiveDevice } from "./fd_device.ts";
 export type { TapDeviceOptions } from "./tun_queue.ts";
 export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 export { UdpSocket, type UdpSocketOptions, type WriteSegmentsOptions } from "./udp_socket.ts";
-export { writeSegmented, type WriteSegmentedOptions } from "./write_segmented.ts";
+export { writeSegmented, type WriteSegmentedOptions } from "./forward.ts";

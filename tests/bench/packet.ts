@@ -24,7 +24,7 @@ import { type BenchOptions, cpuTime, median, type Row, takeTurns } from "./_meas
 
 /** Payload of a segment with a link MTU of 1500 and timestamps. */
 const MSS = 1448;
-/** Segments of a superpacket. */
+/** Segments of a GSO packet. */
 const SEGMENTS = 44;
 
 /** Runs the benchmark. */
@@ -74,9 +74,9 @@ function makeJobs(): Record<string, Job> {
   const ns = { unit: "ns", amount: (ns: number) => ns };
   const gigabytes = (bytes: number) => ({ unit: "GB/s", amount: (ns: number) => bytes / ns });
   const gigabits = (bytes: number) => ({ unit: "Gbit/s", amount: (ns: number) => bytes * 8 / ns });
-  const superpacket = makeSuperpacket();
+  const gsoPacket = makeGsoPacket();
   const output = new PacketBatch({ packets: SEGMENTS, size: 2048 });
-  segment(superpacket, output);
+  segment(gsoPacket, output);
   const merged = new PacketBatch({ packets: 8 });
   const coalescer = new Coalescer(merged);
   const ip = new Ipv4();
@@ -114,7 +114,7 @@ function makeJobs(): Record<string, Job> {
       calls: 5000,
       run() {
         output.count = 0;
-        return segment(superpacket, output) ?? NaN;
+        return segment(gsoPacket, output) ?? NaN;
       },
     },
     [`Coalescer of ${SEGMENTS} packets of ${MSS} bytes`]: {
@@ -133,7 +133,7 @@ function makeJobs(): Record<string, Job> {
 }
 
 /** What a TUN with offloads reads of a bulk transfer. */
-function makeSuperpacket(): VirtioNetHeader {
+function makeGsoPacket(): VirtioNetHeader {
   const packet = buildPacket(
     ipv4({ source: "10.0.0.1", destination: "10.0.0.2", dontFragment: true }),
     tcp({

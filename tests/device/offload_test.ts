@@ -51,7 +51,7 @@ class Path implements Disposable {
   readonly #far = this.#open(this.far, 2, false);
   /** What segment() has made. */
   readonly segments: Uint8Array[] = [];
-  /** Superpackets that were split, and that were merged. */
+  /** GSO packets that were split, and that were merged. */
   split = 0;
   merged = 0;
   /** Rejects when the program fails, or is ended. */
@@ -163,7 +163,7 @@ for (const version of VERSIONS) {
       assertEquals(buffer.slice(0, n), payload.slice(at, at + 1000));
     }
     await path.end();
-    // Linux hands UDP superpackets over since 6.2, and splits them itself before.
+    // Linux hands UDP GSO packets over since 6.2, and splits them itself before.
     assertEquals(path.segments.length, 21);
     assertEquals(wrong(path.far), 0);
     assertSums(path.segments);

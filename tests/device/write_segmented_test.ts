@@ -12,7 +12,7 @@ import {
 import { VIRTIO_NET_HDR_GSO, VirtioNetHeader } from "../../src/packet/mod.ts";
 import { test } from "../leaks.ts";
 import { silent } from "../link/rig.ts";
-import { type Flow, packetOf, payloadOf, type Position, superpacketOf } from "../packet/flows.ts";
+import { type Flow, gsoPacketOf, packetOf, payloadOf, type Position } from "../packet/flows.ts";
 
 const SIZE = 1000;
 const soon = () => AbortSignal.timeout(10_000);
@@ -64,9 +64,9 @@ class Rig implements Disposable {
   }
 }
 
-/** A superpacket that any kernel refuses: its headers, it says, are longer than it is. */
+/** A GSO packet that any kernel refuses: its headers, it says, are longer than it is. */
 function unwelcome(length: number): Uint8Array<ArrayBuffer> {
-  const packet = superpacketOf(UDP, START, payloadOf(length), SIZE);
+  const packet = gsoPacketOf(UDP, START, payloadOf(length), SIZE);
   VirtioNetHeader.parse(packet)!.headerLength = 60_000;
   return packet;
 }
@@ -107,18 +107,18 @@ test("writeSegmented() writes more segments than its memory holds at once", asyn
   assertEquals(await rig.received(180), Array(180).fill(SIZE));
 });
 
-test("writeSegmented() leaves superpackets whole that the kernel takes", async () => {
+test("writeSegmented() leaves GSO packets whole that the kernel takes", async () => {
   using rig = new Rig();
   const { UDP_L4 } = VIRTIO_NET_HDR_GSO;
   const takes = rig.tun.offloads.includes("uso4");
-  const packet = superpacketOf(UDP, START, payloadOf(2500), SIZE);
+  const packet = gsoPacketOf(UDP, START, payloadOf(2500), SIZE);
   assertEquals(VirtioNetHeader.parse(packet)!.gsoType, UDP_L4);
   await writeSegmented(rig.tun, batchOf(packet));
   assertEquals(await rig.received(3), [1000, 1000, 500]);
   assertEquals(rig.tun.link.stats().rxPackets, takes ? 1 : 3);
 });
 
-test("writeSegmented() tells of what is no superpacket and refused all the same", async () => {
+test("writeSegmented() tells of what is no GSO packet and refused all the same", async () => {
   using rig = new Rig();
   const garbage = new Uint8Array(40).fill(0xee, 10);
   for (const others of [[unwelcome(1500)], []]) {

@@ -17,6 +17,7 @@ import {
 import {
   type Flow,
   flows,
+  gsoPacketOf,
   headersOf,
   packetOf,
   packetsIn,
@@ -24,7 +25,6 @@ import {
   type Position,
   positions,
   slots,
-  superpacketOf,
 } from "./flows.ts";
 
 const wire = slots(256);
@@ -87,7 +87,7 @@ Deno.test("What segment() has split Coalescer merges into the same bytes", () =>
   const sizes = fc.integer({ min: 1100, max: 9000 });
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
     const { link } = headersOf(flow);
-    const packet = superpacketOf(flow, position, payloadOf(length), size);
+    const packet = gsoPacketOf(flow, position, payloadOf(length), size);
     wire.count = 0;
     assertEquals(segment(VirtioNetHeader.parse(packet)!, wire, { linkHeader: link }), 0);
     const segments = packetsIn(wire);

@@ -120,7 +120,7 @@ export function headersOf({ version, protocol, options, framed }: Flow) {
 }
 
 /** What a device with `IFF_VNET_HDR` reads: a packet that is still to be split, and summed. */
-export function superpacketOf(
+export function gsoPacketOf(
   flow: Flow,
   position: Position,
   payload: Uint8Array,

@@ -1,6 +1,6 @@
 // Inputs for the fuzzer: each is made from the seed and its number alone.
 import { TCP_FLAG } from "../../src/packet/mod.ts";
-import { type Flow, payloadOf, superpacketOf } from "./flows.ts";
+import { type Flow, gsoPacketOf, payloadOf } from "./flows.ts";
 import { SAMPLES } from "./samples.ts";
 
 /** Longest input. */
@@ -19,19 +19,19 @@ const flow = (version: 4 | 6, protocol: "tcp" | "udp"): Flow => ({
   framed: false,
 });
 const position = { sequence: 0xfffffff0, identification: 0xfff0, flags: TCP_FLAG.PSH };
-const superpackets = [4, 6].flatMap((version) =>
+const gsoPackets = [4, 6].flatMap((version) =>
   ["tcp", "udp"].flatMap((protocol) =>
     [0, 100, 2500].map((length) =>
-      superpacketOf(flow(version as 4, protocol as "tcp"), position, payloadOf(length), 1000)
+      gsoPacketOf(flow(version as 4, protocol as "tcp"), position, payloadOf(length), 1000)
     )
   )
 );
 
-/** Frames, IP packets, what is in them, and superpackets. */
+/** Frames, IP packets, what is in them, and GSO packets. */
 const seeds: readonly Uint8Array[] = [
   ...Object.values(SAMPLES).flatMap((frame) => [0, 14, 34, 42, 54].map((at) => frame.subarray(at))),
-  ...superpackets,
-  ...superpackets,
+  ...gsoPackets,
+  ...gsoPackets,
 ];
 
 const INTERESTING = [0, 1, 2, 3, 4, 5, 8, 15, 16, 20, 40, 0x45, 0x60, 0x7f, 0x80, 0xf0, 0xfe, 0xff];

@@ -14,6 +14,7 @@ import {
 import {
   type Flow,
   flows,
+  gsoPacketOf,
   headersOf,
   packetOf,
   packetsIn,
@@ -21,7 +22,6 @@ import {
   type Position,
   positions,
   slots,
-  superpacketOf,
 } from "./flows.ts";
 import { naiveChecksum } from "./naive.ts";
 import { tcpdump } from "./tcpdump.ts";
@@ -57,7 +57,7 @@ const lengths = fc.integer({ min: 1, max: 65_000 });
 Deno.test("segment() makes the packets that would have been sent one by one", () => {
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
     const payload = payloadOf(length);
-    const packet = superpacketOf(flow, position, payload, size);
+    const packet = gsoPacketOf(flow, position, payload, size);
     const before = packet.slice();
     const segments = segmentsOf(packet, headersOf(flow).link)!;
     const wanted = expected(flow, position, payload, size);
@@ -69,7 +69,7 @@ Deno.test("segment() makes the packets that would have been sent one by one", ()
 
 Deno.test("segment() writes checksums that a naive implementation finds right", () => {
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
-    const packet = superpacketOf(flow, position, payloadOf(length), size);
+    const packet = gsoPacketOf(flow, position, payloadOf(length), size);
     const { link, transport } = headersOf(flow);
     for (const bytes of segmentsOf(packet, link)!) {
       const part = bytes.subarray(transport);
@@ -100,7 +100,7 @@ const START: Position = { sequence: 4294967000, identification: 65_534, flags: T
 for (const version of [4, 6] as const) {
   for (const protocol of ["tcp", "udp"] as const) {
     Deno.test(`tcpdump finds segments of ${protocol} over IPv${version} correct`, () => {
-      const packet = superpacketOf({ ...TCP4, version, protocol }, START, payloadOf(20_001), 1400);
+      const packet = gsoPacketOf({ ...TCP4, version, protocol }, START, payloadOf(20_001), 1400);
       const text = tcpdump(segmentsOf(packet, 0)!, "ip", "-vv");
       const verdicts = protocol === "udp" ? /\[udp sum ok\]/g : /\(correct\)/g;
       assertEquals(text.match(verdicts)!.length, 15);
@@ -110,7 +110,7 @@ for (const version of [4, 6] as const) {
 }
 
 Deno.test("segment() goes on after the output was full", () => {
-  const packet = superpacketOf(TCP4, START, payloadOf(50_000), 700);
+  const packet = gsoPacketOf(TCP4, START, payloadOf(50_000), 700);
   const whole = segmentsOf(packet, 0)!;
   const few = slots(10, 800);
   const parts: Uint8Array[] = [];
@@ -128,7 +128,7 @@ Deno.test("segment() goes on after the output was full", () => {
 });
 
 Deno.test("segment() leaves room before each packet, and adds to what is in the output", () => {
-  const packet = superpacketOf(TCP4, START, payloadOf(3000), 1400);
+  const packet = gsoPacketOf(TCP4, START, payloadOf(3000), 1400);
   const whole = segmentsOf(packet, 0)!;
   const roomy = slots(8, 1500);
   for (let i = 0; i < 2; i++) {
@@ -139,14 +139,14 @@ Deno.test("segment() leaves room before each packet, and adds to what is in the 
 });
 
 Deno.test("segment() says how large slots have to be", () => {
-  const packet = VirtioNetHeader.parse(superpacketOf(TCP4, START, payloadOf(3000), 1400))!;
+  const packet = VirtioNetHeader.parse(gsoPacketOf(TCP4, START, payloadOf(3000), 1400))!;
   const message = "A slot of the output has 1439 bytes: the packet needs 1440";
   assertThrows(() => segment(packet, slots(8, 1439)), RangeError, message);
 });
 
 Deno.test("segment() copies a packet that is not to be split, and completes its checksum", () => {
   for (const length of [0, 1, 1000]) {
-    const packet = superpacketOf(TCP4, START, payloadOf(length), 1400);
+    const packet = gsoPacketOf(TCP4, START, payloadOf(length), 1400);
     const wanted = packetOf(TCP4, START, payloadOf(length));
     assertEquals(segmentsOf(packet, 0), [wanted]);
     const header = VirtioNetHeader.parse(packet)!;
@@ -159,13 +159,13 @@ Deno.test("segment() copies a packet that is not to be split, and completes its 
 });
 
 Deno.test("A full output takes no packet that is not to be split", () => {
-  const packet = VirtioNetHeader.parse(superpacketOf(TCP4, START, payloadOf(9), 1400))!;
+  const packet = VirtioNetHeader.parse(gsoPacketOf(TCP4, START, payloadOf(9), 1400))!;
   const one = slots(1, 1500);
   assertEquals([segment(packet, one), segment(packet, one), one.count], [0, 1, 1]);
 });
 
 Deno.test("Headers and packets that do not agree are malformed, and nothing is added", () => {
-  const valid = superpacketOf(TCP4, START, payloadOf(3000), 1400);
+  const valid = gsoPacketOf(TCP4, START, payloadOf(3000), 1400);
   const wrong: [what: string, at: number, value: number][] = [
     ["no NEEDS_CSUM", 0, 0],
     ["IPv6", 1, VIRTIO_NET_HDR_GSO.TCPV6],
@@ -196,7 +196,7 @@ Deno.test("Headers and packets that do not agree are malformed, and nothing is a
 Deno.test("A packet longer than its length field can tell is split to its end", () => {
   // BIG TCP: the field is zero.
   for (const version of [4, 6] as const) {
-    const packet = superpacketOf({ ...TCP4, version }, START, payloadOf(60_000), 1400);
+    const packet = gsoPacketOf({ ...TCP4, version }, START, payloadOf(60_000), 1400);
     const bytes = new Uint8Array(packet.length + 20_000);
     bytes.set(packet);
     bytes.fill(0, version === 4 ? 12 : 14, version === 4 ? 14 : 16);
