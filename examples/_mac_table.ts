@@ -1,16 +1,16 @@
 /**
- * What an Ethernet switch knows: behind which port it has heard a MAC.
+ * The table of an Ethernet switch: MACs, and the ports that they are behind.
  *
  * @module
  */
 import { printTable } from "./_table.ts";
 
-/** A table of MACs, as numbers of 48 bits, and ports, counted from 0. Who is silent for a while is forgotten. */
+/** A table of MACs (numbers of 48 bits) and ports (from 0). It forgets a MAC that is silent for a while. */
 export class MacTable implements Disposable {
   readonly #entries = new Map<number, { port: number; heard: number }>();
   readonly #timer: ReturnType<typeof setInterval>;
 
-  /** `ageing`: milliseconds after which a MAC that is not heard of is forgotten. */
+  /** `ageing`: milliseconds of silence after which the table forgets a MAC. */
   constructor(ageing: number) {
     this.#timer = setInterval(() => {
       const limit = performance.now() - ageing;
@@ -18,7 +18,7 @@ export class MacTable implements Disposable {
     }, ageing / 10);
   }
 
-  /** Notes where a MAC was heard: it may have moved. */
+  /** Records the port of a MAC, which may have moved. */
   learn(mac: number, port: number): void {
     const heard = performance.now();
     const entry = this.#entries.get(mac);
@@ -26,12 +26,12 @@ export class MacTable implements Disposable {
     else this.#entries.set(mac, { port, heard });
   }
 
-  /** The port of a MAC, or `undefined` when it is not known. */
+  /** The port of a MAC, or `undefined` if the table does not have it. */
   port(mac: number): number | undefined {
     return this.#entries.get(mac)?.port;
   }
 
-  /** How many MACs are known. */
+  /** Number of MACs. */
   get size(): number {
     return this.#entries.size;
   }
@@ -47,7 +47,7 @@ export class MacTable implements Disposable {
     })));
   }
 
-  /** Ends the ageing. */
+  /** Stops the ageing. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }

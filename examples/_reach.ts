@@ -1,21 +1,21 @@
 /**
- * Who reaches whom.
+ * Pings between all hosts.
  *
  * @module
  */
 import { type NetNs, SyscallError } from "@netloom/netloom";
 import { printTable } from "./_table.ts";
 
-/** A namespace and the address it is reached by. */
+/** A namespace and its address. */
 export interface Host {
   readonly netns: NetNs;
   readonly address: string;
 }
 
-/** Whether a namespace reaches another one, by their names. */
+/** Whether one namespace reaches another, by their names. */
 export type Reach = (from: string, to: string) => boolean;
 
-/** Pings from each host to each other one, all at once, and prints a matrix with a title. */
+/** Pings from each host to each other host, all at once, and prints a matrix with a title. */
 export async function printReach(
   title: string,
   hosts: readonly Host[],
@@ -38,7 +38,7 @@ export async function printReach(
   return (from, to) => reached[at(from)]![at(to)]!;
 }
 
-/** Whether a ping is answered; no route to the address is an answer too. */
+/** Whether a ping is answered; `false` also without a route to the address. */
 export async function answers(from: NetNs, address: string): Promise<boolean> {
   try {
     return (await from.ping(address, { timeout: 1000 })).received === 1;

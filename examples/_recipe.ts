@@ -1,8 +1,8 @@
 /**
- * What the example scripts share: options, the table of what was built, the verdict.
+ * Common parts of the example scripts: options, the table of links, the verdict.
  *
- * Exit codes: 0 the verdict is good, 1 it is bad, 2 a wrong argument, 77 (as in Automake and Meson:
- * skipped) this kernel lacks what the example shows, 130 Ctrl-C.
+ * Exit codes: 0 the verdict is good, 1 it is bad, 2 a wrong argument, 77 this kernel lacks a need
+ * (as skipped tests in Automake and Meson), 130 Ctrl-C.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { printTable } from "./_table.ts";
 export { fail, number, openFile, options, wholeNumber } from "./_options.ts";
 export { runTests } from "./_run_tests.ts";
 
-/** Prints the links the lab has, one row each. */
+/** Prints the links of the lab, one row each. */
 export function printLinks(lab: Scope): void {
   const rows = lab.links.map((owned) => {
     const link = Link.get(owned.index, { netns: owned });
@@ -32,26 +32,26 @@ export function printLinks(lab: Scope): void {
   console.log();
 }
 
-/** What came of a ping, as a line of text. */
+/** The result of a ping as a line of text. */
 export function pingLine({ address, received, sent, min, avg, max }: PingResult): string {
   const times = [min, avg, max].map((time) => time?.toFixed(3)).join("/");
   const statistics = received > 0 ? `, ${times} ms (min/avg/max)` : "";
   return `ping ${address}: ${received} of ${sent} replies${statistics}`;
 }
 
-/** What {@link finish} needs to know. */
+/** Arguments of {@link finish}. */
 export interface Finish {
-  /** What was to be shown, and whether it is so: `{ "ns1 reaches ns2": true }`. */
+  /** The claims of the example, and whether they hold: `{ "ns1 reaches ns2": true }`. */
   readonly checks: Readonly<Record<string, boolean>>;
-  /** Hold the network up. */
+  /** Whether to hold the network up. */
   readonly keep: boolean;
-  /** A command to look around with. */
+  /** A command for looking around. */
   readonly look: string;
-  /** Standard output is JSON: the verdict goes to standard error. */
+  /** Whether standard output is JSON: then the verdict goes to standard error. */
   readonly json?: boolean;
 }
 
-/** Prints the verdict, which sets the exit code, then holds the network up if asked to. */
+/** Prints the verdict, sets the exit code, and holds the network up on request. */
 export async function finish({ checks, keep, look, json = false }: Finish): Promise<void> {
   const good = Object.values(checks).every(Boolean);
   const lines = Object.entries(checks).map(([claim, holds]) =>
@@ -63,7 +63,7 @@ export async function finish({ checks, keep, look, json = false }: Finish): Prom
   if (keep) await hold(look);
 }
 
-/** Holds the network up until Ctrl-C; says how to look around. */
+/** Holds the network up until Ctrl-C, and prints how to look around. */
 export async function hold(look: string): Promise<void> {
   console.log(`\nThe network stays up. Look around: ${look}\nCtrl-C removes it.`);
   await new Promise(() => setInterval(() => {}, 1 << 30));
@@ -74,7 +74,7 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Shows on a terminal how far long work is, in a line that the next one replaces; "" removes it. */
+/** Shows the progress of long work on a terminal. The next line replaces it, and "" removes it. */
 export function progress(line: string): void {
   if (!Deno.stderr.isTerminal()) return;
   Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${line}`));

@@ -6,14 +6,14 @@
 import { Scope } from "@netloom/netloom";
 
 /**
- * Runs the tests of a file with the script's arguments, gives the verdict, and ends the script. Deno
- * ends tests on Ctrl-C without a chance to clean up: that is done here then, for a scope.
+ * Runs the tests of a file with the arguments of the script, prints the verdict, and ends the script.
+ * On Ctrl-C Deno ends tests at once; this function removes their scope then.
  */
 export async function runTests(file: string, scope: string): Promise<never> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", file, "--", ...Deno.args],
   }).spawn();
-  // A terminal's Ctrl-C reaches the child by itself; it has to end first.
+  // Ctrl-C on a terminal reaches the child as well, which must end first.
   const stop = () => child.kill("SIGINT");
   Deno.addSignalListener("SIGINT", stop);
   const { success, code } = await child.status;

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A row: the text in each column, by its heading; numbers stand at the right. */
+/** A row: the text of each column by its heading; numbers are right-aligned. */
 export type Row = Readonly<Record<string, string | number | undefined>>;
 
 /** Prints rows under the headings of the first one. */

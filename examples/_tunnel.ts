@@ -29,7 +29,7 @@ export async function tunnel(tun: Tun, udp: UdpSocket): Promise<void> {
   ));
 }
 
-/** From the TUN into datagrams: superpackets are cut, and their segments written with one call. */
+/** From the TUN into datagrams: cuts GSO packets, and writes their segments with one call. */
 async function send(tun: Tun, udp: UdpSocket): Promise<never> {
   const bytes = new Uint8Array(MAX_PACKET);
   const packet = new VirtioNetHeader();
@@ -46,7 +46,7 @@ async function send(tun: Tun, udp: UdpSocket): Promise<never> {
   }
 }
 
-/** Writes datagrams; what the network does not take now is lost, as anywhere. */
+/** Writes datagrams; those that the network refuses are lost, as in any network. */
 function write(udp: UdpSocket, { bytes, size, length }: Datagrams): Promise<void> | undefined {
   try {
     return udp.tryWriteSegments(bytes, size, length)
@@ -58,7 +58,7 @@ function write(udp: UdpSocket, { bytes, size, length }: Datagrams): Promise<void
   }
 }
 
-/** From datagrams into the TUN: what belongs together is merged, and written with one call. */
+/** From datagrams into the TUN: merges the packets of a flow, and writes them with one call. */
 async function receive(tun: Tun, udp: UdpSocket): Promise<never> {
   const datagrams = new PacketBatch();
   const packets = new PacketBatch();
@@ -68,7 +68,7 @@ async function receive(tun: Tun, udp: UdpSocket): Promise<never> {
     try {
       await writeSegmented(tun, packets);
     } catch (error) {
-      // What the kernel takes for no packet is lost.
+      // A packet that the kernel refuses is lost.
       if (!(error instanceof SyscallError)) throw error;
     }
     coalescer.clear();
@@ -87,7 +87,7 @@ async function receive(tun: Tun, udp: UdpSocket): Promise<never> {
   }
 }
 
-/** Where an IP packet ends, as its header tells: a read may give many, one after the other. */
+/** The end of an IP packet by its header: one read may return several packets. */
 function packetEnd(bytes: Uint8Array, at: number, end: number): number {
   const v4 = bytes[at]! >> 4 === 4;
   const field = at + (v4 ? 2 : 4);
@@ -95,11 +95,11 @@ function packetEnd(bytes: Uint8Array, at: number, end: number): number {
   return length < 20 || at + length > end ? end : at + length;
 }
 
-/** Bytes and datagrams that one write takes. */
+/** Limits of one write: bytes and datagrams. */
 const MOST = 65_507;
 const MOST_DATAGRAMS = 64;
 
-/** Memory for the segments of one packet, one right after the other. */
+/** Memory for the segments of one packet, without gaps. */
 class Datagrams implements PacketSlots {
   readonly bytes = new Uint8Array(MAX_PACKET);
   readonly offsets = new Int32Array(MOST_DATAGRAMS);
@@ -108,12 +108,12 @@ class Datagrams implements PacketSlots {
   capacity = 0;
   count = 0;
 
-  /** Bytes of all of them. */
+  /** Total bytes of the segments. */
   get length(): number {
     return this.offsets[this.count - 1]! + this.lengths[this.count - 1]!;
   }
 
-  /** Makes slots of the size that a packet's segments have. */
+  /** Sets the size of the slots to that of the segments of a packet. */
   fit(
     { bytes, packetStart, end, gsoType, gsoSize, checksumStart, checksumOffset }: VirtioNetHeader,
   ) {

@@ -1,13 +1,13 @@
 /**
- * Three bridges in a circle. Without the spanning tree protocol a single broadcast goes round for as
- * long as the circle is closed; with it the bridges block one port, and a broadcast comes to an end.
+ * Three bridges in a loop. Without the spanning tree protocol a single broadcast circulates as long as
+ * the loop is closed. With it the bridges block one port, and a broadcast ends.
  *
  *     deno run -A examples/bridge_stp.ts [--keep]
  */
 import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
 import { finish, options, pingLine, sleep } from "./_recipe.ts";
 
-const { keep } = options("Three bridges in a circle, without spanning tree and with it", {
+const { keep } = options("Three bridges in a loop, without spanning tree and with it", {
   needs: ["veth", "bridge"],
 });
 await using lab = Scope.open({ name: "netloom-bridge_stp", replace: true, signals: true });
@@ -17,7 +17,7 @@ const netns = NetNs.create("switches", { scope: lab });
 const quiet = { addrGenMode: "none", up: true } as const; // no IPv6 chatter
 
 // ip link add br1 up type bridge stp_state 0 forward_delay 200 hello_time 100
-const times = { forwardDelay: 200, helloTime: 100 }; // 2 s and 1 s, the shortest there are
+const times = { forwardDelay: 200, helloTime: 100 }; // 2 s and 1 s, the shortest possible
 const bridge = (name: string) =>
   Bridge.create({ scope: lab, name, netns, stp: false, ...times, ...quiet });
 const [br1, br2, br3] = [bridge("br1"), bridge("br2"), bridge("br3")];
@@ -46,7 +46,7 @@ const ns1 = host(1, br1);
 host(2, br2);
 await lab.ready();
 
-/** Frames the bridges send each other when ns1 asks for an address nobody has; stops at 10,000. */
+/** Frames between the bridges after ns1 asks for an address that no host has; stops at 10,000. */
 async function framesOfBroadcast(address: string): Promise<number> {
   const count = () => ports.reduce((sum, port) => sum + port.stats().txPackets, 0);
   const before = count();
@@ -59,7 +59,7 @@ async function framesOfBroadcast(address: string): Promise<number> {
 last.up();
 await lab.ready();
 const storm = await framesOfBroadcast("192.168.123.98").finally(() => last.down());
-console.log(`Without spanning tree one broadcast became ${storm} frames, and the circle was cut\n`);
+console.log(`Without spanning tree one broadcast became ${storm} frames, and the loop was cut\n`);
 
 // ip link set br1 type bridge stp_state 1
 // ip link set br3-br1 up
@@ -88,7 +88,7 @@ console.log(pingLine(result));
 
 await finish({
   checks: {
-    "without spanning tree a broadcast goes round and round": storm >= 1000,
+    "without spanning tree a broadcast circulates": storm >= 1000,
     "with it one port blocks and the others forward": settled(),
     "then a broadcast comes to an end": frames < 100, // with what bridges say each second
     "and ns1 reaches ns2": result.received === 1,

@@ -1,6 +1,6 @@
 /**
- * Captures on both ends of a veth pair while a ping crosses it, and prints a line for each packet, as
- * tcpdump does.
+ * Captures on both ends of a veth pair while a ping crosses it, and prints a line for each packet, like
+ * tcpdump.
  *
  *     deno run -A examples/capture.ts [--write FILE] [--keep]
  *
@@ -19,7 +19,8 @@ const file = write === undefined
   ? undefined
   : openFile("--write", write, (path) => new PcapngWriter(path));
 
-// Owns all that follows, and removes it at the end: also on Ctrl-C, and what a killed run left.
+// The scope owns all that follows. At the end it removes that: also on Ctrl-C, and the remains of a
+// run that was killed.
 await using lab = Scope.open({ name: "netloom-capture", replace: true, signals: true });
 
 // ip netns add ns1; ip netns add ns2
@@ -43,7 +44,7 @@ printLinks(lab);
 // ip netns exec ns2 tcpdump -nni tap2 -w FILE 'arp or icmp' &
 const filter = { or: [{ protocol: "arp" }, { protocol: "icmp" }] } as const;
 const captures = [veth.capture({ filter }), veth.peer.capture({ filter })];
-// The next frame takes the place of the last one in memory: keep copies.
+// The data of a frame is valid until the next frame: keep copies.
 const watching = Promise.all(
   captures.map((capture) => Array.fromAsync(capture, (frame) => frame.copy())),
 );

@@ -1,6 +1,6 @@
 /**
- * The ways to connect two namespaces, compared: how much TCP they carry and what that costs, how many
- * small packets, and how fast a packet is there and back.
+ * The ways to connect two namespaces, compared: TCP throughput and its cost, small packets per second,
+ * and the round trip of a ping.
  *
  *     deno run -A examples/connect_compare.ts [--seconds N] [--rounds N] [--json] [--svg FILE] [--keep]
  */

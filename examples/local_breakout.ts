@@ -1,24 +1,24 @@
 /**
- * A network card moved into a namespace, used there, and brought home: also when the program fails
- * while it has the card, and on Ctrl-C.
+ * A network card moves into a namespace and comes home: also when the program fails while it has the
+ * card, and on Ctrl-C.
  *
  *     deno run -A examples/local_breakout.ts [--nic NAME] [--keep]
  *
- * Without --nic a veth end stands in for the card, with a host behind its cable.
+ * Without --nic, one end of a veth pair takes the place of the card; the other end is a host.
  */
 import { Link, NetNs, Scope, Veth } from "@netloom/netloom";
 import { checkCard } from "./_card.ts";
 import { finish, options, pingLine } from "./_recipe.ts";
 import { printTable } from "./_table.ts";
 
-const { keep, nic } = options("A network card moved into a namespace, and brought home", {
+const { keep, nic } = options("A network card moves into a namespace, and comes home", {
   own: { nic: { value: "NAME", help: "the card; default: a veth end as a stand-in" } },
 });
 using home = NetNs.current();
 if (nic !== undefined) checkCard(home, nic);
 await using lab = Scope.open({ name: "netloom-local_breakout", replace: true, signals: true });
 
-/** The stand-in, and a host that it leads to. */
+/** The end of a veth pair in place of the card, and the host behind it. */
 function standIn(): string {
   const outside = NetNs.create("outside", { scope: lab });
   const peer = { name: "eth0", netns: outside, up: true, addresses: ["192.168.123.2/24"] };
@@ -27,7 +27,7 @@ function standIn(): string {
 }
 const card = Link.get(nic ?? standIn());
 
-/** The card as it is now. */
+/** The state of the card. */
 function look(): { netns: string; state: string; mac: string; addresses: string } {
   const { up, mac = "" } = card.read();
   const global = card.addresses.list().filter(({ scope }) => scope === "global");
@@ -40,7 +40,7 @@ function look(): { netns: string; state: string; mac: string; addresses: string 
   };
 }
 
-/** Moves the card into a namespace. Disposed, it is home, with its addresses and up if it was. */
+/** Moves the card into a namespace. Disposal moves it home, with its addresses and its state. */
 function lend(to: NetNs): Disposable {
   const { state, addresses } = look();
   const bringHome = () => {
@@ -52,7 +52,7 @@ function lend(to: NetNs): Disposable {
   };
   // ip link set NIC netns breakout
   card.move(to);
-  return lab.use({ [Symbol.dispose]: bringHome }); // the scope's too: Ctrl-C runs no `using`
+  return lab.use({ [Symbol.dispose]: bringHome }); // by the scope too: Ctrl-C runs no `using`
 }
 
 // ip netns add breakout

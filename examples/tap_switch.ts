@@ -1,6 +1,6 @@
 /**
- * An Ethernet switch that is a program: it learns which MAC is behind which port, forgets what it has
- * not heard for a while, and floods what it does not know. Its ports are TAPs in several namespaces.
+ * An Ethernet switch as a program: it learns the port of each MAC, forgets MACs that are silent for a
+ * while, and floods frames to unknown MACs. Its ports are TAPs in several namespaces.
  *
  *     deno run -A examples/tap_switch.ts [--keep]
  */
@@ -10,7 +10,7 @@ import { MacTable } from "./_mac_table.ts";
 import { type Host, printReach } from "./_reach.ts";
 import { finish, options, printLinks } from "./_recipe.ts";
 
-/** Milliseconds until a silent MAC is forgotten; a bridge's `ageing_time` is 300 s. */
+/** Milliseconds until the switch forgets a silent MAC; `ageing_time` of a bridge is 300 s. */
 const AGEING = 2000;
 
 const { keep } = options("A learning Ethernet switch, as a program between TAPs", {
@@ -27,7 +27,7 @@ for (const n of [1, 2, 3, 4]) {
   const netns = NetNs.create(`ns${n}`, { scope: lab });
   const address = `192.168.123.${n}`;
   const link = { scope: lab, name: "eth0", netns, up: true, addresses: [`${address}/24`] };
-  // Without IPv6, which speaks unasked: the table forgets in peace.
+  // Without IPv6, which sends by itself: the hosts are silent then.
   ports.push(Tap.create({ ...link, addrGenMode: "none" }));
   hosts.push({ netns, address });
 }
@@ -35,7 +35,7 @@ for (const n of [1, 2, 3, 4]) {
 using table = new MacTable(AGEING);
 const counts = { forwarded: 0, broadcast: 0, unknown: 0, dropped: 0 };
 
-/** Learns from a frame, and tells where it goes: to one port, or `undefined`: to all others. */
+/** Learns from a frame, and returns its port; `undefined` means all others. */
 function portFor(frame: Ethernet, from: number): number | undefined {
   table.learn(frame.sourceNumber, from);
   const port = frame.multicast ? undefined : table.port(frame.destinationNumber);
@@ -43,7 +43,7 @@ function portFor(frame: Ethernet, from: number): number | undefined {
   return port;
 }
 
-/** Takes frames from a port until it is closed. */
+/** Forwards the frames of a port until it is closed. */
 async function serve(tap: Tap, from: number): Promise<void> {
   const frame = new Ethernet();
   for await (const bytes of tap) {
@@ -61,7 +61,7 @@ const running = Promise.all(ports.map(serve));
 await lab.ready();
 printLinks(lab);
 
-// ip netns exec ns1 ping -c 1 192.168.123.2; and so for all pairs
+// ip netns exec ns1 ping -c 1 192.168.123.2; the same for all pairs
 // brctl showmacs
 const reaches = await printReach("all at once", hosts);
 const names = hosts.map(({ netns }) => netns.name!);
@@ -83,8 +83,8 @@ await finish({
   checks: {
     "all pairs reach each other": pairs.every(Boolean),
     "the switch has learned each host's port": learned === hosts.length,
-    "it forgets who is silent": forgotten,
-    "and learns who speaks again": again.received === 1 && table.size >= 2,
+    "it forgets hosts that are silent": forgotten,
+    "and learns hosts that send again": again.received === 1 && table.size >= 2,
   },
   keep,
   look: "ip netns exec ns1 ping 192.168.123.4",

@@ -1,6 +1,5 @@
 /**
- * A test of what a program makes of a broken network: three nodes, cut apart and joined again inside
- * `Deno.test`.
+ * A test of a program in a broken network: three nodes, separated and joined again inside `Deno.test`.
  *
  *     deno test -A examples/test_with_partition.ts
  *     deno run -A examples/test_with_partition.ts [--keep]
@@ -15,17 +14,17 @@ const { keep } = options("A test that cuts and heals a network of three nodes", 
 });
 if (import.meta.main) await runTests(import.meta.filename!, SCOPE);
 
-/** What is tested: whether a node sees most of the three, itself among them, and may go on. */
+/** The program under test: whether a node sees a majority of the three, itself included. */
 async function hasMajority(node: NetNs): Promise<boolean> {
   const addresses = [1, 2, 3].map((n) => `192.168.123.${n}`);
-  // One may be lost with an ARP request that was sent while the network was cut.
+  // A request may be lost because of an ARP request during the partition.
   const options = { count: 3, interval: 200 };
   const pings = await Promise.all(addresses.map((it) => node.ping(it, options)));
   return pings.filter(({ received }) => received > 0).length >= 2;
 }
 
 Deno.test("A cluster of three nodes survives the loss of one", async (t) => {
-  // What has no name is gone with the process, also when a test is killed; --keep gives names.
+  // Unnamed namespaces end with the process, also when a test is killed. --keep gives them names.
   await using lab = Scope.open(keep ? { name: SCOPE, replace: true } : {});
 
   // ip netns add switch; ip -n switch link add br0 up type bridge
@@ -44,19 +43,19 @@ Deno.test("A cluster of three nodes survives the loss of one", async (t) => {
   await lab.ready();
   const whoGoesOn = () => Promise.all(nodes.map(hasMajority));
 
-  await t.step("together all go on", async () => {
+  await t.step("joined, all nodes go on", async () => {
     assertEquals(await whoGoesOn(), [true, true, true]);
   });
-  await t.step("the third one is cut off: it stops, the others go on", async () => {
+  await t.step("without the third node, it stops and the others go on", async () => {
     // ip -n switch link set port3 down
     bridge.port("port3").down();
     assertEquals(await whoGoesOn(), [true, true, false]);
   });
-  await t.step("the first one, too: none goes on", async () => {
+  await t.step("without the first node as well, none goes on", async () => {
     bridge.port("port1").down();
     assertEquals(await whoGoesOn(), [false, false, false]);
   });
-  await t.step("healed, all go on", async () => {
+  await t.step("joined again, all nodes go on", async () => {
     // ip -n switch link set port3 up
     for (const port of bridge.ports()) port.up();
     await lab.ready();

@@ -1,7 +1,7 @@
 /**
  * A tunnel: the IP packets of two TUNs in UDP datagrams over a veth pair. First packet by packet, then
- * with offloads: the kernel hands over superpackets of up to 64 KiB, which the program cuts into
- * datagrams, and at the other end merges again (see `_tunnel.ts`). How much faster that is.
+ * with offloads: the kernel hands over GSO packets of up to 64 KiB. The program cuts them into
+ * datagrams and merges those at the other end (see `_tunnel.ts`), which is several times as fast.
  *
  *     deno run -A examples/tun_tunnel.ts [--keep]
  */
@@ -14,10 +14,10 @@ const { keep } = options("A UDP tunnel between two TUNs, without and with offloa
   needs: ["tun", "veth"],
 });
 
-/** What fits a datagram: the veth pair's 1500, less IP and UDP headers. */
+/** The largest packet in a datagram: 1500 bytes of the veth pair, less IP and UDP headers. */
 const mtu = 1472;
 
-/** Two namespaces, the veth pair the tunnel goes over, and one end of the tunnel in each. */
+/** Two namespaces, a veth pair between them, and an end of the tunnel in each. */
 function build(lab: Scope, offloads: boolean): [NetNs, NetNs] {
   // ip netns add ns1; ip netns add ns2
   const [ns1, ns2] = [1, 2].map((n) => NetNs.create(`ns${n}`, { scope: lab })) as [NetNs, NetNs];
@@ -66,7 +66,7 @@ for (const offloads of [false, true]) {
   rates.push(rate);
   if (!offloads) continue;
 
-  checks["packets larger than the wire takes go through the program"] = size > mtu;
+  checks["packets above the MTU go through the program"] = size > mtu;
   console.log(`Offloads make it ${(rate / rates[0]!).toFixed(1)} times as fast.`);
   await finish({ checks, keep, look: "ip netns exec ns2 tcpdump -ni eth0 udp" });
 }

@@ -1,10 +1,10 @@
-// `test` in place of `Deno.test`: after each test nothing may be left of what it made.
+// `test` in place of `Deno.test`: a test must leave nothing behind.
 //
 //     import { test } from "../leaks.ts";
 //
-// Compared before and after, once things have settled: the process's descriptors by what they refer
-// to, its threads' namespaces, its children, names in /run/netns, records in /run/netloom, the links
-// and namespace ids of the process's own namespace, and the namespaces processes of its session are in.
+// It compares before and after the test: the targets of the process's descriptors, the namespaces of
+// its threads, its children, names in /run/netns, records in /run/netloom, the links and namespace ids
+// of the process's own namespace, and the namespaces of the processes of its session.
 import { connectionTo } from "../src/netlink/connections.ts";
 import type { DumpRequest } from "../src/netlink/message.ts";
 import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
@@ -14,7 +14,7 @@ import { Socket } from "../ffi/socket.ts";
 import { threadRing } from "../ffi/packet_io.ts";
 import { C } from "../ffi/constants.ts";
 
-/** What a test may have left, each thing as a line of text. */
+/** Things that a test may have left, each as a line of text. */
 export type Traces = string[];
 
 /** Namespaces disappear up to 0.4 s after they are dropped, and the peers of their links with them. */
@@ -34,13 +34,13 @@ export function traces(): Traces {
   ];
 }
 
-/** What is in `after` and not in `before`; something there twice counts twice. */
+/** The lines of `after` that `before` does not have, each as often as it is there more. */
 export function added(before: Traces, after: Traces): Traces {
   const counts = Map.groupBy(before, (line) => line);
   return after.filter((line) => !counts.get(line)?.pop());
 }
 
-/** Waits until nothing is there that was not there before. Throws with what stays. */
+/** Waits until nothing is left that was not there before. Throws with what stays. */
 export async function settle(before: Traces, within = SETTLES_WITHIN): Promise<void> {
   const until = performance.now() + within;
   for (;;) {
@@ -53,9 +53,9 @@ export async function settle(before: Traces, within = SETTLES_WITHIN): Promise<v
 
 type TestFunction = (t: Deno.TestContext) => void | Promise<void>;
 
-/** What a test needs that may be missing. */
+/** Needs of a test. */
 export interface Needs {
-  /** What is missing, in words; `undefined` when nothing is. */
+  /** The need that is missing, in words; `undefined` if there is none. */
   readonly lacks: string | undefined;
 }
 
@@ -76,7 +76,7 @@ export function test(name: string, needs: Needs | TestFunction, fn?: TestFunctio
   Deno.test(options, async (t) => {
     await warmUp();
     const before = traces();
-    // A failure speaks for itself: what it leaves is not another one.
+    // After a failure, leftovers are no second failure.
     await body(t);
     await settle(before);
   });
@@ -84,7 +84,7 @@ export function test(name: string, needs: Needs | TestFunction, fn?: TestFunctio
 
 let warm: Promise<void> | undefined;
 
-/** Opens what a process opens once, at first use, and keeps. */
+/** Opens the things that a process opens once, at first use, and keeps. */
 function warmUp(): Promise<void> {
   return warm ??= (async () => {
     nsids(); // the connection of this namespace

@@ -1,4 +1,4 @@
-// As an ordinary user, in namespaces made by unshare(1).
+// Runs as an ordinary user, in namespaces created by unshare(1).
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ownsMounts } from "../ffi/mount.ts";
 import { NetNs } from "../mod.ts";
@@ -6,7 +6,7 @@ import { test } from "./leaks.ts";
 import { machine } from "./machine.ts";
 import { type Ended, ROOT } from "./script.ts";
 
-/** In a namespace of one user there is nobody else to be; there the suite is rootless already. */
+/** A user namespace with one user has no other; there the suite is rootless already. */
 const othersExist = !/^\s*0\s+\d+\s+1\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
 
 function output(command: string, args: string[], env: Record<string, string> = {}): Ended {

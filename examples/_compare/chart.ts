@@ -1,12 +1,12 @@
 /**
- * The comparison as an SVG, drawn by Vega-Lite, which is fetched from npm when it is asked for.
+ * The comparison as an SVG. Vega-Lite draws it, and is fetched from npm on request.
  *
  * @module
  */
 import { openFile } from "../_options.ts";
 import type { Row } from "../_table.ts";
 
-// Not spelled as literals where they are imported: Deno fetches those also when nobody asks for a chart.
+// Not literals in the import: Deno would fetch them also when nobody wants a chart.
 export const PACKAGES: readonly string[] = ["npm:vega-lite@6.5.0", "npm:vega@6.4.0"];
 
 /** Draws a panel of bars for each column of numbers, and writes the file. */
@@ -52,7 +52,7 @@ function chart(rows: readonly Row[], note: string): object {
         x: {
           field,
           type: "quantitative",
-          // Room for the figure behind the longest bar.
+          // Room for the number behind the longest bar.
           scale: { domainMax: 1.3 * Math.max(...rows.map((row) => Number(row[field]))) },
           axis: { title: field, tickCount: 4, format: "~s" },
         },

@@ -1,5 +1,5 @@
 /**
- * What a connection of two namespaces carries, and what it costs.
+ * Throughput, latency and cost of a connection between two namespaces.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export interface Measured {
 const PORT = 5201;
 const TRAFFIC = new URL("traffic.ts", import.meta.url);
 
-/** The two ends of a connection, with a worker in each that makes traffic. */
+/** The two ends of a connection, with a worker in each that sends and receives. */
 export class Ends implements Disposable {
   readonly #netns: readonly [NetNs, NetNs];
   readonly #workers: readonly [Worker, Worker];
@@ -31,7 +31,7 @@ export class Ends implements Disposable {
     this.#workers = [netns[0].worker(TRAFFIC), netns[1].worker(TRAFFIC)];
   }
 
-  /** Measures everything once to an address of the second end, each for a while. */
+  /** Measures each figure once, to an address of the second end. */
   async measure(address: string, ms: number): Promise<Measured> {
     const before = busy();
     const started = performance.now();
@@ -51,7 +51,7 @@ export class Ends implements Disposable {
     };
   }
 
-  /** How many bytes one TCP connection carries to an address of the second namespace, in how long. */
+  /** Sends by one TCP connection to an address of the second namespace; returns bytes and seconds. */
   tcp(address: string, ms: number): Promise<{ count: number; seconds: number }> {
     return this.#transfer(
       { job: "receive-tcp", port: PORT },
@@ -59,7 +59,7 @@ export class Ends implements Disposable {
     );
   }
 
-  /** The sockets are opened here: a worker that opened some would keep its namespace. */
+  /** Opens the sockets here: a worker with sockets would keep its namespace. */
   async #udp(address: string, ms: number): Promise<number> {
     const local = { address, port: PORT };
     const server: PacketDevice = UdpSocket.open({
@@ -75,7 +75,7 @@ export class Ends implements Disposable {
     return count / (ms / 1000);
   }
 
-  /** Starts the receiver, then the sender, and gives what the receiver counted. */
+  /** Starts the receiver, then the sender, and returns the count of the receiver. */
   async #transfer(receive: Job, send: Job): Promise<{ count: number; seconds: number }> {
     const [sender, receiver] = this.#workers;
     const ready = answer(receiver);
@@ -86,7 +86,7 @@ export class Ends implements Disposable {
     sender.postMessage(send);
     await sent;
     if (receive.job === "receive-udp") {
-      setTimeout(() => receiver.postMessage({ job: "stop" } satisfies Job), 100); // what is queued
+      setTimeout(() => receiver.postMessage({ job: "stop" } satisfies Job), 100); // after the queued datagrams
     }
     return await received as { count: number; seconds: number };
   }
@@ -108,7 +108,7 @@ function answer(worker: Worker): Promise<Answer> {
   });
 }
 
-/** Seconds all processors together were busy since boot: interrupts included, other programs too. */
+/** Busy seconds of all processors since boot, including interrupts and other programs. */
 function busy(): number {
   const [, user, nice, system, , , irq, softirq] = Deno.readTextFileSync("/proc/stat")
     .split("\n")[0]!.split(/ +/).map(Number);

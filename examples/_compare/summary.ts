@@ -1,5 +1,5 @@
 /**
- * The rounds of measurements, summed up for each way.
+ * Medians and ranges of the rounds, for each way.
  *
  * @module
  */

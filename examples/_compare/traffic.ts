@@ -1,11 +1,11 @@
 /**
- * One end of the traffic: a worker, born in its namespace, that sends or counts for a while.
+ * One end of the traffic: a worker, started in its namespace, that sends or counts.
  *
  * @module
  */
 import { type DeviceTransfer, PacketBatch, receiveDevice } from "@netloom/netloom/device";
 
-/** What the other thread asks for. */
+/** A request of the other thread. */
 export type Job =
   | { readonly job: "receive-tcp"; readonly port: number }
   | {
@@ -23,7 +23,7 @@ export type Job =
   }
   | { readonly job: "stop" };
 
-/** What is told back: it listens, or it has ended. */
+/** An answer: the worker listens, or it has finished. */
 export type Answer =
   | { readonly ready: true }
   | { readonly ready: false; readonly count: number; readonly seconds: number };
@@ -54,7 +54,7 @@ function run(job: Exclude<Job, { job: "stop" }>): Promise<{ count: number; secon
   }
 }
 
-/** Counts the bytes of one connection, from the first to its end. */
+/** Counts the bytes of one connection. */
 async function receiveTcp(port: number): Promise<{ count: number; seconds: number }> {
   using listener = Deno.listen({ port });
   scope.postMessage({ ready: true });
@@ -66,7 +66,7 @@ async function receiveTcp(port: number): Promise<{ count: number; seconds: numbe
   return { count, seconds: (performance.now() - started) / 1000 };
 }
 
-/** Writes to a connection as fast as it goes. */
+/** Writes to a connection at full speed. */
 async function sendTcp(address: string, port: number, ms: number) {
   using connection = await Deno.connect({ hostname: address, port });
   const buffer = new Uint8Array(1 << 20);
@@ -76,7 +76,7 @@ async function sendTcp(address: string, port: number, ms: number) {
   return { count, seconds: (performance.now() - started) / 1000 };
 }
 
-/** Counts datagrams until it is told to stop. */
+/** Counts datagrams until a stop request. */
 async function receiveUdp(transfer: DeviceTransfer): Promise<{ count: number; seconds: number }> {
   using device = receiveDevice(transfer);
   const batch = new PacketBatch({ packets: 64, size: 2048 });
@@ -91,7 +91,7 @@ async function receiveUdp(transfer: DeviceTransfer): Promise<{ count: number; se
   return { count, seconds: (performance.now() - started) / 1000 };
 }
 
-/** Sends datagrams as fast as it goes. */
+/** Sends datagrams at full speed. */
 async function sendUdp(transfer: DeviceTransfer, ms: number, size: number) {
   using device = receiveDevice(transfer);
   const batch = new PacketBatch({ packets: 64, size: 2048 });

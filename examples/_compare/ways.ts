@@ -17,12 +17,12 @@ import {
 } from "@netloom/netloom";
 import { OvsDatapath } from "@netloom/netloom/openvswitch";
 
-/** Where a way is built: between two namespaces, with a third one for what is in between. */
+/** The place of a way: two namespaces, and a third one for links between them. */
 export interface Site {
   readonly lab: Scope;
   readonly ends: readonly [NetNs, NetNs];
   readonly between: NetNs;
-  /** Name of the link in both ends; other links have it as a prefix. */
+  /** Name of the link at both ends, and prefix of other links. */
   readonly name: string;
   /** The addresses of both ends. */
   readonly addresses: readonly [string, string];
@@ -32,7 +32,7 @@ export interface Site {
 export interface Way {
   /** For tables. */
   readonly name: string;
-  /** Why this machine does not have it, if so. */
+  /** The reason why this machine does not have it, if so. */
   lacks(): string | undefined;
   /** Builds it. */
   build(site: Site): void;
@@ -41,17 +41,17 @@ export interface Way {
 const always = () => undefined;
 const kind = (name: string) => () => supports(name) ? undefined : `this kernel lacks ${name}`;
 
-/** What both ends have. */
+/** Options of an end. */
 function end({ ends, name, addresses }: Site, i: 0 | 1): LinkEndOptions {
   return { name, netns: ends[i], up: true, addresses: [`${addresses[i]}/24`] };
 }
 
-/** The same for both ends. */
+/** Calls a function for both ends. */
 function both<T>(make: (i: 0 | 1) => T): [T, T] {
   return [make(0), make(1)];
 }
 
-/** A cable from each end; `master` is what they are plugged into. */
+/** A veth pair from each end, with the other end as a port of `master`. */
 function cables(site: Site, master?: Bridge): [Veth, Veth] {
   const { lab: scope, between: netns, name } = site;
   const plug = { netns, up: true, ...(master ? { master } : {}) };
@@ -60,7 +60,7 @@ function cables(site: Site, master?: Bridge): [Veth, Veth] {
   );
 }
 
-/** A link for others to sit on, with nothing at the end of its cable. */
+/** A parent link, whose peer leads nowhere. */
 function parent({ lab: scope, between: netns, name }: Site): Veth {
   const peer = { name: `${name}-nowhere`, netns, up: true };
   return Veth.create({ scope, name: `${name}-parent`, netns, up: true, peer });
@@ -69,7 +69,7 @@ function parent({ lab: scope, between: netns, name }: Site): Veth {
 function tunPair(offloads: boolean): Way["build"] {
   return (site) => {
     const [a, b] = both((i) => Tun.create({ ...end(site, i), scope: site.lab, offloads }));
-    // Ends when the scope closes them.
+    // Both end when the scope closes the TUNs.
     const options = offloads ? { batch: 1 } : {};
     forward(a, b, options);
     forward(b, a, options);

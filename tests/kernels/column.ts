@@ -10,7 +10,7 @@ import type { Column } from "./table.ts";
 /** The label of the machine's own kernel. */
 export const RUNNING = "running";
 
-/** What to run, and for how long. */
+/** A run: its arguments and its limits. */
 export interface ColumnOptions {
   /** For `deno test`: flags and paths. */
   readonly args: readonly string[];
@@ -18,7 +18,7 @@ export interface ColumnOptions {
   readonly timeout: number;
   /** Ends the run. */
   readonly signal: AbortSignal;
-  /** Whether to print the output of the tests as it comes, rather than how far the run is. */
+  /** Whether to print the output of the tests as it comes, instead of the progress. */
   readonly live: boolean;
 }
 
@@ -30,7 +30,7 @@ interface Run {
 
 type OnOutput = (text: string) => void;
 
-/** Runs the suite on a kernel; says what goes wrong as it does. */
+/** Runs the suite on a kernel; reports failures at once. */
 export async function column(label: string, options: ColumnOptions): Promise<Column> {
   const start = performance.now();
   const report = (text: string) => console.log(`${label}: ${text}`);

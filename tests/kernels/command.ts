@@ -28,7 +28,7 @@ export function missingPackages(): string | undefined {
 /**
  * Runs a command to its end.
  *
- * @returns What it wrote to standard output
+ * @returns Its standard output
  * @throws When it fails; with the last line it wrote to standard error
  */
 export async function output(command: string, args: string[], cwd?: string): Promise<string> {

@@ -6,7 +6,7 @@ import type { Kernel } from "./kernel.ts";
 import { follow } from "./process.ts";
 import { qemuArguments } from "./qemu.ts";
 
-/** What to run, and for how long. */
+/** A command for a guest, and its limits. */
 export interface GuestOptions {
   readonly kernel: Kernel;
   /** Lines for `sh`, run in the directory the host is in. */
@@ -17,7 +17,7 @@ export interface GuestOptions {
   readonly timeout: number;
   /** Ends the guest. */
   readonly signal: AbortSignal;
-  /** Called with what the command writes. */
+  /** Called with the output of the command. */
   readonly onOutput?: (text: string) => void;
 }
 
@@ -25,7 +25,7 @@ export interface GuestOptions {
 export interface GuestResult {
   /** The command's exit code; `undefined` when the guest ended before the command did. */
   readonly code: number | undefined;
-  /** What happened to the guest itself, if anything did, with the last lines of its console. */
+  /** A failure of the guest itself, with the last lines of its console. */
   readonly failure?: string;
   /** Everything the command wrote to standard output and error. */
   readonly output: string;
@@ -33,7 +33,7 @@ export interface GuestResult {
 
 const GUEST = new URL("guest.sh", import.meta.url).pathname;
 
-/** What a kernel in trouble writes to its console. */
+/** Words on the console of a kernel in trouble. */
 const TROUBLE = /Kernel panic|\bOops\b|\bBUG:/;
 
 /** Boots a kernel, runs a command in it, and ends it. */
@@ -63,7 +63,7 @@ export async function runInGuest(options: GuestOptions): Promise<GuestResult> {
   }
 }
 
-/** A script in which the command finds what it finds on the host. */
+/** A script that gives the command the environment of the host. */
 function script({ command, env = {} }: GuestOptions): string {
   const names = ["PATH", "HOME", "DENO_DIR", "LANG", "NO_COLOR"];
   const variables = names.map((name) => [name, Deno.env.get(name)] as const)

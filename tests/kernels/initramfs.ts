@@ -1,8 +1,8 @@
-// What a guest starts from: busybox, the modules it takes to reach the host's files, and init.sh.
+// The initramfs of a guest: busybox, the modules for reaching the files of the host, and init.sh.
 import { output } from "./command.ts";
 import type { Kernel } from "./kernel.ts";
 
-/** With what they depend on. */
+/** Modules; their dependencies are added. */
 const MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay"];
 
 const INIT = new URL("init.sh", import.meta.url).pathname;
@@ -34,7 +34,7 @@ export async function initramfs(kernel: Kernel, directory: string): Promise<stri
   return `${directory}/initramfs.cpio`;
 }
 
-/** The files of {@link MODULES}, what each depends on before it; without those built in. */
+/** The files of {@link MODULES}, each after its dependencies; without built-in ones. */
 async function moduleFiles({ root, release }: Kernel): Promise<string[]> {
   const lines = await Promise.all(
     MODULES.map((name) => output("modprobe", ["-d", root, "-S", release, "--show-depends", name])),

@@ -38,7 +38,7 @@ veth: pairs (ignored: this kernel has no veth) ... ignored (0ms)
 const results = readResults(OUTPUT);
 const column: Column = { label: "6.12", facts: readFacts(OUTPUT), results, seconds: 1 };
 
-Deno.test("readResults() reads tests, and no steps or output of theirs", () => {
+Deno.test("readResults() reads tests, but not their steps and output", () => {
   assertEquals(
     results.map(({ file, outcome }) => [file, outcome]),
     [
@@ -67,7 +67,7 @@ Deno.test("rowOf() is the kind and the group of options, or the folder", () => {
   for (const [file, row] of Object.entries(rows)) assertEquals(rowOf(file), row);
 });
 
-Deno.test("A cell counts what passed, failed and was skipped, with the reasons", () => {
+Deno.test("A cell counts passed, failed and skipped tests, with reasons", () => {
   assertEquals(cell("ipvlan", column), "FAILED 1, passed 2, skipped 1 (for kernels without it)");
   assertEquals(cell("veth", column), "skipped 1 (this kernel has no veth)");
   assertEquals(cell("dummy", column), "–");
@@ -80,7 +80,7 @@ Deno.test("A cell counts what passed, failed and was skipped, with the reasons",
   assertEquals(tested, ["", "veth", "ipvlan", "examples of doc comments"]);
 });
 
-Deno.test("Failures and what is skipped without need are problems", () => {
+Deno.test("Failed tests and tests skipped without need are problems", () => {
   const failure = "tests/link/ipvlan_test.ts: failed: ipvlan: each mode";
   // That kernel said that it has veth.
   const skipped = "tests/link/veth_test.ts: skipped on 6.12: " +

@@ -3,7 +3,7 @@
 /**
  * Runs a program to its end, which comes at the latest when `signal` is aborted or this process ends.
  *
- * @param onOutput Called with what it writes to standard output
+ * @param onOutput Called with its standard output
  * @returns Its exit code, and all it wrote there
  */
 export async function follow(

@@ -1,14 +1,14 @@
-// What is to be seen of a long run while it goes on.
+// The progress of a long run.
 import { fileOf } from "./results.ts";
 
-/** Seconds between two lines on how far a run is. */
+/** Seconds between two lines of progress. */
 const EVERY = 30;
 
 /**
- * Tells how far a run is, now and then, and what goes wrong in it, at once.
+ * Reports the progress of a run now and then, and failures at once.
  *
  * @param report Called with a line to print
- * @returns To be called with what `deno test` prints
+ * @returns A function to call with the output of `deno test`
  */
 export function progress(report: (line: string) => void): (text: string) => void {
   let rest = "";

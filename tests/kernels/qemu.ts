@@ -2,18 +2,18 @@
 import type { Kernel } from "./kernel.ts";
 
 /**
- * TCG makes one host instruction of a simple one, and a loop or a call of the others: without these the
- * kernel and libc copy by plain moves, which halves the time of everything.
+ * TCG translates a simple instruction into one of the host, and others into a loop or a call. Without
+ * these features the kernel and libc copy by plain moves, which halves the time of everything.
  */
 const CPU = "max,-erms,-fsrm,-avx,-avx2,-bmi1,-bmi2,-smap,-smep,-pku,-la57";
 
-/** One processor: two emulated ones cost half as much again for what is one thread's work mostly. */
+/** One processor: two emulated ones take 1.5 times as long, because most work is that of one thread. */
 const MACHINE = `-accel tcg -cpu ${CPU} -smp 1 -m 3G -nodefaults -no-user-config -display none`;
 
 /** Words of the kernel's command line. */
 const APPEND = [
   "console=ttyS0 loglevel=4",
-  // A crash ends the guest, for -no-reboot makes a reset the end.
+  // A crash resets the guest, and -no-reboot ends it at a reset.
   "panic=-1 oops=panic",
   // A machine that is slow, or stopped for a while, is not locked up.
   "nowatchdog rcupdate.rcu_cpu_stall_suppress=1",
@@ -28,7 +28,7 @@ const APPEND = [
 /**
  * The arguments for QEMU.
  *
- * @param kernel What to boot
+ * @param kernel The kernel to boot
  * @param image Its initramfs
  * @param share The directory that the guest may write to, which gets `console` as well
  */

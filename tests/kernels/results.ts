@@ -1,10 +1,10 @@
-// What a run of the suite printed, as results. A report in JUnit's format would not do: it puts tests
-// under the file that calls `Deno.test`, which often is a helper's, and a crash leaves none.
+// Results from the output of a run. A report in JUnit's format would not do: it puts tests under the
+// file that calls `Deno.test`, which is often a helper, and a crash leaves no report.
 
-/** What comes before {@link Facts} in the output. */
+/** The words before {@link Facts} in the output. */
 export const FACTS = "kernel under test: ";
 
-/** What a kernel says of itself. */
+/** Facts about a kernel. */
 export interface Facts {
   /** As `uname -r` prints it. */
   readonly release: string;
@@ -18,17 +18,17 @@ export interface TestResult {
   readonly file: string;
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
-  /** For skipped ones: what the name says in `(ignored: ...)`. */
+  /** The reason of a skipped test: `(ignored: REASON)` in its name. */
   readonly reason?: string;
 }
 
 const OUTCOMES = { ok: "passed", FAILED: "failed", ignored: "skipped" } as const;
 
-/** What a test wrote, and what is told of failures: of either, results of other runs may be part. */
+/** Output of tests and reports of failures: both may contain lines that look like results. */
 const WRITTEN =
   /^-+ (?:\S+ )?output -+$[^]*?^-+ (?:\S+ )?output end -+$|^ ERRORS $[^]*?^ FAILURES $/gm;
 
-/** What `deno test` puts between a test's name and its result when that takes a minute. */
+/** A line of `deno test` between the name and the result of a test that takes a minute. */
 const LATE = /'[^\n]*' has been running for over \(\w+\)\n/g;
 
 /** The file that a line says the next tests are from: `deno test`'s own, or one of tests/together.ts. */
@@ -58,7 +58,7 @@ export function readResults(output: string): TestResult[] {
   return results;
 }
 
-/** Reads what the kernel said of itself; `undefined` when the run did not come so far. */
+/** Reads the facts about the kernel; `undefined` if the run ended before them. */
 export function readFacts(output: string): Facts | undefined {
   const line = output.split("\n").find((line) => line.startsWith(FACTS));
   return line === undefined ? undefined : JSON.parse(line.slice(FACTS.length));

@@ -1,5 +1,5 @@
-// `deno task test:kernels`: the test suite on the running kernel and, in QEMU, on Debian's, and one
-// table of what was tested where.
+// `deno task test:kernels`: runs the test suite on the running kernel and, in QEMU, on Debian's kernels,
+// and prints one table of the results.
 //
 //     deno task test:kernels [OPTION]... [PATH]...
 //     deno task test:kernels --kernel 6.12 tests/link/ipvlan_test.ts    # the result in 40 s

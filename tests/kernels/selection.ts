@@ -1,9 +1,9 @@
-// Which tests run where.
+// The selection of tests for guests.
 
 /**
- * What is left out in a guest, and why. All of it runs on the machine's own kernel; tests/bench, which
- * tests/run.ts leaves out as well, measures and tests nothing. Of the documentation's examples, those of
- * src/link run, for the kinds that the machine's own kernel lacks.
+ * Files that guests leave out, and the reason. All of them run on the kernel of the machine. Of the
+ * examples of the documentation only those of src/link run in guests, for the kinds that the kernel of
+ * the machine lacks.
  */
 export const NOT_IN_GUESTS = {
   "tests/headers": "reads the kernel's header files, which are the machine's in a guest too",
@@ -47,8 +47,8 @@ export const GUEST_FLAGS = [
 ];
 
 /**
- * Variables in a guest. `NETLOOM_GUEST`: tests/examples_test.ts runs each example once. The flags: code
- * that is made while it runs is translated again and again, which costs more than it saves.
+ * Variables in a guest. `NETLOOM_GUEST`: tests/examples_test.ts runs each example once. The flags: TCG
+ * translates code that changes at run time again and again, which costs more than it saves.
  */
 export const GUEST_ENV = {
   NETLOOM_GUEST: "1",

@@ -1,5 +1,5 @@
-// The machine's own network cards: in a guest of the kernel matrix there is one to spare, which
-// NETLOOM_SPARE_NIC names. QEMU answers behind it, as 10.0.2.2.
+// Network cards of the machine. A guest of the kernel matrix has a spare one, named by NETLOOM_SPARE_NIC.
+// QEMU answers behind it as 10.0.2.2.
 import { assertEquals, assertThrows } from "@std/assert";
 import { Link, NetNs, Scope } from "@netloom/netloom";
 import { homeNetNs } from "../../ffi/namespace.ts";
@@ -15,7 +15,7 @@ function spareTest(name: string, fn: () => Promise<void>): void {
   test(name, { lacks: nic === "" ? "no network card to spare" : undefined }, fn);
 }
 
-/** What `ip` says of the card in the machine's own namespace. */
+/** The card in the namespace of the machine, as `ip` shows it. */
 function card(): Json {
   const [{ ifindex: _, ...rest }] = ip(homeNetNs(), `-d -j address show dev ${nic}`) as [Json];
   return rest;

@@ -1,5 +1,5 @@
-// Run on the kernel that is to be tested: says what the kernel has, runs the test suite, and then the
-// tests of this directory, which tests/run.ts leaves out.
+// Runs on the kernel under test: prints facts about it, runs the test suite, and then the tests of this
+// directory, which tests/run.ts leaves out.
 //
 //     deno run -A tests/kernels/suite.ts [--together] [FLAG OF deno test | PATH]...
 //

@@ -1,4 +1,4 @@
-// The matrix: what was tested on which kernel, a row for each link kind and group of options.
+// The matrix of results: a column for each kernel, a row for each link kind and group of options.
 import type { Facts, TestResult } from "./results.ts";
 
 /** A run of the suite on one kernel. */
@@ -18,7 +18,7 @@ const KINDS = "veth bridge dummy vlan macvlan macvtap ipvlan ipvtap ifb tun tap"
 
 const EXAMPLES = "examples of doc comments";
 
-/** The row of a file: `ipvlan`, `bridge: port`, or for what is of no kind `netlink`. */
+/** The row of a file: `ipvlan`, `bridge: port`, or its folder, such as `netlink`. */
 export function rowOf(file: string): string {
   if (!file.startsWith("tests/")) return EXAMPLES;
   const [, folder, stem] = /^tests\/(?:(.*)\/)?(.*?)(?:_test)?\.ts$/.exec(file)!;
@@ -44,7 +44,7 @@ export function rowsOf(columns: readonly Column[], tested = false): string[] {
   );
 }
 
-/** What is to be said of a row on a kernel. */
+/** The text of a cell: a row on a kernel. */
 export function cell(row: string, { results, failure }: Column): string {
   const own = results.filter(({ file }) => rowOf(file) === row);
   const passed = own.filter(({ outcome }) => outcome === "passed");

@@ -1,4 +1,4 @@
-// When a run on a kernel counts as a failure, besides failing tests.
+// Problems of a run on a kernel: failed tests, and tests that were skipped without need.
 import type { TestResult } from "./results.ts";
 import type { Column } from "./table.ts";
 
@@ -10,7 +10,7 @@ const ALLOWED = [
   "for kernels without it", // tests the error there
 ];
 
-/** What is wrong with a run, a line each; empty when all is well. */
+/** The problems of a run, a line each. */
 export function problems(column: Column): string[] {
   const { results, failure, label } = column;
   const failed = results.filter(({ outcome }) => outcome === "failed");
