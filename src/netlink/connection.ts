@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { ERRNO } from "../../ffi/errno.ts";
+import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { DumpInterruptedError, NetlinkError } from "./error.ts";
 import { explain, readDone, readError } from "./extack.ts";
@@ -73,7 +73,7 @@ export class Connection implements Disposable {
    * transaction: the kernel goes on after a refused request.
    *
    * All are encoded before the first is sent: bad input throws with nothing done. What is kept of each
-   * until then is its message.
+   * until then is its message. Where sending fails, that is the error of all without an answer.
    *
    * @param requests The requests.
    */
@@ -85,10 +85,12 @@ export class Connection implements Disposable {
     else requests.forEach(add);
     if (outbox.length === 0) return [];
     try {
-      return this.#use((socket) => outbox.send(socket, this.#take(outbox.length)));
-    } finally {
-      outbox.report();
+      this.#use((socket) => outbox.send(socket, this.#take(outbox.length)));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return outbox.results(error);
     }
+    return outbox.results();
   }
 
   /**

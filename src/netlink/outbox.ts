@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { ERRNO, KernelError, SyscallError } from "../../ffi/errno.ts";
 import { type AttributeNames, readText } from "./attribute.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { NetlinkDecodeError, NetlinkError } from "./error.ts";
@@ -16,7 +16,7 @@ import { report, tracing } from "./trace.ts";
 /** The outcome of one request of a batch. */
 export type Result<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly error: NetlinkError | NetlinkDecodeError };
+  | { readonly ok: false; readonly error: KernelError | NetlinkDecodeError };
 
 /** Where a connection's requests land, as messages name it. */
 export interface Where {
@@ -89,23 +89,23 @@ export class Outbox {
     this.#requests?.push(request);
   }
 
-  /** Sends all and returns the results, in order. The sequence numbers are `base` and those after it. */
-  send(socket: NetlinkSocket, base: number): Result<unknown>[] {
+  /** Sends all. The sequence numbers are `base` and those after it. */
+  send(socket: NetlinkSocket, base: number): void {
     for (let first = 0; first < this.length;) {
       const last = this.#endOfSend(first);
       this.#exchange(socket, { first, last, base, attempts: ATTEMPTS });
       first = last;
     }
-    return this.#results;
   }
 
-  /** Tells traces of what was sent. */
-  report(): void {
-    for (const [i, result] of (this.#requests ? this.#results : []).entries()) {
-      if (!result) return;
-      const request = this.#requests![i]!;
+  /** The results, in order, when sending has failed with `error` or has not. Tells traces of them. */
+  results(error?: KernelError): Result<unknown>[] {
+    for (let i = 0; i < this.length; i++) this.#results[i] ??= { ok: false, error: error! };
+    for (const [i, request] of (this.#requests ?? []).entries()) {
+      const result = this.#results[i]!;
       report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
     }
+    return this.#results;
   }
 
   /** The index after the last request that fits into the send starting with `first`. */
@@ -148,7 +148,7 @@ export class Outbox {
     socket.send(bytes, bytes.length);
 
     const cut = new Set<number>();
-    let lost = false;
+    let lost: SyscallError | undefined;
     let pending = last - first;
     const visit = (header: Header): void => {
       const index = header.sequence - base;
@@ -160,10 +160,10 @@ export class Outbox {
     };
     while (pending > cut.size) {
       const length = this.#receive(socket, first);
-      if (length === "lost") {
-        // There is one such error at a time, before what is queued.
-        if (lost) break;
-        lost = true;
+      if (length instanceof SyscallError) {
+        // ENOBUFS, mostly: there is one such error at a time, before what is queued.
+        if (lost) throw length;
+        lost = length;
         continue;
       }
       if (length < 0) break;
@@ -185,13 +185,13 @@ export class Outbox {
     }
   }
 
-  #receive(socket: NetlinkSocket, first: number): number | "lost" {
+  #receive(socket: NetlinkSocket, first: number): number | SyscallError {
     try {
       const length = socket.receive(this.#memory.received.bytes);
       if (length !== 0) return length;
     } catch (error) {
-      if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOBUFS) throw error;
-      return "lost";
+      if (!(error instanceof SyscallError)) throw error;
+      return error;
     }
     throw tooLong(this.#operation(first), this.#where);
   }
@@ -235,12 +235,12 @@ function flagsOf(request: Request): number {
 export function unanswered(
   { operation }: Pick<Request, "operation">,
   { description: netns }: Where,
-  lost = false,
+  lost?: KernelError,
 ): NetlinkError {
   return new NetlinkError({
     operation,
     netns,
-    errno: lost ? ERRNO.ENOBUFS : ERRNO.ENODATA,
+    errno: lost?.errno ?? ERRNO.ENODATA,
     text: lost ? "The kernel's answer was lost" : "The kernel sent no answer",
     hint: "the change may have been made",
   });

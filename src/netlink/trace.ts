@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { NetlinkDecodeError, NetlinkError } from "./error.ts";
+import type { KernelError } from "../../ffi/errno.ts";
+import type { NetlinkDecodeError } from "./error.ts";
 import type { Request } from "./message.ts";
 
 /** One request and its outcome. */
@@ -21,7 +22,7 @@ export interface TraceMessage {
   /** The command line with the same effect: `ip -n ns1 link set dev tap1 up`. */
   readonly command: string;
   /** Why the kernel refused it; absent when it did not. */
-  readonly error?: NetlinkError | NetlinkDecodeError;
+  readonly error?: KernelError | NetlinkDecodeError;
 }
 
 /** Receives each request after the kernel has answered it. */
@@ -76,7 +77,7 @@ export function report(
   request: Request,
   flags: number,
   where: { description: string; netnsName: string | undefined },
-  error?: NetlinkError | NetlinkDecodeError,
+  error?: KernelError | NetlinkDecodeError,
 ): void {
   if (handlers.size === 0) return;
   const command = request.command();

@@ -251,11 +251,32 @@ Deno.test("Answers lost to a full buffer are ENOBUFS, and those that came count"
   );
 });
 
-Deno.test("Other errors of the socket are thrown as they are", () => {
-  const { connection } = connect((_, socket) =>
-    socket.queue(new SyscallError("receive", { syscall: "recv", errno: ERRNO.EBADF }))
-  );
-  assertEquals(assertThrows(() => connection.request(newToy({})), SyscallError).code, "EBADF");
+Deno.test("An error of the socket that stays is thrown as it is, one that passes is read over", () => {
+  const broken = () => new SyscallError("receive", { syscall: "recv", errno: ERRNO.EBADF });
+  const { connection } = connect((_, socket) => {
+    for (let i = 0; i < 2; i++) socket.queue(broken());
+  });
+  const error = assertThrows(() => connection.request(newToy({})), SyscallError);
+  assertEquals(error.code, "EBADF");
+  const { connection: passing, socket } = connect(([sent], socket) => {
+    socket.queue(broken());
+    socket.queue(acknowledge(sent!));
+  });
+  assertEquals(passing.request(newToy({})), undefined);
+  assertEquals([socket.sends.length, socket.closed], [1, false]);
+});
+
+Deno.test("Where a later send of a batch fails, the results of the earlier ones are there", () => {
+  const { connection } = connect((sent, socket) => {
+    if (socket.sends.length === 2) {
+      throw new SyscallError("send", { syscall: "send", errno: ERRNO.ENOMEM });
+    }
+    agree(sent, socket);
+  });
+  const results = connection.batch(requests(300));
+  const outcomes = results.map((result) => result.ok ? "ok" : (result.error as KernelError).code);
+  assertEquals(outcomes, [...Array(128).fill("ok"), ...Array(172).fill("ENOMEM")]);
+  assert(connection.batch(requests(3)).every(({ ok }) => ok));
 });
 
 Deno.test("A dump collects the entries of all datagrams and asks for no acknowledgement", () => {
