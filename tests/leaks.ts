@@ -108,7 +108,8 @@ function warmUp(): Promise<void> {
   })();
 }
 
-function list(directory: string): string[] {
+/** The names in a directory. */
+export function list(directory: string): string[] {
   try {
     return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
   } catch (error) {
@@ -128,7 +129,8 @@ function target(link: string): string | undefined {
   }
 }
 
-function descriptors(): string[] {
+/** What the process has open. */
+export function descriptors(): string[] {
   // A connection replaces a socket whose answers were not read to the end: only their number counts.
   const all = list("/proc/self/fd").map((fd) =>
     target(`/proc/self/fd/${fd}`)?.replace(/^socket:\[\d+\]$/, "socket")

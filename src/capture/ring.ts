@@ -105,6 +105,7 @@ export class Ring implements Disposable {
    * @param what The operation, for errors.
    */
   constructor(netns: NetNsRef, options: RingOptions, what: string) {
+    let mapping: Mapping | undefined;
     this.#options = options;
     this.#blockSize = blockSize(options.snaplen);
     this.#blocks = Math.max(2, Math.ceil(options.size / this.#blockSize));
@@ -113,14 +114,15 @@ export class Ring implements Disposable {
     try {
       this.#setUp(what);
       const length = this.#blocks * this.#blockSize;
-      const mapping = this.#mapping = new Mapping(socket.fd, { length, operation: what });
+      mapping = this.#mapping = new Mapping(socket.fd, { length, operation: what });
       const memory = mapping.lend(0, length);
       this.#words = new Int32Array(memory);
       this.#view = new DataView(memory);
       this.#bytes = new Uint8Array(memory);
       socket.bind(linkSocketAddress(options.index, ETH_P.ALL), what);
     } catch (error) {
-      this.close();
+      mapping?.close();
+      socket.close();
       throw error;
     }
   }
@@ -223,8 +225,11 @@ export class Ring implements Disposable {
   close(): void {
     if (this.#socket.fd.closed) return;
     this.#mapping?.close();
-    if (this.#view) this.counts();
-    this.#socket.close();
+    try {
+      if (this.#view) this.counts();
+    } finally {
+      this.#socket.close();
+    }
   }
 
   /** Same as {@link Ring.close}. */

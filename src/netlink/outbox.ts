@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ERRNO, KernelError, SyscallError } from "../../ffi/errno.ts";
+import { ERRNO, type KernelError, SyscallError } from "../../ffi/errno.ts";
 import { type AttributeNames, readText } from "./attribute.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { NetlinkDecodeError, NetlinkError } from "./error.ts";
@@ -100,12 +100,22 @@ export class Outbox {
 
   /** The results, in order, when sending has failed with `error` or has not. Tells traces of them. */
   results(error?: KernelError): Result<unknown>[] {
-    for (let i = 0; i < this.length; i++) this.#results[i] ??= { ok: false, error: error! };
+    for (let i = 0; i < this.length; i++) {
+      this.#results[i] ??= { ok: false, error: this.#failed(i, error!) };
+    }
     for (const [i, request] of (this.#requests ?? []).entries()) {
       const result = this.#results[i]!;
       report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
     }
     return this.#results;
+  }
+
+  /** The error of a request that could not be sent, or whose answer could not be received. */
+  #failed(index: number, error: KernelError): KernelError {
+    if (!(error instanceof SyscallError)) return error;
+    const { syscall, errno } = error;
+    const { operation } = this.#operation(index);
+    return new SyscallError(operation, { syscall, errno, netns: this.#where.description });
   }
 
   /** The index after the last request that fits into the send starting with `first`. */

@@ -26,6 +26,8 @@ const RECEIVE_BUFFER = 4 << 20;
  * could not fit an object into one.
  */
 const LOSSES: ReadonlySet<number> = new Set([ERRNO.ENOBUFS, ERRNO.ENOMEM, ERRNO.EMSGSIZE]);
+/** Losses in a row, with no message between them, after which the socket counts as broken. */
+const MOST_LOSSES = 100;
 
 /**
  * What {@link Subscription.receive} found: a message, nothing, or a loss. An overrun means that the kernel
@@ -36,6 +38,7 @@ export type Received = "message" | "empty" | "overrun" | NetlinkDecodeError;
 /** Notifications of one namespace, from the moment of construction on. */
 export class Subscription implements Disposable {
   readonly #socket: KernelSocket;
+  #losses = 0;
 
   /**
    * Joins groups.
@@ -94,9 +97,11 @@ export class Subscription implements Disposable {
       if (size > memory.received.bytes.length) memory.grow(size);
       length = size < 0 ? -1 : this.#socket.receive(memory.received.bytes);
     } catch (error) {
-      if (!(error instanceof SyscallError) || !LOSSES.has(error.errno)) throw error;
+      const loss = error instanceof SyscallError && LOSSES.has(error.errno);
+      if (!loss || ++this.#losses > MOST_LOSSES) throw error;
       return "overrun";
     }
+    this.#losses = 0;
     if (length < 0) return "empty";
     const source = memory.received;
     try {
