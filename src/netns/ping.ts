@@ -8,7 +8,7 @@ import { type NetNsRef, PRIVILEGE_HINT } from "../../ffi/namespace.ts";
 import { RawSocket, type RawSocketOptions } from "../device/ip_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkOptions, integer, type OptionNames, show } from "../options.ts";
 import { Turn } from "../turn.ts";
 
 /** Options of a ping. */
@@ -88,6 +88,9 @@ const UNREACHABLE: ReadonlySet<number> = new Set([
   ERRNO.ENOBUFS,
 ]);
 
+/** Milliseconds: the longest interval and timeout. */
+const A_DAY = 86_400_000;
+
 /** Addresses of many hosts: 224.0.0.0/4 and ff00::/8. */
 const MULTICAST = /^(22[4-9]|23\d)\.|^ff[0-9a-f]{2}:/i;
 
@@ -111,11 +114,11 @@ export async function ping(
   checkOptions(options, OPTIONS);
   const { count = 1, interval = 1000, timeout = 1000, concurrency = 1, size = 56, signal } =
     options;
-  checkNumber("count", count, 1, 1_000_000_000, true);
-  checkNumber("interval", interval, 0, 86_400_000);
-  checkNumber("timeout", timeout, 0, 86_400_000);
-  checkNumber("concurrency", concurrency, 1, 65_536, true);
-  checkNumber("size", size, 0, 65_507, true);
+  integer(count, "count", 1, 1_000_000_000);
+  checkTime(interval, "interval");
+  checkTime(timeout, "timeout");
+  integer(concurrency, "concurrency", 1, 65_536);
+  integer(size, "size", 0, 65_507, "bytes");
   signal?.throwIfAborted();
   using session = new Session(netns, address, size, timeout);
   const turn = new Turn(1);
@@ -358,12 +361,12 @@ function unreachable(error: unknown): SyscallError {
   throw error;
 }
 
-function checkNumber(name: string, value: number, min: number, max: number, whole = false): void {
-  if (typeof value !== "number" || Number.isNaN(value) || whole && !Number.isInteger(value)) {
-    throw new TypeError(`${name} must be a number: got ${show(value)}`);
+function checkTime(value: number, name: string): void {
+  if (typeof value !== "number" || Number.isNaN(value)) {
+    throw new TypeError(`${name} must be a number of milliseconds: got ${show(value)}`);
   }
-  if (value < min || value > max) {
-    throw new RangeError(`${name} must be in ${min}..${max}: got ${value}`);
+  if (value < 0 || value > A_DAY) {
+    throw new RangeError(`${name} must be in 0..${A_DAY} milliseconds: got ${value}`);
   }
 }
 

@@ -168,6 +168,39 @@ test("RawSocket sends packets with headers of their own", () =>
     assertEquals([from.address, length], ["192.0.2.77", 24]);
   }));
 
+test("UdpSocket sends to a broadcast address with broadcast: true only", () =>
+  pair(async (near, far) => {
+    using there = UdpSocket.open({ netns: far, local: { address: "0.0.0.0", port: 5000 } });
+    const to = { address: "192.0.2.255", port: 5000 };
+    using plain = UdpSocket.open({ netns: near, local: "0.0.0.0" });
+    await assertRejects(() => plain.writeTo(new Uint8Array(1), to), SyscallError, "EACCES");
+    assertThrows(() => UdpSocket.open({ netns: near, remote: to }), SyscallError, "EACCES");
+    using socket = UdpSocket.open({ netns: near, local: "0.0.0.0", broadcast: true });
+    await socket.writeTo(new Uint8Array(7), to);
+    const buffer = new Uint8Array(100);
+    const { from, length } = await there.readFrom(buffer, { signal: soon() });
+    assertEquals([from.address, length], ["192.0.2.1", 7]);
+    assertEquals(there.tryReadFrom(buffer), undefined);
+  }));
+
+test("UdpSocket takes the link of a link-local address by name and by index", () =>
+  pair(async (near, far, veth) => {
+    const linkLocal = far.addresses.list({ family: "inet6" })
+      .map(({ address }) => address.split("/")[0]!).find((it) => it.startsWith("fe80"))!;
+    using there = UdpSocket.open({ netns: far, local: { address: "::", port: 5000 } });
+    for (const zone of ["v0", veth.index]) {
+      const remote = { address: `${linkLocal}%${zone}`, port: 5000 };
+      using connected = UdpSocket.open({ netns: near, remote });
+      await connected.write(new Uint8Array(3));
+      using socket = UdpSocket.open({ netns: near, local: "::" });
+      await socket.writeTo(new Uint8Array(4), remote);
+      for (const size of [3, 4]) {
+        const { length } = await there.readFrom(new Uint8Array(9), { signal: soon() });
+        assertEquals(length, size);
+      }
+    }
+  }));
+
 test("RawSocket.open() refuses bad input, by name", () => {
   using netns = NetNs.create();
   const cases: [object, new (...args: never[]) => Error, RegExp][] = [

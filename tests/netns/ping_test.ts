@@ -237,15 +237,15 @@ test("ping() without a route is an error, and with a malformed address or option
   }
   const options: [PingOptions, typeof TypeError | typeof RangeError, string][] = [
     [{ count: 0 }, RangeError, "count must be in 1..1000000000: got 0"],
-    [{ count: 1.5 }, TypeError, "count must be a number: got 1.5"],
+    [{ count: 1.5 }, TypeError, "count must be an integer: got 1.5"],
     [{ concurrency: 0 }, RangeError, "concurrency must be in 1..65536: got 0"],
-    [{ concurrency: 1.5 }, TypeError, "concurrency must be a number: got 1.5"],
-    [{ size: -1 }, RangeError, "size must be in 0..65507: got -1"],
+    [{ concurrency: 1.5 }, TypeError, "concurrency must be an integer: got 1.5"],
+    [{ size: -1 }, RangeError, "size must be in 0..65507 bytes: got -1"],
     [{ size: 65_508 }, RangeError, "size must be in 0..65507"],
-    [{ interval: -1 }, RangeError, "interval must be in 0..86400000"],
-    [{ timeout: NaN }, TypeError, "timeout must be a number: got NaN"],
+    [{ interval: -1 }, RangeError, "interval must be in 0..86400000 milliseconds: got -1"],
+    [{ timeout: NaN }, TypeError, "timeout must be a number of milliseconds: got NaN"],
     // deno-lint-ignore no-explicit-any
-    [{ timeout: "1" as any }, TypeError, 'timeout must be a number: got "1"'],
+    [{ timeout: "1" as any }, TypeError, 'timeout must be a number of milliseconds: got "1"'],
     // deno-lint-ignore no-explicit-any
     [{ deadline: 5 } as any, TypeError, 'Unknown option "deadline"'],
   ];
