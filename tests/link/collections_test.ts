@@ -1,6 +1,25 @@
 // The collections of all kinds of objects: one form, one meaning of each verb.
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { BatchError, Bridge, Link, Macvlan, NetlinkError, NetNs, trace, Veth } from "../../mod.ts";
+import {
+  BatchError,
+  Bridge,
+  BridgeFdb,
+  BridgePortFdb,
+  BridgeVlans,
+  Link,
+  LinkAddresses,
+  Macvlan,
+  MacvlanMacs,
+  NetlinkError,
+  NetNs,
+  NetNsAddresses,
+  NetNsLinks,
+  NetNsNeighbors,
+  NetNsRoutes,
+  trace,
+  Veth,
+  VxlanFdb,
+} from "../../mod.ts";
 import { bridge as bridgeCommand, ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
@@ -310,4 +329,38 @@ kernelTest("macvlan", "The senders of a macvlan follow the link that moves", () 
   macs.add([MAC, OTHER]);
   assertEquals(macs.list(), [MAC, OTHER]);
   assertEquals(link.options().macs, [MAC, OTHER]);
+});
+
+test("The guide's table of collections names the verbs that each has", () => {
+  const page = Deno.readTextFileSync(new URL("../../docs/guides/collections.md", import.meta.url));
+  const [first] = page.split("\n\n").filter((part) => part.startsWith("|"));
+  const [head, , ...lines] = first!.split("\n") as [string, string, ...string[]];
+  const cells = (line: string) => line.split("|").slice(1, -1).map((cell) => cell.trim());
+  const verbs = cells(head).map((cell) => cell.replaceAll("`", "")).slice(2);
+  const shown = Object.fromEntries(
+    lines.map((line) => {
+      const [name, , ...marks] = cells(line);
+      return [name!.replaceAll("`", ""), verbs.filter((_, i) => marks[i] === "✓")];
+    }),
+  );
+  const classes: Record<string, { prototype: object }> = {
+    "netns.links": NetNsLinks,
+    "netns.addresses": NetNsAddresses,
+    "link.addresses": LinkAddresses,
+    "netns.routes": NetNsRoutes,
+    "netns.neighbors": NetNsNeighbors,
+    "bridge.fdb": BridgeFdb,
+    "port.fdb": BridgePortFdb,
+    "vxlan.fdb": VxlanFdb,
+    "bridge.vlans": BridgeVlans,
+    "port.vlans": BridgeVlans,
+    "macvlan.macs": MacvlanMacs,
+  };
+  const actual = Object.fromEntries(
+    Object.entries(classes).map(([name, { prototype }]) => [
+      name,
+      verbs.filter((verb) => Object.hasOwn(prototype, verb)),
+    ]),
+  );
+  assertEquals(shown, actual);
 });
