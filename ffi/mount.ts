@@ -37,7 +37,7 @@ export function bindMount(source: string, target: string, what: string): void {
   call(what, { source, target, type: "none", flags: C.MS_BIND });
 }
 
-/** Makes a directory a mount of its own whose mounts reach the other mount namespaces. */
+/** Turns a directory into a shared mount: mounts below it reach the other mount namespaces. */
 export function shareMount(directory: string): void {
   const what = `share mount ${directory}`;
   const share = { source: "", target: directory, type: "none", flags: C.MS_SHARED | C.MS_REC };
@@ -139,7 +139,7 @@ export function readTextAt(directory: Fd, path: string, what: string): string {
   return new TextDecoder().decode(buffer.subarray(0, read(fd, buffer, what)));
 }
 
-/** Makes the node of a character device in a directory. */
+/** Creates the node of a character device in a directory. */
 export function makeCharacterDevice(
   directory: Fd,
   name: string,

@@ -83,7 +83,7 @@ export class NetNsRef implements Disposable {
   }
 
   /**
-   * Runs `closer` when this reference closes: for what must not keep the namespace alive after it.
+   * Runs `closer` when this reference closes: for sockets that would keep the namespace alive.
    *
    * @returns Takes it back.
    */
@@ -93,7 +93,7 @@ export class NetNsRef implements Disposable {
   }
 
   /**
-   * Closes the descriptor and what was registered with it; a second call does nothing. Inside `run()`
+   * Calls the registered closers and closes the descriptor; a second call does nothing. Inside `run()`
    * of this namespace the descriptor closes when `run()` ends: the thread has no other way back.
    */
   close(): void {
@@ -103,7 +103,7 @@ export class NetNsRef implements Disposable {
     this.fd.close();
   }
 
-  /** Closes what was registered with the reference, and leaves that open. */
+  /** Calls the registered closers, and leaves the reference open. */
   release(): void {
     for (const closer of this.#closers) closer();
     this.#closers.clear();

@@ -187,7 +187,7 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The id by which this namespace knows another: what a link's `linkNetnsId` refers to. Given by the
+   * The id by which this namespace knows another, as in a link's `linkNetnsId`. Given by the
    * kernel when there is none yet.
    */
   idOf(other: NetNs): number {
@@ -214,7 +214,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     return new NetNsRoutes(this);
   }
 
-  /** Its neighbors: what ARP and neighbor discovery have found. */
+  /** Its neighbors: the tables of ARP and neighbor discovery. */
   get neighbors(): NetNsNeighbors {
     return new NetNsNeighbors(this);
   }
@@ -259,7 +259,7 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /**
    * Runs a function in the namespace: sockets, devices and links that it creates belong to the namespace.
-   * The function is synchronous: what follows an `await` would run outside again.
+   * The function is synchronous: code after an `await` would run outside again.
    *
    * Asynchronous calls of Deno inside it, such as `Deno.readTextFile`, are no part of the namespace: they
    * run on a pool of threads. When one has added a thread to the pool, which stays in the namespace for
@@ -289,7 +289,7 @@ export class NetNs implements Disposable, AsyncDisposable {
    *
    * @param fn The function; not an async one.
    * @returns The function's result, mostly a promise.
-   * @throws {TypeError} When it is an async function: what follows its `await` runs outside the namespace.
+   * @throws {TypeError} When it is an async function: the code after its `await` runs outside the namespace.
    */
   start<T>(fn: () => T): T {
     if (isAsync(fn)) {

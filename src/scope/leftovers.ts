@@ -1,5 +1,5 @@
 /**
- * Scopes that programs have left behind: finding what is theirs, and removing it.
+ * Scopes that programs have left behind: finding and removing their links and names.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export interface ScopeInfo {
   readonly notes: readonly string[];
 }
 
-/** Makes sure that nobody has a scope of this name, and removes a dead one's leftovers if asked to. */
+/** Refuses a name whose scope is open; removes the leftovers of a killed program if `replace` is set. */
 export function clearLeftovers(
   directory: RecordDirectory,
   name: string,
@@ -123,7 +123,7 @@ function infoOf(record: string, found: FoundRecord | ScopeError): ScopeInfo {
   return { name, state: isOpen ? "open" : "left", pid, group, netns, links, notes: reached.notes };
 }
 
-/** Removes what a record names, and the record; returns what could not be found again. */
+/** Removes the links and names of a record, and the record; returns the namespaces that were not found. */
 function removeLeftovers(record: FoundRecord): readonly string[] {
   const { content } = record;
   using reached = reach(content);

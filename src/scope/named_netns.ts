@@ -108,7 +108,8 @@ export function isDenied(error: unknown): boolean {
  *
  * Inside `unshare -Urmn` /run belongs to the machine's root, and nobody may write there. The mount
  * namespace is the user's own then: an empty tmpfs over the directory, or over /run when there is no such
- * directory, is seen by nobody outside. Where the mount namespace is not the user's own, the error stands.
+ * directory, is seen by nobody outside. Where the mount namespace is not the user's own, the first error
+ * is thrown.
  */
 export function withRunDirectory<T>(directory: string, mode: number, create: () => T): T {
   try {
@@ -123,7 +124,7 @@ export function withRunDirectory<T>(directory: string, mode: number, create: () 
   }
 }
 
-/** Runs `undo` after `error`, and returns what to throw: also the failure of `undo`, if there is one. */
+/** Runs `undo` after `error` and returns the error to throw: of both, when `undo` fails, too. */
 export function undone(error: unknown, undo: () => void): unknown {
   try {
     undo();

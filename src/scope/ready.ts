@@ -23,7 +23,7 @@ export interface ScopedLink {
   readonly what: string;
   /** Was given IPv6 addresses, which are usable only some time later. */
   readonly ipv6: boolean;
-  /** Closes what keeps its namespace alive: a descriptor that is joined to it. */
+  /** Closes the descriptor that is joined to the link, and keeps its namespace alive. */
   readonly close?: () => void;
 }
 

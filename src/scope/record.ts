@@ -108,7 +108,7 @@ export function checkScopeName(name: string): string {
 /** Runs a function while no other process opens a scope; it gets the directory of the records. */
 export function exclusively<T>(fn: (directory: RecordDirectory) => T): T {
   return withRunDirectory(DIRECTORY, 0o700, () => {
-    // What follows goes through the descriptor: nobody can put another directory in between.
+    // All paths below go through the descriptor: another directory cannot take its place meanwhile.
     using checked = open(
       DIRECTORY,
       C.O_RDONLY | ARCH.O_DIRECTORY | ARCH.O_NOFOLLOW,

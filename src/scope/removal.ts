@@ -44,12 +44,12 @@ const POLL = 20;
 
 /** Deletes all links of a scope's group in the connection's namespace. */
 export function deleteGroup(connection: Connection, group: number): void {
-  // Group 0 is every link that nobody has grouped, and others may be anybody's.
+  // Group 0 has all links without a group; the other groups can belong to other programs.
   if (!isScopeGroup(group)) throw new RangeError(`Group ${group} is not that of a scope`);
   const error = attempt(() => connection.request(deleteLink({ group })));
   if (!error || error.code === "ENODEV") return;
   if (error.code !== "EOPNOTSUPP") throw error;
-  // A link that cannot be deleted makes the kernel refuse the whole group: one by one then.
+  // The kernel refuses the whole group because of one link that it cannot delete: one by one then.
   for (const { index } of connection.dump(dumpLinks({ group, stats: false })).reverse()) {
     const refused = attempt(() => connection.request(deleteLink({ index })));
     if (refused && refused.code !== "ENODEV") throw refused;
@@ -208,7 +208,7 @@ export class RemovalWatch implements Disposable {
     let sockets: TcpSocketInfo[] = [];
     try {
       sockets = destroyOrphans(ref);
-      // After what else takes a descriptor: without one left the watch does, too.
+      // Last: without a free descriptor the watch polls.
       if (!this.#dropped) this.#subscription = subscribe(homeNetNs());
       this.#dropped = true;
     } finally {
@@ -239,7 +239,7 @@ export class RemovalWatch implements Disposable {
     }
   }
 
-  /** Ends the watch, and closes what is still open. */
+  /** Ends the watch, and closes the references that are still open. */
   [Symbol.dispose](): void {
     this.#subscription?.close();
     for (const { open } of this.#namespaces.values()) open?.close();
@@ -301,7 +301,7 @@ export class RemovalWatch implements Disposable {
     this.#keep(this.#peers, (index) => getLink(index, { stats: false }));
   }
 
-  /** Keeps what the kernel answers for. */
+  /** Removes the keys whose request the kernel refuses. */
   #keep(
     all: { keys(): Iterable<number>; delete(key: number): unknown },
     request: (key: number) => Request,

@@ -26,22 +26,26 @@ import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch, staying } from "
 export interface ScopeOptions {
   /**
    * Names the scope, for `replace` in a later run: 1 to 64 letters, digits, `.`, `_`, `-`. A record in
-   * /run/netloom says what it owns while it is open. Default: no name; a record only of what would outlive
-   * the program.
+   * /run/netloom says what it owns while it is open. Default: no name; a record only of objects that would
+   * outlive the program.
    */
   readonly name?: string;
   /**
-   * First removes what a killed run of the scope of this name left behind. {@link Scope.notes} has what
+   * First removes the leftovers of a killed program with a scope of this name. {@link Scope.notes} has what
    * could not be found again. Default: false.
    */
   readonly replace?: boolean;
   /**
    * Removes everything also on SIGINT, SIGTERM, SIGHUP, SIGQUIT, `Deno.exit`, an uncaught error and an
    * unhandled rejection, none of which run `using`. Other signals end the program at once, as programs use
-   * them for purposes of their own: add a listener that closes the scope. Nothing of a worker runs at
+   * them for purposes of their own: add a listener that closes the scope.
+   *
+   * In a worker a signal removes the scope, and then ends the process. But a worker runs no code at
    * `terminate()`, nor when the main module ends or exits: a scope that is open there is left behind, for
-   * `replace` or {@link Scope.clean}. A process in a namespace is not ended: it keeps the namespace, without a name, and standard error says so.
-   * Default: false.
+   * `replace` or {@link Scope.clean}.
+   *
+   * A process in a namespace is not ended: it keeps the namespace, without a name, and standard error says
+   * so. Default: false.
    */
   readonly signals?: boolean;
   /** Called with each request of this thread while the scope is open; see `trace()`. */
@@ -95,7 +99,7 @@ export class Scope implements AsyncDisposable {
   readonly name: string | undefined;
   /** The group number of its links: random, so that one message deletes them and no others. */
   readonly group: number;
-  /** Facts that were no errors: what `replace` could not find again, what the kernel keeps for a while. */
+  /** Namespaces that `replace` did not find again, and those that the kernel keeps for a while. */
   readonly notes: string[] = [];
   readonly #resources: Disposable[] = [];
   readonly #links: ScopedLink[] = [];
@@ -161,7 +165,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Removes what killed programs have left behind: links, and names of namespaces.
+   * Removes the leftovers of killed programs: links, and names of namespaces.
    *
    * @param options Which scopes.
    * @returns The removed scopes, as {@link Scope.list} has shown them.
@@ -216,7 +220,7 @@ export class Scope implements AsyncDisposable {
     this.#links.push({ ...link, ref: this.#refOf(link.ref) });
   }
 
-  /** For links: one that the scope may own is gone from there. Returns what was known of it. */
+  /** For links: one that the scope may own is gone from there. Returns its entry. */
   dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
     const own = this.#refOf(ref);
     const at = this.#links.findIndex((it) => it.index === index && it.ref === own);
@@ -244,7 +248,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Waits until what the scope owns carries packets: links that are up have a carrier and are operational,
+   * Waits until the links of the scope carry packets: links that are up have a carrier and are operational,
    * bridge ports forward, and IPv6 addresses given at creation are in use: they have passed duplicate
    * address detection. A link whose other end is down is not waited for.
    *
@@ -256,7 +260,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Removes everything, without waiting for what the kernel does later: namespaces disappear up to 0.4 s
+   * Removes everything, without waiting for the kernel: namespaces disappear up to 0.4 s
    * after they are dropped. When a step fails, the others are still done; another call repeats those that
    * failed. A call when all is removed does nothing.
    *
@@ -371,7 +375,7 @@ export class Scope implements AsyncDisposable {
     deleteUngrouped(connection, known);
   }
 
-  /** Adds a line to the record, before what it names exists. */
+  /** Adds a line to the record, before the object exists that the line names. */
   #note(line: RecordLine): void {
     this.#record ??= this.#createRecord();
     this.#record?.append(line);

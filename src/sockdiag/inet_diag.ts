@@ -17,7 +17,7 @@ import { formatIp, parseIp } from "../packet/address.ts";
 /** Message types. */
 export const SOCK_DIAG = { BY_FAMILY: 20, DESTROY: 21 } as const;
 
-/** Attribute numbers of what is read here. */
+/** Attribute numbers, of those that are read here. */
 export const INET_DIAG = { SHUTDOWN: 8, MARK: 15 } as const;
 
 /** The states of a TCP socket, by the words of `ss`. */

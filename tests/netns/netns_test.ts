@@ -7,7 +7,7 @@ import { fresh } from "../machine.ts";
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
 
-test("NetNs.create() makes an empty namespace with the loopback link up", () => {
+test("NetNs.create() creates an empty namespace with the loopback link up", () => {
   using netns = NetNs.create();
   assertEquals([netns.name, netns.owned], [undefined, true]);
   const [lo, ...others] = ip(netns.ref, "-j address");
@@ -197,7 +197,7 @@ test("NetNs.open() finds a namespace by process, path and handle", async () => {
   await child.status;
 });
 
-test("NetNs.open() says what it does not find", () => {
+test("NetNs.open() names the namespace that it does not find", () => {
   const refused: [() => void, string][] = [
     [
       () => NetNs.open("nowhere"),
@@ -234,7 +234,7 @@ test("A path that is no namespace is refused", () => {
   for (const path of ["", 7 as any]) assertThrows(() => NetNs.open({ path }), TypeError, "path");
 });
 
-test("NetNs.current() is the process's own namespace, and inside a bracket the bracket's", () => {
+test("NetNs.current() is the process's own namespace, and inside run() that of run()", () => {
   using own = NetNs.current();
   assertEquals(own.inode, homeNetNs().inode);
   assertEquals(own.owned, false);
@@ -378,7 +378,7 @@ test("A handle prints as the namespace it stands for", () => {
   assertEquals(Deno.inspect(current), `netns ${current.inode}`);
 });
 
-test("A namespace in a scope goes with the scope, whatever becomes of its handle", async () => {
+test("A namespace in a scope goes with the scope, also after its handle was disposed or persisted", async () => {
   {
     await using scope = Scope.open();
     NetNs.create("netns-scoped", { scope }).persist();

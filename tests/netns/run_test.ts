@@ -56,7 +56,7 @@ test("run() can be nested, also into the namespace it is in", () => {
   assertEquals(here(), home);
 });
 
-test("run() into the process's own namespace works inside another bracket", () => {
+test("run() into the process's own namespace works inside another run()", () => {
   using own = NetNs.current();
   using netns = NetNs.create();
   assertEquals(netns.run(() => own.run(() => [here(), currentNetNs().inode])), [home, home]);
@@ -161,7 +161,7 @@ test("A stack that is full leaves the thread where it belongs, and no namespace 
   assertEquals(stdout, expected.join(""));
 });
 
-test("In a bracket links, namespaces and default targets are the bracket's", () => {
+test("Inside run() links, namespaces and default targets are those of its namespace", () => {
   using netns = NetNs.create();
   netns.run(() => {
     using bridge = Bridge.create({ name: "br0" });
@@ -174,14 +174,14 @@ test("In a bracket links, namespaces and default targets are the bracket's", () 
   assertThrows(() => Link.get("br0"), Error, "ENODEV");
 });
 
-test("A namespace can be disposed in its own bracket; the thread comes back", () => {
+test("A namespace can be disposed inside its own run(); the thread comes back", () => {
   const netns = NetNs.create("run-disposed");
   netns.run(() => netns[Symbol.dispose]());
   assertEquals(here(), home);
   assertEquals(fresh(NetNs.list()), []);
 });
 
-test("Disposing the outer bracket's namespace in an inner one strands nothing", () => {
+test("A namespace can be disposed inside another run() within its own; the thread comes back", () => {
   using inner = NetNs.create();
   const outer = NetNs.create();
   const { inode } = outer;

@@ -83,7 +83,7 @@ test("A scope with signals is removed by Deno.exit(), which keeps its code", asy
   await ends("Deno.exit(7);", 7);
 });
 
-test("A scope with signals is removed by Deno.exit() inside a bracket", async () => {
+test("A scope with signals is removed by Deno.exit() inside run()", async () => {
   await ends("netns.run(() => Deno.exit(8));", 8);
 });
 
@@ -173,7 +173,7 @@ test("An open scope with signals does not keep a program from ending", async () 
   assertEquals([code, stderr], [0, ""]);
 });
 
-test("A scope with signals opened in a bracket leaves no thread in that namespace", async () => {
+test("A scope with signals opened inside run() leaves no thread in that namespace", async () => {
   const { code, stdout, stderr } = await script(`
     import { NetNs, Scope } from "./mod.ts";
     const netns = NetNs.create();

@@ -50,7 +50,7 @@ async function replace(name: string): Promise<void> {
   assert(!scope.closed);
 }
 
-test("Scope with replace removes what a run killed at any message left behind", () =>
+test("Scope with replace removes the leftovers of a program that was killed at any message", () =>
   withForeign(async () => {
     const before = machine();
     await using complete = await start(victim("killz", 1000, false));
@@ -76,7 +76,7 @@ test("Scope with replace removes what a run killed at any message left behind", 
     }
   }));
 
-test("Scope with replace removes what a run killed at any time left behind", () =>
+test("Scope with replace removes the leftovers of a program that was killed at any time", () =>
   withForeign(async () => {
     const before = machine();
     for (const delay of [0, 3, 10, 30]) {
@@ -161,7 +161,7 @@ test("Of processes that open one scope at once, one gets it, over the leftovers 
   assertEquals(NetNs.exists("raced"), false);
 });
 
-test("Scope without replace says what to do about leftovers, and leaves them", async () => {
+test("Scope without replace names the remedy for leftovers, and leaves them", async () => {
   const { stdout } = await script(`
     import { NetNs, Scope } from "./mod.ts";
     const scope = Scope.open({ name: "left" });
@@ -231,7 +231,7 @@ test("Scope with replace leaves somebody else's namespace that has the name by n
   ip(homeNetNs(), "netns del record-theirs");
 });
 
-test("Scope with replace tells what it could not find again, and goes on", async () => {
+test("Scope with replace notes the namespaces that it does not find again", async () => {
   leave(
     "lost",
     HEADER,
@@ -370,7 +370,7 @@ test("Scope ignores a line that a kill has cut short, and a record without a lin
   assert(!scope.closed);
 });
 
-test("Scope does not guess what a record means that it cannot read, and removes nothing", () => {
+test("Scope refuses a malformed record with file and line, and removes nothing", () => {
   const { group: _, ...groupless } = HEADER;
   const malformed: [lines: unknown[], flaw: string][] = [
     [[{}], "line 1: it has no version, this is version 1"],
@@ -464,7 +464,7 @@ test("Scope adds a line to its record for each namespace, and removes it when it
   assert(NetNs.exists("record-foreign"));
 });
 
-test("Scope without a name has a record only of what would outlive the program", async () => {
+test("Scope without a name has a record only of objects that would outlive the program", async () => {
   await using scope = Scope.open();
   const netns = NetNs.create({ scope });
   Bridge.create({ scope, name: "br0", netns });
@@ -570,7 +570,7 @@ test("Scope.open() refuses replace without a name, and names that are no file na
   assertThrows(() => Scope.open({ name: 7 as any }), TypeError, "got 7");
 });
 
-test("A scope in a bracket records what it makes in the process's own namespace", async () => {
+test("A scope that was opened inside run() records links in the process's own namespace", async () => {
   using inside = NetNs.create();
   const before = machine(inside.ref);
   {

@@ -124,7 +124,7 @@ test("Scope removes its links when the caller closed the namespace's handle befo
   assertEquals(names(netns), ["lo"]);
 });
 
-test("Scope tolerates what is gone already: namespaces, links, handles", async () => {
+test("Scope tolerates namespaces, links and handles that are gone already", async () => {
   await using scope = Scope.open();
   const closed = NetNs.create("scope-closed", { scope });
   pairs(scope, 1, closed);
@@ -142,7 +142,7 @@ test("Scope tolerates what is gone already: namespaces, links, handles", async (
   ip(homeNetNs(), "link set leakbr2 name leakbr3");
 });
 
-test("Scope leaves a name alone that another namespace has got since", async () => {
+test("Scope leaves a name alone that now leads to another namespace", async () => {
   try {
     {
       await using scope = Scope.open();
@@ -191,7 +191,7 @@ test("Scope removes the rest when a link of its group cannot be deleted, and say
   assert(scope.closed);
 });
 
-test("Scope disposes what it was handed first, the last one first", async () => {
+test("Scope first disposes the resources handed to use(), the last one first", async () => {
   const order: number[] = [];
   {
     await using scope = Scope.open();
@@ -215,7 +215,7 @@ test("Scope closes everything and throws all errors when several things fail", (
   scope.close();
 });
 
-test("A closed scope takes nothing more, and nothing is made", () => {
+test("A closed scope refuses new objects, and nothing is created", () => {
   const scope = Scope.open();
   scope.close();
   const before = machine();
@@ -303,7 +303,7 @@ test("Scope removes a link that others have taken out of its group, and no other
   assertEquals(names(netns), ["lo", "stranger"]);
 });
 
-test("Scope keeps what a refused step leaves, and close() can be called again until all is gone", async () => {
+test("Scope keeps its record after a refused step, and close() can be called again until all is gone", async () => {
   const before = machine();
   const scope = Scope.open({ name: "refused" });
   NetNs.create("scope-kept", { scope });
