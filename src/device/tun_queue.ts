@@ -278,7 +278,7 @@ export function openTapDevice(link: TapLink, options: TapDeviceOptions = {}): Tu
     const flags = TAP | NO_PI | MULTI_QUEUE | (vnetHdr ? VNET_HDR : 0);
     setInterface(fd, { name, flags }, `set up the device of ${what}`);
     const queue = new TunQueue(fd, what, vnetHdr, false);
-    if (vnetHdr || offloads !== undefined) queue.setOffloads(offloads ?? false);
+    queue.setOffloads(offloads ?? false);
     if (sendBuffer !== undefined) queue.sendBuffer = sendBuffer;
     return queue;
   } catch (error) {

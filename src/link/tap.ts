@@ -21,6 +21,9 @@ export interface TapOptions extends TunOptions {
   readonly filter?: TapFilter;
 }
 
+/** What is asked for by default: the filter of an earlier descriptor outlives it. */
+const EVERYTHING: TapFilter = { macs: [] };
+
 /**
  * A TAP: as a {@linkcode Tun}, with Ethernet frames. It can be a bridge's port.
  *
@@ -53,7 +56,7 @@ export class Tap extends TunLink {
     const { filter, ...rest } = options;
     return createTun("tap", rest, (attached) => {
       const tap = new Tap("tap", attached);
-      if (filter !== undefined) tap.setFilter(filter);
+      tap.setFilter(filter ?? EVERYTHING);
       return tap;
     });
   }
@@ -69,7 +72,11 @@ export class Tap extends TunLink {
    * @throws {TypeError} When it is not a TAP.
    */
   static attach(selector: string | number, options: TunAttachOptions = {}): Tap {
-    return attachTun("tap", selector, options, (attached) => new Tap("tap", attached));
+    return attachTun("tap", selector, options, (attached) => {
+      const tap = new Tap("tap", attached);
+      tap.setFilter(EVERYTHING);
+      return tap;
+    });
   }
 
   /**

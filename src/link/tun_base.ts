@@ -378,8 +378,8 @@ function setUp<T extends TunQueue>(queue: T, options: TunQueueOptions): T {
   const { offloads, sendBuffer } = options;
   // A persistent link keeps what another program, such as a virtual machine, has set.
   if (queue.vnetHdr) queue.resetHeaderLength();
-  // The mask outlives descriptors: an earlier one's is not this one's.
-  if (queue.vnetHdr || offloads !== undefined) queue.setOffloads(offloads ?? false);
+  // The mask outlives descriptors: without this an earlier one's would hold, also without vnetHdr.
+  queue.setOffloads(offloads ?? false);
   if (sendBuffer !== undefined) queue.sendBuffer = sendBuffer;
   return queue;
 }

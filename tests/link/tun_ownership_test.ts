@@ -1,4 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { C } from "../../ffi/constants.ts";
+import { device } from "../../ffi/libc.ts";
+import { Socket } from "../../ffi/socket.ts";
 import { homeNetNs } from "../../ffi/namespace.ts";
 import { DeviceClosedError, NetNs, receiveDevice, Scope, Tap, Tun } from "../../mod.ts";
 import { ip, run } from "../helpers.ts";
@@ -148,4 +151,53 @@ test("After kill -9 a TAP is gone with the process; a persistent one goes with r
   } finally {
     ip(homeNetNs(), "netns del tun-killed");
   }
+});
+
+/** ETHTOOL_GTXCSUM and ETHTOOL_GTSO of linux/ethtool.h. */
+const ETHTOOL = { CHECKSUM: 0x16, TSO: 0x1e } as const;
+const SIOCETHTOOL = 0x8946n;
+
+/** Whether the link's offload is on, as ethtool(8) asks for it. */
+function hasOffload(netns: NetNs, name: string, feature: keyof typeof ETHTOOL): boolean {
+  using socket = new Socket(netns.ref, C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");
+  const value = new Uint32Array([ETHTOOL[feature], 0]); // struct ethtool_value
+  const ifreq = new Uint8Array(40);
+  new TextEncoder().encodeInto(name, ifreq);
+  const pointer = Deno.UnsafePointer.value(Deno.UnsafePointer.of(value));
+  new DataView(ifreq.buffer).setBigUint64(16, BigInt(pointer), true);
+  assertEquals(device().ioctl(socket.fd.value, SIOCETHTOOL, ifreq), 0);
+  return value[1] !== 0;
+}
+
+test("attach() sets what an earlier program had asked for to none: offloads and filter", async () => {
+  using netns = NetNs.create();
+  const options = { netns, up: true, addresses: ["192.0.2.1/24"] } as const;
+  for (const kind of [Tun, Tap]) {
+    const name = kind === Tun ? "u0" : "t0";
+    {
+      using _first = kind.create({ ...options, name, offloads: ["checksum", "tso4"] }).persist();
+      assertEquals(hasOffload(netns, name, "TSO"), true);
+    }
+    assertEquals(hasOffload(netns, name, "TSO"), true, "it outlives it");
+    for (const vnetHdr of [false, true]) {
+      using attached = kind.attach(name, { netns, vnetHdr });
+      assertEquals([attached.vnetHdr, attached.offloads], [vnetHdr, []]);
+      assertEquals(hasOffload(netns, name, "TSO"), false);
+      assertEquals(hasOffload(netns, name, "CHECKSUM"), false);
+      attached.setOffloads(vnetHdr ? ["checksum", "tso4"] : false);
+    }
+    netns.links.delete(name);
+  }
+  {
+    using first = Tap.create({ ...options, name: "t1" }).persist();
+    first.setFilter({ macs: ["02:00:00:00:00:99"] });
+  }
+  using attached = Tap.attach("t1", { netns });
+  const frame = new Uint8Array(1600);
+  const ping = netns.ping("192.0.2.2", { timeout: 300 });
+  const isArp = () => frame[12] === 8 && frame[13] === 6;
+  do await attached.read(frame, { signal: AbortSignal.timeout(2000) }); while (!isArp());
+  assertEquals(frame.subarray(0, 6), new Uint8Array(6).fill(0xff));
+  await ping;
+  netns.links.delete("t1");
 });
