@@ -76,7 +76,7 @@ const COLON_HEX: readonly string[] = HEX.map((hex) => `:${hex}`);
 const DOT = 0x2e;
 const ZERO = 0x30;
 
-/** Formats bytes as `02:00:00:00:00:01`. */
+/** Formats bytes as `02:00:00:00:00:01`, from offset `at`. */
 export function formatMac(bytes: Uint8Array, at = 0, length: number = bytes.length - at): string {
   if (length === 0) return "";
   let text = HEX[bytes[at]!]!;

@@ -113,12 +113,25 @@ export function checkFields<T extends object>(
   path = "",
 ): void {
   checkOptions(fields, kinds, path);
-  for (const [name, kind] of Object.entries(kinds) as [keyof T & string, string | true][]) {
+  for (const name in kinds) {
+    const kind: string | true = kinds[name];
     if (kind === true) continue;
     const value = fields[name];
     if (value === undefined && kind.endsWith("?")) continue;
     const at = path ? `${path}.${name}` : name;
-    if (kind.startsWith("boolean")) boolean(value, at);
-    else integer(value, at, 0, 2 ** parseInt(kind.slice(1)) - 1);
+    const most = largest(kind);
+    if (most === undefined) boolean(value, at);
+    else integer(value, at, 0, most);
   }
+}
+
+const LARGEST = new Map<string, number | undefined>([
+  ["boolean", undefined],
+  ["boolean?", undefined],
+]);
+
+/** The largest number of a kind; `undefined` for a boolean. */
+function largest(kind: string): number | undefined {
+  if (!LARGEST.has(kind)) LARGEST.set(kind, 2 ** parseInt(kind.slice(1)) - 1);
+  return LARGEST.get(kind);
 }

@@ -21,6 +21,7 @@ export interface FormatOptions {
 }
 
 const OPTIONS: OptionNames<FormatOptions> = { layer: true, length: true };
+const NONE: FormatOptions = {};
 const LAYERS: Readonly<Record<string, number>> = { ethernet: LINKTYPE.ETHERNET, ip: LINKTYPE.RAW };
 
 /** A captured frame: a `Frame` of `./capture`. */
@@ -57,8 +58,8 @@ export interface FormatFrame {
  * assertEquals(format(frame.subarray(0, 20)), "[|arp]");
  * ```
  */
-export function format(packet: Uint8Array | FormatFrame, options: FormatOptions = {}): string {
-  checkOptions(options, OPTIONS);
+export function format(packet: Uint8Array | FormatFrame, options: FormatOptions = NONE): string {
+  if (options !== NONE) checkOptions(options, OPTIONS);
   const { layer = "ethernet" } = options;
   const type = wordValue(layer, LAYERS, "layer");
   if (!(packet instanceof Uint8Array)) {
@@ -208,8 +209,12 @@ function formatUpper(packet: Ipv4 | Ipv6, { depth }: Span, length: number, befor
   const { version, isFragment: fragment } = packet;
   const wire = start + length;
   const endless = version === 4 ? packet.totalLength === 0 : packet.payloadLength === 0;
-  const part = { bytes, start, end, wire, length, source, destination, before, depth, fragment };
-  return formatProtocol({ ...part, jumbo: endless || length > 0xffff }, protocol, version);
+  const jumbo = endless || length > 0xffff;
+  return formatProtocol(
+    { bytes, start, end, wire, length, source, destination, before, depth, fragment, jumbo },
+    protocol,
+    version,
+  );
 }
 
 function formatProtocol(part: Part, protocol: number, version: number): string {

@@ -31,7 +31,7 @@ function names(frames: Frame[]): string[] {
   return frames.map((frame) => specimenOf(frame.data)!.name);
 }
 
-tcpdumpTest("Link.capture() has the frames that tcpdump has, both ways", async () => {
+tcpdumpTest("Link.capture() captures the same frames as tcpdump, both ways", async () => {
   using pair = await Pair.open({ ip: true });
   const filter = { protocol: "icmp" } as const;
   const tcpdump = pair.a.command("tcpdump", {
@@ -54,7 +54,7 @@ tcpdumpTest("Link.capture() has the frames that tcpdump has, both ways", async (
   await tcpdump.status;
 });
 
-test("A frame tells its link, its time in nanoseconds and its length", async () => {
+test("A frame has its link, its time in nanoseconds and its length", async () => {
   const [before, name] = [Date.now(), "netloom-capture"];
   using pair = await Pair.open({ name });
   using capture = pair.peer.capture();
@@ -69,7 +69,7 @@ test("A frame tells its link, its time in nanoseconds and its length", async () 
   assert(Number(timestamp / 1_000_000n) >= before - 1 && seconds <= Date.now() / 1000 + 1);
 });
 
-test("A capture keeps the direction that is asked for", async () => {
+test("A capture keeps frames of the requested direction", async () => {
   using pair = await Pair.open();
   const directions = ["in", "out", "both"] as const;
   const captures = directions.map((direction) => pair.link.capture({ ...SMALL, direction }));
@@ -83,7 +83,7 @@ test("A capture keeps the direction that is asked for", async () => {
   assertEquals(seen, [["in"], ["out"], ["out", "in"]]);
 });
 
-test("A direction counts for a program of one's own, too", async () => {
+test("A direction also applies to the caller's own program", async () => {
   using pair = await Pair.open();
   // ret #2000
   const filter = [{ code: 6, jt: 0, jf: 0, k: 2000 }];
@@ -101,7 +101,7 @@ test("A direction counts for a program of one's own, too", async () => {
   }
 });
 
-test("A capture keeps so many bytes as snaplen says, and the length", async () => {
+test("A capture keeps snaplen bytes of a frame, and its length", async () => {
   using pair = await Pair.open();
   const captures = [1, 14, 59, 60, 61].map((snaplen) => pair.peer.capture({ ...SMALL, snaplen }));
   using wire = new Wire(pair.a, pair.link);
@@ -115,7 +115,7 @@ test("A capture keeps so many bytes as snaplen says, and the length", async () =
   }
 });
 
-test("Frames of offloaded segments are captured whole", async () => {
+test("A capture keeps GSO packets whole", async () => {
   using pair = await Pair.open({ ip: true });
   using capture = pair.link.capture({ filter: { protocol: "tcp" }, snaplen: 65_600 });
   using listener = pair.b.listen({ hostname: "10.0.0.2", port: 9000 });
@@ -133,7 +133,7 @@ test("Frames of offloaded segments are captured whole", async () => {
   for (const { capturedLength, length } of frames) assertEquals(capturedLength, length);
 });
 
-test("Packets of BIG TCP are captured whole, and read with their lengths", async () => {
+test("A capture keeps BIG TCP packets whole, and format() reads their lengths", async () => {
   using netns = NetNs.create();
   using tun = Tun.create({ name: "t0", netns, up: true, offloads: true, addrGenMode: "none" });
   using capture = tun.link.capture();
@@ -173,7 +173,7 @@ test("Packets of BIG TCP are captured whole, and read with their lengths", async
   ]);
 });
 
-test("VLAN tags are where they were on the wire, and told", async () => {
+test("Frames have their VLAN tags as on the wire", async () => {
   using pair = await Pair.open();
   using arrived = pair.peer.capture();
   using sent = pair.link.capture();
@@ -205,7 +205,7 @@ test("VLAN tags are where they were on the wire, and told", async () => {
   }
 });
 
-test("No frame that the filter drops slips in while a capture opens", async () => {
+test("A capture gets no unfiltered frame while it opens", async () => {
   using pair = await Pair.open({ ip: true });
   const flood = pair.a.command("ping", { args: ["-f", "10.0.0.2"], stdout: "null" }).spawn();
   using icmp = pair.peer.capture({ filter: { protocol: "icmp" } });
@@ -220,7 +220,7 @@ test("No frame that the filter drops slips in while a capture opens", async () =
   await flood.status;
 });
 
-test("A view of a frame becomes empty when its block goes back, and never another's", async () => {
+test("A view of a frame becomes empty when its block returns to the kernel", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture({ bufferSize: 131_072, snaplen: 400 });
   using wire = new Wire(pair.a, pair.link);
@@ -241,7 +241,7 @@ test("A view of a frame becomes empty when its block goes back, and never anothe
   assertThrows(() => second.copy(), TypeError);
 });
 
-test("An abort ends a capture at once and frees it, waited for or not", async () => {
+test("An abort ends and frees a capture at once, with and without a pending call", async () => {
   using pair = await Pair.open();
   const { signal: gone } = { signal: AbortSignal.abort("gone") };
   assertThrows(() => pair.link.capture({ signal: gone }));
@@ -285,7 +285,7 @@ test("Leaving the loop, disposal and close() free a capture", async () => {
   }
 });
 
-test("Opened and ended again and again, captures leave no descriptor and no mapping", async () => {
+test("300 captures leave no descriptor and no mapping", async () => {
   using pair = await Pair.open();
   using wire = new Wire(pair.a, pair.link);
   const before = traces();
@@ -309,7 +309,7 @@ test("Opened and ended again and again, captures leave no descriptor and no mapp
   assertEquals(traces(), before);
 });
 
-test("A capture ends with its link, after the frames that were before", async () => {
+test("A capture ends with its link, after the earlier frames", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture();
   using waited = pair.peer.capture({ filter: { protocol: "arp" } });
@@ -333,7 +333,7 @@ test("A capture ends when its link moves away", async () => {
   assertEquals(await pending, { done: true, value: undefined });
 });
 
-test("A capture survives that its link goes down, and goes on when it is up", async () => {
+test("A capture continues after its link was down", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture();
   const pending = capture.next();
@@ -362,7 +362,7 @@ test("A capture ends with the handle of its namespace", async () => {
   assertEquals(mappings(), []);
 });
 
-test("stop() lets what was captured come, and nothing later", async () => {
+test("stop() delivers the frames captured before, and none captured later", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture({ latency: 100 });
   using wire = new Wire(pair.a, pair.link);
@@ -374,7 +374,7 @@ test("stop() lets what was captured come, and nothing later", async () => {
   assertEquals(await capture.next(), { done: true, value: undefined });
 });
 
-test("Frames that find the buffer full are counted as drops", async () => {
+test("A capture counts the frames that a full buffer drops", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture({ bufferSize: 131_072, snaplen: 400 });
   using wire = new Wire(pair.a, pair.link);
@@ -388,7 +388,7 @@ test("Frames that find the buffer full are counted as drops", async () => {
   assertEquals(frames[0]!.data, ethernet(BROADCAST, FROM, "0"));
 });
 
-test("Calls of next() that overlap are answered in their order", async () => {
+test("Overlapping calls of next() resolve in order", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture();
   using wire = new Wire(pair.a, pair.link);
@@ -403,7 +403,7 @@ test("Calls of next() that overlap are answered in their order", async () => {
   assertEquals(await calls[4], undefined);
 });
 
-test("Timers have their turn while frames are always there", async () => {
+test("Timers run while a loop always finds frames", async () => {
   using pair = await Pair.open();
   using capture = pair.peer.capture({ latency: 200 });
   using wire = new Wire(pair.a, pair.link);
@@ -419,7 +419,7 @@ test("Timers have their turn while frames are always there", async () => {
   assert(fired > 0 && fired < 4000, `The timer fired after ${fired} frames`);
 });
 
-test("NetNs.capture() has the frames of all links, those of loopback once", async () => {
+test("NetNs.capture() captures the frames of all links, those of loopback once", async () => {
   using pair = await Pair.open();
   const before = await pair.a.ping("127.0.0.1");
   assertEquals(before.received, 1);
@@ -438,7 +438,7 @@ test("NetNs.capture() has the frames of all links, those of loopback once", asyn
   assertEquals((await rest(loopback)).length, 2);
 });
 
-test("A capture in the process's own namespace names the link alone", async () => {
+test("A capture in the process's own namespace names only the link", async () => {
   const silent = { arp: false, addrGenMode: "none", up: true } as const;
   using link = Veth.create({ ...silent, name: "nl-own", peer: { ...silent, name: "nl-other" } });
   await link.waitFor(({ operstate }) => operstate === "up");
@@ -449,7 +449,7 @@ test("A capture in the process's own namespace names the link alone", async () =
   assertEquals((await capture.next()).value!.interface.name, "nl-own");
 });
 
-test("A promiscuous capture asks the link for all frames, as long as it runs", async () => {
+test("A promiscuous capture makes its link promiscuous while it runs", async () => {
   using pair = await Pair.open();
   const promiscuity = () => ip(pair.a.ref, "-d -j link show v0")[0]!.promiscuity;
   {
@@ -459,7 +459,7 @@ test("A promiscuous capture asks the link for all frames, as long as it runs", a
   assertEquals(promiscuity(), 0);
 });
 
-test("Bad options are refused with their values, and nothing is opened", async () => {
+test("capture() refuses bad options with their values and opens nothing", async () => {
   using pair = await Pair.open();
   const bad: [options: object, error: typeof Error, message: string][] = [
     [{ snaplen: 0 }, RangeError, "snaplen must be in 1..524032 bytes: got 0"],
@@ -484,7 +484,7 @@ test("Bad options are refused with their values, and nothing is opened", async (
   assertEquals(mappings(), []);
 });
 
-test("Specimens are told apart by all who send and see them", async () => {
+test("Each specimen is recognized when it is captured", async () => {
   using pair = await Pair.open();
   using capture = pair.link.capture();
   using wire = new Wire(pair.a, pair.link);

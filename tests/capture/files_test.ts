@@ -30,7 +30,7 @@ function frames(): OwnFrame[] {
   );
 }
 
-/** What a writer writes. */
+/** The bytes that a writer writes. */
 async function bytesOf(write: (file: PcapngWriter) => void | Promise<void>) {
   const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>>();
   const all = new Response(readable).bytes();
@@ -66,7 +66,7 @@ async function tcpdump(...args: string[]): Promise<string> {
   return decoder.decode(stdout);
 }
 
-/** What tcpdump reads in a file: time, length and bytes of each frame. */
+/** Time, length and bytes of each frame of a file, as tcpdump reads them. */
 async function asTcpdump(path: string) {
   const text = await tcpdump("-r", path, "-tt", "--nano", "-e", "-xx", "-n");
   return text.split(/\n(?=\d)/).map((packet) => {
@@ -92,7 +92,7 @@ test("tcpdump reads what PcapngWriter writes", async () => {
   });
 });
 
-test("readCapture() gives back what PcapngWriter has written", async () => {
+test("readCapture() reads the frames that PcapngWriter has written", async () => {
   const bytes = await bytesOf((file) => frames().forEach((frame) => void file.write(frame)));
   assertEquals((await all(bytes)).map(plain), frames().map(plain));
   // In chunks of any size.
@@ -120,7 +120,7 @@ test("PcapngWriter writes times exactly, from 1970 to 2106", async () => {
   assertEquals((await all(bytes)).map((it) => [it.seconds, it.nanoseconds]), times);
 });
 
-test("PcapngWriter writes a capture of several links, with what was dropped", async () => {
+test("PcapngWriter writes captures of several links with their counters", async () => {
   using pair = await Pair.open({ name: "netloom-file" });
   const captures = [pair.link.capture(), pair.peer.capture()];
   using wire = new Wire(pair.a, pair.link);
@@ -171,7 +171,7 @@ function statisticsOf(bytes: Uint8Array<ArrayBuffer>) {
   return found;
 }
 
-test("A slow stream holds PcapngWriter back, and its failure is told", async () => {
+test("PcapngWriter waits for a slow stream and rejects when the stream fails", async () => {
   const chunks: Uint8Array[] = [];
   let open = Promise.withResolvers<void>();
   const slow = new WritableStream<Uint8Array<ArrayBuffer>>({
@@ -343,7 +343,7 @@ async function readUntilError(bytes: Uint8Array<ArrayBuffer>) {
   return { count, error: undefined };
 }
 
-test("A file that is cut off gives its whole frames, and says where it ends", async () => {
+test("readCapture() reads the whole frames of a truncated file and names its end", async () => {
   const ng = await bytesOf((file) => frames().slice(0, 4).forEach((it) => void file.write(it)));
   for (const bytes of [ng, otherEndPcapng(), pcap()]) {
     let [before, clean] = [0, 0];
@@ -370,7 +370,7 @@ function pcap(): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer);
 }
 
-test("Malformed files give a CaptureFileError, and never anything else", async () => {
+test("readCapture() throws only a CaptureFileError for malformed files", async () => {
   const ng = await bytesOf((file) => frames().slice(0, 4).forEach((it) => void file.write(it)));
   let seed = 7;
   const random = (below: number) => {
@@ -399,7 +399,7 @@ test("Malformed files give a CaptureFileError, and never anything else", async (
   );
 });
 
-test("Leaving the loop closes the file, and a missing one is told", async () => {
+test("Leaving the loop closes the file, and a missing file is an error", async () => {
   const bytes = await bytesOf((file) => frames().forEach((frame) => void file.write(frame)));
   await withFile(bytes, async (path) => {
     for await (const _ of readCapture(path)) break;

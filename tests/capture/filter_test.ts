@@ -18,7 +18,7 @@ import { Wire } from "../link/wire.ts";
 import { specimenOf, SPECIMENS } from "./frames.ts";
 import { Pair, rest } from "./pair.ts";
 
-/** Filters, and what means the same to tcpdump, which does not look behind tags by itself. */
+/** Filters, and the same in the words of tcpdump, which does not look behind tags by itself. */
 const FILTERS: [filter: Filter, expression: string][] = [
   [{ protocol: "arp" }, "arp"],
   [{ protocol: "ip" }, "ip"],
@@ -79,7 +79,7 @@ const NOTHING: Instruction = { code: BPF.RET, jt: 0, jf: 0, k: 0 };
 
 const programs = new Map<string, Promise<Instruction[]>>();
 
-/** What tcpdump would attach on a link. */
+/** The program that tcpdump attaches on a link. */
 function tcpdump(netns: NetNs, link: Link, expression: string): Promise<Instruction[]> {
   const key = `${link.kind} ${expression}`;
   let program = programs.get(key);
@@ -142,7 +142,7 @@ for (const [side, where] of [["in", "arrives"], ["out", "is sent"]] as const) {
   });
 }
 
-test("Filters mean the same on a TUN, whose packets begin with IP", async () => {
+test("Filters have the same meaning on a TUN, whose packets begin with IP", async () => {
   using netns = NetNs.create();
   const loud = { name: "nl-tun", netns, up: true, addrGenMode: "none" } as const;
   using tun = Tun.create(loud);
@@ -177,7 +177,7 @@ function typeOf(bytes: Uint8Array): string {
   return bytes.subarray(12, 14).toHex();
 }
 
-test("Filters of many conditions jump as far as they need to", async () => {
+test("Filters of many conditions jump to far labels", async () => {
   using pair = await Pair.open();
   const hosts = Array.from(
     { length: 30 }, // Linux before 6.7 has 20 kB for a socket's filter
@@ -202,7 +202,7 @@ test("Filters of many conditions jump as far as they need to", async () => {
   assertEquals([...await kept(others)], expected);
 });
 
-test("A filter that takes more memory than a socket has is refused with the setting's name", async () => {
+test("The error for a filter that needs too much memory names the setting", async () => {
   using pair = await Pair.open();
   const setting = "net.core.optmem_max";
   // Before Linux 6.7 it is 20 kB, and the machine's alone.
@@ -215,7 +215,7 @@ test("A filter that takes more memory than a socket has is refused with the sett
   assertStringIncludes(error.message, setting);
 });
 
-test("A filter that is longer than the kernel takes is refused", () => {
+test("compileFilter() refuses a program that is longer than the kernel allows", () => {
   const or = Array.from(
     { length: 1000 },
     (_, i): Filter => ({ host: `10.1.${i >> 8}.${i & 255}` }),
@@ -223,7 +223,7 @@ test("A filter that is longer than the kernel takes is refused", () => {
   assertThrows(() => compileFilter({ or }), RangeError, "instructions: the kernel allows 4096");
 });
 
-test("Jumps of any distance lead where their labels stand", () => {
+test("Jumps of any distance lead to their labels", () => {
   for (const distance of [0, 1, 253, 254, 255, 256, 257, 1000]) {
     const [far, near] = [new Label(), new Label()];
     const filler = Array.from({ length: distance }, () => ({ code: BPF.LD | BPF.LEN, k: 0 }));
@@ -273,13 +273,13 @@ const BAD: [filter: unknown, error: typeof TypeError | typeof RangeError, messag
   [null, TypeError, "A filter must be an object"],
 ];
 
-test("Bad filters are refused with the value that is wrong", () => {
+test("compileFilter() refuses bad filters with the wrong value", () => {
   for (const [filter, error, message] of BAD) {
     assertThrows(() => compileFilter(filter as Filter), error, message);
   }
 });
 
-test("Bad programs are refused with the instruction that is wrong", () => {
+test("checkProgram() refuses bad programs with the wrong instruction", () => {
   const good = { code: BPF.RET, jt: 0, jf: 0, k: 1 };
   assertThrows(() => checkProgram([]), RangeError, "1..4096 instructions: got 0");
   assertThrows(() => checkProgram([{ ...good, k: -1 }]), TypeError, "Instruction 0 must be");
@@ -309,7 +309,7 @@ test("compileFilter() checks its options", () => {
   assertThrows(of({ snaplem: 9 }), TypeError, 'Unknown option "snaplem": did you mean "snaplen"');
 });
 
-test("The kernel's check of a program is the last word", async () => {
+test("A program that the kernel refuses is an EINVAL", async () => {
   using pair = await Pair.open();
   const unknown = [{ code: 0xffff, jt: 0, jf: 0, k: 0 }, { code: BPF.RET, jt: 0, jf: 0, k: 1 }];
   const error = assertThrows(() => pair.link.capture({ filter: unknown }));

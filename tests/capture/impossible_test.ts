@@ -299,7 +299,7 @@ test("Times of any resolution and offset are read, and those beyond numbers come
   }
 });
 
-/** What a writer writes. */
+/** The bytes that a writer writes. */
 async function write(fn: (file: PcapngWriter) => void): Promise<Bytes> {
   const { readable, writable } = new TransformStream<Bytes>();
   const bytes = new Response(readable).bytes();

@@ -1,4 +1,4 @@
-// Two namespaces and a veth pair between them, with nothing on the wire but what a test sends.
+// Two namespaces and a veth pair between them, with only the frames of the test on the wire.
 import { type Capture, type CapturedFrame, type Link, NetNs, Veth } from "../../mod.ts";
 
 /** The two ends. */
@@ -15,7 +15,7 @@ export class Pair implements Disposable {
     return pair;
   }
 
-  /** Waits until both ends send: a while after they are up, what is sent before is lost. */
+  /** Waits until both ends send. Frames that are sent earlier are lost. */
   async carries(): Promise<void> {
     for (const link of [this.link, this.peer]) await link.waitFor((it) => it.operstate === "up");
   }

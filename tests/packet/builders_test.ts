@@ -108,7 +108,7 @@ const NUMBERS: readonly [name: string, bits: number, build: Build][] = [
   ["vni", 24, (vni) => vxlan({ vni })],
 ];
 
-Deno.test("Builders take every number that its field holds, and refuse every other one", () => {
+Deno.test("Builders accept every number that fits its field and refuse all others", () => {
   for (const [name, bits, build] of NUMBERS) {
     const most = 2 ** bits - 1;
     for (const value of [0, 1, most]) assert(buildPacket(build(value)).length > 0, name);

@@ -1,4 +1,4 @@
-// What a kernel sends, line by line beside tcpdump.
+// The frames of a kernel, line by line beside tcpdump.
 import { assert, assertEquals } from "@std/assert";
 import { NetNs, Veth } from "../../mod.ts";
 import { format } from "../../src/packet/mod.ts";
@@ -39,7 +39,7 @@ test("format() prints what tcpdump prints of a kernel's own frames", async () =>
     while ((await a.ping(address, { timeout: 200 }).catch(() => ({ received: 0 }))).received === 0);
     await speak(a, b, address);
   }
-  // Nobody listens there: an ICMP error each.
+  // No socket is bound there: each gets an ICMP error.
   for (const device of ["/dev/udp/10.0.0.2/7", "/dev/udp/fd00::2/7"]) {
     run(a.ref, `bash -c 'echo hello > ${device}'`);
   }

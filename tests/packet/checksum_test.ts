@@ -10,7 +10,7 @@ const placed = fc.tuple(
   fc.nat({ max: 40 }),
 );
 
-Deno.test("checksum() is what a naive implementation computes, wherever the bytes are", () => {
+Deno.test("checksum() equals a naive implementation at any offset", () => {
   fc.assert(fc.property(placed, ([bytes, before, after]) => {
     const memory = new Uint8Array(before + bytes.length + after).fill(0xa5);
     memory.set(bytes, before);
@@ -21,7 +21,7 @@ Deno.test("checksum() is what a naive implementation computes, wherever the byte
   }));
 });
 
-Deno.test("checksumAdd() goes on from another sum", () => {
+Deno.test("checksumAdd() continues another sum", () => {
   fc.assert(fc.property(placed, fc.nat({ max: 1000 }), ([bytes], words) => {
     const at = Math.min(words * 2, bytes.length & ~1);
     const sum = checksumAdd(bytes, at, bytes.length, checksumAdd(bytes, 0, at));
@@ -36,14 +36,14 @@ Deno.test("checksum() does not overflow on a megabyte of ones", () => {
   }
 });
 
-Deno.test("checksum() reads nothing behind the end of the memory", () => {
+Deno.test("checksum() reads nothing beyond the end of the memory", () => {
   assertEquals(
     checksum(new Uint8Array(100).fill(1), 0, 200),
     naiveChecksum(new Uint8Array(100).fill(1)),
   );
 });
 
-Deno.test("checksumUpdate() is what computing anew is", () => {
+Deno.test("checksumUpdate() equals a recomputed checksum", () => {
   const words = fc.uint8Array({ minLength: 8, maxLength: 60 });
   const word = fc.nat({ max: 0xffff });
   fc.assert(fc.property(words, word, fc.nat({ max: 0xffffffff }), (bytes, to, to32) => {

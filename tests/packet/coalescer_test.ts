@@ -30,7 +30,7 @@ import {
 const wire = slots(256);
 const output = slots(256);
 
-/** What a Coalescer makes of packets. */
+/** The output of a Coalescer for packets. */
 function coalesce(packets: readonly Uint8Array[], linkHeader = 0): Uint8Array[] {
   const coalescer = new Coalescer(output, { linkHeader });
   coalescer.clear();
@@ -38,12 +38,12 @@ function coalesce(packets: readonly Uint8Array[], linkHeader = 0): Uint8Array[] 
   return packetsIn(output);
 }
 
-/** Payload sizes of what each written packet is to be split into; 0 for those that go out as they are. */
+/** Segment sizes of the written packets; 0 for those that are no GSO packets. */
 function sizesOf(packets: readonly Uint8Array[]): number[] {
   return packets.map((packet) => VirtioNetHeader.parse(packet)!.gsoSize);
 }
 
-/** The packets on the wire that a kernel makes of what was written. */
+/** The packets on the wire that a kernel creates from the written ones. */
 function onTheWire(packets: readonly Uint8Array[], linkHeader: number): Uint8Array[] {
   return packets.flatMap((packet) => {
     wire.count = 0;
@@ -82,7 +82,7 @@ function run(flow: Flow, lengths: readonly number[], start = START): Uint8Array[
   });
 }
 
-Deno.test("What segment() has split Coalescer merges into the same bytes", () => {
+Deno.test("Coalescer merges the segments of segment() into the same bytes", () => {
   const lengths = fc.integer({ min: 1, max: 65_000 });
   const sizes = fc.integer({ min: 1100, max: 9000 });
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
@@ -197,7 +197,7 @@ function unusual(kind: Step["kind"], number: number, packet: Uint8Array): Uint8A
   return buildPacket(header, payload);
 }
 
-Deno.test("Whatever is merged, the wire has the same packets of each flow in the same order", () => {
+Deno.test("Coalescer keeps the packets of each flow and their order", () => {
   let merged = 0;
   fc.assert(
     fc.property(fc.array(steps, { minLength: 1, maxLength: 150, size: "max" }), (list) => {
@@ -217,14 +217,14 @@ Deno.test("Whatever is merged, the wire has the same packets of each flow in the
   assert(merged > 500, `only ${merged} were merged`);
 });
 
-Deno.test("A shorter segment is the last of a packet, and a longer one begins another", () => {
+Deno.test("Coalescer ends a packet with a shorter segment and begins another with a longer one", () => {
   for (const flow of [TCP, UDP]) {
     assertEquals(sizesOf(coalesce(run(flow, [1000, 1000, 300, 1000, 1000]))), [1000, 1000]);
     assertEquals(sizesOf(coalesce(run(flow, [300, 1000, 1000]))), [0, 1000]);
   }
 });
 
-Deno.test("PSH and FIN end a packet, and begin none", () => {
+Deno.test("Coalescer ends a packet with PSH or FIN and begins none with them", () => {
   for (const flags of [TCP_FLAG.PSH, TCP_FLAG.FIN, TCP_FLAG.PSH | TCP_FLAG.FIN]) {
     const packets = run(TCP, [1000, 1000, 1000, 1000, 1000]);
     packets[2] = run(TCP, [1000, 1000, 1000], { ...START, flags })[2]!;
@@ -248,14 +248,14 @@ Deno.test("Coalescer merges nothing behind or before a segment with CWR", () => 
   assertEquals(coalesce(run(TCP, [1000, 1000], cwr)).length, 2);
 });
 
-Deno.test("Pure acknowledgments, SYN and RST go through as they are", () => {
+Deno.test("Coalescer passes pure acknowledgments, SYN and RST unchanged", () => {
   assertEquals(coalesce(run(TCP, [0, 0, 0])).length, 3);
   for (const flags of [TCP_FLAG.SYN, TCP_FLAG.RST, TCP_FLAG.URG]) {
     assertEquals(coalesce(run(TCP, [1000, 1000], { ...START, flags })).length, 2);
   }
 });
 
-Deno.test("What differs between packets keeps them apart", () => {
+Deno.test("Coalescer merges no packets with different headers", () => {
   const [first] = run(TCP, [1000, 1000]);
   const change: Record<string, Partial<Flow>> = {
     TTL: { ttl: 63 },
@@ -276,7 +276,7 @@ Deno.test("What differs between packets keeps them apart", () => {
   assertEquals(coalesce([before!, run(timed(2), [1000, 1000])[1]!]).length, 2);
 });
 
-Deno.test("Identifications count on, or stay the same with DF", () => {
+Deno.test("Coalescer merges identifications that count up, or with DF stay the same", () => {
   const fixed = (flow: Flow, ids: number[]) =>
     run(flow, ids.map(() => 1000)).map((bytes, i) => {
       const packet = Ipv4.parse(bytes)!;
@@ -294,7 +294,7 @@ Deno.test("Identifications count on, or stay the same with DF", () => {
   assertEquals(coalesce(fixed({ ...TCP, dontFragment: false }, [9, 10])).length, 1);
 });
 
-Deno.test("A wrong checksum is passed on as it is, wherever it is", () => {
+Deno.test("Coalescer passes packets with a wrong checksum unchanged", () => {
   for (const flow of [TCP, UDP, { ...TCP, version: 6 } as Flow]) {
     for (const at of [10, 45, 200, 1000]) {
       if (flow.version === 6 && at === 10) continue; // it has no checksum there
@@ -310,14 +310,14 @@ Deno.test("A wrong checksum is passed on as it is, wherever it is", () => {
   }
 });
 
-Deno.test("UDP without a checksum, or without data, is not merged", () => {
+Deno.test("Coalescer merges no UDP without a checksum or without data", () => {
   const packets = run(UDP, [1000, 1000]);
   for (const packet of packets) packet.fill(0, 26, 28);
   assertEquals(coalesce(packets).length, 2);
   assertEquals(coalesce(run(UDP, [0, 0])).length, 2);
 });
 
-Deno.test("Datagrams are merged only where the kernel takes that", () => {
+Deno.test("Coalescer merges datagrams only where the kernel accepts that", () => {
   const both = [...run(TCP, [1000, 1000]), ...run({ ...UDP, number: 2 }, [1000, 1000])];
   const coalescer = new Coalescer(output, { udp: false });
   coalescer.clear();
@@ -325,7 +325,7 @@ Deno.test("Datagrams are merged only where the kernel takes that", () => {
   assertEquals(sizesOf(packetsIn(output)), [1000, 0, 0]);
 });
 
-Deno.test("No packet is longer than 65,535 bytes, or has more than 64 datagrams", () => {
+Deno.test("Coalescer builds packets of at most 65,535 bytes or 64 datagrams", () => {
   const tcp = coalesce(run(TCP, Array(100).fill(1448)));
   // 45 segments and two headers of 20 bytes.
   assertEquals(tcp.map(({ length }) => length), [45, 45, 10].map((n) => 50 + n * 1448));
@@ -337,7 +337,7 @@ Deno.test("No packet is longer than 65,535 bytes, or has more than 64 datagrams"
   assertEquals(packetsIn(small).map(({ length }) => length), [2 * 1448 + 50, 2 * 1448 + 50, 1498]);
 });
 
-Deno.test("Flows are merged side by side", () => {
+Deno.test("Coalescer merges flows side by side", () => {
   const all = Array.from(
     { length: 100 },
     (_, number) => run({ ...TCP, number }, Array(3).fill(500)),
@@ -349,7 +349,7 @@ Deno.test("Flows are merged side by side", () => {
   assertEquals(onTheWire(merged, 0).length, 300);
 });
 
-Deno.test("Frames of a TAP are merged when their Ethernet headers are equal", () => {
+Deno.test("Coalescer merges frames of a TAP with equal Ethernet headers", () => {
   const framed = { ...TCP, framed: true };
   assertEquals(sizesOf(coalesce(run(framed, [1000, 1000]), 14)), [1000]);
   const [first, second] = run(framed, [1000, 1000]);
@@ -368,26 +368,26 @@ Deno.test("Frames of a TAP are merged when their Ethernet headers are equal", ()
   assertEquals(coalesce(tagged, 14).length, 2);
 });
 
-Deno.test("A packet with bytes behind its end is passed on with them", () => {
+Deno.test("Coalescer passes a packet with bytes behind its end unchanged", () => {
   const [first, second, third] = run(TCP, [1000, 1000, 1000]);
   const padded = Uint8Array.of(...second!, 0, 0);
   const written = coalesce([first!, padded, third!]);
   assertEquals(written.map((packet) => packet.subarray(10)), [first, padded, third]);
 });
 
-Deno.test("What is not IP goes through as it is", () => {
+Deno.test("Coalescer passes other packets than IP unchanged", () => {
   const odd = [new Uint8Array(0), Uint8Array.of(0x45), new Uint8Array(100).fill(0x60)];
   const written = coalesce(odd);
   assertEquals(written.map((packet) => packet.subarray(10)), odd);
   assertEquals(sizesOf(written), [0, 0, 0]);
 });
 
-Deno.test("add() says when the output is full, and goes on after clear()", () => {
+Deno.test("add() returns false when the output is full, and continues after clear()", () => {
   const few = slots(2);
   const coalescer = new Coalescer(few);
   const other = (number: number) => run({ ...TCP, number }, [1000])[0]!;
   assertEquals([1, 2, 3].map((number) => coalescer.add(other(number))), [true, true, false]);
-  // What is merged takes no slot.
+  // A merged packet needs no slot.
   assert(coalescer.add(run({ ...TCP, number: 2 }, [1000, 1000])[1]!));
   coalescer.clear();
   assertEquals(few.count, 0);
@@ -395,7 +395,7 @@ Deno.test("add() says when the output is full, and goes on after clear()", () =>
   assertEquals(sizesOf(packetsIn(few)), [0]);
 });
 
-Deno.test("add() refuses what no slot takes, and what is not in the memory", () => {
+Deno.test("add() refuses packets that no slot holds, and ranges outside the memory", () => {
   const coalescer = new Coalescer(slots(2, 1000));
   assertThrows(() => coalescer.add(new Uint8Array(991)), RangeError, "a packet of 991 is too long");
   assertThrows(
@@ -406,7 +406,7 @@ Deno.test("add() refuses what no slot takes, and what is not in the memory", () 
   assertThrows(() => new Coalescer(slots(2), { linkHeader: -1 }), RangeError, "linkHeader");
 });
 
-Deno.test("A datagram over IP is the smallest packet that is merged", () => {
+Deno.test("Coalescer merges datagrams of a single byte", () => {
   const packets = [0, 1].map((identification) =>
     buildPacket(
       ipv4({ source: "10.0.0.1", destination: "10.0.0.2", identification }),

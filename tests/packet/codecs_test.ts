@@ -166,7 +166,7 @@ Deno.test("Icmp and Icmpv6 read and write their fields", () => {
   }
 });
 
-Deno.test("Icmpv6 updates its checksum with the addresses", () => {
+Deno.test("Icmpv6 computes its checksum over the addresses", () => {
   const packet = v6("ICMPv6 echo");
   const message = Icmpv6.parse(packet.bytes, packet.payloadStart, packet.payloadEnd)!;
   const sum = packet.pseudoHeaderSum(IPPROTO.ICMPV6, message.end - message.start);
@@ -314,7 +314,7 @@ Deno.test("Udp and Tcp read and write their fields", () => {
   assertEquals(segment.options, [{ nop: true }, { nop: true }, { timestamp: 1, echo: 2 }]);
 });
 
-Deno.test("Udp writes the checksum zero as its other form", () => {
+Deno.test("Udp writes the checksum 0 as 0xffff", () => {
   const packet = v4("empty UDP");
   const datagram = Udp.parse(packet.bytes, packet.payloadStart, packet.payloadEnd)!;
   const sum = packet.pseudoHeaderSum(IPPROTO.UDP, 8);
@@ -327,14 +327,14 @@ Deno.test("Udp writes the checksum zero as its other form", () => {
   assert(datagram.checksumValid(sum));
 });
 
-Deno.test("Tcp clamps the maximum segment size where there is one", () => {
+Deno.test("Tcp sets the maximum segment size of a segment with that option", () => {
   const segment = Tcp.parse(SAMPLES["TCP SYN"]!.slice(), 34)!;
   segment.mss = 1200;
   assertEquals(segment.options![0], { mss: 1200 });
   assertEquals(Tcp.parse(SAMPLES["TCP data"]!, 34)!.mss, undefined);
 });
 
-Deno.test("Tcp options of unexpected length are kept, and those without an end refused", () => {
+Deno.test("Tcp keeps options of an unexpected length and refuses those without an end", () => {
   const odd = { kind: 2, value: Uint8Array.of(1) };
   const ports = { sourcePort: 1, destinationPort: 2 };
   const bytes = buildPacket(tcp({ ...ports, options: [odd, { nop: true }] }));

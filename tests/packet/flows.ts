@@ -17,7 +17,7 @@ import {
   VirtioNetHeader,
 } from "../../src/packet/mod.ts";
 
-/** What packets of a flow have in common. */
+/** The common fields of the packets of a flow. */
 export interface Flow {
   readonly version: 4 | 6;
   readonly protocol: "tcp" | "udp";
@@ -33,7 +33,7 @@ export interface Flow {
   readonly framed: boolean;
 }
 
-/** What differs between packets of a flow. */
+/** The fields that differ between packets of a flow. */
 export interface Position {
   readonly sequence: number;
   readonly identification: number;
@@ -119,7 +119,7 @@ export function headersOf({ version, protocol, options, framed }: Flow) {
   return { link, transport, all: transport + (protocol === "udp" ? 8 : options.length ? 32 : 20) };
 }
 
-/** What a device with `IFF_VNET_HDR` reads: a packet that is still to be split, and summed. */
+/** A GSO packet with a partial checksum, as read from a device with `IFF_VNET_HDR`. */
 export function gsoPacketOf(
   flow: Flow,
   position: Position,

@@ -27,7 +27,7 @@ const gsoPackets = [4, 6].flatMap((version) =>
   )
 );
 
-/** Frames, IP packets, what is in them, and GSO packets. */
+/** Frames, IP packets, their payloads, and GSO packets. */
 const seeds: readonly Uint8Array[] = [
   ...Object.values(SAMPLES).flatMap((frame) => [0, 14, 34, 42, 54].map((at) => frame.subarray(at))),
   ...gsoPackets,
@@ -57,7 +57,7 @@ export function makeInput(pick: (below: number) => number, bytes: Uint8Array, at
   const packet = seeds[pick(seeds.length)]!;
   bytes.set(packet, at);
   const length = pick(3) === 0 ? pick(packet.length + 1) : packet.length;
-  // What is interesting is in the headers.
+  // Most changes go to the headers.
   const reach = Math.min(length, pick(3) === 0 ? length : 80);
   if (reach > 0) {
     for (let n = pick(6); n > 0; n--) {

@@ -105,7 +105,7 @@ export function fuzz(seed: number, index: number): void {
   throw new Error(`read outside: "...${one}..." and "...${other}..."`);
 }
 
-/** What is seen of the input. */
+/** The results of all readers. */
 function exercise(
   bytes: Uint8Array,
   start: number,

@@ -4,7 +4,7 @@ import { fuzz } from "./fuzz_target.ts";
 /** `deno task fuzz` runs ten million. */
 const INPUTS = 20_000;
 
-Deno.test("Nothing that reads packets throws, reads outside of them or runs for ever", () => {
+Deno.test("No reader of packets throws, reads outside its packet or runs forever", () => {
   const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
   for (let i = 0; i < INPUTS; i++) {
     try {
@@ -15,9 +15,9 @@ Deno.test("Nothing that reads packets throws, reads outside of them or runs for 
   }
 });
 
-Deno.test("The fuzzer notices an input that is not taken as it is", () => {
+Deno.test("The fuzzer notices a read outside of its input", () => {
   const original = Uint8Array.prototype.subarray;
-  // A reader that sees what is behind its packet.
+  // A reader that reads beyond its packet.
   Uint8Array.prototype.subarray = function (start?: number, end?: number) {
     return original.call(this, start, end === undefined ? end : end + 1) as never;
   };

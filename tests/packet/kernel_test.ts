@@ -1,4 +1,5 @@
-// The kernel on both sides: it makes what segment() splits, and takes what segment() and Coalescer made.
+// The kernel on both sides: it creates GSO packets for segment(), and receives the output of segment() and
+// Coalescer.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { C } from "../../ffi/constants.ts";
 import { readable } from "../../ffi/reactor.ts";
@@ -12,7 +13,7 @@ import { tunnel } from "./tunnel.ts";
 
 const DATA = payloadOf(2_000_000);
 
-/** Sends bytes over TCP and compares what arrives. */
+/** Sends bytes over TCP and compares them with the received ones. */
 async function transfer(a: NetNs, b: NetNs, hostname: string): Promise<void> {
   using listener = b.listen({ hostname, port: 5000 });
   const receive = async () => {
@@ -56,7 +57,7 @@ for (const hostname of ["10.9.0.2", "fd09::2"]) {
   });
 }
 
-test("The kernel finds every segment right that takes a route with segments (SRv6)", async () => {
+test("The kernel accepts the checksum of every segment on an SRv6 route", async () => {
   let wrong = -1;
   const { read, wire } = await tunnel("singly", async (a, b) => {
     // The route inserts a routing header: fd08::2 on the way, fd09::2 at its end.
@@ -71,7 +72,7 @@ test("The kernel finds every segment right that takes a route with segments (SRv
   assertEquals(wrong, 0);
 });
 
-test("Views find the checksums right that the kernel computes for a source route", async () => {
+test("checksumValid() accepts the kernel's checksums with a source route", async () => {
   using netns = NetNs.create();
   using tun = Tun.create({ name: "t0", netns, up: true, addresses: ["10.9.0.1/24"] });
   // IP_OPTIONS of SOL_IP: a loose and a strict source route over two hops. Of UDP Linux sums the first hop.
@@ -90,7 +91,7 @@ test("Views find the checksums right that the kernel computes for a source route
 
 const SOCK_STREAM = 1;
 const SOL_UDP = 17;
-/** Of linux/udp.h: what is sent is split into datagrams of so many bytes. */
+/** Of linux/udp.h: splits a write into datagrams of this many bytes. */
 const UDP_SEGMENT = 103;
 const SIZE = 1000;
 

@@ -1,4 +1,4 @@
-// RFC 1071 as it says it, a word at a time.
+// RFC 1071, a word at a time.
 
 /** The Internet checksum. */
 export function naiveChecksum(bytes: Uint8Array): number {

@@ -106,7 +106,7 @@ tsharkTest("buildPacket() writes checksums over the final addresses, as tshark f
   );
 });
 
-Deno.test("checksumValid() and updateChecksum() count the final addresses", () => {
+Deno.test("checksumValid() and updateChecksum() use the final addresses", () => {
   for (const { name, bytes, protocol } of [...routed(), ...sourceRouted()]) {
     const packet = (bytes[0]! >> 4 === 4 ? Ipv4 : Ipv6).parse(bytes)!;
     const part = TRANSPORTS[protocol][1](bytes, packet.payloadStart)!;

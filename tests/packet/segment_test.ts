@@ -37,7 +37,7 @@ function segmentsOf(packet: Uint8Array, linkHeader: number): Uint8Array[] | unde
   return packetsIn(output);
 }
 
-/** What the segments have to be: each built on its own. */
+/** The expected segments, each built on its own. */
 function expected(flow: Flow, position: Position, payload: Uint8Array, size: number): Uint8Array[] {
   const count = Math.max(1, Math.ceil(payload.length / size));
   return Array.from({ length: count }, (_, i) => {
@@ -54,7 +54,7 @@ function expected(flow: Flow, position: Position, payload: Uint8Array, size: num
 const sizes = fc.integer({ min: 500, max: 9000 });
 const lengths = fc.integer({ min: 1, max: 65_000 });
 
-Deno.test("segment() makes the packets that would have been sent one by one", () => {
+Deno.test("segment() creates the packets that a kernel without offloads would send", () => {
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
     const payload = payloadOf(length);
     const packet = gsoPacketOf(flow, position, payload, size);
@@ -67,7 +67,7 @@ Deno.test("segment() makes the packets that would have been sent one by one", ()
   }));
 });
 
-Deno.test("segment() writes checksums that a naive implementation finds right", () => {
+Deno.test("segment() writes checksums that a naive implementation accepts", () => {
   fc.assert(fc.property(flows, positions, lengths, sizes, (flow, position, length, size) => {
     const packet = gsoPacketOf(flow, position, payloadOf(length), size);
     const { link, transport } = headersOf(flow);
@@ -109,7 +109,7 @@ for (const version of [4, 6] as const) {
   }
 }
 
-Deno.test("segment() goes on after the output was full", () => {
+Deno.test("segment() continues after the output was full", () => {
   const packet = gsoPacketOf(TCP4, START, payloadOf(50_000), 700);
   const whole = segmentsOf(packet, 0)!;
   const few = slots(10, 800);
@@ -127,7 +127,7 @@ Deno.test("segment() goes on after the output was full", () => {
   assertEquals(parts, whole);
 });
 
-Deno.test("segment() leaves room before each packet, and adds to what is in the output", () => {
+Deno.test("segment() leaves room before each packet and keeps the packets in the output", () => {
   const packet = gsoPacketOf(TCP4, START, payloadOf(3000), 1400);
   const whole = segmentsOf(packet, 0)!;
   const roomy = slots(8, 1500);
@@ -138,13 +138,13 @@ Deno.test("segment() leaves room before each packet, and adds to what is in the 
   assertEquals(packetsIn(roomy), [...whole, ...whole]);
 });
 
-Deno.test("segment() says how large slots have to be", () => {
+Deno.test("segment() names the size that slots must have", () => {
   const packet = VirtioNetHeader.parse(gsoPacketOf(TCP4, START, payloadOf(3000), 1400))!;
   const message = "A slot of the output has 1439 bytes: the packet needs 1440";
   assertThrows(() => segment(packet, slots(8, 1439)), RangeError, message);
 });
 
-Deno.test("segment() copies a packet that is not to be split, and completes its checksum", () => {
+Deno.test("segment() copies a packet that is no GSO packet and completes its checksum", () => {
   for (const length of [0, 1, 1000]) {
     const packet = gsoPacketOf(TCP4, START, payloadOf(length), 1400);
     const wanted = packetOf(TCP4, START, payloadOf(length));
@@ -158,13 +158,13 @@ Deno.test("segment() copies a packet that is not to be split, and completes its 
   }
 });
 
-Deno.test("A full output takes no packet that is not to be split", () => {
+Deno.test("segment() copies no packet into a full output", () => {
   const packet = VirtioNetHeader.parse(gsoPacketOf(TCP4, START, payloadOf(9), 1400))!;
   const one = slots(1, 1500);
   assertEquals([segment(packet, one), segment(packet, one), one.count], [0, 1, 1]);
 });
 
-Deno.test("Headers and packets that do not agree are malformed, and nothing is added", () => {
+Deno.test("segment() adds nothing when header and packet disagree", () => {
   const valid = gsoPacketOf(TCP4, START, payloadOf(3000), 1400);
   const wrong: [what: string, at: number, value: number][] = [
     ["no NEEDS_CSUM", 0, 0],
@@ -193,7 +193,7 @@ Deno.test("Headers and packets that do not agree are malformed, and nothing is a
   assertEquals(segmentsOf(zero, 0), undefined);
 });
 
-Deno.test("A packet longer than its length field can tell is split to its end", () => {
+Deno.test("segment() splits a packet of length 0 (BIG TCP) to its end", () => {
   // BIG TCP: the field is zero.
   for (const version of [4, 6] as const) {
     const packet = gsoPacketOf({ ...TCP4, version }, START, payloadOf(60_000), 1400);

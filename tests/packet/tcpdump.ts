@@ -1,4 +1,4 @@
-// tcpdump as oracle: what it says of packets that are written to a file.
+// tcpdump as oracle: its lines for packets in a file.
 import { tcpdumpCommand } from "../tcpdump.ts";
 
 /** Link types: `DLT_EN10MB` and `LINKTYPE_RAW`. */

@@ -39,7 +39,7 @@ export function tshark(
   return withPcap(packets, layer, (path) => tsharkFile(path, ...fields));
 }
 
-/** What tshark says of the checksum of UDP, TCP or ICMPv6 in each packet. */
+/** The verdict of tshark on the checksum of UDP, TCP or ICMPv6 in each packet. */
 export function verdicts(packets: readonly Uint8Array[], layer: keyof typeof LINK_TYPES): string[] {
   const fields = ["udp", "tcp", "icmpv6"].map((name) => `${name}.checksum.status`);
   return tshark(packets, layer, ...fields).map((row) => WORDS[row.join("")] ?? row.join(","));

@@ -4,7 +4,7 @@ import { assert } from "@std/assert";
 import { NetNs, PacketBatch, Tun } from "../../mod.ts";
 import { Coalescer, segment, VirtioNetHeader } from "../../src/packet/mod.ts";
 
-/** What has gone from the first namespace to the second. */
+/** The numbers of packets from the first namespace to the second. */
 export interface Counts {
   /** Packets read, as the kernel gave them. */
   read: number;
@@ -48,7 +48,7 @@ async function split(
   }
 }
 
-/** Merges what belongs together. */
+/** Merges the packets of each flow. */
 function merging(from: Tun, to: Tun, counts: Counts, signal: AbortSignal): Promise<void> {
   const output = new PacketBatch({ packets: 64 });
   const coalescer = new Coalescer(output, { udp: counts.uso });
@@ -69,7 +69,7 @@ function merging(from: Tun, to: Tun, counts: Counts, signal: AbortSignal): Promi
   }, signal);
 }
 
-/** Writes every packet by itself: the kernel that gets it knows nothing of it, and checks the checksum. */
+/** Writes each packet on its own: the receiving kernel verifies the checksum. */
 function singly(from: Tun, to: Tun, counts: Counts, signal: AbortSignal): Promise<void> {
   return split(from, counts, 10, async (wire) => {
     counts.written += wire.count;
