@@ -43,7 +43,7 @@ export const IFF_TUN_FLAGS = {
   TUN_EXCL: 0x8000,
 } as const;
 
-/** What a program is ready to take unfinished: TUNSETOFFLOAD. */
+/** The offloads that a program accepts: TUNSETOFFLOAD. */
 export const TUN_F = {
   CSUM: 0x01,
   TSO4: 0x02,

@@ -25,8 +25,8 @@ import { type NetNsRef, within } from "../../ffi/namespace.ts";
 export const VNET_HDR_SIZE = 10;
 
 /**
- * What the program takes and gives unfinished (`linux/virtio_net.h`): packets without a checksum, and
- * packets larger than the wire takes that are cut into segments later.
+ * The work on packets that the program or the kernel leaves to the other (`linux/virtio_net.h`): partial
+ * checksums, and GSO packets of TCP or UDP.
  */
 export type Offload = "checksum" | "tso4" | "tso6" | "tso_ecn" | "uso4" | "uso6";
 
@@ -85,17 +85,17 @@ export class TunQueue extends FdDevice {
     return (this.packetInfo ? 4 : 0) + (this.vnetHdr ? VNET_HDR_SIZE : 0);
   }
 
-  /** What the kernel may hand over unfinished. */
+  /** The offloads of packets from the kernel. */
   get offloads(): readonly Offload[] {
     return this.#offloads;
   }
 
   /**
-   * Says what the kernel may hand over unfinished: TUNSETOFFLOAD. It needs `vnetHdr`. The setting is
-   * the link's, and outlives the descriptor.
+   * Sets the offloads of packets from the kernel: TUNSETOFFLOAD. It needs `vnetHdr`. The setting belongs to
+   * the link and outlives the descriptor.
    *
-   * @param offloads What exactly, or `true` for the most this kernel has.
-   * @returns What is on now.
+   * @param offloads The offloads, or `true` for all that this kernel has.
+   * @returns The offloads that are on now.
    * @throws {SyscallError} EINVAL when the kernel lacks one that was named.
    * @throws {TypeError} For a name that is none, and without `vnetHdr`.
    */
@@ -118,7 +118,7 @@ export class TunQueue extends FdDevice {
     }
     if (bits !== 0 && !this.vnetHdr) {
       throw new TypeError(
-        `offloads of ${this.what} need vnetHdr: the header says what is unfinished`,
+        `offloads of ${this.what} need vnetHdr: its header describes partial checksums and GSO packets`,
       );
     }
     const what = `set offloads ${wanted.join(", ") || "off"} of ${this.what}`;
@@ -220,7 +220,7 @@ function setTapFilter(
   const addresses = macs.map((mac) => parseMac(mac));
   const isGroup = (address: Uint8Array) => (address[0]! & 1) !== 0;
   const singles = addresses.filter((address) => !isGroup(address));
-  // Those beyond must be group addresses: otherwise the kernel filters nothing, in silence.
+  // Further ones must be group addresses: otherwise the kernel silently filters nothing.
   if (singles.length > EXACT) {
     throw new RangeError(
       `macs may have ${EXACT} that are no group addresses: there are ${singles.length}`,
@@ -241,7 +241,7 @@ function setTapFilter(
 export interface TapDeviceOptions {
   /** Each frame has a `struct virtio_net_hdr` of 10 bytes in front. Default: false, or true with `offloads`. */
   readonly vnetHdr?: boolean;
-  /** What the kernel may hand over unfinished; `true`: the most it has. Default: nothing. */
+  /** The offloads of packets from the kernel; `true`: all that it has. Default: none. */
   readonly offloads?: readonly Offload[] | boolean;
   /** Bytes of written frames on their way before writes wait, 1..2147483647. Default: the most. */
   readonly sendBuffer?: number;

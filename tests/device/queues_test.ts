@@ -86,16 +86,16 @@ test("A further queue takes its headers and offloads from the link, and can have
   using netns = silent(NetNs.create());
   const [common, addresses] = [{ name: "t0", netns, up: true }, ["10.9.0.1/24"]];
   using tun = Tun.create({ ...common, addresses, multiQueue: true, offloads: true });
-  /** Whether the kernel hands over packets whose checksum is unfinished, VIRTIO_NET_HDR_F_NEEDS_CSUM. */
-  const unfinished = (queues: TunQueue[]): boolean => {
+  /** Whether packets from the kernel have partial checksums, VIRTIO_NET_HDR_F_NEEDS_CSUM. */
+  const partial = (queues: TunQueue[]): boolean => {
     run(netns.ref, `bash -c 'echo x > /dev/udp/10.9.0.2/7'`);
     const buffer = new Uint8Array(2048);
     return queues.some((queue) => queue.tryRead(buffer) > 0 && buffer[0] === 1);
   };
-  assertEquals(unfinished([tun]), true);
+  assertEquals(partial([tun]), true);
   using second = tun.openQueue();
   assertEquals([second.vnetHdr, second.headerLength, second.offloads], [true, 10, tun.offloads]);
-  assertEquals(unfinished([tun, second]), true);
+  assertEquals(partial([tun, second]), true);
   for (const options of [{ vnetHdr: false }, { packetInfo: true }]) {
     const [key, value] = Object.entries(options)[0]!;
     assertThrows(

@@ -103,7 +103,7 @@ const CREATES: Record<string, (place: Place) => Disposable> = {
       alias: "near",
       peer: { name: "v1", netns: { path: `/proc/self/fd/${far.fd.value}` }, alias: "far" },
     }),
-  "Bridge.create() in a bracket": ({ near }) =>
+  "Bridge.create() inside run()": ({ near }) =>
     within(near, () => Bridge.create({ name: "br0", alias: "alias", addresses: ["10.0.0.1/24"] })),
   "Bridge.create() in the process's own namespace": () =>
     Bridge.create({ name: "fault-br0", alias: "alias", altNames: ["fault-other"], up: true }),
