@@ -43,7 +43,7 @@ import {
   settingsMessage,
   splitOptions,
 } from "./options.ts";
-import { explainRefusal } from "./unsupported.ts";
+import { explainRefusal } from "./supports.ts";
 import { verify } from "./verify.ts";
 
 /** Options of {@link Link.waitFor}. */

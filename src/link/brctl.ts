@@ -56,7 +56,7 @@ export interface BrctlPortOptions extends BrctlOptions {
 }
 
 /**
- * Makes a bridge. It stays when the handle is disposed.
+ * Creates a bridge. It stays when the handle is disposed.
  *
  * @throws {NetlinkError} EEXIST when the name is taken.
  */
@@ -76,7 +76,7 @@ export function delbr(bridge: string, options: BrctlOptions = {}): void {
 }
 
 /**
- * Makes a link a port of a bridge.
+ * Creates a link a port of a bridge.
  *
  * @throws {NetlinkError} EBUSY when it has a master, as with `brctl`; {@link Bridge.addPort} moves it.
  */

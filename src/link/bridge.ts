@@ -76,11 +76,11 @@ export class Bridge extends LinkBase {
   static readonly kind = "bridge";
 
   /**
-   * Makes a bridge.
+   * Creates a bridge.
    *
-   * @param options What every link has, and the bridge's own options.
+   * @param options The options of every link, and those of a bridge.
    * @returns The owning handle.
-   * @throws {RangeError} For an option out of range, also where the kernel would take it.
+   * @throws {RangeError} For an option out of range, even where the kernel would accept it.
    * @throws {NetlinkError} EEXIST when the name is taken.
    */
   static create(options: BridgeCreateOptions): Bridge {
@@ -94,7 +94,7 @@ export class Bridge extends LinkBase {
    * @param options Where it is.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a bridge.
+   * @throws {TypeError} When the link is not a bridge.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Bridge {
     return new Bridge(findLink(selector, options, "bridge"));
@@ -120,7 +120,7 @@ export class Bridge extends LinkBase {
     return new BridgeVlans(this, true);
   }
 
-  /** Makes a link a port of this bridge. A port of another bridge is released there. */
+  /** Creates a link a port of this bridge. A port of another bridge is released there. */
   addPort(link: LinkTarget): BridgePort {
     const port = new BridgePort(findLink(indexOf(link, this.ref, "port"), { netns: this }));
     port.set({ master: this });

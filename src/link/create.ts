@@ -42,7 +42,7 @@ import {
   splitOptions,
   WITH_PARENT,
 } from "./options.ts";
-import { explainRefusal } from "./unsupported.ts";
+import { explainRefusal } from "./supports.ts";
 import { verify } from "./verify.ts";
 
 /** A link that was created. */

@@ -107,14 +107,14 @@ export class Ipvlan extends IpvlanLink {
   static readonly kind = "ipvlan";
 
   /**
-   * Makes an ipvlan.
+   * Creates a ipvlan.
    *
-   * @param options What every link has, the `parent`, the `mode` and the `flag`.
+   * @param options The options of every link, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no ipvlans.
-   * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For a malformed option, and for `mac`; nothing is created then.
    */
   static create(options: IpvlanCreateOptions): Ipvlan {
     return new Ipvlan({ ...create(ipvlan, options), owned: true });
@@ -161,14 +161,14 @@ export class Ipvtap extends IpvlanLink {
   static readonly kind = "ipvtap";
 
   /**
-   * Makes an ipvtap.
+   * Creates a ipvtap.
    *
-   * @param options What every link has, the `parent`, the `mode` and the `flag`.
+   * @param options The options of every link, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken, EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no ipvtaps.
-   * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed option, and for `mac`; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For a malformed option, and for `mac`; nothing is created then.
    */
   static create(options: IpvlanCreateOptions): Ipvtap {
     return new Ipvtap({ ...create(ipvtap, options), owned: true });

@@ -12,7 +12,7 @@ import * as classes from "./kinds.ts";
 import { type LinkOptions, type LinkTarget, WITH_PARENT } from "./options.ts";
 
 /** Options of {@link Link.create}. */
-export interface GenericLinkOptions extends LinkOptions {
+export interface LinkCreateOptions extends LinkOptions {
   /** The kernel's name of the kind: `bridge`, `vxlan`, `dummy`, ... */
   readonly kind: string;
   /** The kind's own options, by the names of its class; bytes for a kind that netloom does not know. */
@@ -81,7 +81,7 @@ export class Link extends LinkBase {
    * Link.create({ kind: "bridge", name: "br0", netns, options: { stp: true } });
    * ```
    */
-  static create(options: GenericLinkOptions): Link {
+  static create(options: LinkCreateOptions): Link {
     const { kind, options: own = {}, ...common } = options;
     if (typeof kind !== "string" || kind === "") {
       throw new TypeError(`kind must be the name of a link kind: got ${show(kind)}`);

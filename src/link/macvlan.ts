@@ -234,14 +234,14 @@ export class Macvlan extends MacvlanLink {
   static readonly kind = "macvlan";
 
   /**
-   * Makes a macvlan.
+   * Creates a macvlan.
    *
-   * @param options What every link has, the `parent`, the `mode` and what belongs to it.
+   * @param options The options of every link, the `parent`, the `mode` and what belongs to it.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken; EINVAL for mode `passthru` where the parent has
    * a macvlan, or on a parent that has one of that mode; EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no macvlans.
-   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For an option that the mode does not have, or a malformed one.
    */
   static create(options: MacvlanCreateOptions): Macvlan {
@@ -255,7 +255,7 @@ export class Macvlan extends MacvlanLink {
    * @param options Where it is.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a macvlan.
+   * @throws {TypeError} When the link is not a macvlan.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Macvlan {
     return new Macvlan(findLink(selector, options, "macvlan"));
@@ -293,14 +293,14 @@ export class Macvtap extends MacvlanLink {
   static readonly kind = "macvtap";
 
   /**
-   * Makes a macvtap.
+   * Creates a macvtap.
    *
-   * @param options What every link has, the `parent`, the `mode` and what belongs to it.
+   * @param options The options of every link, the `parent`, the `mode` and what belongs to it.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken; EINVAL for mode `passthru` where the parent has
    * a macvlan, or on a parent that has one of that mode; EBUSY when something else uses the parent.
    * @throws {UnsupportedError} When the kernel has no macvtaps.
-   * @throws {RangeError} For an option out of range; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For an option that the mode does not have, or a malformed one.
    */
   static create(options: MacvlanCreateOptions): Macvtap {
@@ -314,7 +314,7 @@ export class Macvtap extends MacvlanLink {
    * @param options Where it is.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a macvtap.
+   * @throws {TypeError} When the link is not a macvtap.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Macvtap {
     return new Macvtap(findLink(selector, options, "macvtap"));

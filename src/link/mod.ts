@@ -29,7 +29,7 @@ export type {
 } from "../rtnetlink/address.ts";
 export * from "./bridge_fdb.ts";
 export * from "./bridge_vlan.ts";
-export { type GenericLinkOptions, Link } from "./link.ts";
+export { Link, type LinkCreateOptions } from "./link.ts";
 export type {
   GenericLinkSettings,
   LinkEndOptions,
@@ -42,17 +42,16 @@ export type {
   PortOptions,
 } from "./options.ts";
 export { type Capabilities, capabilities, supports } from "./supports.ts";
-export { Tap, type TapOptions } from "./tap.ts";
-export { Tun } from "./tun.ts";
+export { Tap, type TapCreateOptions, Tun } from "./tun.ts";
 export {
   type TapFilter,
   type TunAttachOptions,
+  type TunCreateOptions,
   type TunInfo,
   TunLink,
-  type TunOptions,
   type TunQueueOptions,
 } from "./tun_base.ts";
-export { UnsupportedError } from "./unsupported.ts";
+export { UnsupportedError } from "./supports.ts";
 export type {
   CommonLinkInfo,
   KnownKindInfo,

@@ -108,12 +108,12 @@ export class OvsDatapath implements Disposable {
   }
 
   /**
-   * Makes a datapath.
+   * Creates a datapath.
    *
    * @param options Its name, where, and who owns it.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken, ENOENT when the kernel has no Open vSwitch.
-   * @throws {TypeError} For a malformed name or an unknown option; nothing is made then.
+   * @throws {TypeError} For a malformed name or an unknown option; nothing is created then.
    */
   static create(options: OvsDatapathOptions): OvsDatapath {
     checkOptions(options, OPTIONS);
@@ -152,13 +152,13 @@ export class OvsDatapath implements Disposable {
     return this.#netns.ref;
   }
 
-  /** Makes a link a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
+  /** Creates a link a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
   addPort(link: LinkTarget): OvsPort {
     const { info } = findLink(indexOf(link, this.ref, "port"), { netns: this });
     return this.#add(info.name, "netdev");
   }
 
-  /** Makes a port with a link of its own, which can be moved to another namespace. EEXIST when the name is taken. */
+  /** Creates a port with a link of its own, which can be moved to another namespace. EEXIST when the name is taken. */
   addInternalPort(name: string): OvsPort {
     return this.#add(checkLinkName(name), "internal");
   }

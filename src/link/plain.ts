@@ -33,14 +33,14 @@ export class Dummy extends LinkBase {
   static readonly kind = "dummy";
 
   /**
-   * Makes a dummy.
+   * Creates a dummy.
    *
-   * @param options What every link has; there is nothing else.
+   * @param options The options of every link; the kind has none of its own.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken.
    * @throws {UnsupportedError} When the kernel has no dummies.
-   * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed or unknown option; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: LinkOptions): Dummy {
     return new Dummy({ ...createKind(dummy, options), owned: true });
@@ -53,7 +53,7 @@ export class Dummy extends LinkBase {
    * @param options Where it is.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a dummy.
+   * @throws {TypeError} When the link is not a dummy.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Dummy {
     return new Dummy(findLink(selector, options, "dummy"));
@@ -80,14 +80,14 @@ export class Ifb extends LinkBase {
   static readonly kind = "ifb";
 
   /**
-   * Makes an ifb.
+   * Creates a ifb.
    *
-   * @param options What every link has; there is nothing else.
+   * @param options The options of every link; the kind has none of its own.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken.
    * @throws {UnsupportedError} When the kernel has no ifbs.
-   * @throws {RangeError} For an option out of range; nothing is made then.
-   * @throws {TypeError} For a malformed or unknown option; nothing is made then.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: LinkOptions): Ifb {
     return new Ifb({ ...createKind(ifb, options), owned: true });

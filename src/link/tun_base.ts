@@ -54,7 +54,7 @@ export interface TunQueueOptions {
 }
 
 /** Options of a TUN or TAP link. */
-export interface TunOptions extends Omit<LinkOptions, "name">, TunQueueOptions {
+export interface TunCreateOptions extends Omit<LinkOptions, "name">, TunQueueOptions {
   /** Name, or a pattern: `t%d` takes the first number that is free. Default: `tun%d` or `tap%d`. */
   readonly name?: string;
   /**
@@ -206,10 +206,10 @@ export interface AttachedTun {
   readonly info: TunInfo;
 }
 
-/** Makes a TUN or TAP. `finish` does what the type needs with the finished handle. */
+/** Creates a TUN or TAP. `finish` does what the type needs with the finished handle. */
 export function createTun<T extends TunLink>(
   type: Type,
-  options: TunOptions,
+  options: TunCreateOptions,
   make: (attached: AttachedTun) => T,
 ): T {
   const name = options.name ?? `${type}%d`;
@@ -218,7 +218,7 @@ export function createTun<T extends TunLink>(
     TUN_OPTIONS,
     LINK_OPTIONS,
   );
-  const own = mine as TunOptions;
+  const own = mine as TunCreateOptions;
   const { exclusive = true, persistent = false, multiQueue = false, linkType } = own;
   for (const [key, max] of IDS) checkId(key, own[key], max);
   checkBooleans({ exclusive, persistent });
@@ -361,7 +361,7 @@ function flagsOf(type: Type, layout: Layout): number {
     (layout.vnetHdr ? VNET_HDR : 0) | (layout.multiQueue ? MULTI_QUEUE : 0);
 }
 
-/** The kernel takes other headers in silence, and ignores them, when the link has a queue already. */
+/** The kernel takes other headers silently, and ignores them, when the link has a queue already. */
 function checkLayout(asked: Layout, info: TunInfo, what: string): void {
   for (const key of ["vnetHdr", "packetInfo", "multiQueue"] as const) {
     if (info[key] === asked[key]) continue;

@@ -20,10 +20,10 @@ import {
   type LinkOptions,
   prepareEnd,
 } from "./options.ts";
-import { peerOf } from "./peer.ts";
+import { peerOf } from "./find.ts";
 
 /** Options of {@link Veth.create}: one end's, and the other's in `peer`. */
-export interface VethOptions extends Omit<LinkOptions, "linkNetns" | "link"> {
+export interface VethCreateOptions extends Omit<LinkOptions, "linkNetns" | "link"> {
   /** The other end. It takes every option that the first end takes. */
   readonly peer: LinkEndOptions;
 }
@@ -113,7 +113,7 @@ export class Veth extends LinkBase {
    * privileges.
    * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
-  static create(options: VethOptions): Veth {
+  static create(options: VethCreateOptions): Veth {
     checkOptions(options, OPTIONS);
     const { peer: peerOptions, scope, ...first } = options;
     if (!peerOptions) throw new TypeError("Veth.create() needs the other end's options in peer");
@@ -148,7 +148,7 @@ export class Veth extends LinkBase {
    * @param options Its namespace.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a veth.
+   * @throws {TypeError} When the link is not a veth.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Veth {
     return new Veth(findLink(selector, options, "veth"));

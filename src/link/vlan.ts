@@ -69,15 +69,15 @@ export class Vlan extends LinkBase {
   static readonly kind = "vlan";
 
   /**
-   * Makes a VLAN link.
+   * Creates a VLAN link.
    *
-   * @param options What every link has, the `parent`, the `id`, and what else a VLAN link has.
+   * @param options The options of every link, the `parent`, the `id`, and what else a VLAN link has.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken, or the parent has a link for this VLAN;
    * ENETDOWN for `up` when the parent is down.
    * @throws {UnsupportedError} When the kernel has no VLAN links.
-   * @throws {RangeError} For an option out of range, also where the kernel would take it.
-   * @throws {TypeError} For a malformed option; nothing is made then.
+   * @throws {RangeError} For an option out of range, even where the kernel would accept it.
+   * @throws {TypeError} For a malformed option; nothing is created then.
    */
   static create(options: VlanCreateOptions): Vlan {
     return new Vlan({ ...createKind(vlan, options), owned: true });
@@ -102,7 +102,7 @@ export class Vlan extends LinkBase {
   }
 
   /**
-   * Changes link settings, switches and maps, and checks that the kernel took them. A map changes what
+   * Changes link settings, switches and maps, and verifies that the kernel took them. A map changes what
    * it names; the rest stays.
    *
    * @throws {NetlinkError} When the kernel refuses a change, or ignores it.

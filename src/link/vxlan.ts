@@ -254,7 +254,7 @@ export class Vxlan extends LinkBase {
    * @param options Its namespace.
    * @returns A borrowed handle.
    * @throws {NetlinkError} ENODEV when there is no such link.
-   * @throws {TypeError} When it is not a vxlan.
+   * @throws {TypeError} When the link is not a vxlan.
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Vxlan {
     return new Vxlan(findLink(selector, options, "vxlan"));

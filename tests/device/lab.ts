@@ -1,7 +1,7 @@
 // A TAP in a namespace of its own in which nobody speaks unasked: the program has the device, and a
 // packet socket is the network's side of it.
 import { threadRing } from "../../ffi/packet_io.ts";
-import { NetNs, type PacketDevice, Tap, type TapOptions } from "../../mod.ts";
+import { NetNs, type PacketDevice, Tap, type TapCreateOptions } from "../../mod.ts";
 import { silent } from "../link/rig.ts";
 import { frame, parseFrame, textOf, Wire } from "../link/wire.ts";
 
@@ -14,7 +14,7 @@ export class Lab implements Disposable {
   /** Sends over the TAP, and sees what the program has written to it. */
   readonly wire: Wire;
 
-  constructor(options: TapOptions = {}) {
+  constructor(options: TapCreateOptions = {}) {
     this.tap = Tap.create({ name: "t0", netns: this.netns, up: true, ...options });
     this.wire = new Wire(this.netns, this.tap, true);
   }

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { NetNs, SyscallError, Tap, Tun, type TunOptions } from "../../mod.ts";
+import { NetNs, SyscallError, Tap, Tun, type TunCreateOptions } from "../../mod.ts";
 import { Fd } from "../../ffi/file.ts";
 import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
 import { IFLA_TUN } from "../../src/rtnetlink/link_kinds/tun.ts";
@@ -19,7 +19,7 @@ function shown(netns: NetNs, name = "t0"): Json & { data: Json; flags: string[] 
 }
 
 /** Options, and what `ip` shows of them, in words of `ip -d -j link`. */
-const OPTIONS: [name: string, options: TunOptions, data: Json][] = [
+const OPTIONS: [name: string, options: TunCreateOptions, data: Json][] = [
   ["nothing else", {}, { pi: false, vnet_hdr: false, persist: false, multi_queue: false }],
   ["persistent", { persistent: true }, { persist: true }],
   ["owner", { owner: 65534 }, { user: "nobody" }],
@@ -45,7 +45,7 @@ const OPTIONS: [name: string, options: TunOptions, data: Json][] = [
   ],
 ];
 
-/** As what the handle reports of it, in words of {@link TunOptions}. */
+/** As what the handle reports of it, in words of {@link TunCreateOptions}. */
 function asOptions(data: Json): object {
   const names: Record<string, string> = {
     pi: "packetInfo",

@@ -16,7 +16,7 @@ import {
   trace,
   type TraceMessage,
   Veth,
-  type VethOptions,
+  type VethCreateOptions,
 } from "../../mod.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
@@ -114,7 +114,7 @@ for (const [where, place] of Object.entries(PLACES)) {
   test(`Veth.create() sets every option of both ends, ${where}`, () => {
     const [a, b] = place();
     using veth = Veth.create(
-      { ...full(1), netns: a, peer: { ...full(2), netns: b } } as VethOptions,
+      { ...full(1), netns: a, peer: { ...full(2), netns: b } } as VethCreateOptions,
     );
     checkFull(a, 1);
     checkFull(b, 2);
@@ -226,9 +226,9 @@ test("A pair takes as few messages as the kernel allows", () => {
   using b = NetNs.create("veth-b");
   const master = Bridge.create({ name: "br0", netns: b, up: true });
   const [A, B] = ['netns "veth-a"', 'netns "veth-b"'];
-  const make = (options: VethOptions) => sent(() => void (made = Veth.create(options)));
+  const make = (options: VethCreateOptions) => sent(() => void (made = Veth.create(options)));
   let made: Veth;
-  const cases: [VethOptions, string[]][] = [
+  const cases: [VethCreateOptions, string[]][] = [
     // The creating message and what came of it; then the other end is read where it is.
     [
       { name: "v", netns: a, peer: { name: "w", netns: b } },

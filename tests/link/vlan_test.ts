@@ -191,7 +191,7 @@ const REFUSED: Refusal[] = [
   [{ gvrp: 1 }, "TypeError", "gvrp must be a boolean: got 1"],
   [{ reorderHdr: null }, "TypeError", "reorderHdr must be a boolean: got null"],
   [{ ingressQosMap: { 8: 1 } }, "RangeError", "ingressQosMap must map 0..7 to 0..4294967295"],
-  [{ ingressQosMap: { 1: 2 ** 32 } }, "RangeError", "the current value maps 1 to 4294967296"],
+  [{ ingressQosMap: { 1: 2 ** 32 } }, "RangeError", "got 1 to 4294967296"],
   [{ ingressQosMap: { x: 1 } }, "RangeError", "ingressQosMap must map 0..7"],
   [{ ingressQosMap: { 1: "2" } }, "RangeError", "ingressQosMap must map 0..7"],
   [{ egressQosMap: { 1: 8 } }, "RangeError", "egressQosMap must map 0..4294967295 to 0..7"],

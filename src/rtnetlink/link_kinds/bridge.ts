@@ -293,7 +293,7 @@ const boolopts: Field<BridgeBooleans> = struct<BridgeBooleans>(
 const CENTISECONDS = "hundredths of a second";
 const interval = (type: number): Field<number> =>
   u64(type, { max: 0xffffffff, unit: CENTISECONDS });
-// The kernel raises shorter ones, and cuts longer ones, in silence.
+// The kernel raises shorter ones, and cuts longer ones, silently.
 const queryInterval = (type: number): Field<number> =>
   u64(type, { min: 100, max: 8_640_000, unit: CENTISECONDS });
 

@@ -135,7 +135,7 @@ const mapping = struct<[from: number, to: number]>(
   (view, at) => [view.getUint32(at, true), view.getUint32(at + 4, true)],
 );
 
-/** A map from 0..`from` to 0..`to`; of what is out of range, the kernel takes the low bits in silence. */
+/** A map from 0..`from` to 0..`to`; of what is out of range, the kernel takes the low bits silently. */
 function map(type: number, from: number, to: number): Field<QosMap> {
   const mappings = list(type, mapping);
   const within = (value: unknown, max: number) =>
