@@ -49,6 +49,29 @@ export function readOptions(
   return options;
 }
 
+/**
+ * The offset of an option's value in an IPv6 header with options, or -1.
+ *
+ * @param bytes Memory.
+ * @param start Offset of the extension header.
+ * @param end End of the header, exclusive.
+ * @param type The option.
+ * @param length The bytes that its value must have.
+ */
+export function optionAt(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  type: number,
+  length: number,
+): number {
+  for (let at = start + 2; at + 1 < end;) {
+    if (bytes[at] === type && bytes[at + 1] === length && at + 2 + length <= end) return at + 2;
+    at += bytes[at] === 0 ? 1 : bytes[at + 1]! + 2;
+  }
+  return -1;
+}
+
 /** An IP packet as the checksum of its payload needs it: an `Ipv4` or `Ipv6`. */
 export interface Carrier {
   /** The version of IP: 4 or 6. */

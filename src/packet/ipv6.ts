@@ -18,7 +18,7 @@ import {
   u32,
   View,
 } from "./bytes.ts";
-import { type Carrier, type Option, readOptions } from "./ip.ts";
+import { type Carrier, type Option, optionAt, readOptions } from "./ip.ts";
 
 const HEADER = 40;
 
@@ -270,29 +270,6 @@ export function ipv6AddressSum(bytes: Uint8Array, start: number, end: number): n
 
 /** Routing types: RFC 8200 type 0 of RFC 2460, type 2 of RFC 6275, RFC 6554, RFC 8754. */
 const ROUTING = { SOURCE_ROUTE: 0, MOBILE: 2, RPL: 3, SEGMENT_ROUTING: 4 } as const;
-
-/**
- * The offset of an option's value in a header with options, or -1.
- *
- * @param bytes Memory.
- * @param start Offset of the extension header.
- * @param end End of the header, exclusive.
- * @param type The option.
- * @param length The bytes that its value must have.
- */
-function optionAt(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  type: number,
-  length: number,
-): number {
-  for (let at = start + 2; at + 1 < end;) {
-    if (bytes[at] === type && bytes[at + 1] === length && at + 2 + length <= end) return at + 2;
-    at += bytes[at] === 0 ? 1 : bytes[at + 1]! + 2;
-  }
-  return -1;
-}
 
 /** The offset of the length in a jumbo payload option, or -1: also when the header tells a length. */
 export function jumboOption(bytes: Uint8Array, start: number, end: number): number {
