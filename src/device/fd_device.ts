@@ -13,11 +13,13 @@ import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
 import {
   type BlockOptions,
   checkPackets,
+  deadlineOf,
   DeviceClosedError,
   type DeviceTransfer,
   MAX_PACKET,
   type PacketBatch,
   type PacketDevice,
+  signalOf,
   type WaitOptions,
 } from "./packet_device.ts";
 import { show } from "../options.ts";
@@ -98,76 +100,76 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.read}. */
   read(buffer: Uint8Array, options?: WaitOptions): Promise<number> {
-    if (this.#reading > 0 || options?.signal?.aborted) return this.#readLater(buffer, options);
+    let signal: AbortSignal | undefined;
     let n: number;
     try {
+      signal = signalOf(options);
+      if (this.#reading > 0 || signal?.aborted) return this.#readLater(buffer, signal);
       n = this.tryRead(buffer);
     } catch (error) {
       return Promise.reject(error);
     }
-    if (n < 0) return this.#readLater(buffer, options);
+    if (n < 0) return this.#readLater(buffer, signal);
     const due = turn.due();
     return due === undefined ? Promise.resolve(n) : due.then(() => n);
   }
 
-  #readLater(buffer: Uint8Array, options: WaitOptions | undefined): Promise<number> {
+  #readLater(buffer: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
     return this.#laterRead(() => {
       const n = this.tryRead(buffer);
       return n < 0 ? undefined : n;
-    }, options);
+    }, signal);
   }
 
   /** Waits in line to read. */
   #laterRead<T>(
     attempt: () => T | undefined,
-    options?: WaitOptions,
+    signal: AbortSignal | undefined,
     patient = false,
   ): Promise<T> {
     if (this.closed) return Promise.reject(new DeviceClosedError(this.#what));
     this.#reading++;
     const ended = () => void this.#reading--;
-    const { signal } = options ?? {};
     return until(this.#fd, "read", { attempt, ended, signal, tried: true, patient });
   }
 
   /** Waits in line to write. */
-  #laterWrite<T>(attempt: () => T | undefined, options?: WaitOptions): Promise<T> {
+  #laterWrite<T>(attempt: () => T | undefined, signal?: AbortSignal): Promise<T> {
     if (this.closed) return Promise.reject(new DeviceClosedError(this.#what));
     this.#writing++;
     const ended = () => void this.#writing--;
-    return until(this.#fd, "write", { attempt, ended, signal: options?.signal, tried: true });
+    return until(this.#fd, "write", { attempt, ended, signal, tried: true });
   }
 
   /** Resolves when a packet is queued, or an error; for readers that look for themselves. */
-  whenReadable(options?: WaitOptions): Promise<void> {
-    return readable(this.fd, options?.signal);
+  async whenReadable(options?: WaitOptions): Promise<void> {
+    await readable(this.fd, signalOf(options));
   }
 
   /** As {@link PacketDevice.write}. */
   write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void> {
-    if (this.#writing > 0 || options?.signal?.aborted) {
-      return this.#writeLater(packet, length, options);
-    }
+    let signal: AbortSignal | undefined;
     try {
-      if (this.tryWrite(packet, length)) return turn.due() ?? DONE;
+      signal = signalOf(options);
+      const free = this.#writing === 0 && !signal?.aborted;
+      if (free && this.tryWrite(packet, length)) return turn.due() ?? DONE;
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.#writeLater(packet, length, options);
+    return this.#writeLater(packet, length, signal);
   }
 
   async #writeLater(
     packet: Uint8Array,
     length: number | undefined,
-    options: WaitOptions | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<void> {
-    await this.#laterWrite(() => this.tryWrite(packet, length) || undefined, options);
+    await this.#laterWrite(() => this.tryWrite(packet, length) || undefined, signal);
   }
 
   /** As {@link PacketDevice.readSync}. */
-  readSync(buffer: Uint8Array, options: BlockOptions = {}): number {
-    const { timeout } = options;
-    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+  readSync(buffer: Uint8Array, options?: BlockOptions): number {
+    const until = deadlineOf(options);
     for (;;) {
       const n = this.tryRead(buffer);
       if (n >= 0 || !this.#block(C.POLLIN, until)) return n;
@@ -190,17 +192,17 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.readBatch}. */
   async readBatch(batch: PacketBatch, options?: WaitOptions): Promise<number> {
-    if (this.#reading > 0 || options?.signal?.aborted || this.tryReadBatch(batch) === 0) {
-      await this.#laterRead(() => this.tryReadBatch(batch) || undefined, options, true);
+    const signal = signalOf(options);
+    if (this.#reading > 0 || signal?.aborted || this.tryReadBatch(batch) === 0) {
+      await this.#laterRead(() => this.tryReadBatch(batch) || undefined, signal, true);
     }
     await turn.due(batch.count);
     return batch.count;
   }
 
   /** As {@link PacketDevice.readBatchSync}. */
-  readBatchSync(batch: PacketBatch, options: BlockOptions = {}): number {
-    const { timeout } = options;
-    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+  readBatchSync(batch: PacketBatch, options?: BlockOptions): number {
+    const until = deadlineOf(options);
     for (;;) {
       const n = this.tryReadBatch(batch);
       if (n > 0 || !this.#block(C.POLLIN, until)) return n;
@@ -218,11 +220,12 @@ export class FdDevice implements PacketDevice {
   /** As {@link PacketDevice.writeBatch}. */
   async writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void> {
     checkPackets(batch);
+    const signal = signalOf(options);
     const { count, results } = batch;
     results.fill(WAITING, 0, count);
     const done = () => batchEngine().write(this.#target, batch) === 0 || undefined;
-    if (this.#writing > 0 || options?.signal?.aborted || !done()) {
-      await this.#laterWrite(done, options);
+    if (this.#writing > 0 || signal?.aborted || !done()) {
+      await this.#laterWrite(done, signal);
     }
     this.#checkResults(batch);
     await turn.due(count);
@@ -402,8 +405,8 @@ export class DevicePoll {
   }
 
   /** Blocks until one is ready: how many are; 0 after `timeout` milliseconds. */
-  wait(options: BlockOptions = {}): number {
-    const n = this.#set.wait(options.timeout ?? Infinity);
+  wait(options?: BlockOptions): number {
+    const n = this.#set.wait(deadlineOf(options) - performance.now());
     if (n >= 0) return n;
     throw new SyscallError("wait for devices", { syscall: "poll", errno: -n });
   }

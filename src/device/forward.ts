@@ -13,7 +13,7 @@ import {
   type PacketDevice,
   type WaitOptions,
 } from "./packet_device.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { segment, VirtioNetHeader } from "../packet/segment.ts";
 import { type TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 
@@ -26,7 +26,7 @@ export interface ForwardOptions extends WaitOptions {
   readonly batch?: number;
 }
 
-const OPTIONS = { batch: true, signal: true };
+const OPTIONS: OptionNames<ForwardOptions> = { batch: true, signal: true };
 
 /** What {@link forward} has done. */
 export interface ForwardStats {
@@ -148,6 +148,8 @@ export interface WriteSegmentedOptions extends WaitOptions {
   readonly linkHeader?: number;
 }
 
+const SEGMENTED_OPTIONS: OptionNames<WriteSegmentedOptions> = { linkHeader: true, signal: true };
+
 /** The types of GSO packets, `VIRTIO_NET_HDR_GSO_*`, that a device has refused. */
 const knownRefusals = new WeakMap<TunQueue, Set<number>>();
 /** Memory for segments, by the batch they come from, which is written by one call at a time. */
@@ -196,13 +198,15 @@ export async function writeSegmented(
   batch: PacketBatch,
   options: WriteSegmentedOptions = {},
 ): Promise<void> {
+  checkOptions(options, SEGMENTED_OPTIONS);
   if (!device.vnetHdr) {
     throw new TypeError("writeSegmented() needs a device with vnetHdr: this one has none");
   }
   const known = knownRefusals.get(device);
   if (known) return await writeSplit(device, batch, known, options);
   try {
-    await device.writeBatch(batch, options);
+    const { linkHeader: _, ...wait } = options;
+    await device.writeBatch(batch, wait);
   } catch (error) {
     const types = refusedTypes(batch);
     if (!(error instanceof SyscallError) || types.size === 0) throw error;

@@ -11,7 +11,7 @@ import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress, Socket } from "../.
 import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import { formatIp, IPPROTO, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
-import type { WaitOptions } from "./packet_device.ts";
+import { signalOf, type WaitOptions } from "./packet_device.ts";
 import { boolean, checkOptions, integer, type OptionNames, show } from "../options.ts";
 
 /** An IP address, and for UDP a port. A link-local IPv6 one has its link, by name or index: `fe80::1%eth0`. */
@@ -80,11 +80,12 @@ export class IpSocket extends FdDevice {
   }
 
   /** Reads one packet, and its source; otherwise as `read`. */
-  async readFrom(buffer: Uint8Array, options: WaitOptions = {}): Promise<Received> {
+  async readFrom(buffer: Uint8Array, options?: WaitOptions): Promise<Received> {
+    const signal = signalOf(options);
     for (;;) {
       const received = this.tryReadFrom(buffer);
       if (received) return received;
-      await readable(this.fd, options.signal);
+      await readable(this.fd, signal);
     }
   }
 
@@ -100,15 +101,16 @@ export class IpSocket extends FdDevice {
   async writeTo(
     packet: Uint8Array,
     to: Endpoint | string,
-    options: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<void> {
+    const signal = signalOf(options);
     const what = `write to ${show(to)} through ${this.what}`;
     const address = addressOf(parseEndpoint(to, "to"), this.#socket, what);
     const bytes = packet as Uint8Array<ArrayBuffer>;
     for (;;) {
       const { fd } = this; // Throws when it is closed.
       if (this.#socket.sendTo(bytes, bytes.length, address, what)) return;
-      await writable(fd, options.signal);
+      await writable(fd, signal);
     }
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { PinnedMemory, RING_ENTRIES } from "../../ffi/packet_io.ts";
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Bytes that any IP packet fits in, with an Ethernet header, two tags and a virtio-net header. */
 export const MAX_PACKET = 65_600;
@@ -19,6 +19,27 @@ export interface WaitOptions {
 export interface BlockOptions {
   /** Milliseconds to block at most; default: for ever. */
   readonly timeout?: number;
+}
+
+const WAIT_OPTIONS: OptionNames<WaitOptions> = { signal: true };
+const BLOCK_OPTIONS: OptionNames<BlockOptions> = { timeout: true };
+
+/** The signal that ends a wait. Throws a `TypeError` for other options. */
+export function signalOf(options: WaitOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  checkOptions(options, WAIT_OPTIONS);
+  return options.signal;
+}
+
+/** The time, as `performance.now()` tells it, until which a call may block. Throws for other options. */
+export function deadlineOf(options: BlockOptions | undefined): number {
+  if (options === undefined) return Infinity;
+  checkOptions(options, BLOCK_OPTIONS);
+  const { timeout = Infinity } = options;
+  if (typeof timeout !== "number" || !(timeout >= 0)) {
+    throw new RangeError(`timeout must be in 0..Infinity milliseconds: got ${show(timeout)}`);
+  }
+  return performance.now() + timeout;
 }
 
 /**

@@ -26,6 +26,7 @@ export interface WriteSegmentsOptions extends WaitOptions {
   readonly length?: number;
 }
 
+const SEGMENTS_OPTIONS: OptionNames<WriteSegmentsOptions> = { length: true, signal: true };
 const OPTIONS: OptionNames<UdpSocketOptions> = { ...IP_SOCKET_OPTIONS, gro: true };
 
 /**
@@ -105,6 +106,7 @@ export class UdpSocket extends IpSocket {
     size: number,
     options: WriteSegmentsOptions = {},
   ): Promise<void> {
+    checkOptions(options, SEGMENTS_OPTIONS);
     const { length, signal } = options;
     while (!this.tryWriteSegments(bytes, size, length)) await writable(this.fd, signal);
   }

@@ -10,6 +10,7 @@ import { NETLINK } from "./constants.ts";
 import type { DumpRequest, Request } from "./message.ts";
 import type { Result } from "./outbox.ts";
 import { KernelSocket } from "./socket.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** A connection that lives as long as the reference it belongs to. */
 class NetNsConnection extends Connection {
@@ -79,6 +80,8 @@ export interface BatchOptions {
   readonly netns?: { readonly ref: NetNsRef };
 }
 
+const BATCH_OPTIONS: OptionNames<BatchOptions> = { netns: true };
+
 /**
  * Sends many requests with few system calls, 128 messages in one send, and returns one result for
  * each, in the order they were added. It is not a transaction: the kernel goes on after a refused
@@ -112,6 +115,7 @@ export function batch(
   build: (batch: Batch) => void,
   options: BatchOptions = {},
 ): Result<unknown>[] {
+  checkOptions(options, BATCH_OPTIONS);
   const connection = connectionTo(options.netns?.ref ?? currentNetNs());
   return connection.batch((add) => build({ add }));
 }

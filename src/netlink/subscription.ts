@@ -10,6 +10,7 @@ import { NETLINK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
 import { forEachMessage, type Header } from "./message.ts";
 import { KernelSocket } from "./socket.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 
 /** Options of a {@link Subscription}. */
 export interface SubscriptionOptions {
@@ -18,6 +19,8 @@ export interface SubscriptionOptions {
   /** Bytes of notifications the kernel keeps until they are read; default 4 MiB. */
   readonly receiveBuffer?: number;
 }
+
+const OPTIONS: OptionNames<SubscriptionOptions> = { protocol: true, receiveBuffer: true };
 
 const RECEIVE_BUFFER = 4 << 20;
 
@@ -52,6 +55,7 @@ export class Subscription implements Disposable {
     groups: readonly number[],
     options: SubscriptionOptions = {},
   ) {
+    checkOptions(options, OPTIONS);
     const { protocol = NETLINK.ROUTE, receiveBuffer = RECEIVE_BUFFER } = options;
     this.#socket = new KernelSocket(netns, protocol);
     try {
