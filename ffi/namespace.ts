@@ -75,10 +75,11 @@ export class NetNsRef implements Disposable {
    * Refuses to go on with a closed reference.
    *
    * @param operation The operation, for the error: `list links`.
+   * @returns The reference itself.
    * @throws {TypeError} When it is closed: `list links: netns "blue" is closed`.
    */
-  check(operation?: string): void {
-    if (!this.fd.closed) return;
+  check(operation?: string): this {
+    if (!this.fd.closed) return this;
     throw new TypeError(`${operation ? `${operation}: ` : ""}${this.label} is closed`);
   }
 

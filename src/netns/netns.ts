@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SyscallError } from "../../ffi/errno.ts";
 import { identify, readDirectory, readText } from "../../ffi/file.ts";
 import {
   currentNetNs,
@@ -187,8 +188,7 @@ export class NetNs implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The id by which this namespace knows another, as in a link's `linkNetnsId`. Given by the
-   * kernel when there is none yet.
+   * The id by which this namespace knows another, as in a link's `linkNetnsId`; given if there is none.
    */
   idOf(other: NetNs): number {
     return nsidOf(this.ref, other.ref);
@@ -424,8 +424,7 @@ export class NetNs implements Disposable, AsyncDisposable {
 
   /** The reference, for an operation that needs it open. */
   #open(operation: string): NetNsRef {
-    this.ref.check(operation);
-    return this.ref;
+    return this.ref.check(operation);
   }
 
   /** Runs a function in the namespace, and warns of threads that it has left there. */
@@ -446,25 +445,18 @@ function createOptions(
   const long = typeof first === "object" && first !== null;
   const options = long ? first : second;
   checkOptions(options, CREATE_OPTIONS);
-  if (long && Object.keys(second).length > 0) {
+  if (long ? Object.keys(second).length > 0 : second.name !== undefined) {
     throw new TypeError(
-      "NetNs.create() takes its options in one object: { name, scope, loopback }",
-    );
-  }
-  if (!long && options.name !== undefined) {
-    throw new TypeError(
-      `NetNs.create() takes one name: got ${show(first)} and name: ${show(options.name)}`,
+      `NetNs.create() takes ({ name, scope, loopback }) or (name, { scope, loopback }): ` +
+        `got (${show(first)}, ${show(second)})`,
     );
   }
   const name = long ? first.name : first;
-  if (name === undefined) return options;
-  netnsPath(name); // refuses a malformed one
-  return { ...options, name };
+  if (name !== undefined) netnsPath(name); // refuses a malformed one
+  return name === undefined ? options : { ...options, name };
 }
 
-function isAsync(fn: () => unknown): boolean {
-  return /^\[object Async/.test(Object.prototype.toString.call(fn));
-}
+const isAsync = (fn: () => unknown) => /^\[object Async/.test(Object.prototype.toString.call(fn));
 
 function notSynchronous(): TypeError {
   return new TypeError(
@@ -475,19 +467,25 @@ function notSynchronous(): TypeError {
 
 const THREADS = "/proc/self/task";
 
-function threadCount(): number {
-  return identify(THREADS)?.links ?? 0;
+/** Empty when the thread has ended meanwhile. */
+function nameOfThread(thread: string): string {
+  try {
+    return readText(`${THREADS}/${thread}/comm`);
+  } catch (error) {
+    if (error instanceof SyscallError) return "";
+    throw error;
+  }
 }
+
+const threadCount = () => identify(THREADS)?.links ?? 0;
 
 /** A worker has threads in the namespace on purpose; others there belong to Deno's pool. */
 function warnOfThreads(ref: NetNsRef, method: string): void {
+  if (ref.inode === currentNetNs().inode) return;
   const here = readDirectory(THREADS)
     .filter((thread) => inodeOf(`${THREADS}/${thread}/ns/net`) === ref.inode)
-    .map((thread) => readText(`${THREADS}/${thread}/comm`));
-  if (
-    here.length === 0 || ref.inode === currentNetNs().inode ||
-    here.some((name) => name.startsWith("worker-"))
-  ) return;
+    .map(nameOfThread);
+  if (here.length === 0 || here.some((name) => name.startsWith("worker-"))) return;
   console.warn(
     `NetNs.${method}(): an asynchronous call has left a thread of Deno's pool in ${ref.label}, and ` +
       `others may run on it for some seconds. Use netns.worker() for files, DNS and crypto.subtle`,

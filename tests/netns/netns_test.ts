@@ -55,8 +55,14 @@ test("NetNs.create() refuses options that nobody knows, and a second name", () =
   const refused: [() => unknown, string][] = [
     [() => create({ nmae: "x" }), unknown],
     [() => create("netns-x", { nmae: "x" }), unknown],
-    [() => create("netns-x", { name: "y" }), 'takes one name: got "netns-x" and name: "y"'],
-    [() => create({ name: "netns-x" }, { loopback: false }), "takes its options in one object"],
+    [
+      () => create("netns-x", { name: "y" }),
+      '(name, { scope, loopback }): got ("netns-x", {"name":"y"})',
+    ],
+    [
+      () => create({ name: "netns-x" }, { loopback: false }),
+      '(name, { scope, loopback }): got ({"name":"netns-x"}, {"loopback":false})',
+    ],
     [() => create({ name: "a/b" }), "A netns name has 1 to 255 bytes"],
     [() => create("netns-x", 7), "options must be an object: got 7"],
   ];
