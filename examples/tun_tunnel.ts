@@ -1,7 +1,7 @@
 /**
  * A tunnel: the IP packets of two TUNs in UDP datagrams over a veth pair. First packet by packet, then
  * with offloads: the kernel hands over GSO packets of up to 64 KiB. The program cuts them into
- * datagrams and merges those at the other end (see `_tunnel.ts`), which is several times as fast.
+ * datagrams and merges those at the other end (see `_tunnel.ts`), which is faster.
  *
  *     deno run -A examples/tun_tunnel.ts [--keep]
  */
