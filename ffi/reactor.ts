@@ -11,7 +11,7 @@ import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd, read, write } from "./file.ts";
 import { epoll as symbols } from "./libc.ts";
-import { Turn } from "../src/turn.ts";
+import { Turn } from "../src/waiting.ts";
 
 /** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
 const SPIN = 0.1;

@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { PullIterator } from "../src/pull_iterator.ts";
-import { Turn } from "../src/turn.ts";
+import { PullIterator, Turn } from "../src/waiting.ts";
 
 /** Values of a list, and waits for more. */
 class Values extends PullIterator<number> {

@@ -1,6 +1,6 @@
 // Runs as an ordinary user, in namespaces created by unshare(1).
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ownsMounts } from "../ffi/mount.ts";
+import { ownsMounts } from "../ffi/namespace.ts";
 import { NetNs } from "../mod.ts";
 import { test } from "./leaks.ts";
 import { machine } from "./machine.ts";

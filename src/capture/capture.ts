@@ -8,13 +8,17 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { boolean, checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import { LINKTYPE } from "../packet/address.ts";
-import { PullIterator } from "../pull_iterator.ts";
+import { PullIterator } from "../waiting.ts";
 import { getLink } from "../rtnetlink/link.ts";
-import { ARPHRD, type Instruction } from "./bpf.ts";
+import { ARPHRD, type Filter, type Instruction } from "./filter.ts";
 import { DIRECTIONS, programOf, SNAPLEN } from "./compile.ts";
-import type { Filter } from "./filter.ts";
-import type { CapturedFrame, CaptureInterface } from "./frame.ts";
-import { blockSize, Ring, type RingOptions } from "./ring.ts";
+import {
+  blockSize,
+  type CapturedFrame,
+  type CaptureInterface,
+  Ring,
+  type RingOptions,
+} from "./ring.ts";
 
 /** Options of a capture: which frames it keeps, how many bytes of each, and until when. */
 export interface CaptureOptions {

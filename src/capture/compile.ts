@@ -13,19 +13,17 @@ import {
   assemble,
   BPF,
   checkProgram,
-  type Instruction,
-  Label,
-  type Line,
-  PACKET_TYPE,
-  SKF_AD,
-} from "./bpf.ts";
-import {
   type Condition,
   type End,
   type Filter,
   type FilterProtocol,
+  type Instruction,
+  Label,
+  type Line,
   maskByte,
+  PACKET_TYPE,
   readFilter,
+  SKF_AD,
 } from "./filter.ts";
 import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 

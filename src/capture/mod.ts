@@ -38,7 +38,7 @@
  *
  * @module
  */
-export { type Instruction, parseProgram } from "./bpf.ts";
+export { type Instruction, parseProgram } from "./filter.ts";
 export type { Capture, CaptureOptions, CaptureStatistics } from "./capture.ts";
 export { compileFilter, type CompileOptions } from "./compile.ts";
 export type { Filter, FilterPort, FilterProtocol } from "./filter.ts";
@@ -48,7 +48,7 @@ export {
   type Frame,
   type FrameInit,
   OwnFrame,
-} from "./frame.ts";
+} from "./ring.ts";
 export { LINKTYPE } from "../packet/address.ts";
 export { CaptureFileError } from "./pcapng.ts";
 export { type CaptureSource, readCapture } from "./reader.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Capture, CaptureStatistics } from "./capture.ts";
-import { type CaptureInterface, type Frame, nanosecondsOf } from "./frame.ts";
+import { type CaptureInterface, type Frame, nanosecondsOf } from "./ring.ts";
 import { checkOptions, integer, type OptionNames } from "../options.ts";
 import { BLOCK, BYTE_ORDER, LONGEST_PACKET, OPTION } from "./pcapng.ts";
 

@@ -23,7 +23,7 @@ import {
   type WaitOptions,
 } from "./packet_device.ts";
 import { show } from "../options.ts";
-import { Turn } from "../turn.ts";
+import { Turn } from "../waiting.ts";
 
 /** A batch asks for at least so many packets. */
 const LEAST = 4;

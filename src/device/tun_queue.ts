@@ -18,8 +18,14 @@ import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import { checkOptions, show } from "../options.ts";
 import { C } from "../../ffi/constants.ts";
-import { makeCharacterDevice, mountDetached, openAt, readTextAt } from "../../ffi/mount.ts";
-import { type NetNsRef, within } from "../../ffi/namespace.ts";
+import {
+  makeCharacterDevice,
+  mountDetached,
+  type NetNsRef,
+  openAt,
+  readTextAt,
+  within,
+} from "../../ffi/namespace.ts";
 
 /** Length of the `struct virtio_net_hdr` in front of each packet of a device with `vnetHdr`. */
 export const VNET_HDR_SIZE = 10;

@@ -26,7 +26,7 @@ import {
   NETNS_MONITOR_OPTIONS,
 } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { giveName, isNamed, removeName } from "../scope/named_netns.ts";
+import { giveName, isNamed, removeName } from "../scope/record.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";

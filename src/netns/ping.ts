@@ -9,7 +9,7 @@ import { RawSocket, type RawSocketOptions } from "../device/ip_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
 import { checkOptions, integer, type OptionNames, show } from "../options.ts";
-import { Turn } from "../turn.ts";
+import { Turn } from "../waiting.ts";
 
 /** Options of a ping. */
 export interface PingOptions {

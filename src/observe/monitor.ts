@@ -7,7 +7,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { Subscription } from "../netlink/subscription.ts";
 import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
-import { PullIterator } from "../pull_iterator.ts";
+import { PullIterator } from "../waiting.ts";
 import type { MonitorEvent, OverrunEvent } from "./event.ts";
 import {
   groupsOf,

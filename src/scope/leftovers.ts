@@ -9,11 +9,12 @@ import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespac
 import { connectionTo } from "../netlink/connections.ts";
 import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
-import { isNamed, removeNameOf } from "./named_netns.ts";
 import {
   exclusively,
   type FoundRecord,
+  isNamed,
   type RecordDirectory,
+  removeNameOf,
   type ScopeContent,
   ScopeError,
 } from "./record.ts";

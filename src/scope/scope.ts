@@ -10,16 +10,17 @@ import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { cleanScopes, clearLeftovers, listScopes, type ScopeInfo } from "./leftovers.ts";
-import { isDenied, removeName } from "./named_netns.ts";
-import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
 import {
   checkScopeName,
   exclusively,
+  isDenied,
   newGroup,
   type RecordLine,
   recordName,
+  removeName,
   type ScopeRecord,
 } from "./record.ts";
+import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
 import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch, staying } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */

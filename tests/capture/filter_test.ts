@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { existsSync } from "node:fs";
-import { assemble, BPF, checkProgram, Label } from "../../src/capture/bpf.ts";
+import { assemble, BPF, checkProgram, Label } from "../../src/capture/filter.ts";
 import {
   type Capture,
   compileFilter,

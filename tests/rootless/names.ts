@@ -1,5 +1,5 @@
 // What an ordinary user may name: run by ../rootless_test.ts.
-import { ownsMounts } from "../../ffi/mount.ts";
+import { ownsMounts } from "../../ffi/namespace.ts";
 import { Bridge, NetNs, Scope, SyscallError } from "../../mod.ts";
 
 function attempt(make: () => void): string {

@@ -1,5 +1,5 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { undone } from "../../src/scope/named_netns.ts";
+import { undone } from "../../src/scope/record.ts";
 
 Deno.test("undone() gives the first error back when undoing works", () => {
   const first = new TypeError("first");

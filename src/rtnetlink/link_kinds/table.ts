@@ -6,8 +6,7 @@
 export { bridge } from "./bridge.ts";
 export { ipvlan, ipvtap } from "./ipvlan.ts";
 export { macvlan, macvtap } from "./macvlan.ts";
-export { dummy, ifb } from "./plain.ts";
+export { dummy, ifb, veth } from "./plain.ts";
 export { tun } from "./tun.ts";
-export { veth } from "./veth.ts";
 export { vlan } from "./vlan.ts";
 export { vxlan } from "./vxlan.ts";

@@ -1,9 +1,9 @@
 /**
- * An asynchronous iterator over values that a descriptor delivers: monitors and captures are such iterators.
+ * Waiting for values: an asynchronous iterator over values that a descriptor delivers, which monitors and
+ * captures are, and turns for the event loop in long loops.
  *
  * @module
  */
-import { Turn } from "./turn.ts";
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
 
@@ -138,5 +138,51 @@ export abstract class PullIterator<T>
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
     return Promise.resolve();
+  }
+}
+
+/** The event loop runs at least this often, in milliseconds. */
+const TURN = 4;
+
+/** The turns that one loop, or one kind of loop, gives to the event loop. */
+export class Turn {
+  readonly #every: number;
+  #steps = 0;
+  #last = performance.now();
+
+  /** @param every Steps of the loop from one look at the clock to the next. */
+  constructor(every = 16) {
+    this.#every = every;
+  }
+
+  /** Notes that the event loop has run: for after a wait. */
+  taken(): void {
+    this.#steps = 0;
+    this.#last = performance.now();
+  }
+
+  /**
+   * Counts steps of the loop.
+   *
+   * @param steps How many.
+   * @returns A promise to await before the next step when a turn is due, otherwise `undefined`.
+   */
+  due(steps = 1): Promise<void> | undefined {
+    this.#steps += steps;
+    if (this.#steps < this.#every) return undefined;
+    this.#steps = 0;
+    return performance.now() - this.#last < TURN ? undefined : this.#give();
+  }
+
+  #give(): Promise<void> {
+    // Not a timer of 0 ms, which takes a millisecond or more. Not at import: at its first use Deno loads
+    // Node's timers, which takes 9 ms.
+    const { setImmediate } = globalThis as unknown as { setImmediate(resolve: () => void): void };
+    return new Promise((resolve) =>
+      setImmediate(() => {
+        this.taken();
+        resolve();
+      })
+    );
   }
 }
