@@ -39,7 +39,10 @@ export class NetNsRestoreError extends SyscallError {
 export class NetNsRef implements Disposable {
   /** Owner of the descriptor that keeps the namespace alive. */
   readonly fd: Fd;
-  /** For messages: `netns "blue"`, `netns of process 42`; empty for the process's own. */
+  /**
+   * For messages: `netns "blue"`, `netns of process 42`, `netns 4026532201` (its inode); empty for the
+   * process's own.
+   */
   readonly description: string;
   /** Its name below /run/netns, when it was reached by that. */
   readonly netnsName: string | undefined;
@@ -240,8 +243,13 @@ export function within<T>(target: NetNsRef, fn: () => T): T {
   }
 }
 
-/** Creates an empty namespace and returns a reference to it; the thread stays where it is. */
-export function newNetNs(description: string, netnsName?: string): NetNsRef {
+/**
+ * Creates an empty namespace and returns a reference to it; the thread stays where it is.
+ *
+ * @param description Its name in messages. Default: `netns` and its inode.
+ * @param netnsName Its name below /run/netns, where it gets one.
+ */
+export function newNetNs(description?: string, netnsName?: string): NetNsRef {
   requireStack();
   settle();
   const back = location;
@@ -250,10 +258,11 @@ export function newNetNs(description: string, netnsName?: string): NetNsRef {
     const code = errno();
     location = back;
     const hint = code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined;
-    throw new SyscallError(`create ${description}`, { syscall: "unshare", errno: code, hint });
+    const what = description ?? "new netns";
+    throw new SyscallError(`create ${what}`, { syscall: "unshare", errno: code, hint });
   }
   try {
-    return openNetNs(OWN, description, netnsName);
+    return openNetNs(OWN, description ?? `netns ${inodeOf(OWN)}`, netnsName);
   } finally {
     settle();
   }

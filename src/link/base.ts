@@ -31,7 +31,7 @@ import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { scopeOf } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
-import { changeRequests } from "./create.ts";
+import { changeRequests, refusal } from "./create.ts";
 import { type LinkState, nameRelated } from "./find.ts";
 import {
   type GenericLinkSettings,
@@ -44,7 +44,7 @@ import {
   splitOptions,
 } from "./options.ts";
 import { explainRefusal } from "./supports.ts";
-import { verify } from "./verify.ts";
+import { takenReason, verify } from "./verify.ts";
 
 /** Options of {@link Link.waitFor}. */
 export interface WaitForOptions {
@@ -245,18 +245,37 @@ export class LinkBase implements LinkHandle, Disposable {
     const info = this.read();
     const scope = scopeOf(info.group);
     scope?.visit(to.ref);
-    const where = to.ref.label;
     const there = connectionTo(to.ref);
     // By its index the link is found there, whatever its name is by then.
     const newIndex = freeIndex(there, this.#index);
     const message: LinkMessage = { netnsFd: to.ref.fd.value, newIndex };
-    this.change(message, `move ${this.#what} to ${where}`);
+    const operation = `move ${this.#what} from ${this.ref.label} to ${to.ref.label}`;
+    try {
+      this.change(message, operation);
+    } catch (error) {
+      throw this.#refusedThere(error as Error, operation, to.ref);
+    }
     const before = scope?.dropLink(this.ref, this.#index);
     this.#index = newIndex;
     const after = { ref: to.ref, index: this.#index, what: this.#what, ipv6: false };
     // A descriptor that is joined to it stays so, and keeps the namespace alive that it was opened in.
     scope?.addLink({ ...before, ...after });
     if (to.owned) scope?.use(to.ref);
+  }
+
+  /** A name that is taken in the namespace where the link goes is told of that namespace. */
+  #refusedThere(error: Error, operation: string, to: NetNsRef): Error {
+    if (!(error instanceof NetlinkError) || error.code !== "EEXIST") return error;
+    const { errno, ack } = error;
+    const names = [this.#name, ...this.read().altNames ?? []];
+    const hint = names.map((name) => takenReason({ name }, to)).find(Boolean);
+    return new NetlinkError({
+      operation,
+      netns: to.description,
+      errno,
+      ack,
+      ...(hint !== undefined && { hint }),
+    });
   }
 
   /** Its IP addresses. */
@@ -289,14 +308,19 @@ export class LinkBase implements LinkHandle, Disposable {
   ): Promise<LinkInfo> {
     checkOptions(options, WAIT_OPTIONS);
     const { timeout, signal } = options;
-    const signals = signal ? [signal] : [];
-    if (timeout !== undefined) signals.push(AbortSignal.timeout(timeout));
-    const until = AbortSignal.any(signals);
+    const clock = timeout === undefined ? [] : [AbortSignal.timeout(timeout)];
+    const until = AbortSignal.any(signal ? [signal, ...clock] : clock);
     until.throwIfAborted();
     using events = new Subscription(this.ref, [RTNLGRP.LINK]);
     let info: LinkInfo | undefined = this.read();
+    let last = info;
     while (!info || !condition(info)) {
-      await events.ready(until);
+      last = info ?? last;
+      try {
+        await events.ready(until);
+      } catch (error) {
+        throw error === clock[0]?.reason ? this.#late(timeout!, last) : error;
+      }
       let found: LinkInfo | undefined;
       const overrun = events.drain((header, source) => {
         if (header.type !== RTM.NEWLINK && header.type !== RTM.DELLINK) return;
@@ -382,21 +406,23 @@ export class LinkBase implements LinkHandle, Disposable {
     const requests = changeRequests(this.#index, message, this.#what)
       .map((request) => operation === undefined ? request : { ...request, operation });
     for (const result of connection.batch(requests)) {
-      if (!result.ok) throw this.#explained(message, result.error);
+      if (result.ok) continue;
+      throw refusal(
+        this.kind ?? "link",
+        result.error,
+        { ...message, index: this.#index },
+        this.ref,
+      );
     }
     if (message.netnsFd === undefined) {
       const got = connection.request(getLinkMessage(this.#index));
       try {
         verify(message, got, this.#what, this.ref);
       } catch (error) {
-        throw this.#explained(message, error as Error);
+        throw explainRefusal(this.kind ?? "link", message.linkInfo, error as Error);
       }
     }
     return this;
-  }
-
-  #explained(message: LinkMessage, error: Error): Error {
-    return explainRefusal(this.kind ?? "link", message.linkInfo, error);
   }
 
   /** Indexes are given again: whether the one that this handle has is still its link's. */
@@ -408,6 +434,14 @@ export class LinkBase implements LinkHandle, Disposable {
   #release(): void {
     this.#owned = false;
     if (this.#netns.owned) this.#netns.ref.close();
+  }
+
+  #late(timeout: number, last: LinkInfo): DOMException {
+    const where = this.ref.description ? ` in ${this.ref.description}` : "";
+    return new DOMException(
+      `wait for ${this.#what}${where}: timed out after ${timeout} ms; last state: ${stateOf(last)}`,
+      "TimeoutError",
+    );
   }
 
   #gone(): NetlinkError {
@@ -427,6 +461,14 @@ export class LinkBase implements LinkHandle, Disposable {
     const where = this.ref.description ? ` in ${this.ref.description}` : "";
     return `${this.#what} (index ${this.#index})${where}`;
   }
+}
+
+/** The state of a link in a sentence. */
+function stateOf({ up, carrier, operstate, mtu, master, masterName }: LinkInfo): string {
+  const parts = [up ? "up" : "down", `operstate ${operstate}`, `mtu ${mtu}`];
+  if (carrier !== undefined) parts.splice(1, 0, carrier ? "carrier" : "no carrier");
+  if (master) parts.push(`master ${masterName === undefined ? master : show(masterName)}`);
+  return parts.join(", ");
 }
 
 /** An index that no link of the namespace has; `wanted` where that is free. */

@@ -177,8 +177,8 @@ export class BridgePort extends LinkBase {
 
   /** Changes link settings and port options, and verifies that the kernel took them. */
   override set(settings: BridgePortSettings): this {
+    checkOptions(settings, { ...SETTINGS, ...bridgePort.options, state: true });
     const { state, ...others } = settings;
-    checkOptions(others, { ...SETTINGS, ...bridgePort.options });
     const link: Record<string, unknown> = {};
     const port: Record<string, unknown> = { ...settings.port };
     for (const [key, value] of Object.entries(others)) {

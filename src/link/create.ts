@@ -43,7 +43,7 @@ import {
   WITH_PARENT,
 } from "./options.ts";
 import { explainRefusal } from "./supports.ts";
-import { verify } from "./verify.ts";
+import { verify, withReason } from "./verify.ts";
 
 /** A link that was created. */
 export interface Created {
@@ -150,6 +150,9 @@ export function resolveEnd(options: LinkEndOptions): ResolvedNetNs {
 }
 
 function checkParent(parent: unknown): void {
+  if (parent === undefined) {
+    throw new TypeError("parent is missing: the link this one sits on, by handle, name or index");
+  }
   if (isHandle(parent) || typeof parent === "string" || typeof parent === "number") return;
   throw new TypeError(`parent must be a link, a name or an index: got ${show(parent)}`);
 }
@@ -187,7 +190,7 @@ export function createEnd(
     { ...newLink(message), operation: `create ${what}` },
     ...[message.name!, ...also].map((name) => getLinkMessage(name)),
   ]) as [Result<undefined>, ...Result<LinkMessage>[]];
-  if (!made.ok) throw explainRefusal(kind, extra.linkInfo, made.error);
+  if (!made.ok) throw refusal(kind, made.error, message, end.ref);
   return reads.map((read) => {
     if (read.ok) return read.value;
     // Created, and nothing known of it but the name that it got a moment ago.
@@ -330,7 +333,7 @@ export function finishEnd(
   if (requests.length > 0 || got.name === undefined) {
     const results = connectionTo(ref).batch([...requests, getLinkMessage(got.index!)]);
     for (const result of results) {
-      if (!result.ok) throw explainRefusal(kind, end.later.linkInfo, result.error);
+      if (!result.ok) throw refusal(kind, result.error, { ...end.later, index: got.index! }, ref);
     }
     last = (results.at(-1) as { value: LinkMessage }).value;
   }
@@ -345,6 +348,12 @@ export function finishEnd(
     throw explainRefusal(kind, asked.linkInfo, error as Error);
   }
   return last;
+}
+
+/** The error for a refused message: an option that the kernel lacks, or the reason where one is known. */
+export function refusal(kind: string, error: Error, message: LinkMessage, ref: NetNsRef): Error {
+  const explained = explainRefusal(kind, message.linkInfo, error);
+  return explained === error ? withReason(error, message, ref) : explained;
 }
 
 /** Runs `step`; when it throws, the link is deleted. */

@@ -57,6 +57,9 @@ export function findLink(
   kind?: string,
 ): LinkState & { readonly info: LinkInfo } {
   checkOptions(options, GET_OPTIONS);
+  if (typeof selector !== "string" && typeof selector !== "number") {
+    throw new TypeError(`A link is found by its name or index: got ${show(selector)}`);
+  }
   const netns = resolveNetNs(options.netns);
   try {
     const info = connectionTo(netns.ref).request(getLink(selector, { stats: false }));

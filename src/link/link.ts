@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
@@ -21,7 +21,13 @@ export interface LinkCreateOptions extends LinkOptions {
   readonly parent?: LinkTarget;
 }
 
-/** What a class in `kinds.ts` has that wraps a link. */
+const CREATE_OPTIONS: OptionNames<LinkCreateOptions> = {
+  ...WITH_PARENT,
+  kind: true,
+  options: true,
+};
+
+/** A class in `kinds.ts` that wraps a link. */
 interface LinkClass {
   readonly kind: string;
   new (state: LinkState): LinkBase;
@@ -82,11 +88,11 @@ export class Link extends LinkBase {
    * ```
    */
   static create(options: LinkCreateOptions): Link {
+    checkOptions(options, CREATE_OPTIONS);
     const { kind, options: own = {}, ...common } = options;
     if (typeof kind !== "string" || kind === "") {
       throw new TypeError(`kind must be the name of a link kind: got ${show(kind)}`);
     }
-    checkOptions(common, WITH_PARENT);
     const entry = linkKind(kind);
     if (entry?.createdBy !== undefined) {
       throw new TypeError(`Links of the kind ${show(kind)} come from ${entry.createdBy}`);

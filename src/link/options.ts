@@ -290,7 +290,8 @@ export function settingsMessage(
     const portKind = masterKind(settings, ref, current);
     const kind = linkKind(portKind)?.port;
     if (!kind) {
-      throw new TypeError(`port: a master of the kind ${show(portKind)} has no port options`);
+      const master = portKind === undefined ? "without a kind" : `of the kind ${show(portKind)}`;
+      throw new TypeError(`port: a master ${master} has no port options`);
     }
     const { data } = kindData(kind, settings.port, ref, { path: "port" });
     message.linkInfo = { portKind: portKind!, portData: data };

@@ -6,12 +6,13 @@
 import {
   attachTun,
   createTun,
+  FILTER_OPTIONS,
   type TapFilter,
   type TunAttachOptions,
   type TunCreateOptions,
   TunLink,
 } from "./tun_base.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkOptions } from "../options.ts";
 
 /**
  * A TUN: a network interface on one side, a descriptor on the other. What the network stack sends over
@@ -52,7 +53,8 @@ export class Tun extends TunLink {
    *
    * @param options The options of every link and of TUN or TAP links, addresses and `up` included.
    * @returns The owning handle: closing it deletes the link.
-   * @throws {SyscallError} EBUSY when the name is taken, EPERM without privileges, ENOENT when the
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {SyscallError} EPERM without privileges, ENOENT when the
    * system has no `/dev/net/tun`.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
@@ -75,8 +77,6 @@ export class Tun extends TunLink {
     return attachTun("tun", selector, options, (attached) => new Tun("tun", attached));
   }
 }
-
-const FILTER_OPTIONS: OptionNames<TapFilter> = { macs: true, allMulticast: true };
 
 /** Options of a TAP link. */
 export interface TapCreateOptions extends TunCreateOptions {
@@ -110,16 +110,16 @@ export class Tap extends TunLink {
    *
    * @param options The options of every link and of TUN or TAP links, addresses and `up` included.
    * @returns The owning handle: closing it deletes the link.
-   * @throws {SyscallError} EBUSY when the name is taken, EPERM without privileges, ENOENT when the
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {SyscallError} EPERM without privileges, ENOENT when the
    * system has no `/dev/net/tun`.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: TapCreateOptions = {}): Tap {
-    const { filter, ...rest } = options;
-    return createTun("tap", rest, (attached) => {
+    return createTun("tap", options, (attached) => {
       const tap = new Tap("tap", attached);
-      tap.setFilter(filter ?? EVERYTHING);
+      tap.setFilter(options.filter ?? EVERYTHING);
       return tap;
     });
   }

@@ -19,11 +19,18 @@ import { byteLength } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { boolean, checkOptions, integer, type OptionNames, show } from "../options.ts";
-import { getLink, type LinkMessage, setLink } from "../rtnetlink/link.ts";
+import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
-import { finishEnd, LaterRequests, own as ownBy, resolveEnd } from "./create.ts";
+import {
+  changeRequests,
+  finishEnd,
+  LaterRequests,
+  own as ownBy,
+  refusal,
+  resolveEnd,
+} from "./create.ts";
 import { Link } from "./link.ts";
 import {
   type End,
@@ -33,6 +40,7 @@ import {
   prepareEnd,
   splitOptions,
 } from "./options.ts";
+import { takenReason } from "./verify.ts";
 
 export type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
 
@@ -94,6 +102,9 @@ export interface TapFilter {
   /** Frames to any group address too. Default: false. */
   readonly allMulticast?: boolean;
 }
+
+/** The names of {@link TapFilter}. */
+export const FILTER_OPTIONS: OptionNames<TapFilter> = { macs: true, allMulticast: true };
 
 /** Options of attaching to an existing link. */
 export interface TunAttachOptions extends LinkGetOptions, TunQueueOptions {}
@@ -212,12 +223,10 @@ export function createTun<T extends TunLink>(
   options: TunCreateOptions,
   make: (attached: AttachedTun) => T,
 ): T {
-  const name = options.name ?? `${type}%d`;
-  const { common, own: mine } = splitOptions<LinkOptions>(
-    { ...options, name },
-    TUN_OPTIONS,
-    LINK_OPTIONS,
-  );
+  const known = type === "tap" ? { ...TUN_OPTIONS, filter: FILTER_OPTIONS } : TUN_OPTIONS;
+  const { common: given, own: mine } = splitOptions<LinkOptions>(options, known, LINK_OPTIONS);
+  const name = given.name ?? `${type}%d`;
+  const common: LinkOptions = { ...given, name };
   const own = mine as TunCreateOptions;
   const { exclusive = true, persistent = false, multiQueue = false, linkType } = own;
   for (const [key, max] of IDS) checkId(key, own[key], max);
@@ -234,7 +243,7 @@ export function createTun<T extends TunLink>(
     common.scope?.visit(netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
-    const got = makeOrJoin(fd, { name, flags }, exclusive, what);
+    const got = makeOrJoin(fd, { name, flags }, { exclusive, what, ref: netns.ref });
     if (linkType !== undefined) tunIoctlValue(fd, "SETLINK", linkType, `set linkType: ${what}`);
     if (own.owner !== undefined) tunIoctlValue(fd, "SETOWNER", own.owner, what);
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
@@ -293,15 +302,14 @@ export function attachTun<T extends TunLink>(
 function makeOrJoin(
   fd: Fd,
   request: InterfaceRequest,
-  exclusive: boolean,
-  what: string,
+  { exclusive, what, ref }: { exclusive: boolean; what: string; ref: NetNsRef },
 ): { name: string; made: boolean } {
   const alone = { ...request, flags: request.flags | IFF_TUN_FLAGS.TUN_EXCL };
   try {
     return { name: attach(fd, alone, what), made: true };
   } catch (error) {
-    const exists = error instanceof SyscallError && error.errno === ERRNO.EBUSY;
-    if (exclusive || !exists) throw error;
+    if (!(error instanceof SyscallError) || error.errno !== ERRNO.EBUSY) throw error;
+    if (exclusive) throw taken(request.name, ref, what);
     return { name: attach(fd, request, what), made: false };
   }
 }
@@ -311,10 +319,9 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): string {
     return setInterface(fd, request, what);
   } catch (error) {
     if (!(error instanceof SyscallError) || error.errno !== ERRNO.EBUSY) throw error;
-    const exclusive = (request.flags & IFF_TUN_FLAGS.TUN_EXCL) !== 0;
-    const hint = exclusive
-      ? "a link of that name exists: attach() joins an existing TUN or TAP"
-      : "another program is attached to it, and it has no further queue";
+    // makeOrJoin() tells what is taken.
+    if (request.flags & IFF_TUN_FLAGS.TUN_EXCL) throw error;
+    const hint = "another program is attached to it, and it has no further queue";
     throw new SyscallError(what, { syscall: error.syscall, errno: error.errno, hint });
   }
 }
@@ -332,7 +339,10 @@ function configure(
   const what = `${type} ${show(end.options.name)}`;
   checkLayout(layout, infoOf(made), what);
   if (Object.keys(settings).length > 0) {
-    connection.request(setLink({ ...settings, index: made.index }, what));
+    const message: LinkMessage = { ...settings, index: made.index };
+    for (const result of connection.batch(changeRequests(made.index, settings, what))) {
+      if (!result.ok) throw refusal(type, result.error, message, end.ref);
+    }
   }
   finishEnd(type, end, later, { index: made.index });
   return { index: made.index, info: infoOf(made) };
@@ -406,6 +416,18 @@ function checkId(key: string, value: number | undefined, max: number): void {
 
 function checkBooleans(values: object): void {
   for (const [key, value] of Object.entries(values)) boolean(value, key);
+}
+
+/** The name is taken: the same error as for every other link. */
+function taken(name: string, ref: NetNsRef, operation: string): NetlinkError {
+  const reason = takenReason({ name }, ref);
+  const joins = "attach() joins an existing TUN or TAP";
+  return new NetlinkError({
+    operation,
+    netns: ref.description,
+    errno: ERRNO.EEXIST,
+    hint: reason === undefined ? joins : `${reason}; ${joins}`,
+  });
 }
 
 function gone(operation: string, ref: NetNsRef): NetlinkError {

@@ -1,6 +1,6 @@
 /**
- * Checks that the kernel has done what a message asked for: it silently ignores some attributes, and
- * adjusts others.
+ * Checks that the kernel has applied a message: it silently ignores some attributes, and adjusts others.
+ * Adds to refusals the reason that an error number leaves open.
  *
  * @module
  */
@@ -8,9 +8,13 @@ import { ERRNO } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Field } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
+import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
 import { show } from "../options.ts";
-import type { LinkMessage } from "../rtnetlink/link.ts";
+import { parseMac } from "../packet/address.ts";
+import { getLink, kindOf, type LinkMessage, type LinkSelector } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { linkFields } from "../rtnetlink/link_attributes.ts";
 import type { KindOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
@@ -111,4 +115,95 @@ function encoded(field: Field<unknown>, value: unknown): string {
   const writer = new Writer(64);
   field.write(writer, value, "");
   return writer.bytes.subarray(0, writer.length).join();
+}
+
+/**
+ * Adds to a refusal the reason that the kernel's error number leaves open: an address that no link can
+ * have, a master that takes no ports, an MTU above the parent's, a name that is taken.
+ *
+ * @param error The refusal.
+ * @param message The message that the kernel refused; with its index for an existing link.
+ * @param ref The namespace of the link.
+ * @returns The error with the reason; the same error where there is none to add.
+ */
+export function withReason(error: Error, message: LinkMessage, ref: NetNsRef): Error {
+  if (!(error instanceof NetlinkError)) return error;
+  const hint = REASONS[error.code]?.map((reason) => reason(message, ref)).find(Boolean);
+  if (hint === undefined) return error;
+  const { operation, netns, errno, ack } = error;
+  return new NetlinkError({ operation, netns, errno, ack, hint });
+}
+
+/** A reason for a refusal; `undefined` when it is another one. */
+type Reason = (message: LinkMessage, ref: NetNsRef) => string | undefined;
+
+const REASONS: Readonly<Record<string, readonly Reason[]>> = {
+  EADDRNOTAVAIL: [macReason],
+  EOPNOTSUPP: [masterReason],
+  EINVAL: [portReason, mtuReason],
+  ERANGE: [mtuReason],
+  EEXIST: [takenReason],
+};
+
+function macReason({ mac, linkInfo }: LinkMessage): string | undefined {
+  const { peer } = (linkInfo?.data ?? {}) as { peer?: LinkMessage };
+  for (const [path, value] of [["mac", mac], ["peer.mac", peer?.mac]] as const) {
+    const bytes = value === undefined ? [] : parseMac(value);
+    if (bytes.length === 0) continue;
+    if (bytes[0]! & 1) return `${path} ${show(value)} is a multicast address: no link can have one`;
+    if (bytes.every((byte) => byte === 0)) return `${path} ${show(value)} is no address of a link`;
+  }
+  return undefined;
+}
+
+function masterReason({ master }: LinkMessage, ref: NetNsRef): string | undefined {
+  const link = master ? find(ref, getLink(master, { stats: false })) : undefined;
+  if (!link) return undefined;
+  const kind = kindOf(link);
+  // A kind that netloom does not know may have ports.
+  if (kind !== undefined && (linkKind(kind)?.port ?? !linkKind(kind))) return undefined;
+  return `${kind ?? "link"} ${show(link.name)} cannot be a master`;
+}
+
+function portReason({ master, index }: LinkMessage, ref: NetNsRef): string | undefined {
+  if (!master || index === undefined) return undefined;
+  if (master === index) return "a link cannot be its own master";
+  const link = find(ref, getLink(index, { stats: false }));
+  return link?.flags.includes("LOOPBACK") ? "a loopback link cannot be a port" : undefined;
+}
+
+function mtuReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { mtu, index } = message;
+  if (mtu === undefined) return undefined;
+  const link = message.parent === undefined && index !== undefined
+    ? find(ref, getLink(index, { stats: false }))
+    : undefined;
+  const kind = linkKind(link ? kindOf(link) : message.linkInfo?.kind);
+  const { parent, linkNetnsId } = link ?? message;
+  if (!kind?.mtuUpToParent || parent === undefined) return undefined;
+  const request = getLink(parent, { stats: false });
+  const there = linkNetnsId === undefined
+    ? request
+    : { ...request, message: { ...request.message as LinkMessage, targetNetnsId: linkNetnsId } };
+  const below = find(ref, there);
+  if (below?.mtu === undefined || mtu <= below.mtu) return undefined;
+  return `mtu ${mtu} is above ${below.mtu}, the MTU of its parent ${show(below.name)}`;
+}
+
+/** The reason for EEXIST: a name, or the index of a new link. */
+export function takenReason({ name, index }: LinkMessage, ref: NetNsRef): string | undefined {
+  for (const [option, value] of [["name", name], ["index", index]] as const) {
+    const link = value === undefined
+      ? undefined
+      : find(ref, getLink(value as LinkSelector, { stats: false }));
+    if (!link) continue;
+    return `the ${option} ${show(value)} is taken by ${kindOf(link) ?? "link"} ${show(link.name)}`;
+  }
+  return undefined;
+}
+
+/** A link, where there is one. */
+function find(ref: NetNsRef, request: Request<LinkInfo>): LinkInfo | undefined {
+  const [result] = connectionTo(ref).batch([request]);
+  return result!.ok ? result!.value as LinkInfo : undefined;
 }

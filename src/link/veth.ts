@@ -5,10 +5,10 @@
  */
 import { sameNetNs } from "../../ffi/namespace.ts";
 import type { ResolvedNetNs } from "../netlink/target.ts";
-import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
-import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
+import { checkLinkName } from "../rtnetlink/fields.ts";
+import type { LinkMessage } from "../rtnetlink/link.ts";
 import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
@@ -21,6 +21,7 @@ import {
   prepareEnd,
 } from "./options.ts";
 import { peerOf } from "./find.ts";
+import { takenReason } from "./verify.ts";
 
 /** Options of {@link Veth.create}: one end's, and the other's in `peer`. */
 export interface VethCreateOptions extends Omit<LinkOptions, "linkNetns" | "link"> {
@@ -116,7 +117,12 @@ export class Veth extends LinkBase {
   static create(options: VethCreateOptions): Veth {
     checkOptions(options, OPTIONS);
     const { peer: peerOptions, scope, ...first } = options;
-    if (!peerOptions) throw new TypeError("Veth.create() needs the other end's options in peer");
+    if (peerOptions === undefined) {
+      throw new TypeError("peer is missing: Veth.create() needs the other end's options");
+    }
+    checkOptions(peerOptions, END_OPTIONS, "peer");
+    checkLinkName(first.name);
+    checkLinkName(peerOptions.name, "peer.name");
     const nearNetNs = resolveEnd(first);
     let farNetNs: ResolvedNetNs | undefined;
     try {
@@ -203,15 +209,18 @@ function explained<T>([outer, inner]: readonly [End, End], what: string, step: (
     return step();
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
-    const { name } = outer.options;
-    const [taken] = connectionTo(outer.ref).batch([getLink(name, { stats: false })]);
-    const end = taken!.ok ? outer : inner;
-    throw new NetlinkError({
-      operation: `create ${what}`,
-      netns: end.ref.description,
-      errno: error.errno,
-      ack: error.ack,
-      text: `File exists: the name ${show(end.options.name)} or its index is taken`,
-    });
+    const { errno, ack } = error;
+    for (const { ref, first } of [outer, inner]) {
+      const hint = takenReason(first, ref);
+      if (hint === undefined) continue;
+      throw new NetlinkError({
+        operation: `create ${what}`,
+        netns: ref.description,
+        errno,
+        ack,
+        hint,
+      });
+    }
+    throw error;
   }
 }

@@ -108,7 +108,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     const options = createOptions(first, second);
     const { name, scope, loopback = true } = options;
     requireStack(600); // nothing is left half-made where the stack is full
-    const ref = newNetNs(name === undefined ? "new netns" : `netns ${show(name)}`, name);
+    const ref = newNetNs(name === undefined ? undefined : `netns ${show(name)}`, name);
     try {
       if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
       // Recorded before it has a name: whenever the program is killed, nothing is left unrecorded.

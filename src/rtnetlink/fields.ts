@@ -260,6 +260,9 @@ export function linkName(type: number): Field<string> {
  * @throws {RangeError} When it is too long.
  */
 export function checkLinkName(name: string, path = "name"): string {
+  if (name === undefined) {
+    throw new TypeError(`${path} is missing: a link needs a name of 1 to 15 bytes, such as "eth0"`);
+  }
   if (!hasLinkNameForm(name)) {
     throw new TypeError(
       `${path} must be a link name, without "/", ":", "%" and white space: got ${show(name)}`,

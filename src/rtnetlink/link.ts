@@ -298,7 +298,9 @@ function altNamesRequest(
     type,
     typeName,
     flags: type === RTM.NEWLINKPROP ? NLM_F.CREATE | NLM_F.EXCL | NLM_F.APPEND : 0,
-    operation: `${verb} alternative names of ${what}`,
+    operation: `${verb} alternative names ${
+      altNames.map((name) => JSON.stringify(name)).join(", ")
+    } of ${what}`,
     format: linkFormat,
     message: { index, altNames },
     command: () =>

@@ -377,11 +377,22 @@ export const SKIPPED: readonly number[] = [
   IFLA.DPLL_PIN,
 ];
 
+const aliasText = text(IFLA.IFALIAS, 255);
+
+/** The limit of the kernel counts a NUL at the end, and it needs none. */
+const alias: Field<string> = {
+  ...aliasText,
+  write: (writer, value, path) => {
+    aliasText.write(writer, value, path);
+    writer.length--;
+  },
+};
+
 /** The codecs of {@link LinkAttributes}. */
 export const linkFields: Fields<LinkAttributes> = {
   name: linkName(IFLA.IFNAME),
   altNames: list(IFLA.PROP_LIST, altName(IFLA.ALT_IFNAME)),
-  alias: text(IFLA.IFALIAS, 255),
+  alias,
   mtu: u32(IFLA.MTU, { max: 0x7fffffff, unit: "bytes" }),
   mac: linkAddress(IFLA.ADDRESS),
   broadcast: linkAddress(IFLA.BROADCAST),

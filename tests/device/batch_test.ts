@@ -124,7 +124,7 @@ engineTest("One bad packet stops no other, and the error names it", async () => 
   batch.lengths[4] = 5;
   const error = await assertRejects(() => lab.tap.writeBatch(batch), SyscallError);
   assertEquals(error.code, "EINVAL");
-  const start = 'write packet 2 of 5 to tap "t0" in new netns: ';
+  const start = `write packet 2 of 5 to tap "t0" in ${lab.netns.ref.label}: `;
   assertEquals(error.message.startsWith(start), true, error.message);
   assertEquals(Array.from(batch.results.subarray(0, 5)), [60, 60, -22, 60, -22]);
   assertEquals(lab.written(), ["n0", "n1", "n3"]);

@@ -41,7 +41,7 @@ test("Closing twice, and disposing what is closed, does nothing", () => {
   lab.tap.close();
   lab.tap.close();
   lab.tap[Symbol.dispose]();
-  assertEquals(Deno.inspect(lab.tap), 'tap "t0" in new netns (closed)');
+  assertEquals(Deno.inspect(lab.tap), `tap "t0" in ${lab.netns.ref.label} (closed)`);
 });
 
 test("Closing one device leaves others that wait alone", async () => {

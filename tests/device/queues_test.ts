@@ -21,7 +21,7 @@ test("Queues are opened, detached, attached again and closed, as ip sees them", 
   using second = tap.openQueue();
   using third = tap.openQueue({ sendBuffer: 100_000 });
   assertEquals(queuesOf(netns), [true, 3, 0]);
-  assertEquals(Deno.inspect(second), 'queue of tap "t0" in new netns');
+  assertEquals(Deno.inspect(second), `queue of tap "t0" in ${netns.ref.label}`);
   assertEquals([tap.attached, second.attached, third.attached], [true, true, true]);
   second.detach();
   third.detach();
@@ -54,10 +54,18 @@ test("Queues are opened, detached, attached again and closed, as ip sees them", 
 test("Attaching what is attached, and detaching twice, is refused", () => {
   using netns = silent(NetNs.create());
   using tap = Tap.create({ name: "t0", netns, multiQueue: true });
-  assertThrows(() => tap.attach(), SyscallError, 'attach a queue of tap "t0" in new netns');
+  assertThrows(
+    () => tap.attach(),
+    SyscallError,
+    `attach a queue of tap "t0" in ${netns.ref.label}`,
+  );
   assertEquals(tap.attached, true);
   tap.detach();
-  assertThrows(() => tap.detach(), SyscallError, 'detach a queue of tap "t0" in new netns');
+  assertThrows(
+    () => tap.detach(),
+    SyscallError,
+    `detach a queue of tap "t0" in ${netns.ref.label}`,
+  );
   assertEquals(tap.attached, false);
 });
 
@@ -101,7 +109,7 @@ test("A further queue takes its headers and offloads from the link, and can have
     assertThrows(
       () => tun.openQueue(options),
       TypeError,
-      `${key} of tun "t0" in new netns is ${!value}, for all of its queues`,
+      `${key} of tun "t0" in ${netns.ref.label} is ${!value}, for all of its queues`,
     );
   }
   assertThrows(() => tun.openQueue({ name: "x" } as never), TypeError, 'Unknown option "name"');

@@ -17,7 +17,10 @@ test("A device that is handed over leaves a closed handle, and comes back as ano
   lab.send("after");
   {
     using device = receiveDevice(structuredClone(transfer));
-    assertEquals([Deno.inspect(device), device.closed], ['tap "t0" in new netns', false]);
+    assertEquals([Deno.inspect(device), device.closed], [
+      `tap "t0" in ${lab.netns.ref.label}`,
+      false,
+    ]);
     assertEquals(queued(device), ["after"]);
     device.writeSync(packetOf("answer"));
     assertEquals(lab.written(), ["answer"]);

@@ -54,7 +54,8 @@ test("getFamily() names the family that does not exist", () => {
   const error = assertThrows(
     () => connection.request(getFamily("netloom_none")),
     NetlinkError,
-    'find the generic netlink family "netloom_none" in new netns: No such file or directory (ENOENT)',
+    `find the generic netlink family "netloom_none" in ${netns.ref.label}: ` +
+      "No such file or directory (ENOENT)",
   );
   assertEquals(error.code, "ENOENT");
 });

@@ -139,7 +139,9 @@ kernelTest("macvlan", "Macvlan.create() needs a parent", () => {
     assertEquals(error.name, "TypeError");
     assertEquals(
       error.message,
-      `parent must be a link, a name or an index: got ${parent}`,
+      parent === undefined
+        ? "parent is missing: the link this one sits on, by handle, name or index"
+        : `parent must be a link, a name or an index: got ${parent}`,
     );
   }
   for (const [parent, code] of [["none", "ENODEV"], [77, "ENODEV"]] as const) {

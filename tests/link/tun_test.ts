@@ -259,5 +259,5 @@ test("A program that attaches later finds no offloads and no header of the one b
 test("A handle prints as what it is", () => {
   using netns = NetNs.create();
   using tap = Tap.create({ name: "t0", netns });
-  assertEquals(Deno.inspect(tap), 'tap "t0" in new netns');
+  assertEquals(Deno.inspect(tap), `tap "t0" in netns ${netns.ref.inode}`);
 });

@@ -186,7 +186,7 @@ test("An end is made where its master is, when nothing else is said", () => {
   assertThrows(
     () => Veth.create({ name: "v5", netns: host, master, peer: { name: "p5" } }),
     TypeError,
-    `master is link ${master.index} in new netns, the link itself is in new netns`,
+    `master is link ${master.index} in ${hub.ref.label}, the link itself is in ${host.ref.label}`,
   );
 });
 

@@ -76,7 +76,10 @@ test("waitFor() fails when the link is gone, goes, or moves away", async () => {
     const veth = pair(netns);
     soon(() => go(veth));
     const error = await assertRejects(() => veth.waitFor(never), NetlinkError);
-    assertEquals(error.message, 'wait for veth "v0" in new netns: No such device (ENODEV)');
+    assertEquals(
+      error.message,
+      `wait for veth "v0" in ${netns.ref.label}: No such device (ENODEV)`,
+    );
     await assertRejects(() => veth.waitFor(never), NetlinkError, "ENODEV");
   }
 });

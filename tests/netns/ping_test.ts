@@ -279,7 +279,8 @@ test("ping() takes a zone by name, alternative name and index", async () => {
   }
   const error = await assertRejects(() => nets.a.ping(`${linkLocal}%eth7`), SyscallError);
   assertEquals(error.code, "ENODEV");
-  assert(error.message.startsWith(`ping ${linkLocal}%eth7 in new netns: `), error.message);
+  const start = `ping ${linkLocal}%eth7 in ${nets.a.ref.label}: `;
+  assert(error.message.startsWith(start), error.message);
 });
 
 /** Three namespaces on a bridge, with the addresses 10.0.0.1 to 10.0.0.3 and fd00::1 to fd00::3. */

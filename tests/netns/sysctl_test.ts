@@ -83,16 +83,16 @@ test("sysctl() says which setting is missing, read-only or refused", () => {
   const refused: [() => void, string][] = [
     [
       () => netns.sysctl("net.ipv4.no_such"),
-      "get net.ipv4.no_such in new netns: No such file or directory (ENOENT",
+      `get net.ipv4.no_such in ${netns.ref.label}: No such file or directory (ENOENT`,
     ],
     [
       () => netns.sysctl("net.ipv4.no_such", 1),
-      "set net.ipv4.no_such to 1 in new netns: No such file or directory",
+      `set net.ipv4.no_such to 1 in ${netns.ref.label}: No such file or directory`,
     ],
-    [() => netns.sysctl("net.ipv4"), "get net.ipv4 in new netns: Is a directory (EISDIR"],
+    [() => netns.sysctl("net.ipv4"), `get net.ipv4 in ${netns.ref.label}: Is a directory (EISDIR`],
     [
       () => netns.sysctl("net.ipv4.ip_forward", "many"),
-      'set net.ipv4.ip_forward to "many" in new netns: Invalid',
+      `set net.ipv4.ip_forward to "many" in ${netns.ref.label}: Invalid`,
     ],
     [
       () => netns.sysctl("net.ipv4.tcp_congestion_control", ""),

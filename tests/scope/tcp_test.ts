@@ -119,7 +119,7 @@ test("Where that timer is far away, the scope notes which connection the kernel 
   await new Promise((resolve) => setTimeout(resolve, 4000)); // the timer doubles each time
   for (const end of [listener, client, server]) end.close();
   await scope[Symbol.asyncDispose]();
-  const note = `new netns is kept by TCP 10.0.0.1:${port} → 10.0.0.2:80 in FIN-WAIT-1`;
+  const note = `${a.ref.label} is kept by TCP 10.0.0.1:${port} → 10.0.0.2:80 in FIN-WAIT-1`;
   assertEquals(scope.notes, [note]);
   assertEquals(a.ref.fd.closed, true);
   // Until the connection ends with the timer.
@@ -135,7 +135,7 @@ test("Scope names the TCP sockets and descriptors by which this process holds a 
   const { port } = client.localAddr as Deno.NetAddr;
   for (
     const part of [
-      "Cannot remove new netns: held by a ",
+      "Cannot remove netns ",
       "a descriptor of this process",
       "a socket of this process",
       "TCP 10.0.0.2:80 in LISTEN",

@@ -267,9 +267,13 @@ test("Scope names the process that has a namespace open, though nothing runs in 
 
 test("Scope says when this process itself holds a namespace", async () => {
   const scope = Scope.open();
-  using _handle = NetNs.open(NetNs.create(undefined, { scope }));
+  const netns = NetNs.create(undefined, { scope });
+  using _handle = NetNs.open(netns);
   const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
-  assertEquals(error.message, "Cannot remove new netns: held by a descriptor of this process");
+  assertEquals(
+    error.message,
+    `Cannot remove ${netns.ref.label}: held by a descriptor of this process`,
+  );
 });
 
 test("A group is refused inside a scope", async () => {

@@ -90,6 +90,8 @@ export interface LinkKind<
   readonly module?: string;
   /** Whether the link sits on another one, its parent (IFLA_LINK). */
   readonly parent?: "required" | "optional";
+  /** Whether the kernel refuses an MTU above the parent's. */
+  readonly mtuUpToParent?: true;
   /** The call that creates such links, where RTM_NEWLINK does not. */
   readonly createdBy?: string;
   /** Whether IFLA_LINK is the other end of a pair. */

@@ -237,6 +237,7 @@ const common: Omit<LinkKind<MacvlanOptions, MacvlanInfo, MacvlanData>, "kind" | 
     bcCutoff: true,
   } satisfies Record<MacvlanOptionName, true>,
   parent: "required",
+  mtuUpToParent: true,
   encode: toMacvlanData,
   decode: ({ flags, macs = [], mode = "vepa", bcQueueLen, bcQueueLenUsed, bcCutoff }) => ({
     mode,

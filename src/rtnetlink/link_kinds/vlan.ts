@@ -191,6 +191,7 @@ export const vlan: LinkKind<VlanOptions, VlanInfo, VlanData> = {
     egressQosMap: true,
   } satisfies OptionNames<VlanOptions>,
   parent: "required",
+  mtuUpToParent: true,
   encode: (options, current) => {
     if (current) {
       for (const key of ["id", "protocol"] as const) {
