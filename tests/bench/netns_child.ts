@@ -31,9 +31,7 @@ function timed(): () => { ms: number; cpu_ms: number } {
 
 const creation = timed();
 for (let n = 0; n < Number(count); n++) {
-  const netns = name
-    ? NetNs.create({ name: `${name}-${n}`, scope })
-    : NetNs.create({ scope });
+  const netns = name ? NetNs.create({ name: `${name}-${n}`, scope }) : NetNs.create({ scope });
   Veth.create({ scope, name: "a", netns, peer: { netns, name: "b" } });
 }
 const created = creation();
