@@ -81,29 +81,49 @@ export function findLink(
  * @param links The links; a whole table needs no further request.
  */
 export function nameRelated(connection: Connection, links: readonly LinkInfo[]): void {
-  const names = new Map(links.map(({ index, name }) => [index, name]));
-  const related = links.flatMap((link) => {
-    const { master, parent, peer, linkNetnsId } = link;
-    return linkNetnsId === undefined ? [master, parent, peer] : [master];
-  });
-  const missing = [...new Set(related)].filter((index) => index && !names.has(index));
-  const requests = missing.map((index) => getLink(index!, { stats: false }));
-  for (const result of requests.length > 0 ? connection.batch(requests) : []) {
+  const names = new Map<number, string>();
+  for (let i = 0; i < links.length; i++) names.set(links[i]!.index, links[i]!.name);
+  const missing = new Set<number>();
+  const unnamed: LinkInfo[] = [];
+  for (let i = 0; i < links.length; i++) {
+    if (!setNames(links[i]!, names, missing)) unnamed.push(links[i]!);
+  }
+  if (missing.size === 0) return;
+  const requests = Array.from(missing, (index) => getLink(index, { stats: false }));
+  for (const result of connection.batch(requests)) {
     // One that is gone by now has no name.
     if (!result.ok) continue;
     const { index, name } = result.value as LinkInfo;
     names.set(index, name);
   }
-  for (const link of links) {
-    const { master, parent, peer, linkNetnsId } = link;
-    const masterName = master && names.get(master);
-    if (masterName) link.masterName = masterName;
-    if (linkNetnsId !== undefined) continue;
-    const parentName = parent && names.get(parent);
-    const peerName = peer && names.get(peer);
-    if (parentName) link.parentName = parentName;
-    if (peerName) link.peerName = peerName;
+  for (const link of unnamed) setNames(link, names, missing);
+}
+
+/** Sets the names that are known, and adds the indexes of the others to `missing`. */
+function setNames(
+  link: LinkInfo,
+  names: ReadonlyMap<number, string>,
+  missing: Set<number>,
+): boolean {
+  const { master, parent, peer } = link;
+  const before = missing.size;
+  if (master) {
+    const name = names.get(master);
+    if (name === undefined) missing.add(master);
+    else link.masterName = name;
   }
+  if (link.linkNetnsId !== undefined) return missing.size === before;
+  if (parent) {
+    const name = names.get(parent);
+    if (name === undefined) missing.add(parent);
+    else link.parentName = name;
+  }
+  if (peer) {
+    const name = names.get(peer);
+    if (name === undefined) missing.add(peer);
+    else link.peerName = name;
+  }
+  return missing.size === before;
 }
 
 /** A namespace that may have the other end: how to open it, and its inode where that is told cheaply. */

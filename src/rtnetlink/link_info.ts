@@ -233,9 +233,35 @@ function readLinkInfo(source: Source, at: number, end: number): LinkInfoNest | u
       );
     }
     if ((view.getUint16(at + 2, true) & NLA_TYPE_MASK) === IFLA.LINKINFO) {
-      return linkInfoSchema.read(source, at + 4, at + length);
+      return length <= KIND_ONLY ? kindAlone(source, at, length) : linkInfoSchema.read(
+        source,
+        at + 4,
+        at + length,
+      );
     }
     at += (length + 3) & ~3;
   }
   return undefined;
+}
+
+/** Bytes of an IFLA_LINKINFO that has a kind of up to 7 letters, and nothing else. */
+const KIND_ONLY = 16;
+
+/** The last IFLA_LINKINFO with nothing but a kind: in a table most links have the same. */
+let lastKind: { readonly words: Int32Array; readonly nest: LinkInfoNest } | undefined;
+
+function kindAlone(source: Source, at: number, length: number): LinkInfoNest {
+  const { words } = source;
+  const first = at >> 2;
+  const count = length >> 2;
+  if (lastKind && words && (at & 3) === 0 && lastKind.words.length === count) {
+    let i = 0;
+    while (i < count && words[first + i] === lastKind.words[i]) i++;
+    if (i === count) return lastKind.nest;
+  }
+  const nest = linkInfoSchema.read(source, at + 4, at + length);
+  if (words && ((at | length) & 3) === 0) {
+    lastKind = { words: words.slice(first, first + count), nest };
+  }
+  return nest;
 }
