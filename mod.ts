@@ -42,7 +42,13 @@ export {
 } from "./ffi/errno.ts";
 export { Fd } from "./ffi/file.ts";
 export { NetNsRef, NetNsRestoreError } from "./ffi/namespace.ts";
-export { type Batch, batch, type BatchOptions } from "./src/netlink/connections.ts";
+export {
+  type Batch,
+  batch,
+  type BatchOptions,
+  type NetNsHandle,
+  type NetNsTarget,
+} from "./src/netlink/connections.ts";
 export { BatchError, type Many } from "./src/netlink/collection.ts";
 export type { Result } from "./src/netlink/outbox.ts";
 export {
@@ -51,7 +57,6 @@ export {
   NetlinkDecodeError,
   NetlinkError,
 } from "./src/netlink/error.ts";
-export type { NetNsHandle, NetNsTarget } from "./src/netlink/target.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./src/netlink/trace.ts";
 /** Requests as data: what the typed links and namespaces send, and {@link batch} takes. */
 export * as rtnetlink from "./src/rtnetlink/mod.ts";

@@ -38,10 +38,15 @@
  *
  * @module
  */
-export { type Instruction, parseProgram } from "./filter.ts";
+export {
+  type Filter,
+  type FilterPort,
+  type FilterProtocol,
+  type Instruction,
+  parseProgram,
+} from "./filter.ts";
 export type { Capture, CaptureOptions, CaptureStatistics } from "./capture.ts";
 export { compileFilter, type CompileOptions } from "./compile.ts";
-export type { Filter, FilterPort, FilterProtocol } from "./filter.ts";
 export {
   type CapturedFrame,
   type CaptureInterface,

@@ -9,8 +9,8 @@ import { Fd } from "../../ffi/file.ts";
 import { PollSet, readPacket, RING_ENTRIES, writePacket } from "../../ffi/packet_io.ts";
 import { C } from "../../ffi/constants.ts";
 import { abandon, readable, until } from "../../ffi/reactor.ts";
-import { batchEngine, type Target, targetOf, WAITING } from "./engine.ts";
 import {
+  batchEngine,
   type BlockOptions,
   checkPackets,
   deadlineOf,
@@ -20,6 +20,9 @@ import {
   type PacketBatch,
   type PacketDevice,
   signalOf,
+  type Target,
+  targetOf,
+  WAITING,
   type WaitOptions,
 } from "./packet_device.ts";
 import { show } from "../options.ts";

@@ -8,7 +8,7 @@ import { C } from "../../ffi/constants.ts";
 import type { Fd } from "../../ffi/file.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
 import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress, Socket } from "../../ffi/socket.ts";
-import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
+import { type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";
 import { formatIp, IPPROTO, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import { signalOf, type WaitOptions } from "./packet_device.ts";

@@ -23,30 +23,43 @@
  *
  * @module
  */
-export { batchEngineName, type EngineName, useEngine } from "./engine.ts";
-export { FdDevice } from "./fd_device.ts";
-export { forward, type ForwardOptions, type ForwardStats } from "./forward.ts";
 export {
-  type Endpoint,
-  IpSocket,
-  type IpSocketOptions,
-  type OpenIpSocket,
-  type Received,
-} from "./ip_socket.ts";
-export { PacketBatch, type PacketBatchOptions } from "./packet_device.ts";
-export {
+  batchEngineName,
   type BlockOptions,
   DeviceClosedError,
   type DeviceTransfer,
+  type EngineName,
   MAX_PACKET,
+  PacketBatch,
+  type PacketBatchOptions,
   type PacketDevice,
+  useEngine,
   type WaitOptions,
 } from "./packet_device.ts";
+export { DevicePoll, FdDevice, receiveDevice } from "./fd_device.ts";
+export {
+  forward,
+  type ForwardOptions,
+  type ForwardStats,
+  writeSegmented,
+  type WriteSegmentedOptions,
+} from "./forward.ts";
+export {
+  type Endpoint,
+  type IpProtocol,
+  IpSocket,
+  type IpSocketOptions,
+  type OpenIpSocket,
+  RawSocket,
+  type RawSocketOptions,
+  type Received,
+} from "./ip_socket.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet_socket.ts";
-export { DevicePoll } from "./fd_device.ts";
-export { type IpProtocol, RawSocket, type RawSocketOptions } from "./ip_socket.ts";
-export { receiveDevice } from "./fd_device.ts";
-export type { TapDeviceOptions } from "./tun_queue.ts";
-export { type Offload, type TunFeatures, TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
+export {
+  type Offload,
+  type TapDeviceOptions,
+  type TunFeatures,
+  TunQueue,
+  VNET_HDR_SIZE,
+} from "./tun_queue.ts";
 export { UdpSocket, type UdpSocketOptions, type WriteSegmentsOptions } from "./udp_socket.ts";
-export { writeSegmented, type WriteSegmentedOptions } from "./forward.ts";

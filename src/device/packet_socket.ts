@@ -6,8 +6,7 @@
 import { C } from "../../ffi/constants.ts";
 import { linkSocketAddress, Socket } from "../../ffi/socket.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { connectionTo } from "../netlink/connections.ts";
-import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
+import { connectionTo, type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { FdDevice } from "./fd_device.ts";
 import { checkOptions, integer, show } from "../options.ts";

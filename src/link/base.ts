@@ -7,10 +7,14 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import type { Connection } from "../netlink/connection.ts";
-import { connectionTo } from "../netlink/connections.ts";
+import {
+  connectionTo,
+  type NetNsTarget,
+  type ResolvedNetNs,
+  resolveNetNs,
+} from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { Subscription } from "../netlink/subscription.ts";
-import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import { Subscription } from "../netlink/socket.ts";
 import { checkOptions, integer, type OptionNames, show } from "../options.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";

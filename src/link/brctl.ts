@@ -22,9 +22,8 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { show as quote } from "../options.ts";
-import { connectionTo } from "../netlink/connections.ts";
+import { connectionTo, type NetNsTarget } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import type { NetNsTarget } from "../netlink/target.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { Bridge, type BridgeOptions, type BridgePortOptions } from "./bridge.ts";
 import { indexOf, type LinkTarget } from "./options.ts";

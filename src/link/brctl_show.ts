@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { connectionTo } from "../netlink/connections.ts";
-import { type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
+import { connectionTo, type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { Bridge, type BridgePortInfo, type BridgePortState } from "./bridge.ts";

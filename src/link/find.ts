@@ -4,13 +4,13 @@
  * @module
  */
 import type { Connection } from "../netlink/connection.ts";
-import { connectionTo } from "../netlink/connections.ts";
 import {
+  connectionTo,
   NETNS_DIRECTORY,
   type NetNsTarget,
   type ResolvedNetNs,
   resolveNetNs,
-} from "../netlink/target.ts";
+} from "../netlink/connections.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { getLink, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";

@@ -41,7 +41,7 @@ export type {
   ParentOptions,
   PortOptions,
 } from "./options.ts";
-export { type Capabilities, capabilities, supports } from "./supports.ts";
+export { type Capabilities, capabilities, supports, UnsupportedError } from "./supports.ts";
 export { Tap, type TapCreateOptions, Tun } from "./tun.ts";
 export {
   type TapFilter,
@@ -51,7 +51,6 @@ export {
   TunLink,
   type TunQueueOptions,
 } from "./tun_base.ts";
-export { UnsupportedError } from "./supports.ts";
 export type {
   CommonLinkInfo,
   KnownKindInfo,

@@ -28,10 +28,14 @@ import {
   type OvsPortType,
 } from "../genetlink/ovs_vport.ts";
 import type { Connection } from "../netlink/connection.ts";
-import { connectionTo } from "../netlink/connections.ts";
+import {
+  connectionTo,
+  type NetNsTarget,
+  type ResolvedNetNs,
+  resolveNetNs,
+} from "../netlink/connections.ts";
 import { NETLINK } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import type { Scope } from "../scope/scope.ts";
 import { findLink } from "./find.ts";

@@ -4,9 +4,8 @@
  * @module
  */
 import { NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
-import { connectionTo } from "../netlink/connections.ts";
+import { connectionTo, type NetNsTarget } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import type { NetNsTarget } from "../netlink/target.ts";
 import { boolean, checkOptions, type OptionNames, show } from "../options.ts";
 import { type AddressMessage, addressMessage, type AddressOptions } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";

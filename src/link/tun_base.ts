@@ -21,7 +21,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import { boolean, checkOptions, integer, type OptionNames, show } from "../options.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
-import type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
+import type { TunInfo } from "../rtnetlink/link_kinds/plain.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import {
   changeRequests,
@@ -42,7 +42,7 @@ import {
 } from "./options.ts";
 import { takenReason } from "./verify.ts";
 
-export type { TunInfo } from "../rtnetlink/link_kinds/tun.ts";
+export type { TunInfo } from "../rtnetlink/link_kinds/plain.ts";
 
 type Type = "tun" | "tap";
 

@@ -4,14 +4,14 @@
  * @module
  */
 import { sameNetNs } from "../../ffi/namespace.ts";
-import type { ResolvedNetNs } from "../netlink/target.ts";
+import type { ResolvedNetNs } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
 import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { LinkBase } from "./base.ts";
-import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
+import { findLink, type LinkGetOptions, type LinkState, peerOf } from "./find.ts";
 import { createEnd, finishEnd, LaterRequests, own, resolveEnd, undoing } from "./create.ts";
 import {
   type End,
@@ -20,7 +20,6 @@ import {
   type LinkOptions,
   prepareEnd,
 } from "./options.ts";
-import { peerOf } from "./find.ts";
 import { takenReason } from "./verify.ts";
 
 /** Options of {@link Veth.create}: one end's, and the other's in `peer`. */

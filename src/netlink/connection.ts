@@ -9,7 +9,16 @@
 import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NLM_F, NLMSG } from "./constants.ts";
 import { DumpInterruptedError, NetlinkError } from "./error.ts";
-import { explain, readDone, readError } from "./extack.ts";
+import {
+  explain,
+  Outbox,
+  readDone,
+  readError,
+  type Result,
+  tooLong,
+  unanswered,
+  type Where,
+} from "./outbox.ts";
 import { lend, type Memory } from "./bytes.ts";
 import {
   decode,
@@ -19,7 +28,6 @@ import {
   type Request,
   writeMessage,
 } from "./message.ts";
-import { Outbox, type Result, tooLong, unanswered, type Where } from "./outbox.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report } from "./trace.ts";
 

@@ -26,7 +26,6 @@ export * from "./attribute.ts";
 export { byteLength, type Source, source, Writer } from "./bytes.ts";
 export { BatchError, type Many } from "./collection.ts";
 export * from "./connection.ts";
-export { type Batch, batch, type BatchOptions, connectionTo } from "./connections.ts";
 export * from "./constants.ts";
 export * from "./error.ts";
 export * from "./message.ts";
@@ -42,7 +41,24 @@ export {
   type UnknownAttribute,
   unknownAttributes,
 } from "./schema.ts";
-export * from "./subscription.ts";
-export * from "./target.ts";
-export { KernelSocket, type NetlinkSocket } from "./socket.ts";
+export {
+  KernelSocket,
+  type NetlinkSocket,
+  type Received,
+  Subscription,
+  type SubscriptionOptions,
+} from "./socket.ts";
+export {
+  type Batch,
+  batch,
+  type BatchOptions,
+  connectionTo,
+  NETNS_DIRECTORY,
+  type NetNsHandle,
+  netnsPath,
+  type NetNsTarget,
+  openNamed,
+  type ResolvedNetNs,
+  resolveNetNs,
+} from "./connections.ts";
 export { trace, type TraceHandler, type TraceMessage } from "./trace.ts";

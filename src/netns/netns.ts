@@ -16,9 +16,16 @@ import {
   within,
 } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
-import { type Batch, batch, connectionTo } from "../netlink/connections.ts";
+import {
+  type Batch,
+  batch,
+  connectionTo,
+  NETNS_DIRECTORY,
+  netnsPath,
+  type NetNsTarget,
+  resolveNetNs,
+} from "../netlink/connections.ts";
 import type { Result } from "../netlink/outbox.ts";
-import { NETNS_DIRECTORY, netnsPath, type NetNsTarget, resolveNetNs } from "../netlink/target.ts";
 import {
   type Monitor,
   monitor,

@@ -16,8 +16,7 @@ import {
   replaceAll,
   type Undo,
 } from "../netlink/collection.ts";
-import { connectionTo } from "../netlink/connections.ts";
-import type { NetNsHandle } from "../netlink/target.ts";
+import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import type { AddressScope } from "../rtnetlink/address.ts";
 import {

@@ -22,7 +22,7 @@
  * @module
  */
 export { NetlinkDecodeError } from "../netlink/error.ts";
-export type { NetNsTarget } from "../netlink/target.ts";
+export type { NetNsTarget } from "../netlink/connections.ts";
 export type { AddressInfo } from "../rtnetlink/address.ts";
 export type { FdbInfo } from "../rtnetlink/fdb.ts";
 export type { LinkInfo } from "../rtnetlink/link_info.ts";

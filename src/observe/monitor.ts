@@ -3,9 +3,13 @@
  *
  * @module
  */
-import { connectionTo } from "../netlink/connections.ts";
-import { Subscription } from "../netlink/subscription.ts";
-import { type NetNsTarget, type ResolvedNetNs, resolveNetNs } from "../netlink/target.ts";
+import {
+  connectionTo,
+  type NetNsTarget,
+  type ResolvedNetNs,
+  resolveNetNs,
+} from "../netlink/connections.ts";
+import { Subscription } from "../netlink/socket.ts";
 import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
 import { PullIterator } from "../waiting.ts";
 import type { MonitorEvent, OverrunEvent } from "./event.ts";

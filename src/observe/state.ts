@@ -8,7 +8,7 @@ import type { Source } from "../netlink/bytes.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { NLA_F } from "../netlink/constants.ts";
 import { decode, type Header, type MessageFormat } from "../netlink/message.ts";
-import type { Received, Subscription } from "../netlink/subscription.ts";
+import type { Received, Subscription } from "../netlink/socket.ts";
 import { addressFormat, type AddressInfo, dumpAddresses } from "../rtnetlink/address.ts";
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";

@@ -51,7 +51,6 @@ export {
   ethernet,
   type EthernetFields,
 } from "./ethernet.ts";
-export { ETHERTYPE, LINKTYPE, type VlanTag } from "./address.ts";
 export { buildPacket, type Layer, type Place } from "./build.ts";
 export {
   checksum,
@@ -79,7 +78,6 @@ export {
   icmpv6,
 } from "./icmp.ts";
 export { type Carrier, type Option, TransportHeader } from "./ip.ts";
-export { IPPROTO } from "./address.ts";
 export { Ipv4, ipv4, type Ipv4Fields } from "./ipv4.ts";
 export {
   Ipv6,

@@ -6,8 +6,7 @@
 import { SyscallError } from "../../ffi/errno.ts";
 import { readDirectory, readText } from "../../ffi/file.ts";
 import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
-import { connectionTo } from "../netlink/connections.ts";
-import { NETNS_DIRECTORY, netnsPath } from "../netlink/target.ts";
+import { connectionTo, NETNS_DIRECTORY, netnsPath } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
 import {
   exclusively,

@@ -33,7 +33,7 @@ import {
   shareMount,
   unmount,
 } from "../../ffi/namespace.ts";
-import { isNetNsName, NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/target.ts";
+import { isNetNsName, NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/connections.ts";
 import { show } from "../options.ts";
 
 const DIRECTORY = "/run/netloom";

@@ -20,7 +20,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NETLINK } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { Subscription } from "../netlink/subscription.ts";
+import { Subscription } from "../netlink/socket.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { deleteLink, dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";

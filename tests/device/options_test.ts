@@ -1,7 +1,7 @@
 // Options that no code reads are refused, with the nearest name.
 import { assertRejects, assertThrows } from "@std/assert";
 import { batch, DevicePoll, NetNs, PacketBatch, Tun, UdpSocket } from "../../mod.ts";
-import { Subscription } from "../../src/netlink/subscription.ts";
+import { Subscription } from "../../src/netlink/socket.ts";
 import { test } from "../leaks.ts";
 
 /** Options as a program without types may give them. */

@@ -16,7 +16,7 @@ import * as bridge from "../../src/rtnetlink/link_kinds/bridge.ts";
 import * as port from "../../src/rtnetlink/link_kinds/bridge_port.ts";
 import * as ipvlan from "../../src/rtnetlink/link_kinds/ipvlan.ts";
 import * as macvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";
-import * as tun from "../../src/rtnetlink/link_kinds/tun.ts";
+import * as tun from "../../src/rtnetlink/link_kinds/plain.ts";
 import { VETH_INFO } from "../../src/rtnetlink/link_kinds/plain.ts";
 import * as vlan from "../../src/rtnetlink/link_kinds/vlan.ts";
 import { Writer } from "../../src/netlink/bytes.ts";

@@ -5,9 +5,9 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The most modules that an entry point loads, type-only imports included. Lower a limit when it can be. */
 const MOST: Record<string, number> = {
-  "mod.ts": 127, // the goal is 120
+  "mod.ts": 120,
   "src/observe/mod.ts": 60,
-  "src/link/mod.ts": 92, // the goal is 80
+  "src/link/mod.ts": 81, // the goal is 80
 };
 
 for (const [entry, most] of Object.entries(MOST)) {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { NetNs, SyscallError, Tap, Tun, type TunCreateOptions } from "../../mod.ts";
 import { Fd } from "../../ffi/file.ts";
 import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
-import { IFLA_TUN } from "../../src/rtnetlink/link_kinds/tun.ts";
+import { IFLA_TUN } from "../../src/rtnetlink/link_kinds/plain.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { testHeaders } from "./oracle.ts";

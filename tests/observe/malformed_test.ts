@@ -9,7 +9,7 @@ import type { Connection } from "../../src/netlink/connection.ts";
 import { NETLINK } from "../../src/netlink/constants.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
 import { forEachMessage } from "../../src/netlink/message.ts";
-import { Subscription } from "../../src/netlink/subscription.ts";
+import { Subscription } from "../../src/netlink/socket.ts";
 import { monitor } from "../../src/observe/monitor.ts";
 import { groupsOf, State } from "../../src/observe/state.ts";
 import { RTM, RTNLGRP } from "../../src/rtnetlink/constants.ts";

@@ -1,10 +1,10 @@
 /**
- * Kinds without options of their own: dummy, ifb, and veth, whose data is the other end
- * (`VETH_INFO_*` of `linux/veth.h`).
+ * Kinds whose links are created without options of the kind: dummy, ifb, veth, whose data is the other end
+ * (`VETH_INFO_*` of `linux/veth.h`), and tun, which ioctl(2) creates (`IFLA_TUN_*` of `linux/if_link.h`).
  *
  * @module
  */
-import type { Field } from "../../netlink/attribute.ts";
+import { bool, type Field, named, u32, u8 } from "../../netlink/attribute.ts";
 import { type Schema, schema } from "../../netlink/schema.ts";
 import { type PeerMessage, peerSchema, readPeer, writePeer } from "../link_attributes.ts";
 import type { LinkKind, NoOptions } from "./kind.ts";
@@ -52,4 +52,63 @@ export const veth: LinkKind<VethData, NoOptions, VethData> = {
   pair: true,
   data,
   notReadBack: ["peer"],
+};
+
+/** Attribute numbers. */
+export const IFLA_TUN = {
+  OWNER: 1,
+  GROUP: 2,
+  TYPE: 3,
+  PI: 4,
+  VNET_HDR: 5,
+  PERSIST: 6,
+  MULTI_QUEUE: 7,
+  NUM_QUEUES: 8,
+  NUM_DISABLED_QUEUES: 9,
+} as const;
+
+/** IP packets, or Ethernet frames. */
+export const TUN_TYPES = { tun: 1, tap: 2 } as const;
+
+/** A TUN or TAP link as the kernel reports it. */
+export interface TunInfo {
+  /** What comes from it: IP packets, or Ethernet frames. */
+  type: "tun" | "tap" | number;
+  /** User id that may attach to it without privileges; absent when nobody in particular may. */
+  owner?: number;
+  /** Group id whose members may. */
+  ownerGroup?: number;
+  /** Packets have a `struct tun_pi` in front. */
+  packetInfo: boolean;
+  /** Packets have a `struct virtio_net_hdr` in front. */
+  vnetHdr: boolean;
+  /** It stays when its last queue closes. */
+  persistent: boolean;
+  /** It may have several queues. */
+  multiQueue: boolean;
+  /** Queues that take part in its traffic; with `multiQueue`. */
+  numQueues?: number;
+  /** Queues that are detached; with `multiQueue`. */
+  numDisabledQueues?: number;
+}
+
+/** Codec of what the kernel reports. */
+export const tunSchema: Schema<TunInfo> = schema<TunInfo>("IFLA_TUN_", IFLA_TUN, {
+  type: named(u8(IFLA_TUN.TYPE), TUN_TYPES),
+  owner: u32(IFLA_TUN.OWNER),
+  ownerGroup: u32(IFLA_TUN.GROUP),
+  packetInfo: bool(u8(IFLA_TUN.PI)),
+  vnetHdr: bool(u8(IFLA_TUN.VNET_HDR)),
+  persistent: bool(u8(IFLA_TUN.PERSIST)),
+  multiQueue: bool(u8(IFLA_TUN.MULTI_QUEUE)),
+  numQueues: u32(IFLA_TUN.NUM_QUEUES),
+  numDisabledQueues: u32(IFLA_TUN.NUM_DISABLED_QUEUES),
+});
+
+/** tun: TUN and TAP links. */
+export const tun: LinkKind<object, TunInfo, TunInfo> = {
+  kind: "tun",
+  config: "TUN",
+  createdBy: "Tun.create() or Tap.create()",
+  data: tunSchema,
 };

@@ -6,7 +6,6 @@
 export { bridge } from "./bridge.ts";
 export { ipvlan, ipvtap } from "./ipvlan.ts";
 export { macvlan, macvtap } from "./macvlan.ts";
-export { dummy, ifb, veth } from "./plain.ts";
-export { tun } from "./tun.ts";
+export { dummy, ifb, tun, veth } from "./plain.ts";
 export { vlan } from "./vlan.ts";
 export { vxlan } from "./vxlan.ts";

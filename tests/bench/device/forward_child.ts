@@ -1,7 +1,7 @@
 // netloom's side: forwards between two TUNs, or answers pings on one, until it is ended.
 //     forward_child.ts NETNS_A NETNS_B OFFLOADS(0|1) MODE
 import { DevicePoll, forward, NetNs, PacketBatch, type PacketDevice, Tun } from "../../../mod.ts";
-import { useEngine } from "../../../src/device/engine.ts";
+import { useEngine } from "../../../src/device/packet_device.ts";
 
 const [a, b, offloads, mode] = Deno.args as [string, string, string, string];
 const MAX = 65_600;
