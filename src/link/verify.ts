@@ -167,7 +167,6 @@ function masterReason({ master }: LinkMessage, ref: NetNsRef): string | undefine
 
 function portReason({ master, index }: LinkMessage, ref: NetNsRef): string | undefined {
   if (!master || index === undefined) return undefined;
-  if (master === index) return "a link cannot be its own master";
   const link = find(ref, getLink(index, { stats: false }));
   return link?.flags.includes("LOOPBACK") ? "a loopback link cannot be a port" : undefined;
 }
