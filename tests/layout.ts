@@ -15,6 +15,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/scope"],
   ["src/capture"],
   ["src/link"],
+  ["src/traffic"],
   ["src/observe"],
   ["src/netns"],
   ["src/topology"],

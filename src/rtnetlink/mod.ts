@@ -52,6 +52,18 @@ export {
 } from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
 export {
+  deleteQdisc,
+  dumpQdiscs,
+  getQdisc,
+  newQdisc,
+  qdiscFormat,
+  qdiscMessage,
+  type QdiscSelector,
+  readQdisc,
+} from "./qdisc.ts";
+export type { TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
+export type { StatsNest, TcMessage, TcMode } from "./traffic_control.ts";
+export {
   deleteRoute,
   dumpRoutes,
   getRoute,

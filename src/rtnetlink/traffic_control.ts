@@ -1,0 +1,275 @@
+/**
+ * The parts that messages of queueing disciplines, classes and filters share: `struct tcmsg`, handles,
+ * attributes, counters (`linux/rtnetlink.h`, `linux/gen_stats.h`).
+ *
+ * @module
+ */
+import { type Field, struct, text, u32, u64, u8 } from "../netlink/attribute.ts";
+import type { Source, Writer } from "../netlink/bytes.ts";
+import { NLM_F } from "../netlink/constants.ts";
+import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
+import { shellWord } from "../netlink/trace.ts";
+import { show } from "../options.ts";
+import { kernelWord } from "./link_kinds/kind.ts";
+import type { TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
+
+/** Attribute numbers. */
+export const TCA = {
+  KIND: 1,
+  OPTIONS: 2,
+  STATS: 3,
+  XSTATS: 4,
+  RATE: 5,
+  FCNT: 6,
+  STATS2: 7,
+  STAB: 8,
+  PAD: 9,
+  DUMP_INVISIBLE: 10,
+  CHAIN: 11,
+  HW_OFFLOAD: 12,
+  INGRESS_BLOCK: 13,
+  EGRESS_BLOCK: 14,
+} as const;
+
+/** Attribute numbers of counters. */
+export const TCA_STATS = {
+  BASIC: 1,
+  RATE_EST: 2,
+  QUEUE: 3,
+  APP: 4,
+  RATE_EST64: 5,
+  PAD: 6,
+  BASIC_HW: 7,
+  PKT64: 8,
+} as const;
+
+/** Handles with a meaning of their own (`linux/pkt_sched.h`). */
+export const TC_H = {
+  ROOT: 0xffffffff,
+  INGRESS: 0xfffffff1,
+} as const;
+
+/** A place or an object: `"1:"`, `"1:10"` (hexadecimal, as in `tc`), or a word such as `"root"`. */
+export type Handle = string;
+
+/** Words for the parents of queueing disciplines. */
+export const QDISC_PARENTS: Readonly<Record<string, number>> = {
+  root: TC_H.ROOT,
+  ingress: TC_H.INGRESS,
+};
+
+/**
+ * The number of a handle.
+ *
+ * @param handle `"1:"`, `"1:10"`, or one of the words.
+ * @param options The option in errors, and the words.
+ * @throws {TypeError} For what is no handle.
+ */
+export function parseHandle(
+  handle: Handle,
+  options: { path: string; words?: Readonly<Record<string, number>> },
+): number {
+  const { path, words = {} } = options;
+  if (typeof handle === "string") {
+    if (Object.hasOwn(words, handle)) return words[handle]!;
+    const [, major, minor] = /^([0-9a-f]{1,4})?:([0-9a-f]{1,4})?$/i.exec(handle) ?? [];
+    if (major !== undefined || minor !== undefined) {
+      return parseInt(major ?? "0", 16) * 0x10000 + parseInt(minor ?? "0", 16);
+    }
+  }
+  const list = ["1:", "1:10", ...Object.keys(words)].map(show).join(", ");
+  throw new TypeError(`${path} must be a handle such as ${list}: got ${show(handle)}`);
+}
+
+/** A handle as `tc` shows it. */
+export function formatHandle(
+  handle: number,
+  words: Readonly<Record<string, number>> = {},
+): Handle {
+  for (const word in words) if (words[word] === handle) return word;
+  const [major, minor] = [handle >>> 16, handle & 0xffff];
+  const tail = minor ? minor.toString(16) : "";
+  return `${major || !minor ? major.toString(16) : ""}:${tail}`;
+}
+
+/** Counters of a queueing discipline, a class or an action. */
+export interface TrafficStats {
+  /** Bytes that left it. */
+  bytes: number;
+  /** Packets that left it. */
+  packets: number;
+  /** Packets in it. */
+  qlen: number;
+  /** Bytes in it. */
+  backlog: number;
+  /** Packets that it dropped. */
+  drops: number;
+  /** Packets that it took back. */
+  requeues: number;
+  /** Times that a limit delayed or dropped a packet. */
+  overlimits: number;
+}
+
+/** Counters on the wire. */
+export interface StatsNest {
+  /** `struct gnet_stats_basic`. */
+  basic?: { bytes: number; packets: number };
+  /** `struct gnet_stats_queue`. */
+  queue?: Omit<TrafficStats, "bytes" | "packets">;
+  /** Packets, beyond 32 bits. */
+  packets64?: number;
+  /** Counters of a kind. */
+  app?: { bytes: Uint8Array<ArrayBuffer> };
+}
+
+const readCount = u64(0);
+
+const statsSchema: Schema<StatsNest> = schema<StatsNest>("TCA_STATS_", TCA_STATS, {
+  basic: {
+    type: TCA_STATS.BASIC,
+    write: reported,
+    read: (s, at, length) => ({
+      bytes: readCount.read(s, at, length),
+      packets: length < 12 ? 0 : s.view.getUint32(at + 8, true),
+    }),
+  },
+  queue: struct(TCA_STATS.QUEUE, 20, reported, (view, at) => ({
+    qlen: view.getUint32(at, true),
+    backlog: view.getUint32(at + 4, true),
+    drops: view.getUint32(at + 8, true),
+    requeues: view.getUint32(at + 12, true),
+    overlimits: view.getUint32(at + 16, true),
+  })),
+  packets64: u64(TCA_STATS.PKT64),
+  app: {
+    type: TCA_STATS.APP,
+    write: reported,
+    read: (s, at, length) => ({ bytes: s.bytes.slice(at, at + length) }),
+  },
+}, [TCA_STATS.RATE_EST, TCA_STATS.RATE_EST64, TCA_STATS.PAD, TCA_STATS.BASIC_HW]);
+
+function reported(): never {
+  throw new TypeError("The kernel alone reports counters");
+}
+
+/** A nest with counters. */
+export function statsField(type: number): Field<StatsNest> {
+  return nested(type, statsSchema);
+}
+
+/** Counters in their public form. */
+export function statsOf({ basic, queue, packets64 }: StatsNest = {}): TrafficStats {
+  return {
+    bytes: basic?.bytes ?? 0,
+    packets: packets64 ?? basic?.packets ?? 0,
+    ...queue ?? { qlen: 0, backlog: 0, drops: 0, requeues: 0, overlimits: 0 },
+  };
+}
+
+/** Reads the counters of a kind's own. */
+export function xstatsOf({ app }: StatsNest = {}, field?: Field<object>): object | undefined {
+  if (!app || !field) return undefined;
+  const { bytes } = app;
+  return field.read({ bytes, view: new DataView(bytes.buffer) }, 0, bytes.length);
+}
+
+/** `struct tcmsg` and what all these messages have. */
+export interface TcMessage {
+  /** Index of the link. */
+  index: number;
+  /** The object's own number. */
+  handle?: number;
+  /** The number of what it belongs to. */
+  parent?: number;
+  /** References of a queueing discipline; priority and protocol of a filter. */
+  info?: number;
+  /** The kernel's name of its kind. */
+  kind?: string;
+  /** TCA_OPTIONS; bytes for a kind that netloom does not know. */
+  options?: object;
+  /** Number of the chain that a filter is in. */
+  chain?: number;
+  /** Counters. */
+  stats?: StatsNest;
+}
+
+const names = schema<object>("TCA_", TCA, {});
+
+/** The codec of such messages; the kind decides about TCA_OPTIONS. */
+export function tcSchema(
+  schemaOf: (kind: string | undefined) => Schema<object> | undefined,
+): TaggedSchema<Omit<TcMessage, "index">> {
+  return taggedSchema(names, {
+    kind: text(TCA.KIND, 15),
+    chain: u32(TCA.CHAIN),
+    stats: statsField(TCA.STATS2),
+    offload: u8(TCA.HW_OFFLOAD),
+  } as unknown as Readonly<Record<string, Field<unknown>>>, {
+    options: { type: TCA.OPTIONS, tag: "kind", schemaOf },
+  });
+}
+
+/** Length of `struct tcmsg`. */
+export const TCMSG = 20;
+
+/** Appends `struct tcmsg`. */
+export function writeTcHeader(writer: Writer, message: TcMessage): void {
+  const at = writer.reserve(TCMSG);
+  const { view } = writer;
+  view.setInt32(at + 4, message.index, true);
+  view.setUint32(at + 8, message.handle ?? 0, true);
+  view.setUint32(at + 12, message.parent ?? 0, true);
+  view.setUint32(at + 16, message.info ?? 0, true);
+}
+
+/** Reads `struct tcmsg`. */
+export function readTcHeader({ view }: Source, start: number): Required<
+  Pick<TcMessage, "index" | "handle" | "parent" | "info">
+> {
+  return {
+    index: view.getInt32(start + 4, true),
+    handle: view.getUint32(start + 8, true),
+    parent: view.getUint32(start + 12, true),
+    info: view.getUint32(start + 16, true),
+  };
+}
+
+/** Ways to set: `add` refuses what is there, `replace` takes both, `change` wants it to be there. */
+export type TcMode = "add" | "replace" | "change";
+
+/** The flags of a way to set. */
+export const MODE_FLAGS: Readonly<Record<TcMode, number>> = {
+  add: NLM_F.CREATE | NLM_F.EXCL,
+  replace: NLM_F.CREATE | NLM_F.REPLACE,
+  change: 0,
+};
+
+/** The words of options in `tc`. */
+export function optionWords(
+  options: object | undefined,
+  words: Readonly<Record<string, TcWord>> = {},
+): string {
+  if (!options || options instanceof Uint8Array) return "";
+  let line = "";
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    const word = words[key];
+    const text = typeof word === "function"
+      ? word(value)
+      : word
+      ? `${word[0]} ${shellWord(word[1](value))}`
+      : `${kernelWord(key)} ${shellWord(value)}`;
+    if (text) line += ` ${text}`;
+  }
+  return line;
+}
+
+/** The options of a kind on the wire. */
+export function encodeOptions(kind: TcOptions, options: object): object | undefined {
+  return kind.encode ? kind.encode(options) : options;
+}
+
+/** The options of a kind in their public form. */
+export function decodeOptions(kind: TcOptions, options: object = {}): object {
+  return kind.decode ? kind.decode(options) : options;
+}

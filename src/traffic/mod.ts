@@ -1,0 +1,41 @@
+/**
+ * Traffic control: queueing disciplines, as `tc` sets them.
+ *
+ * @example A queue of at most 100 packets
+ * ```ts
+ * import { Link, NetNs } from "@netloom/netloom";
+ * import { qdiscs } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const lo = Link.get("lo", { netns });
+ * qdiscs(lo).add({ kind: "pfifo", options: { limit: 100 } });
+ * const [pfifo] = qdiscs(lo).list();
+ * assertEquals(pfifo!.kind === "pfifo" && pfifo!.options.limit, 100);
+ * ```
+ *
+ * @module
+ */
+export { LinkQdiscs, type QdiscParent, qdiscs, type QdiscTarget } from "./qdiscs.ts";
+export type {
+  CommonQdiscInfo,
+  QdiscInfo,
+  QdiscOptions,
+  QdiscPlace,
+  UnknownQdisc,
+} from "../rtnetlink/qdisc.ts";
+export type { Handle, TrafficStats } from "../rtnetlink/traffic_control.ts";
+export type { LinkLayer, OptionsOf, ReportOf } from "../rtnetlink/qdisc_kinds/kind.ts";
+export { qdiscKindNames, type QdiscKinds } from "../rtnetlink/qdisc_kinds/mod.ts";
+export {
+  parseRate,
+  parseShare,
+  parseSize,
+  parseTime,
+  type Rate,
+  type Share,
+  type Size,
+  type Time,
+} from "../rtnetlink/units.ts";
+export type { BfifoOptions, FifoInfo, PfifoOptions } from "../rtnetlink/qdisc_kinds/fifo.ts";
+export type { TbfInfo, TbfOptions } from "../rtnetlink/qdisc_kinds/tbf.ts";

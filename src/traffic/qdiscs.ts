@@ -1,0 +1,238 @@
+/**
+ * The queueing disciplines of a link.
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import type { NamedLink } from "../link/options.ts";
+import {
+  addAll,
+  asArray,
+  convert,
+  deleteAll,
+  flushAll,
+  type Inspect,
+  inspectList,
+  type Many,
+  replaceAll,
+  type Undo,
+} from "../netlink/collection.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
+import {
+  deleteQdisc,
+  dumpQdiscs,
+  getQdisc,
+  newQdisc,
+  type QdiscInfo,
+  qdiscMessage,
+  type QdiscOptions,
+  type QdiscSelector,
+} from "../rtnetlink/qdisc.ts";
+import {
+  formatHandle,
+  type Handle,
+  parseHandle,
+  QDISC_PARENTS,
+  type TcMessage,
+  type TcMode,
+} from "../rtnetlink/traffic_control.ts";
+
+/** A place: `root`, `ingress`, or a class that a queueing discipline sits on. */
+export interface QdiscParent {
+  /** `root`, `ingress`, or a class: `1:10`. */
+  readonly parent: Handle;
+}
+
+/** Which queueing discipline: `root`, `ingress`, its handle `1:`, its place, or what `list()` gave. */
+export type QdiscTarget = Handle | QdiscParent | QdiscInfo;
+
+const PLACE: OptionNames<QdiscParent> = { parent: true };
+
+/**
+ * The queueing disciplines of a link. {@link qdiscs} gives it.
+ *
+ * @example A rate limit
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { qdiscs } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * qdiscs(link).add({
+ *   kind: "tbf",
+ *   handle: "1:",
+ *   options: { rate: "10mbit", burst: "32kb", latency: "50ms" },
+ * });
+ * const tbf = qdiscs(link).get("root");
+ * assertEquals([tbf.kind, tbf.handle, tbf.stats.drops], ["tbf", "1:", 0]);
+ * qdiscs(link).flush();
+ * ```
+ */
+export class LinkQdiscs {
+  readonly #link: NamedLink;
+
+  /** For {@link qdiscs}. */
+  constructor(link: NamedLink) {
+    this.#link = link;
+  }
+
+  /** Reads the queueing disciplines of the link, with those that the kernel creates by default. */
+  list(): QdiscInfo[] {
+    return this.#connection.dump(dumpQdiscs({ index: this.#link.index }));
+  }
+
+  /**
+   * Reads one queueing discipline.
+   *
+   * @param target `root`, `ingress`, its handle, or its place.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  get(target: QdiscTarget): QdiscInfo {
+    if (typeof target === "string" && !Object.hasOwn(QDISC_PARENTS, target)) {
+      return this.#withHandle(target);
+    }
+    const selector = this.#selector(target);
+    return this.#connection.request(this.#named(getQdisc(selector), "get"));
+  }
+
+  /**
+   * Adds queueing disciplines, all or none, in this order.
+   *
+   * @param entries One or many; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when there is one already, ENOENT when the kernel lacks the kind.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For malformed options; none is added then.
+   * @throws {RangeError} For values out of range; none is added then.
+   */
+  add(entries: Many<QdiscOptions | QdiscInfo>): void {
+    addAll(this.#connection, this.#messages(entries), (it) => this.#new(it, "add"), undo);
+  }
+
+  /**
+   * Adds queueing disciplines. One that is there is changed if it is of the same kind (and handle, where
+   * that is given), otherwise another one takes its place; its packets are dropped then.
+   *
+   * @param entries As for {@link LinkQdiscs.add}.
+   */
+  replace(entries: Many<QdiscOptions | QdiscInfo>): void {
+    const request = (it: TcMessage, replace: boolean) => this.#new(it, replace ? "replace" : "add");
+    replaceAll(this.#connection, this.#messages(entries), request, undo);
+  }
+
+  /**
+   * Changes the options of a queueing discipline. Its packets stay in it. `options` are a whole statement:
+   * an option that is absent has its default then, where the kernel can take it back.
+   *
+   * @param entry Its place, its kind, and the options.
+   * @throws {NetlinkError} ENOENT when there is none, EINVAL when it is of another kind.
+   */
+  change(entry: QdiscOptions | QdiscInfo): void {
+    const [message] = this.#messages(entry);
+    this.#connection.request(this.#new(message!, "change"));
+  }
+
+  /**
+   * Deletes queueing disciplines, and the packets in them.
+   *
+   * @param targets One or many: `root`, `ingress`, a handle, a place, or what `list()` gave.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  delete(targets: Many<QdiscTarget>): void {
+    const selectors = asArray(targets).map((target) => this.#selector(target));
+    deleteAll(this.#connection, selectors, (it) => this.#named(deleteQdisc(it), "delete"));
+  }
+
+  /** Deletes those at the root and at ingress, and all below them; the kernel's default takes the place. */
+  flush(): void {
+    const tops = this.list()
+      .filter(({ parent, handle }) => Object.hasOwn(QDISC_PARENTS, parent) && handle !== "0:")
+      .map((info) => this.#selector(info));
+    flushAll(this.#connection, tops, deleteQdisc, [ERRNO.ENOENT, ERRNO.ENODEV]);
+  }
+
+  get #connection(): Connection {
+    return connectionTo(this.#link.ref);
+  }
+
+  get #what(): string {
+    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
+  }
+
+  #selector(target: QdiscTarget): QdiscSelector {
+    const { index } = this.#link;
+    const parent = typeof target === "string"
+      ? (Object.hasOwn(QDISC_PARENTS, target) ? target : this.#withHandle(target).parent)
+      : target.parent;
+    if (typeof target === "object" && !("refcnt" in target)) checkOptions(target, PLACE);
+    return { index, parent: parseHandle(parent, { path: "parent", words: QDISC_PARENTS }) };
+  }
+
+  /** Asked for by its handle alone, the kernel does not tell the parent. */
+  #withHandle(handle: Handle): QdiscInfo {
+    const number = parseHandle(handle, { path: "target", words: QDISC_PARENTS });
+    const found = this.list().find((it) => parseHandle(it.handle, { path: "handle" }) === number);
+    if (found) return found;
+    throw new NetlinkError({
+      operation: `get qdisc ${show(handle)} of ${this.#what}`,
+      netns: this.#link.ref.description,
+      errno: ERRNO.ENOENT,
+    });
+  }
+
+  #named<T>(request: Request<T>, verb: string): Request<T> {
+    const { parent = 0 } = request.message as TcMessage;
+    const at = show(formatHandle(parent, QDISC_PARENTS));
+    return { ...request, operation: `${verb} qdisc at ${at} of ${this.#what}` };
+  }
+
+  #messages(entries: Many<QdiscOptions | QdiscInfo>): TcMessage[] {
+    const { index } = this.#link;
+    return convert(entries, (entry) => qdiscMessage(entry, index));
+  }
+
+  #new(message: TcMessage, mode: TcMode): Request<undefined> {
+    const at = show(formatHandle(message.parent ?? 0, QDISC_PARENTS));
+    return {
+      ...newQdisc(message, mode),
+      operation: `${mode} qdisc ${message.kind} at ${at} of ${this.#what}`,
+    };
+  }
+
+  /** Prints the queueing disciplines. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const { description } = this.#link.ref;
+    const title = `qdiscs of ${this.#what}` + (description ? ` in ${description}` : "");
+    return inspectList(title, () => this.list(), inspect, options);
+  }
+}
+
+/** The last first: one may sit on the one before. */
+const undo: Undo<TcMessage> = (done) =>
+  done.toReversed().map(({ index, parent }) => deleteQdisc({ index, parent: parent ?? 0 }));
+
+/**
+ * The queueing disciplines of a link. Follows the link's handle when the link moves.
+ *
+ * @param link The link.
+ * @returns The collection: `list`, `get`, `add`, `replace`, `change`, `delete`, `flush`.
+ *
+ * @example A place for filters
+ * ```ts
+ * import { Link, NetNs } from "@netloom/netloom";
+ * import { qdiscs } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const lo = Link.get("lo", { netns });
+ * qdiscs(lo).add({ kind: "clsact" });
+ * assertEquals(qdiscs(lo).get("ingress").kind, "clsact");
+ * ```
+ */
+export function qdiscs(link: NamedLink): LinkQdiscs {
+  return new LinkQdiscs(link);
+}
