@@ -57,7 +57,12 @@ export {
   NetlinkDecodeError,
   NetlinkError,
 } from "./src/netlink/error.ts";
-export { trace, type TraceHandler, type TraceMessage } from "./src/netlink/trace.ts";
+export {
+  trace,
+  type TraceHandler,
+  type TraceMessage,
+  type TraceOptions,
+} from "./src/netlink/trace.ts";
 /** Requests as data: what the typed links and namespaces send, and {@link batch} takes. */
 export * as rtnetlink from "./src/rtnetlink/mod.ts";
 export * from "./src/scope/mod.ts";

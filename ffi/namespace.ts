@@ -8,7 +8,7 @@
  */
 import { C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
-import { cString, Fd, identify, open, read, readText } from "./file.ts";
+import { cString, Fd, identify, open, read, readDirectory, readText } from "./file.ts";
 import {
   core,
   detached,
@@ -462,4 +462,29 @@ export function makeCharacterDevice(
 function checked(result: number, syscall: string, what: string): number {
   if (result < 0) throw new SyscallError(what, { syscall, errno: errno() });
   return result;
+}
+
+const THREADS = "/proc/self/task";
+
+/** The number of threads of this process, and of directories beside them. */
+export function threadCount(): number {
+  return identify(THREADS)?.links ?? 0;
+}
+
+/** The names of this process's threads in a namespace, where this thread is in another one. */
+export function otherThreadsIn(ref: NetNsRef): string[] {
+  if (ref.inode === currentNetNs().inode) return [];
+  return readDirectory(THREADS)
+    .filter((thread) => inodeOf(`${THREADS}/${thread}/ns/net`) === ref.inode)
+    .map(nameOfThread);
+}
+
+/** Empty when the thread has ended meanwhile. */
+function nameOfThread(thread: string): string {
+  try {
+    return readText(`${THREADS}/${thread}/comm`);
+  } catch (error) {
+    if (error instanceof SyscallError) return "";
+    throw error;
+  }
 }

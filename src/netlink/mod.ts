@@ -61,4 +61,4 @@ export {
   type ResolvedNetNs,
   resolveNetNs,
 } from "./connections.ts";
-export { trace, type TraceHandler, type TraceMessage } from "./trace.ts";
+export { trace, type TraceHandler, type TraceMessage, type TraceOptions } from "./trace.ts";

@@ -1,9 +1,11 @@
 /**
- * Watching the requests a program makes.
+ * Watching the requests of a program.
  *
  * @module
  */
 import type { KernelError } from "../../ffi/errno.ts";
+import { identify, processId, readDirectory } from "../../ffi/file.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import type { NetlinkDecodeError } from "./error.ts";
 import type { Request } from "./message.ts";
 
@@ -28,13 +30,23 @@ export interface TraceMessage {
 /** Receives each request after the kernel has answered it. */
 export type TraceHandler = (message: TraceMessage) => void;
 
-const handlers = new Set<TraceHandler>();
+/** Options of {@link trace}. */
+export interface TraceOptions {
+  /** Only requests that change the kernel's state, not those that read it. Default: false. */
+  readonly changes?: boolean;
+}
+
+const OPTIONS: OptionNames<TraceOptions> = { changes: true };
+
+const handlers = new Map<TraceHandler, TraceOptions>();
 
 /**
- * Calls `handler` with every request of this thread, decoded, in the order of sending. Costs nothing
- * while there is no handler.
+ * Calls `handler` with every request of this thread, decoded, in the order of sending; also with the
+ * creation and the deletion of named namespaces, which are no netlink requests (`ip netns add`). Costs
+ * nothing while there is no handler.
  *
  * @param handler Called after each request, also a failed one. It must not throw.
+ * @param options Which requests.
  * @returns Ends the trace when disposed.
  *
  * @example The commands behind a call
@@ -49,12 +61,13 @@ const handlers = new Set<TraceHandler>();
  * assertEquals(commands[0], "ip link add name br0 type bridge stp_state 1");
  * ```
  */
-export function trace(handler: TraceHandler): Disposable {
-  handlers.add(handler);
+export function trace(handler: TraceHandler, options: TraceOptions = {}): Disposable {
+  checkOptions(options, OPTIONS);
+  handlers.set(handler, options);
   return { [Symbol.dispose]: () => void handlers.delete(handler) };
 }
 
-/** Whether anybody watches. */
+/** Whether there is a handler. */
 export function tracing(): boolean {
   return handlers.size > 0;
 }
@@ -72,7 +85,18 @@ function inNetNs(command: string, name: string): string {
   return command.replace(/^\w+/, (program) => `${program} -n ${word}`);
 }
 
-/** Tells the handlers about a request. */
+/** The name of a namespace below /run/netns, or a path to it, as `ip link set netns` takes both. */
+export function netnsWord(fd: number): string {
+  const path = `/proc/${processId()}/fd/${fd}`;
+  const wanted = identify(path);
+  const name = readDirectory("/run/netns").find((name) => {
+    const found = identify(`/run/netns/${name}`);
+    return found?.inode === wanted?.inode && found?.device === wanted?.device;
+  });
+  return name === undefined ? path : shellWord(name);
+}
+
+/** Calls the handlers for a request. */
 export function report(
   request: Request,
   flags: number,
@@ -81,7 +105,7 @@ export function report(
 ): void {
   if (handlers.size === 0) return;
   const command = request.command();
-  const message: TraceMessage = {
+  tell({
     type: request.typeName,
     operation: request.operation,
     netns: where.description,
@@ -89,6 +113,23 @@ export function report(
     message: request.message,
     command: where.netnsName === undefined ? command : inNetNs(command, where.netnsName),
     ...(error ? { error } : {}),
-  };
-  for (const handler of handlers) handler(message);
+  });
+}
+
+/** Calls the handlers for a change that is no netlink request: a name of a namespace. */
+export function reportNetNs(verb: "add" | "delete", name: string): void {
+  if (handlers.size === 0) return;
+  tell({
+    type: verb === "add" ? "mount" : "umount",
+    operation: `${verb === "add" ? "create" : "delete"} netns ${JSON.stringify(name)}`,
+    netns: "",
+    flags: 0,
+    message: { name },
+    command: `ip netns ${verb} ${shellWord(name)}`,
+  });
+}
+
+function tell(message: TraceMessage): void {
+  const reads = message.type.startsWith("RTM_GET");
+  for (const [handler, { changes = false }] of handlers) if (!changes || !reads) handler(message);
 }

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import { SyscallError } from "../../ffi/errno.ts";
-import { identify, readDirectory, readText } from "../../ffi/file.ts";
+import { readDirectory } from "../../ffi/file.ts";
 import {
   currentNetNs,
   homeNetNs,
-  inodeOf,
   type NetNsRef,
   newNetNs,
   openNetNs,
+  otherThreadsIn,
   requireStack,
+  threadCount,
   within,
 } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
@@ -33,7 +33,7 @@ import {
   NETNS_MONITOR_OPTIONS,
 } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { giveName, isNamed, removeName } from "../scope/record.ts";
+import { giveName, isNamed, removeName, undone } from "../scope/record.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import type { Scope } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
@@ -116,16 +116,20 @@ export class NetNs implements Disposable, AsyncDisposable {
     const { name, scope, loopback = true } = options;
     requireStack(600); // nothing is left half-made where the stack is full
     const ref = newNetNs(name === undefined ? undefined : `netns ${show(name)}`, name);
+    let named = false;
     try {
-      if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
       // Recorded before it has a name: whenever the program is killed, nothing is left unrecorded.
       scope?.addNetNs(ref);
       if (name !== undefined) giveName(name, ref);
+      named = name !== undefined;
+      if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
       return new NetNs(ref, true);
     } catch (error) {
-      scope?.dropNetNs(ref);
-      ref.close();
-      throw error;
+      throw undone(error, () => {
+        if (named) removeName(name!, ref);
+        scope?.dropNetNs(ref);
+        ref.close();
+      });
     }
   }
 
@@ -472,26 +476,9 @@ function notSynchronous(): TypeError {
   );
 }
 
-const THREADS = "/proc/self/task";
-
-/** Empty when the thread has ended meanwhile. */
-function nameOfThread(thread: string): string {
-  try {
-    return readText(`${THREADS}/${thread}/comm`);
-  } catch (error) {
-    if (error instanceof SyscallError) return "";
-    throw error;
-  }
-}
-
-const threadCount = () => identify(THREADS)?.links ?? 0;
-
 /** A worker has threads in the namespace on purpose; others there belong to Deno's pool. */
 function warnOfThreads(ref: NetNsRef, method: string): void {
-  if (ref.inode === currentNetNs().inode) return;
-  const here = readDirectory(THREADS)
-    .filter((thread) => inodeOf(`${THREADS}/${thread}/ns/net`) === ref.inode)
-    .map(nameOfThread);
+  const here = otherThreadsIn(ref);
   if (here.length === 0 || here.some((name) => name.startsWith("worker-"))) return;
   console.warn(
     `NetNs.${method}(): an asynchronous call has left a thread of Deno's pool in ${ref.label}, and ` +

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { processId } from "../../ffi/file.ts";
 import type { AttributeNames } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
-import { shellWord } from "../netlink/trace.ts";
+import { netnsWord, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { AF, IFF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { checkAltName, checkIndex, isLinkName } from "./fields.ts";
@@ -368,7 +367,7 @@ function attributes(message: LinkMessage): string {
     if (value !== undefined) words += ` ${word} ${shellWord(value)}`;
   }
   if (master !== undefined) words += master === 0 ? " nomaster" : ` master if${master}`;
-  if (netnsFd !== undefined) words += ` netns /proc/${processId()}/fd/${netnsFd}`;
+  if (netnsFd !== undefined) words += ` netns ${netnsWord(netnsFd)}`;
   if (protoDown !== undefined) words += ` protodown ${protoDown ? "on" : "off"}`;
   if (carrier !== undefined) words += ` carrier ${carrier ? "on" : "off"}`;
   if (afSpec?.inet6?.addrGenMode !== undefined) {

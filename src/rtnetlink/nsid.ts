@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { processId } from "../../ffi/file.ts";
 import { s32, u32 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
+import { netnsWord } from "../netlink/trace.ts";
 import { RTM } from "./constants.ts";
 
 /** Attribute numbers. */
@@ -61,7 +61,8 @@ export function newNsid(message: NsidMessage, what = "netns"): Request<undefined
     operation: `give ${what} an id`,
     format: nsidFormat,
     message,
-    command: () => `ip netns set /proc/${processId()}/fd/${message.fd} ${message.nsid}`,
+    command: () =>
+      `ip netns set ${netnsWord(message.fd!)} ${message.nsid === -1 ? "auto" : message.nsid}`,
   };
 }
 

@@ -34,6 +34,7 @@ import {
   unmount,
 } from "../../ffi/namespace.ts";
 import { isNetNsName, NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/connections.ts";
+import { reportNetNs } from "../netlink/trace.ts";
 import { show } from "../options.ts";
 
 const DIRECTORY = "/run/netloom";
@@ -382,6 +383,7 @@ export function giveName(name: string, ref: NetNsRef): void {
       // For other mount namespaces to see it, too.
       shareMount(NETNS_DIRECTORY);
       bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
+      reportNetNs("add", name);
     } catch (error) {
       throw undone(error, () => removeFile(path));
     }
@@ -425,7 +427,9 @@ export function removeName(name: string, ref?: NetNsRef): boolean {
     if (inode !== ref.inode) return false;
   }
   unmount(path);
-  return removeFile(path);
+  const removed = removeFile(path);
+  reportNetNs("delete", name);
+  return removed;
 }
 
 /** Removes a name if it leads to the namespace with this cookie, or is a stale file. */
