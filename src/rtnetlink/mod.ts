@@ -52,6 +52,15 @@ export {
 } from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
 export {
+  classFormat,
+  classMessage,
+  deleteClass,
+  dumpClasses,
+  getClass,
+  newClass,
+  readClass,
+} from "./qdisc_class.ts";
+export {
   deleteQdisc,
   dumpQdiscs,
   getQdisc,
@@ -61,7 +70,7 @@ export {
   type QdiscSelector,
   readQdisc,
 } from "./qdisc.ts";
-export type { TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
+export type { ClassfulKind, QdiscKind, TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
 export type { StatsNest, TcMessage, TcMode } from "./traffic_control.ts";
 export {
   deleteRoute,

@@ -15,11 +15,12 @@ import {
   encodeOptions,
   formatHandle,
   type Handle,
-  MODE_FLAGS,
+  modeFlags,
   optionWords,
   parseHandle,
   QDISC_PARENTS,
   readTcHeader,
+  settableOptions,
   statsOf,
   type TcMessage,
   type TcMode,
@@ -169,7 +170,8 @@ export function qdiscMessage(entry: QdiscOptions | QdiscInfo, index: number): Tc
 
 function settable(info: QdiscInfo): QdiscOptions {
   const { index: _1, refcnt: _2, stats: _3, xstats: _4, handle, ...rest } = info;
-  return { ...rest, ...(handle === "0:" ? {} : { handle }) } as QdiscOptions;
+  const options = settableOptions(info.options, qdiscKind(info.kind));
+  return { ...rest, options, ...(handle === "0:" ? {} : { handle }) } as QdiscOptions;
 }
 
 function ownHandle(handle: Handle | undefined): number {
@@ -203,7 +205,7 @@ export function newQdisc(message: TcMessage, mode: TcMode = "add"): Request<unde
   return {
     type: RTM.NEWQDISC,
     typeName: "RTM_NEWQDISC",
-    flags: MODE_FLAGS[mode],
+    flags: modeFlags(mode),
     operation: `${mode} ${describe(message)} of link ${message.index}`,
     format: qdiscFormat,
     message,
@@ -211,7 +213,7 @@ export function newQdisc(message: TcMessage, mode: TcMode = "add"): Request<unde
       const { kind = "", given } = message as QdiscMessage;
       const own = kind === "ingress" ? "" : ` ${kind}`;
       return `tc qdisc ${mode} ${placeWords(message)}${own}` +
-        optionWords(given, qdiscKind(kind)?.words);
+        optionWords(given, qdiscKind(kind));
     },
   };
 }

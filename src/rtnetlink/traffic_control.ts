@@ -11,7 +11,7 @@ import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "..
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";
 import { kernelWord } from "./link_kinds/kind.ts";
-import type { TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
+import type { TcOptions } from "./qdisc_kinds/kind.ts";
 
 /** Attribute numbers. */
 export const TCA = {
@@ -43,19 +43,13 @@ export const TCA_STATS = {
   PKT64: 8,
 } as const;
 
-/** Handles with a meaning of their own (`linux/pkt_sched.h`). */
-export const TC_H = {
-  ROOT: 0xffffffff,
-  INGRESS: 0xfffffff1,
-} as const;
-
 /** A place or an object: `"1:"`, `"1:10"` (hexadecimal, as in `tc`), or a word such as `"root"`. */
 export type Handle = string;
 
-/** Words for the parents of queueing disciplines. */
+/** Words for the parents of queueing disciplines (`TC_H_*`, `linux/pkt_sched.h`). */
 export const QDISC_PARENTS: Readonly<Record<string, number>> = {
-  root: TC_H.ROOT,
-  ingress: TC_H.INGRESS,
+  root: 0xffffffff,
+  ingress: 0xfffffff1,
 };
 
 /**
@@ -238,20 +232,19 @@ export function readTcHeader({ view }: Source, start: number): Required<
 export type TcMode = "add" | "replace" | "change";
 
 /** The flags of a way to set. */
-export const MODE_FLAGS: Readonly<Record<TcMode, number>> = {
-  add: NLM_F.CREATE | NLM_F.EXCL,
-  replace: NLM_F.CREATE | NLM_F.REPLACE,
-  change: 0,
-};
+export function modeFlags(mode: TcMode): number {
+  if (mode === "change") return 0;
+  return NLM_F.CREATE | (mode === "add" ? NLM_F.EXCL : NLM_F.REPLACE);
+}
 
 /** The words of options in `tc`. */
-export function optionWords(
-  options: object | undefined,
-  words: Readonly<Record<string, TcWord>> = {},
-): string {
+export function optionWords(options: object | undefined, kind?: TcOptions): string {
   if (!options || options instanceof Uint8Array) return "";
+  const { words = {}, commandOrder = [] } = kind ?? {};
+  const given = options as Readonly<Record<string, unknown>>;
   let line = "";
-  for (const [key, value] of Object.entries(options)) {
+  for (const key of new Set([...commandOrder, ...Object.keys(given)])) {
+    const value = given[key];
     if (value === undefined) continue;
     const word = words[key];
     const text = typeof word === "function"
@@ -262,6 +255,13 @@ export function optionWords(
     if (text) line += ` ${text}`;
   }
   return line;
+}
+
+/** The options that can be set, of those that are reported. */
+export function settableOptions(options: object | undefined, kind?: TcOptions): object | undefined {
+  if (!kind?.readOnly || !options) return options;
+  const { readOnly } = kind;
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !readOnly.includes(key)));
 }
 
 /** The options of a kind on the wire. */

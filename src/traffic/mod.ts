@@ -1,5 +1,5 @@
 /**
- * Traffic control: queueing disciplines, as `tc` sets them.
+ * Traffic control: queueing disciplines and their classes, as `tc` sets them.
  *
  * @example A queue of at most 100 packets
  * ```ts
@@ -16,6 +16,7 @@
  *
  * @module
  */
+export { classes, type ClassTarget, LinkClasses } from "./classes.ts";
 export { LinkQdiscs, type QdiscParent, qdiscs, type QdiscTarget } from "./qdiscs.ts";
 export type {
   CommonQdiscInfo,
@@ -24,6 +25,14 @@ export type {
   QdiscPlace,
   UnknownQdisc,
 } from "../rtnetlink/qdisc.ts";
+export type {
+  ClassInfo,
+  ClassKinds,
+  ClassOptions,
+  ClassPlace,
+  CommonClassInfo,
+  UnknownClass,
+} from "../rtnetlink/qdisc_class.ts";
 export type { Handle, TrafficStats } from "../rtnetlink/traffic_control.ts";
 export type { LinkLayer, OptionsOf, ReportOf } from "../rtnetlink/qdisc_kinds/kind.ts";
 export { qdiscKindNames, type QdiscKinds } from "../rtnetlink/qdisc_kinds/mod.ts";
@@ -39,3 +48,28 @@ export {
 } from "../rtnetlink/units.ts";
 export type { BfifoOptions, FifoInfo, PfifoOptions } from "../rtnetlink/qdisc_kinds/fifo.ts";
 export type { TbfInfo, TbfOptions } from "../rtnetlink/qdisc_kinds/tbf.ts";
+export type {
+  FqCodelInfo,
+  FqCodelOptions,
+  FqCodelStats,
+} from "../rtnetlink/qdisc_kinds/fq_codel.ts";
+export type {
+  HtbClassInfo,
+  HtbClassOptions,
+  HtbInfo,
+  HtbOptions,
+  HtbStats,
+} from "../rtnetlink/qdisc_kinds/htb.ts";
+export type {
+  NetemChance,
+  NetemGemodelLoss,
+  NetemInfo,
+  NetemOptions,
+  NetemRate,
+  NetemReorder,
+  NetemSlot,
+  NetemStateLoss,
+  Numbers,
+} from "../rtnetlink/qdisc_kinds/netem.ts";
+export type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
+export type { PrioInfo, PrioOptions } from "../rtnetlink/qdisc_kinds/prio.ts";

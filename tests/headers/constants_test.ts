@@ -36,6 +36,11 @@ import * as link from "../../src/rtnetlink/link_attributes.ts";
 import { stats64 } from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
+import * as fqCodel from "../../src/rtnetlink/qdisc_kinds/fq_codel.ts";
+import * as htb from "../../src/rtnetlink/qdisc_kinds/htb.ts";
+import * as netem from "../../src/rtnetlink/qdisc_kinds/netem_data.ts";
+import * as tbf from "../../src/rtnetlink/qdisc_kinds/tbf.ts";
+import * as trafficControl from "../../src/rtnetlink/traffic_control.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import * as routeNames from "../../src/rtnetlink/constants.ts";
 import * as inetDiag from "../../src/sockdiag/inet_diag.ts";
@@ -104,6 +109,14 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [routeNames.ROUTE_PROTOCOLS, "RTPROT_"],
   [routeNames.ROUTE_TABLES, "RT_TABLE_"],
   [routeNames.ROUTE_PREFERENCES, "ICMPV6_ROUTER_PREF_"],
+  [trafficControl.TCA, "TCA_"],
+  [trafficControl.TCA_STATS, "TCA_STATS_"],
+  [trafficControl.QDISC_PARENTS, "TC_H_", { root: "TC_H_ROOT", ingress: "TC_H_INGRESS" }],
+  [fqCodel.TCA_FQ_CODEL, "TCA_FQ_CODEL_"],
+  [htb.TCA_HTB, "TCA_HTB_"],
+  [netem.TCA_NETEM, "TCA_NETEM_"],
+  [netem.NETEM_LOSS, "NETEM_LOSS_"],
+  [tbf.TCA_TBF, "TCA_TBF_"],
   [neighbor.NDA, "NDA_"],
   [neighbor.NFEA, "NFEA_"],
   [neighbor.NTF, "NTF_"],
@@ -206,6 +219,8 @@ const HEADERS = [
   "linux/nsfs.h",
   "linux/openvswitch.h",
   "linux/rtnetlink.h",
+  "linux/pkt_sched.h",
+  "linux/gen_stats.h",
   "linux/sched.h",
   "linux/sock_diag.h",
   "linux/stat.h",
@@ -219,6 +234,7 @@ const NEWER: Readonly<Record<string, string>> = {
   IFLA_DEVLINK_PORT: "6.2",
   IFLA_BRPORT_MAB: "6.2",
   NTF_EXT_LOCKED: "6.2",
+  TCA_NETEM_PRNG_SEED: "6.6",
   TUN_F_USO4: "6.2",
   TUN_F_USO6: "6.2",
   VIRTIO_NET_HDR_GSO_UDP_L4: "6.2",

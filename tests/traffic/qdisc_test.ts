@@ -1,13 +1,15 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import { BatchError, Link, NetlinkError, NetNs, trace } from "../../mod.ts";
 import { newQdisc, qdiscMessage, readQdisc } from "../../src/rtnetlink/qdisc.ts";
-import { type QdiscInfo, type QdiscOptions, qdiscs } from "../../src/traffic/mod.ts";
+import { classes, type QdiscInfo, type QdiscOptions, qdiscs } from "../../src/traffic/mod.ts";
+import * as wireClass from "../../src/rtnetlink/qdisc_class.ts";
+import { distributionTable } from "../../src/rtnetlink/qdisc_kinds/netem_distribution.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { bodyOf, fromHex, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { CAPTURED } from "./captured.ts";
 import { kernelTest, Pair, tc } from "./oracle.ts";
-import { CASES } from "./cases.ts";
+import { CASES, CLASS_CASES } from "./cases.ts";
 
 const read = (body: string): QdiscInfo => {
   const bytes = fromHex(body);
@@ -183,3 +185,84 @@ test("A queueing discipline that is refused names the option; nothing is set", (
   }
   assertEquals(collection.list(), before);
 });
+
+const { readClass, newClass, classMessage } = wireClass;
+
+for (const { entry, words, info } of CLASS_CASES) {
+  Deno.test(`The message is that of: ${words}`, () => {
+    const readBody = (body: string) => {
+      const bytes = fromHex(body);
+      const { stats: _, ...rest } = readClass(source(bytes), 0, bytes.length);
+      return rest;
+    };
+    const ours = readBody(bodyOf(newClass(classMessage(entry, 10))));
+    assertEquals(ours, readBody(CAPTURED[words]!));
+    assertObjectMatch(ours as unknown as Json, info as Json);
+  });
+}
+
+kernelTest("htb", "Classes are the same in the kernel, set here and by tc", () => {
+  using pair = new Pair();
+  const { link, netns } = pair;
+  const prepare = () => qdiscs(link).add({ kind: "htb", handle: "1:" });
+  const look = () => {
+    const read = classes(link).list().map(({ stats: _1, xstats: _2, ...rest }) => rest);
+    // The one of Linux 6.1 does not know JSON here.
+    return [read, run(netns.ref, "tc -d class show dev v0")] as const;
+  };
+  prepare();
+  const lines: string[] = [];
+  {
+    using _trace = trace(({ command }) => lines.push(command));
+    classes(link).add(CLASS_CASES.map(({ entry }) => entry));
+  }
+  const ours = look();
+  for (const words of [lines, CLASS_CASES.map((it) => it.words)]) {
+    qdiscs(link).flush();
+    prepare();
+    for (const line of words) run(netns.ref, line.replace("if10", "v0"));
+    const [read, shown] = look();
+    assertEquals(read, ours[0]);
+    assertEquals(shown, ours[1]);
+  }
+  const all = classes(link).list();
+  assertEquals(classes(link).get("1:10"), all.find(({ classid }) => classid === "1:10"));
+  classes(link).flush();
+  assertEquals(classes(link).list(), []);
+  classes(link).add(all.toSorted((a, b) => a.classid < b.classid ? -1 : 1)); // what list() gave
+  classes(link).change({ kind: "htb", classid: "1:10", parent: "1:1", options: { rate: "1mbit" } });
+  const changed = classes(link).get("1:10");
+  assertEquals(changed.kind === "htb" && [changed.options.rate, changed.options.ceil], [1e6, 1e6]);
+  const busy = assertThrows(() => classes(link).delete("1:1"), NetlinkError);
+  assertEquals(busy.code, "EBUSY");
+  classes(link).delete(["1:10", "1:1"]);
+  const error = assertThrows(() => classes(link).get("1:10"), NetlinkError);
+  assertEquals(error.code, "ENOENT");
+  assert(error.message.startsWith('get class "1:10" of veth "v0"'), error.message);
+});
+
+Deno.test("The tables of distributions are those of iproute2", () => {
+  // Not exactly: its programs search a grid and stop at its edge.
+  const most = { normal: 80, pareto: 0, paretonormal: 20 } as const;
+  for (const name of ["normal", "pareto", "paretonormal"] as const) {
+    const text = readDistribution(name);
+    const theirs = text.replace(/^#.*$/gm, "").trim().split(/\s+/).map(Number);
+    const ours = distributionTable(name)!;
+    assertEquals(ours.length, theirs.length);
+    const off = ours.map((value, i) => Math.abs(value - theirs[i]!));
+    assert(Math.max(...off) <= most[name], `${name}: ${Math.max(...off)}`);
+    assert(off.reduce((a, b) => a + b) / off.length < 1, name);
+  }
+});
+
+function readDistribution(name: string): string {
+  const folders = ["/usr/lib/tc", "/usr/share/tc", `/usr/lib/${Deno.build.arch}-linux-gnu/tc`];
+  for (const folder of folders) {
+    try {
+      return Deno.readTextFileSync(`${folder}/${name}.dist`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  throw new Error(`iproute2 has no table of the distribution ${name}`);
+}

@@ -31,6 +31,10 @@ export interface TcOptions<
   decode?(data: D): I;
   /** The words of options in `tc`; default: the name and the value. */
   readonly words?: Readonly<Record<string, TcWord>>;
+  /** Options whose words stand first, in this order, since `tc` takes them for one. */
+  readonly commandOrder?: readonly string[];
+  /** Options that the kernel only reports. */
+  readonly readOnly?: readonly string[];
   /** Counters of its own (TCA_STATS_APP). */
   readonly xstats?: Field<object>;
 }
