@@ -6,8 +6,6 @@
  */
 import { type Field, text } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
-import { NLA_TYPE_MASK } from "../netlink/constants.ts";
-import { NetlinkDecodeError } from "../netlink/error.ts";
 import {
   type Schema,
   schema,
@@ -114,15 +112,14 @@ export type LinkPortInfo =
   }[keyof LinkKinds]
   | UnknownKindInfo;
 
-/** The properties that every link has ahead of its attributes, for each form of the union. */
-const COMMON = { index: 0, name: "", type: 0, flags: [], up: false };
-const NO_KIND: Partial<LinkInfo> = { ...COMMON, kind: undefined };
-const WITH_KIND = { ...COMMON, kind: "unknown", options: {} } as unknown as Partial<LinkInfo>;
-const UNKNOWN: Partial<LinkInfo> = {
-  ...COMMON,
-  kind: "unknown",
-  kernelKind: "",
-  options: new Uint8Array(0),
+/** The properties that every link has ahead of its attributes. */
+const FIRST: Partial<LinkInfo> = {
+  index: 0,
+  name: "",
+  type: 0,
+  flags: [],
+  up: false,
+  kind: undefined,
 };
 
 type Report = Omit<LinkReport, "stats"> & { stats?: LinkStats };
@@ -139,7 +136,6 @@ const {
 const { event: _7, ...reported } = R;
 const IGNORED = [
   ...SKIPPED,
-  IFLA.LINKINFO,
   IFLA.NET_NS_FD,
   IFLA.NET_NS_PID,
   IFLA.EXT_MASK,
@@ -148,9 +144,29 @@ const IGNORED = [
   IFLA.EVENT,
 ];
 
-/** The schemas of what is reported: IFLA_LINK is a parent or a peer, and counters are wanted or not. */
+/** IFLA_LINKINFO of the link that is being read: it gives more than the one property that it is read as. */
+let nest: LinkInfoNest | undefined;
+
+/** IFLA_LINKINFO, read as the options. */
+const options: Field<object> = {
+  type: IFLA.LINKINFO,
+  write: () => {
+    throw new TypeError("Links are only read by this schema");
+  },
+  read: (source, at, length) => {
+    nest = length <= KIND_ONLY ? kindAlone(source, at, length) : linkInfoSchema.read(
+      source,
+      at,
+      at + length,
+    );
+    const kind = linkKind(nest.kind);
+    return kind ? decoded(kind, nest.data) : nest.data ?? new Uint8Array(0);
+  },
+};
+
+/** The schemas of a link as reported: IFLA_LINK is a parent or a peer, with counters or without. */
 const schemas = (["parent", "peer"] as const).map((key) => {
-  const fields = { ...reported, [key]: linkFields.parent };
+  const fields = { ...reported, [key]: linkFields.parent, options };
   const { stats: _, ...quiet } = fields;
   return {
     withStats: schema<Report>("IFLA_", IFLA, fields as never, IGNORED),
@@ -169,38 +185,57 @@ export function readLinkWithoutStats(source: Source, start: number, end: number)
   return readWith("without", source, start, end);
 }
 
+/** Whether the link read last is an end of a pair: in a table the next one mostly is, too. */
+let wasPair = false;
+
 function readWith(
   which: "withStats" | "without",
   source: Source,
   start: number,
   end: number,
 ): LinkInfo {
+  let link = readSet(which, source, start, end);
+  const pair = linkKind(nest?.kind)?.pair ?? false;
+  if (pair !== wasPair) {
+    wasPair = pair;
+    link = readSet(which, source, start, end);
+  }
   const { view } = source;
-  const nest = readLinkInfo(source, start + 16, end);
-  const kind = linkKind(nest?.kind);
-  const schema = (kind?.pair ? peerSchemas : parentSchemas)[which] as unknown as Schema<LinkInfo>;
-  const first = nest?.kind === undefined ? NO_KIND : kind ? WITH_KIND : UNKNOWN;
-  const link = schema.read(source, start + 16, end, first) as CommonLinkInfo & {
-    kind?: string;
-    kernelKind?: string;
-    options?: object;
-  };
   const flags = view.getUint32(start + 8, true);
   link.index = view.getInt32(start + 4, true);
   link.type = view.getUint16(start + 2, true);
   link.flags = linkFlagNames(flags);
   link.up = (flags & IFF.UP) !== 0;
-  if (nest?.kind !== undefined) {
-    if (kind) {
-      link.kind = nest.kind;
-      link.options = decoded(kind, nest.data);
-    } else {
-      link.kernelKind = nest.kind;
-      link.options = nest.data ?? new Uint8Array(0);
-    }
+  if (nest === undefined) return link as LinkInfo;
+  const { kind, portKind, portData } = nest;
+  if (kind === undefined) {
+    // A port without a kind: a physical link.
+    delete link.options;
+  } else if (linkKind(kind)) link.kind = kind;
+  else {
+    link.kind = "unknown";
+    link.kernelKind = kind;
   }
-  if (nest?.portKind !== undefined) link.port = portInfo(nest.portKind, nest.portData);
+  if (portKind !== undefined) link.port = portInfo(portKind, portData);
   return link as LinkInfo;
+}
+
+/** A link while it is read. */
+type Draft = CommonLinkInfo & {
+  kind?: string | undefined;
+  kernelKind?: string;
+  options?: object;
+};
+
+function readSet(
+  which: "withStats" | "without",
+  source: Source,
+  start: number,
+  end: number,
+): Draft {
+  nest = undefined;
+  const schema = (wasPair ? peerSchemas : parentSchemas)[which] as unknown as Schema<LinkInfo>;
+  return schema.read(source, start + 16, end, FIRST) as Draft;
 }
 
 /** The public form of port options. */
@@ -213,8 +248,13 @@ export function portInfo(kind: string, data: object = {}): LinkPortInfo {
   return { kind, options: decoded(port, data) } as LinkPortInfo;
 }
 
+const NO_DATA: object = Object.freeze({});
+
 /** The public form of options, with the attributes that netloom does not know. */
-function decoded(kind: KindOptions<object, object, object>, data: object = {}): object {
+function decoded(
+  kind: KindOptions<object, object, object>,
+  data: object = NO_DATA,
+): object {
   if (!kind.decode) return data;
   const options: { [unknownAttributes]?: unknown } = kind.decode(data);
   const unknown = (data as typeof options)[unknownAttributes];
@@ -222,30 +262,8 @@ function decoded(kind: KindOptions<object, object, object>, data: object = {}): 
   return options;
 }
 
-/** Finds IFLA_LINKINFO among the attributes of a link. It decides how to read the others. */
-function readLinkInfo(source: Source, at: number, end: number): LinkInfoNest | undefined {
-  const { view } = source;
-  while (at + 4 <= end) {
-    const length = view.getUint16(at, true);
-    if (length < 4 || at + length > end) {
-      throw new NetlinkDecodeError(
-        `Cannot read IFLA_* attributes: one claims ${length} of ${end - at} bytes`,
-      );
-    }
-    if ((view.getUint16(at + 2, true) & NLA_TYPE_MASK) === IFLA.LINKINFO) {
-      return length <= KIND_ONLY ? kindAlone(source, at, length) : linkInfoSchema.read(
-        source,
-        at + 4,
-        at + length,
-      );
-    }
-    at += (length + 3) & ~3;
-  }
-  return undefined;
-}
-
-/** Bytes of an IFLA_LINKINFO that has a kind of up to 7 letters, and nothing else. */
-const KIND_ONLY = 16;
+/** Bytes inside an IFLA_LINKINFO that has a kind of up to 7 letters, and nothing else. */
+const KIND_ONLY = 12;
 
 /** The last IFLA_LINKINFO with nothing but a kind: in a table most links have the same. */
 let lastKind: { readonly words: Int32Array; readonly nest: LinkInfoNest } | undefined;
@@ -259,9 +277,9 @@ function kindAlone(source: Source, at: number, length: number): LinkInfoNest {
     while (i < count && words[first + i] === lastKind.words[i]) i++;
     if (i === count) return lastKind.nest;
   }
-  const nest = linkInfoSchema.read(source, at + 4, at + length);
+  const alone = linkInfoSchema.read(source, at, at + length);
   if (words && ((at | length) & 3) === 0) {
-    lastKind = { words: words.slice(first, first + count), nest };
+    lastKind = { words: words.slice(first, first + count), nest: alone };
   }
-  return nest;
+  return alone;
 }
