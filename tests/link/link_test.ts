@@ -263,7 +263,7 @@ test("Link.create() refuses what makes no link, and says why", () => {
     [{ ...base, colour: 1 }, 'Unknown option "colour"'],
     [{ ...base, options: { colour: 1 } }, 'Unknown option "options.colour"'],
     [{ ...base, data: {} }, 'Unknown option "data"'],
-    [{ ...base, name: undefined }, "name must be a link name"],
+    [{ ...base, name: undefined }, "name is missing: a link needs a name"],
     [{ ...base, parent: "none" }, 'Unknown option "parent"'],
     [{ ...base, kind: "macvlan", parent: "none" }, 'find parent "none" in netns "link-create"'],
   ];

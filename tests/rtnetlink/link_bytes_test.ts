@@ -161,7 +161,7 @@ const WRITTEN: [request: Request<unknown>, body: string][] = [
   ],
   [
     setLink({ index: 10, name: "x", alias: "" }),
-    "00000000 0a000000 00000000 00000000 06000300 78000000 05001400 00000000",
+    "00000000 0a000000 00000000 00000000 06000300 78000000 04001400",
   ],
   [
     setLink({ index: 10, linkInfo: { portKind: "bridge", portData: { cost: 4 } } }),
