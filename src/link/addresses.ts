@@ -90,7 +90,7 @@ export class LinkAddresses {
   /**
    * Adds addresses, all or none.
    *
-   * @param addresses One or many: `192.168.123.1/24`, or with options; also what `list()` gave.
+   * @param addresses One or many: `192.168.123.1/24`, or with options; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when the link has the address.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For malformed addresses and options; none is added then.
@@ -115,7 +115,7 @@ export class LinkAddresses {
   /**
    * Deletes addresses.
    *
-   * @param addresses One or many: `192.168.123.1/24`, or what `list()` gave.
+   * @param addresses One or many: `192.168.123.1/24`, or entries of `list()`.
    * @throws {NetlinkError} EADDRNOTAVAIL when the link does not have the address.
    */
   delete(addresses: Many<AddressOptions | AddressInfo>): void {
@@ -172,7 +172,7 @@ export class LinkAddresses {
   }
 }
 
-/** Deletes what a call has added; the primary address of a network is the first of it. */
+/** Deletes the addresses that a call has added; the first of a network is its primary address. */
 export const undoAddresses: Undo<AddressMessage> = (done) => done.toReversed().map(deleteAddress);
 
 /** Finds one address among those of a filter. */

@@ -382,14 +382,14 @@ export class LinkBase implements LinkHandle, Disposable {
     this.#release();
   }
 
-  /** Gives ownership up: the link stays when the handle is disposed. */
+  /** Gives up ownership: the link stays when the handle is disposed. */
   persist(): this {
     this.#owned = false;
     return this;
   }
 
   /**
-   * Deletes the link if the handle owns it and it is still the same; closes what the handle has opened.
+   * Deletes the link if the handle owns it and it is still the same; closes the descriptors of the handle.
    * A link that is gone already is no error.
    */
   [Symbol.dispose](): void {
@@ -429,7 +429,7 @@ export class LinkBase implements LinkHandle, Disposable {
     return this;
   }
 
-  /** Indexes are given again: whether the one that this handle has is still its link's. */
+  /** The kernel reuses indexes: tells whether this handle's index is still that of its link. */
   #same(): boolean {
     const info = connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
     return info.name === this.#name && kindOf(info) === this.kind;

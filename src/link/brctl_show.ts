@@ -1,5 +1,5 @@
 /**
- * What `brctl` shows, as objects, and its text of them.
+ * The output of `brctl`, as objects and as its text.
  *
  * @module
  */

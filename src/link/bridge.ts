@@ -110,7 +110,7 @@ export class Bridge extends LinkBase {
     return super.set(settings);
   }
 
-  /** Its forwarding entries: which Ethernet address is behind which port. */
+  /** Its forwarding entries: the port of each Ethernet address. */
   get fdb(): BridgeFdb {
     return new BridgeFdb(this);
   }
@@ -120,7 +120,7 @@ export class Bridge extends LinkBase {
     return new BridgeVlans(this, true);
   }
 
-  /** Creates a link a port of this bridge. A port of another bridge is released there. */
+  /** Adds a link as a port. The port of another bridge leaves that bridge. */
   addPort(link: LinkTarget): BridgePort {
     const port = new BridgePort(findLink(indexOf(link, this.ref, "port"), { netns: this }));
     port.set({ master: this });
@@ -160,7 +160,7 @@ export class Bridge extends LinkBase {
 /** Settings of {@link BridgePort.set}. */
 export interface BridgePortSettings extends LinkSettings, BridgePortOptions {
   /**
-   * What the port does with frames, while it is up, has a carrier and spanning tree is off. The kernel
+   * How the port handles frames, while it is up, has a carrier and spanning tree is off. The kernel
    * lets it forward again when its carrier comes or anything of the link changes, and moves it on from
    * `listening` and `learning` when a forward delay ends. `blocking` is for spanning tree in user space.
    */
@@ -216,7 +216,7 @@ export class BridgePort extends LinkBase {
           typeof state === "number" ? state : BRIDGE_PORT_STATES[state]
         }`,
     };
-    // Throws for what is no state, ahead of all messages.
+    // An invalid state throws here, before any message is sent.
     request.format.write(new Writer(64), request.message);
     return request;
   }

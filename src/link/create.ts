@@ -192,7 +192,7 @@ export function createEnd(
   if (!made.ok) throw refusal(kind, made.error, message, end.ref);
   return reads.map((read) => {
     if (read.ok) return read.value;
-    // Created, and nothing known of it but the name that it got a moment ago.
+    // The link exists, but only its name is known.
     connection.request(deleteLink({ name: message.name! }));
     throw read.error;
   });
@@ -228,15 +228,15 @@ function createElsewhere(
       const renamed: End = { ...end, later: { name: options.name, ...end.later } };
       return { end: renamed, later: new LaterRequests(kind, renamed), got };
     } catch {
-      // It was not the name.
+      // The name was not the reason.
       throw error;
     }
   }
 }
 
 /**
- * The requests for what the creating message cannot carry. They are encoded at once, so that bad input
- * is found while nothing exists, and get the link's index when that is known.
+ * The requests for settings that the creating message cannot carry. They are encoded at once, so that bad
+ * input is found before anything exists, and get the link's index as soon as it is known.
  */
 export class LaterRequests {
   readonly #kind: string;
@@ -371,7 +371,7 @@ export function undoing<T>(ref: NetNsRef, kind: string, link: LinkMessage, step:
   }
 }
 
-/** Hands a finished end to its scope, and a reference that was opened for it. */
+/** Hands a finished end to its scope, with the reference that was opened for it. */
 export function own(
   scope: Scope | undefined,
   kind: string,
@@ -394,7 +394,7 @@ function asksForIpv6({ addresses = [] }: LinkEndOptions): boolean {
   return addresses.some((it) => (typeof it === "string" ? it : it.address).includes(":"));
 }
 
-/** Duplicate address detection off, before the link comes up. */
+/** Turns duplicate address detection off, before the link comes up. */
 function disableDad(ref: NetNsRef, name: string, options: LinkEndOptions): void {
   const path = `/proc/sys/net/ipv6/conf/${name}/accept_dad`;
   const what = `switch off duplicate address detection of ${show(name)}`;

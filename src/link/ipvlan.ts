@@ -40,7 +40,7 @@ function refuseMac(kind: string, options: object): void {
   throw new TypeError(`mac of an ${kind} is always its parent's`);
 }
 
-/** The verbs that {@link Ipvlan} and {@link Ipvtap} share. */
+/** Capabilities of {@link Ipvlan} and {@link Ipvtap}. */
 export class IpvlanLink extends LinkBase {
   /** Reads the options. ENODEV when the link is gone. */
   override options(): IpvlanInfo {
@@ -68,7 +68,7 @@ export class IpvlanLink extends LinkBase {
  * hairpin port.
  *
  * All on a parent have the same mode and flag: making one sets those of all, to `l3` and `bridge` when
- * they are not given. On a parent that is an ipvlan itself, the kernel makes a sibling of that. A parent that has a
+ * they are not given. On a parent that is an ipvlan itself, the kernel creates a sibling of it. A parent that has a
  * macvlan or is a bridge port takes none (EBUSY).
  *
  * @example Two namespaces behind one MAC, where the kernel can
@@ -139,7 +139,7 @@ export class Ipvlan extends IpvlanLink {
  * and writes Ethernet frames there. They all have the parent's MAC.
  *
  * {@linkcode Ipvtap.openDevice} opens the character device. Other programs find it as `/dev/tapN`, N being
- * the link's index, where udev or devtmpfs makes that: two namespaces may have links of the same index,
+ * the link's index, where udev or devtmpfs creates it: two namespaces may have links of the same index,
  * and only one of them gets the name. `/sys/class/net/NAME/tapN/dev` in the link's namespace has its
  * numbers.
  *
@@ -188,10 +188,10 @@ export class Ipvtap extends IpvlanLink {
   }
 
   /**
-   * Opens the link's character device: what arrives at the link is read there, what is written leaves
+   * Opens the link's character device: reads return packets that arrive at the link, writes leave
    * through the parent. Opened again it gives a further queue.
    *
-   * @param options What the device is like.
+   * @param options Properties of the device.
    * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is
    * deleted the kernel wakes no read that waits: close the device too.
    * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.

@@ -149,7 +149,7 @@ export class MacvlanMacs {
   }
 }
 
-/** What a {@link Macvlan} and a {@link Macvtap} can do. */
+/** Capabilities of {@link Macvlan} and {@link Macvtap}. */
 export class MacvlanLink extends LinkBase {
   /** Reads the options. ENODEV when the link is gone. */
   override options(): MacvlanInfo {
@@ -176,10 +176,10 @@ export class MacvlanLink extends LinkBase {
 
 /**
  * A link with a MAC of its own that shares its parent's wire (IEEE 802.1Q virtual ports). Its
- * {@link MacvlanMode} says whom it can talk to.
+ * {@link MacvlanMode} decides which links it can reach.
  *
  * A parent's macvlans may live in other namespaces than the parent. On a parent that is a macvlan
- * itself, the kernel makes a sibling of that: `parent` reads as the link below. The MTU is at most the
+ * itself, the kernel creates a sibling of it: `parent` reads as the link below. The MTU is at most the
  * parent's. A parent that has an ipvlan or is a bridge port takes none (EBUSY).
  *
  * @example Two namespaces on one wire
@@ -211,7 +211,7 @@ export class MacvlanLink extends LinkBase {
  * assertEquals(received, 1);
  * ```
  *
- * @example Packets of listed senders only
+ * @example Packets of listed sources only
  * ```ts
  * import { Macvlan, NetNs, Veth } from "@netloom/netloom";
  * import { assertEquals } from "@std/assert";
@@ -236,7 +236,7 @@ export class Macvlan extends MacvlanLink {
   /**
    * Creates a macvlan.
    *
-   * @param options The options of every link, the `parent`, the `mode` and what belongs to it.
+   * @param options The options of every link, the `parent`, the `mode` and its options.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken; EINVAL for mode `passthru` where the parent has
    * a macvlan, or on a parent that has one of that mode; EBUSY when something else uses the parent.
@@ -267,7 +267,7 @@ export class Macvlan extends MacvlanLink {
  * and writes Ethernet frames there.
  *
  * {@linkcode Macvtap.openDevice} opens the character device. Other programs find it as `/dev/tapN`, N being
- * the link's index, where udev or devtmpfs makes that: two namespaces may have links of the same index,
+ * the link's index, where udev or devtmpfs creates it: two namespaces may have links of the same index,
  * and only one of them gets the name. `/sys/class/net/NAME/tapN/dev` in the link's namespace has its
  * numbers.
  *
@@ -295,7 +295,7 @@ export class Macvtap extends MacvlanLink {
   /**
    * Creates a macvtap.
    *
-   * @param options The options of every link, the `parent`, the `mode` and what belongs to it.
+   * @param options The options of every link, the `parent`, the `mode` and its options.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken; EINVAL for mode `passthru` where the parent has
    * a macvlan, or on a parent that has one of that mode; EBUSY when something else uses the parent.
@@ -321,10 +321,10 @@ export class Macvtap extends MacvlanLink {
   }
 
   /**
-   * Opens the link's character device: what arrives at the link is read there, what is written leaves
+   * Opens the link's character device: reads return frames that arrive at the link, writes leave
    * through the parent. Opened again it gives a further queue.
    *
-   * @param options What the device is like.
+   * @param options Properties of the device.
    * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is
    * deleted the kernel wakes no read that waits: close the device too.
    * @throws {SyscallError} EPERM without privileges, also in a user namespace: device nodes are root's.

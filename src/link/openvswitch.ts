@@ -1,7 +1,7 @@
 /**
  * Open vSwitch: a switch in the kernel that handles packets as its flows say.
  *
- * @example Two ports, and what comes in at one goes out at the other
+ * @example Two ports: packets that enter at one leave at the other
  * ```ts
  * import { NetNs } from "@netloom/netloom/netns";
  * import { OvsDatapath } from "@netloom/netloom/openvswitch";
@@ -156,7 +156,7 @@ export class OvsDatapath implements Disposable {
     return this.#netns.ref;
   }
 
-  /** Creates a link a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
+  /** Adds a link as a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
   addPort(link: LinkTarget): OvsPort {
     const { info } = findLink(indexOf(link, this.ref, "port"), { netns: this });
     return this.#add(info.name, "netdev");

@@ -323,7 +323,7 @@ export interface KindData {
   readonly below: NetNsRef | undefined;
 }
 
-/** Where the options of a kind are from. */
+/** The context of a kind's options. */
 export interface KindContext {
   /** The prefix of names in errors. */
   readonly path?: string;
@@ -374,7 +374,7 @@ export function settingNames(message: LinkMessage): string[] {
   return [...names, ...FLAGS.filter(([, bit]) => change & bit).map(([key]) => key)];
 }
 
-/** Sorts one end's options into what the creating message carries and what has to follow. */
+/** Splits one end's options into those of the creating message and those of later messages. */
 export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope): End {
   checkLinkName(options.name);
   if (scope && options.group !== undefined) {

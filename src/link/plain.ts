@@ -11,7 +11,7 @@ import { createKind } from "./create.ts";
 import type { LinkOptions } from "./options.ts";
 
 /**
- * A link that drops what is sent over it: for addresses that are always there, as a parent of other
+ * A link that drops all packets: for addresses that are always there, as a parent of other
  * links, as a port without a cable. ARP is off unless `arp: true` says otherwise. Its carrier can be
  * set.
  *
@@ -62,8 +62,9 @@ export class Dummy extends LinkBase {
 
 /**
  * An intermediate functional block: a filter with the action `mirred` redirects packets of other links
- * to it, where queueing disciplines shape them; then they go on from where they were taken. So what
- * comes in can be shaped, and several links share a queue. What is sent over it by itself is dropped.
+ * to it, where queueing disciplines shape them; then the packets continue from where they were
+ * redirected. So incoming packets can be shaped, and several links can share a queue. Packets sent over
+ * the link itself are dropped.
  *
  * @example A queue to redirect to
  * ```ts
@@ -80,7 +81,7 @@ export class Ifb extends LinkBase {
   static readonly kind = "ifb";
 
   /**
-   * Creates a ifb.
+   * Creates an ifb.
    *
    * @param options The options of every link; the kind has none of its own.
    * @returns The owning handle.

@@ -16,7 +16,7 @@ import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
 import type { KindOptions, LinkKind, OptionRequirement } from "../rtnetlink/link_kinds/kind.ts";
 import { verify } from "./verify.ts";
 
-/** What the running kernel can do. */
+/** Capabilities of the running kernel. */
 export interface Capabilities {
   /** Its release, as `uname -r` prints it: `6.12.48+deb13-amd64`. */
   readonly kernel: string;
@@ -35,7 +35,7 @@ const knownKinds = new Map<string, boolean>();
  * @param option An option of the kind, `vlanFiltering`, or of a port of it, `port.locked`. Options that
  * every kernel has, back to Linux 6.1, count as there.
  * @returns `false` when the kernel has neither the kind nor a module with it.
- * @throws {SyscallError} EPERM without the privilege to make a namespace.
+ * @throws {SyscallError} EPERM without the privilege to create a namespace.
  * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes, or has no such option.
  *
  * @example A link of the best kind there is
@@ -69,12 +69,12 @@ function supportsOption(kind: string, option: string): boolean {
 }
 
 /**
- * What the running kernel can do, of what netloom knows: see {@link supports}.
+ * Reads which link kinds of netloom the running kernel has: see {@link supports}.
  *
  * @returns The kernel's release, and the link kinds.
- * @throws {SyscallError} EPERM without the privilege to make a namespace.
+ * @throws {SyscallError} EPERM without the privilege to create a namespace.
  *
- * @example What this machine lacks
+ * @example Link kinds that this machine lacks
  * ```ts
  * import { capabilities } from "@netloom/netloom";
  *
@@ -90,7 +90,7 @@ export function capabilities(): Capabilities {
   };
 }
 
-/** Tries to make a link of each kind: any other answer than that there is no such kind will do. */
+/** Tries to create a link of each kind: any answer other than "unknown kind" shows that it exists. */
 function probe(kinds: string[]): Record<string, boolean> {
   const asked = kinds.filter((kind) => !knownKinds.has(kind));
   if (asked.length > 0) {
@@ -152,9 +152,9 @@ const SOURCES: Readonly<Record<string, readonly [config: string, module?: string
 
 /**
  * The running kernel does not have a link kind, or an option of one. A `NetlinkError` with the code
- * EOPNOTSUPP that says what brings the kind or the option.
+ * EOPNOTSUPP that names the build option, module or version with the kind or the option.
  *
- * @example Going without
+ * @example Handling a kind that the kernel lacks
  * ```ts
  * import { Ipvlan, NetNs, UnsupportedError, Veth } from "@netloom/netloom";
  * import { assertEquals } from "@std/assert";
@@ -183,7 +183,7 @@ export class UnsupportedError extends NetlinkError {
   /** The first Linux version that has the option, `6.7`; absent where any has it. */
   readonly linux: string | undefined;
 
-  /** For creations: what is lacking, and the kernel's refusal. */
+  /** For creations: the missing kind or option, and the kernel's refusal. */
   constructor(
     lacking: { kind: string; option?: string; requirement?: OptionRequirement },
     error: NetlinkError,
@@ -233,7 +233,7 @@ function hintFor(
   } has it`;
 }
 
-/** Whether the kernel said that it does not know a kind. */
+/** Whether the kernel refused a kind as unknown. */
 export function isUnknownKind(error: Error): boolean {
   return error instanceof NetlinkError && error.code === "EOPNOTSUPP" &&
     error.ack.message === "Unknown device type";

@@ -15,8 +15,8 @@ import {
 import { checkOptions } from "../options.ts";
 
 /**
- * A TUN: a network interface on one side, a descriptor on the other. What the network stack sends over
- * the interface the program reads, as IP packets; what the program writes arrives on the interface.
+ * A TUN: a network interface on one side, a descriptor on the other. The program reads the IP packets
+ * that the network stack sends over the interface; packets that it writes arrive on the interface.
  *
  * @example A host that is a program: it answers whatever is sent to it, with the addresses swapped
  * ```ts
@@ -32,7 +32,7 @@ import { checkOptions } from "../options.ts";
  *     const source = packet.slice(12, 16);
  *     packet.copyWithin(12, 16, 20);
  *     packet.set(source, 16);
- *     packet[20] = 0; // Echo reply: the checksum grows by what the type lost.
+ *     packet[20] = 0; // Echo reply: the checksum grows by as much as the type shrinks.
  *     const sum = packet[22]! * 256 + packet[23]! + 0x0800;
  *     packet.set([(sum + (sum >> 16)) >> 8 & 255, sum + (sum >> 16) & 255], 22);
  *     await tun.write(packet);
@@ -67,7 +67,7 @@ export class Tun extends TunLink {
    * Attaches to a persistent TUN, or to one with several queues.
    *
    * @param selector Its name, an alternative name, or its index.
-   * @param options Where it is, and what the queue is like; default: as the link is set up.
+   * @param options Its namespace, and the queue's properties; default: those of the link.
    * @returns A borrowed handle: closing it leaves a persistent link in place.
    * @throws {NetlinkError} ENODEV when there is no such link.
    * @throws {SyscallError} EBUSY when it has one queue, and a program has that.
@@ -80,7 +80,7 @@ export class Tun extends TunLink {
 
 /** Options of a TAP link. */
 export interface TapCreateOptions extends TunCreateOptions {
-  /** What it hands over. Default: everything that is sent over the link. */
+  /** The frames that it delivers. Default: all that are sent over the link. */
   readonly filter?: TapFilter;
 }
 
@@ -128,7 +128,7 @@ export class Tap extends TunLink {
    * Attaches to a persistent TAP, or to one with several queues.
    *
    * @param selector Its name, an alternative name, or its index.
-   * @param options Where it is, and what the queue is like; default: as the link is set up.
+   * @param options Its namespace, and the queue's properties; default: those of the link.
    * @returns A borrowed handle: closing it leaves a persistent link in place.
    * @throws {NetlinkError} ENODEV when there is no such link.
    * @throws {SyscallError} EBUSY when it has one queue, and a program has that.
@@ -143,9 +143,9 @@ export class Tap extends TunLink {
   }
 
   /**
-   * Says which frames are handed over, by their destination: TUNSETTXFILTER.
+   * Sets the destinations of frames that the TAP delivers: TUNSETTXFILTER.
    *
-   * @param filter The MACs; with none, everything is handed over again.
+   * @param filter The MACs; with none, all frames are delivered again.
    * @returns How many MACs are compared exactly, 8 at most; of group addresses beyond those, frames to
    * some others come too.
    * @throws {RangeError} For more than 8 MACs that are no group addresses.

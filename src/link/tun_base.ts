@@ -1,5 +1,5 @@
 /**
- * What TUN and TAP links have in common: an interface joined to a descriptor.
+ * The common part of TUN and TAP links: an interface joined to a descriptor.
  *
  * @module
  */
@@ -46,16 +46,16 @@ export type { TunInfo } from "../rtnetlink/link_kinds/plain.ts";
 
 type Type = "tun" | "tap";
 
-/** What a queue is like. */
+/** Properties of a queue. */
 export interface TunQueueOptions {
   /**
-   * Each packet has a `struct virtio_net_hdr` of 10 bytes in front, which says what of the packet is
-   * unfinished. Default: false, or true with `offloads`.
+   * Each packet has a `struct virtio_net_hdr` of 10 bytes in front, which describes a partial checksum
+   * and segmentation. Default: false, or true with `offloads`.
    */
   readonly vnetHdr?: boolean;
   /** Each packet has a `struct tun_pi` of 4 bytes in front: flags and the EtherType. Default: false. */
   readonly packetInfo?: boolean;
-  /** What the kernel may hand over unfinished; `true`: the most it has. Default: nothing. */
+  /** Partial checksums and GSO packets that the kernel may deliver; `true`: all. Default: none. */
   readonly offloads?: readonly Offload[] | boolean;
   /** Bytes of written packets on their way before writes wait, 1..2147483647. Default: the most. */
   readonly sendBuffer?: number;
@@ -67,14 +67,14 @@ export interface TunCreateOptions extends Omit<LinkOptions, "name">, TunQueueOpt
   readonly name?: string;
   /**
    * The link must not exist. Default: true. Without it, an existing one that fits is attached to and
-   * set as said here; it stays when the handle is closed, as nobody here has made it.
+   * changed to these options; it stays when the handle is closed.
    */
   readonly exclusive?: boolean;
   /** The link stays when its last queue closes, until something deletes it. Default: false. */
   readonly persistent?: boolean;
-  /** User id that may attach to it without privileges. Default: nobody. */
+  /** User id that may attach to it without privileges. Default: none. */
   readonly owner?: number;
-  /** Group id whose members may attach to it without privileges. Default: none. */
+  /** Group id whose users may attach to it without privileges. Default: none. */
   readonly ownerGroup?: number;
   /** More queues can be opened: {@link TunLink.openQueue}. Default: false. */
   readonly multiQueue?: boolean;
@@ -95,9 +95,9 @@ const TUN_OPTIONS = {
   linkType: true,
 };
 
-/** A filter on what a TAP hands over. */
+/** A filter on the frames that a TAP delivers. */
 export interface TapFilter {
-  /** Frames to these MACs are handed over; with none, all are. */
+  /** Delivers frames to these MACs; with none, all frames. */
   readonly macs: readonly string[];
   /** Frames to any group address too. Default: false. */
   readonly allMulticast?: boolean;
@@ -123,7 +123,7 @@ export class TunLink extends TunQueue implements LinkHandle {
   readonly link: Link;
   readonly #type: Type;
 
-  /** For {@link Tun} and {@link Tap}: wraps what {@link createTun} or {@link attachTun} gave. */
+  /** For {@link Tun} and {@link Tap}: wraps the result of {@link createTun} or {@link attachTun}. */
   constructor(type: Type, { fd, state, info }: AttachedTun) {
     const { vnetHdr, packetInfo } = info;
     super(fd, describe(type, state.name, state.netns.ref), vnetHdr, packetInfo);
@@ -146,7 +146,7 @@ export class TunLink extends TunQueue implements LinkHandle {
     return this.link.ref;
   }
 
-  /** What the kernel reports of it as a TUN or TAP. */
+  /** Its options as a TUN or TAP, as the kernel reports them. */
   options(): TunInfo {
     return infoOf(this.link.read());
   }
@@ -155,7 +155,7 @@ export class TunLink extends TunQueue implements LinkHandle {
    * Opens one more queue of a link with `multiQueue`. The kernel spreads flows over the attached
    * queues; each can be handed to a worker of its own.
    *
-   * @param options What the queue is like; default: as this one. Offloads and the send buffer are the
+   * @param options Properties of the queue; default: those of this one. Offloads and the send buffer are the
    * link's: those of all queues change.
    * @throws {SyscallError} EINVAL when the link has one queue only, E2BIG beyond 256.
    * @throws {TypeError} For headers that differ from those of the link's other queues.
@@ -207,7 +207,7 @@ export class TunLink extends TunQueue implements LinkHandle {
   }
 }
 
-/** What the class needs. */
+/** The state that the class needs. */
 export interface AttachedTun {
   /** Owner of the descriptor. */
   readonly fd: Fd;
@@ -217,7 +217,7 @@ export interface AttachedTun {
   readonly info: TunInfo;
 }
 
-/** Creates a TUN or TAP. `finish` does what the type needs with the finished handle. */
+/** Creates a TUN or TAP. `make` wraps it in the class of its type. */
 export function createTun<T extends TunLink>(
   type: Type,
   options: TunCreateOptions,
@@ -287,7 +287,7 @@ export function attachTun<T extends TunLink>(
     const layout: Layout = { vnetHdr, packetInfo, multiQueue: data.multiQueue };
     const name = attach(fd, { name: info.name, flags: flagsOf(type, layout) }, what);
     const now = connectionTo(netns.ref).request(getLink(name, { stats: false }));
-    // It went meanwhile, and attaching has made another one, which closing takes away.
+    // The link was deleted meanwhile; attaching has created another one, which closing deletes.
     if (now.index !== info.index) throw gone(what, netns.ref);
     checkLayout(layout, infoOf(now), describe(type, name, netns.ref));
     return setUp(make({ fd, state: { ...state, name: now.name }, info: infoOf(now) }), own);
@@ -298,7 +298,7 @@ export function attachTun<T extends TunLink>(
   }
 }
 
-/** TUN_EXCL tells whether there was one; without it nobody can say afterwards whose the link is. */
+/** TUN_EXCL shows whether the link existed; without it the owner cannot be known afterwards. */
 function makeOrJoin(
   fd: Fd,
   request: InterfaceRequest,
@@ -326,7 +326,7 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): string {
   }
 }
 
-/** Everything that rtnetlink can say of a link is said once the kernel has made it. */
+/** Applies the settings that rtnetlink has, as soon as the link exists. */
 function configure(
   type: Type,
   end: End,
@@ -356,7 +356,7 @@ function named(end: End, name: string, made: boolean): End {
   return { ...end, first, options: { ...end.options, name } };
 }
 
-/** What all queues of a link have alike. */
+/** Properties that all queues of a link share. */
 type Layout = Readonly<Pick<TunInfo, "vnetHdr" | "packetInfo" | "multiQueue">>;
 
 function headersOf({ vnetHdr, packetInfo = false, offloads }: TunQueueOptions) {
@@ -386,7 +386,7 @@ function infoOf(info: LinkInfo): TunInfo {
 
 function setUp<T extends TunQueue>(queue: T, options: TunQueueOptions): T {
   const { offloads, sendBuffer } = options;
-  // A persistent link keeps what another program, such as a virtual machine, has set.
+  // A persistent link keeps the settings of another program, such as a virtual machine.
   if (queue.vnetHdr) queue.resetHeaderLength();
   // The mask outlives descriptors: without this an earlier one's would hold, also without vnetHdr.
   queue.setOffloads(offloads ?? false);

@@ -22,7 +22,7 @@ import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 /** The values of a kind's options, asked for or read. */
 type Values = Readonly<Record<string, unknown>>;
 
-/** Attributes of a request that are not settings: they say which link, or where it goes. */
+/** Attributes of a request that are not settings: they select the link or its target. */
 const NOT_SETTINGS: ReadonlySet<string> = new Set([
   "netnsFd",
   "netnsPid",
@@ -98,7 +98,7 @@ function same(wanted: unknown, has: unknown, field: Field<unknown> | undefined):
   try {
     return encoded(field, wanted) === encoded(field, has);
   } catch {
-    // What the kernel reports may be a value that it would not take.
+    // The kernel may report a value that it would not accept.
     return false;
   }
 }

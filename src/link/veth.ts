@@ -69,7 +69,7 @@ export class Veth extends LinkBase {
    * namespaces that are within reach.
    *
    * @throws {NetlinkError} ENODEV when no namespace within reach has it: the error names the id of that
-   * namespace, and where was looked.
+   * namespace and the places that were searched.
    */
   get peer(): Veth {
     return this.#peer ??= new Veth(peerOf(this), this);
@@ -80,7 +80,7 @@ export class Veth extends LinkBase {
     return super.options();
   }
 
-  /** Deletes both ends, and closes what either handle has opened. */
+  /** Deletes both ends, and closes the descriptors of both handles. */
   override delete(): void {
     super.delete();
     this.#release();

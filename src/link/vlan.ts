@@ -71,7 +71,7 @@ export class Vlan extends LinkBase {
   /**
    * Creates a VLAN link.
    *
-   * @param options The options of every link, the `parent`, the `id`, and what else a VLAN link has.
+   * @param options The options of every link, the `parent`, the `id` and the other options of a VLAN link.
    * @returns The owning handle.
    * @throws {NetlinkError} EEXIST when the name is taken, or the parent has a link for this VLAN;
    * ENETDOWN for `up` when the parent is down.

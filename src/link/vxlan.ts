@@ -48,7 +48,7 @@ export interface VxlanSettings extends Omit<LinkSettings, keyof VxlanOptions>, V
 
 /** A forwarding entry of a vxlan link: the tunnel endpoint that an inner address is behind. */
 export interface VxlanFdbEntry {
-  /** The inner Ethernet address; all zeros for what no other entry matches, broadcast included. */
+  /** The inner Ethernet address; all zeros for frames that no other entry matches, broadcast included. */
   readonly mac: string;
   /** IP address of the tunnel endpoint. */
   readonly dst: string;

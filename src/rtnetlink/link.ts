@@ -32,7 +32,7 @@ import { linkKind } from "./link_kinds/mod.ts";
 
 /** A link message: `struct ifinfomsg`, attributes, and IFLA_LINKINFO. */
 export interface LinkMessage extends LinkHeader, LinkAttributes {
-  /** The kind, and what belongs to it. */
+  /** The kind and its options. */
   linkInfo?: LinkInfoNest;
 }
 
@@ -121,7 +121,7 @@ export function newLink(message: LinkMessage): Request<undefined> {
 /**
  * Changes a link, found by `message.index`.
  *
- * @param message What to change.
+ * @param message The settings to change.
  * @param what The link in an error: `veth "tap1"`.
  */
 export function setLink(
@@ -141,7 +141,7 @@ export function setLink(
 
 /**
  * Deletes a link by `index` or `name`, or all links of a `group` in one go. A group delete fails with EOPNOTSUPP,
- * and deletes nothing, when a member cannot be deleted.
+ * and deletes nothing, when one of them cannot be deleted.
  */
 export function deleteLink(
   message: { index: number } | { name: string } | { group: number },
@@ -177,7 +177,7 @@ export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): R
   return getLinkRequest(selector, options.stats === false ? readLinkWithoutStats : readLink);
 }
 
-/** Reads one link as the wire has it: what a change is compared with. */
+/** Reads one link as the wire has it, for comparison with a change. */
 export function getLinkMessage(selector: LinkSelector): Request<LinkMessage> {
   return getLinkRequest(selector, readLinkMessage);
 }
@@ -222,7 +222,7 @@ const altNameFormat: MessageFormat<LinkMessage> = {
   },
 };
 
-/** What a dump of links is limited to. */
+/** Filter of a dump of links. */
 export interface LinkFilter extends GetLinkOptions {
   /** Only links of this kind. */
   readonly kind?: string;

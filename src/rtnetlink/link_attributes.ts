@@ -127,7 +127,7 @@ export const OPER_STATES: Readonly<Record<OperState, number>> = {
   up: 6,
 };
 
-/** How a link makes its IPv6 link-local address. */
+/** How a link generates its IPv6 link-local address. */
 export type AddrGenMode = "eui64" | "none" | "stable_secret" | "random";
 
 /** IPv6 settings of a link. */
@@ -190,7 +190,7 @@ export interface LinkStats {
   rxCompressed: number;
   /** Compressed packets sent. */
   txCompressed: number;
-  /** Received and wanted by nobody. */
+  /** Received without a handler for the packet. */
   rxNohandler: number;
   /** Received for another host; Linux 5.19, 0 before. */
   rxOtherhostDropped: number;
@@ -250,7 +250,7 @@ export interface LinkReport {
   mac?: string;
   /** Hardware broadcast address. */
   broadcast?: string;
-  /** The hardware address the device was made with. */
+  /** The permanent hardware address of the device. */
   permanentMac?: string;
   /** Transmit queue length, in packets. */
   txqlen?: number;
@@ -296,7 +296,7 @@ export interface LinkReport {
   groIpv4MaxSize?: number;
   /** Largest packet the device segments, in bytes. */
   tsoMaxSize?: number;
-  /** Most segments the device makes of a packet. */
+  /** Most segments into which the device splits a packet. */
   tsoMaxSegs?: number;
   /** Smallest MTU the device takes. */
   minMtu?: number;
@@ -332,15 +332,15 @@ export interface LinkAttributes extends LinkReport {
   parent?: number;
   /** Id of the namespace the request is for; relative to the socket's. */
   targetNetnsId?: number;
-  /** Moves the link, or makes it there: descriptor of the namespace. */
+  /** Moves the link, or creates it there: descriptor of the namespace. */
   netnsFd?: number;
-  /** Moves the link, or makes it there: a process in the namespace. */
+  /** Moves the link, or creates it there: a process in the namespace. */
   netnsPid?: number;
-  /** What to leave out of or add to an answer: RTEXT_FILTER_*. */
+  /** Parts to leave out of an answer or to add to it: RTEXT_FILTER_*. */
   extMask?: number;
   /** Index to give the link when it moves to another namespace. */
   newIndex?: number;
-  /** What an event message is about. */
+  /** The subject of an event message. */
   event?: number;
 }
 

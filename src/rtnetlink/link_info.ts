@@ -48,7 +48,7 @@ export const linkInfoSchema: TaggedSchema<LinkInfoNest> = taggedSchema<LinkInfoN
   },
 });
 
-/** What every link has, whatever its kind. */
+/** Properties of links of every kind. */
 export interface CommonLinkInfo extends LinkReport {
   /** Its index. */
   index: number;
@@ -180,7 +180,7 @@ export function readLink(source: Source, start: number, end: number): LinkInfo {
   return readWith("withStats", source, start, end);
 }
 
-/** Reads a link without its counters: the kernel may send them though nobody wants them. */
+/** Reads a link without its counters: the kernel may send them without being asked. */
 export function readLinkWithoutStats(source: Source, start: number, end: number): LinkInfo {
   return readWith("without", source, start, end);
 }

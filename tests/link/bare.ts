@@ -51,7 +51,7 @@ export function testBare(bare: Bare): void {
     assertEquals((ours.linkinfo as Json).info_kind, kind);
   });
 
-  kernelTest(kind, `${kind}: create() makes nothing of options it refuses, and names them`, () => {
+  kernelTest(kind, `${kind}: create() names the options it refuses, and creates nothing`, () => {
     using netns = NetNs.create();
     for (
       const [options, name, message] of [

@@ -253,7 +253,7 @@ test("Link.create() makes a link of a kind given by name", () => {
   assertEquals([parent, linkNetnsId], [Link.get("v0", { netns }).index, other.idOf(netns)]);
 });
 
-test("Link.create() refuses what makes no link, and says why", () => {
+test("Link.create() refuses options without which no link can exist, and says why", () => {
   using netns = NetNs.create("link-create");
   const before = traces();
   const base = { kind: "bridge", name: "br0", netns };

@@ -148,7 +148,7 @@ export const REFUSED: readonly Refusal[] = [
   [{ mode: "bridge", nopromisc: true }, "TypeError", 'nopromisc needs mode: "passthru"'],
   [{ nopromisc: true }, "TypeError", 'nopromisc needs mode: "passthru"'],
   [{ mode: "passthru", nodst: true }, "TypeError", 'nodst needs mode: "source"'],
-  [{ mode: "bridge", macs: [A] }, "TypeError", 'macs needs mode: "source": the current mode is "b'],
+  [{ mode: "bridge", macs: [A] }, "TypeError", 'macs needs mode: "source": got "b'],
   [{ mode: "source", nodst: 1 }, "TypeError", "nodst must be a boolean: got 1"],
   [{ mode: "source", macs: A }, "TypeError", "macs must be a list of addresses"],
   [{ mode: "source", macs: [A, "02:00"] }, "TypeError", 'macs[1]: "02:00" is not an Ethernet'],

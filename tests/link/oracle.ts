@@ -130,8 +130,10 @@ export type Refusal = readonly [
 /** Each is refused by name, when a link is made and, with `before`, when one is changed; nothing stays. */
 export function testRefusals(kind: Kind, refusals: readonly Refusal[], before?: object): void {
   const { create, get } = untyped(kind);
-  const what = before ? "set() changes nothing of" : "create() makes nothing of";
-  kernelTest(kind.kind, `${kind.kind}: ${what} options it refuses, and names them`, () => {
+  const what = before
+    ? "set() names the options it refuses, and changes nothing"
+    : "create() names the options it refuses, and creates nothing";
+  kernelTest(kind.kind, `${kind.kind}: ${what}`, () => {
     using bed = new Testbed();
     const { netns } = bed;
     if (before) create(netns, before);

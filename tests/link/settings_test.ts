@@ -146,7 +146,7 @@ function look(netns: NetNs): [Json, Partial<LinkInfo>] {
   }];
 }
 
-test("Each setting made here is what ip shows, and what ip makes is what is read here", async (t) => {
+test("ip shows each setting made here, and read() returns each setting made by ip", async (t) => {
   using netns = NetNs.create();
   Bridge.create({ name: "br0", netns, mac: "02:00:00:00:00:01" });
   const make = () => Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });

@@ -70,7 +70,7 @@ const ONLY_TUN: typeof REFUSED = [
 ];
 
 for (const [type, kind, only] of [["tun", Tun, ONLY_TUN], ["tap", Tap, ONLY_TAP]] as const) {
-  test(`${type}: create() makes nothing of options it refuses, and names them`, () => {
+  test(`${type}: create() names the options it refuses, and creates nothing`, () => {
     using netns = NetNs.create();
     using _taken = kind.create({ name: "taken", netns });
     using _bridge = Bridge.create({ name: "br0", netns });

@@ -256,7 +256,7 @@ test("A program that attaches later finds no offloads and no header of the one b
   assertEquals(n, 70);
 });
 
-test("A handle prints as what it is", () => {
+test("A handle prints its kind, name and namespace", () => {
   using netns = NetNs.create();
   using tap = Tap.create({ name: "t0", netns });
   assertEquals(Deno.inspect(tap), `tap "t0" in netns ${netns.ref.inode}`);

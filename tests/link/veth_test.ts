@@ -190,7 +190,7 @@ test("An end is made where its master is, when nothing else is said", () => {
   );
 });
 
-test("Without a namespace both ends are made where calls land now", () => {
+test("Without a namespace both ends are created where calls land now", () => {
   using netns = NetNs.create();
   netns.run(() => Veth.create({ name: "v0", peer: { name: "v1" } }));
   assertEquals(netns.links.list().map(({ name }) => name), ["lo", "v1", "v0"]);
@@ -198,7 +198,7 @@ test("Without a namespace both ends are made where calls land now", () => {
   assertEquals(ip(homeNetNs(), "-j link show leak-v1").length, 1);
 });
 
-test("Ends in namespaces found by name, process and path", async () => {
+test("Veth.create() finds the namespaces of its ends by name, process and path", async () => {
   using netns = NetNs.create("veth-named");
   const child = netns.command("sleep", { args: ["60"], mounts: false }).spawn();
   const ways = [{ name: "veth-named" }, { pid: child.pid }, { path: "/run/netns/veth-named" }];

@@ -9,14 +9,14 @@ function pair(netns: NetNs): Veth {
 
 const soon = (fn: () => void) => void setTimeout(fn, 10);
 
-test("waitFor() resolves at once with a link that is as asked", async () => {
+test("waitFor() resolves at once when the condition holds already", async () => {
   using netns = NetNs.create();
   using veth = pair(netns);
   const info = await veth.waitFor(({ name }) => name === "v0", { timeout: 0 });
   assertEquals(info.index, veth.index);
 });
 
-test("waitFor() resolves when the kernel reports what was asked for", async () => {
+test("waitFor() resolves when the kernel reports the change", async () => {
   using netns = NetNs.create();
   using veth = pair(netns);
   soon(() => veth.peer.up());
@@ -28,14 +28,14 @@ test("waitFor() resolves when the kernel reports what was asked for", async () =
   assertEquals((await veth.waitFor(({ master }) => master !== undefined)).master, master.index);
 });
 
-test("waitFor() sees what holds for a moment only", async () => {
+test("waitFor() sees a state that holds for a moment only", async () => {
   using netns = NetNs.create();
   using veth = pair(netns);
   soon(() => veth.set({ mtu: 1400 }).set({ mtu: 1300 }));
   assertEquals((await veth.waitFor(({ mtu }) => mtu === 1400)).mtu, 1400);
 });
 
-test("waitFor() is not disturbed by other links, nor by what their bridge says of this one", async () => {
+test("waitFor() ignores messages about other links and from the bridge", async () => {
   using netns = NetNs.create();
   const master = Bridge.create({ name: "br0", netns });
   using veth = pair(netns);
@@ -50,7 +50,7 @@ test("waitFor() is not disturbed by other links, nor by what their bridge says o
   assert(looks < 20, `${looks} looks`);
 });
 
-test("waitFor() ends with its timeout, and when its signal says so", async () => {
+test("waitFor() ends with its timeout and with its signal", async () => {
   using netns = NetNs.create();
   using veth = pair(netns);
   const never = () => false;

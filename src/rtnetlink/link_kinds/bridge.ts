@@ -103,7 +103,7 @@ export const BR_BOOLOPT = {
 
 const B = IFLA_BR;
 
-/** Who asks for multicast members, as the bridge sees it. */
+/** The multicast querier, as the bridge sees it. */
 export interface BridgeQuerierState {
   /** IPv4 querier. */
   ip?: string;
@@ -119,7 +119,7 @@ export interface BridgeQuerierState {
   ipv6OtherTimer?: number;
 }
 
-/** What the kernel reports of a bridge beyond its options. */
+/** State of a bridge that the kernel reports beside its options. */
 export interface BridgeStatus {
   /** The spanning tree's root: `8000.02:00:00:00:00:01`. */
   rootId?: string;
@@ -145,7 +145,7 @@ export interface BridgeStatus {
   fdbNLearned?: number;
   /** Always 16: it has no meaning since Linux 4.20. */
   mcastHashElasticity?: number;
-  /** Who asks for multicast members. Linux 5.16. */
+  /** The multicast querier. Linux 5.16. */
   mcastQuerierState?: BridgeQuerierState;
 }
 

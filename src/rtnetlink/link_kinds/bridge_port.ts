@@ -69,7 +69,7 @@ export const IFLA_BRPORT = {
   BACKUP_NHID: 44,
 } as const;
 
-/** What a port does with frames, by spanning tree or by hand (IEEE 802.1D). */
+/** How a port handles frames, by spanning tree or by hand (IEEE 802.1D). */
 export type BridgePortState = "disabled" | "listening" | "learning" | "forwarding" | "blocking";
 
 /** The numbers of {@link BridgePortState}. */
@@ -152,7 +152,7 @@ export interface BridgePortOptions {
 export interface BridgePortInfo extends Omit<BridgePortOptions, "backupPort"> {
   /** Index of the port that takes over when this one loses its carrier. */
   backupPort?: number;
-  /** What it does with frames. */
+  /** How it handles frames. */
   state?: BridgePortState | number;
   /** The root bridge: `8000.02:00:00:00:00:01`. */
   rootId?: string;
@@ -197,7 +197,7 @@ export function groupMask(field: Field<number>, never: readonly number[]): Field
   }, (value) => value);
 }
 
-/** What a port does with frames. */
+/** How a port handles frames. */
 export const portState: Field<BridgePortState | number> = named(
   u8(B.STATE, { max: 4 }),
   BRIDGE_PORT_STATES,

@@ -22,7 +22,7 @@ export const IPVLAN_F: Readonly<Record<IpvlanFlag, number>> = { bridge: 0, priva
  * - `l2`: as frames. ARP, neighbor discovery, broadcast and multicast work;
  * - `l3`: as packets, which the parent's namespace routes. No ARP, broadcast or multicast: others need
  *   a route by way of the parent to reach it;
- * - `l3s`: as `l3`, and what comes in passes the netfilter hooks and the connection tracking of the
+ * - `l3s`: as `l3`, and incoming packets pass the netfilter hooks and the connection tracking of the
  *   parent's namespace, too.
  */
 export type IpvlanMode = "l2" | "l3" | "l3s";
@@ -36,7 +36,7 @@ export type IpvlanMode = "l2" | "l3" | "l3s";
  */
 export type IpvlanFlag = "bridge" | "private" | "vepa";
 
-/** Options of an ipvlan or ipvtap. All those on a parent have the same: what was said last. */
+/** Options of an ipvlan or ipvtap. All ipvlans of a parent share them: the last values set. */
 export interface IpvlanOptions {
   /** Where packets leave it for the parent. Default: `l3`. */
   mode?: IpvlanMode;
@@ -44,7 +44,7 @@ export interface IpvlanOptions {
   flag?: IpvlanFlag;
 }
 
-/** An ipvlan or ipvtap as the kernel reports it: names, and numbers for what netloom does not know. */
+/** An ipvlan or ipvtap as the kernel reports it: names, and numbers for values that netloom does not know. */
 export interface IpvlanInfo {
   /** Where packets leave it for the parent. */
   mode?: IpvlanMode | number;

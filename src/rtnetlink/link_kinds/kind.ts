@@ -27,7 +27,7 @@ export type KindOptionNames = Readonly<Record<string, true | Readonly<Record<str
 /** iproute2's word for an option, or a function that returns all its words (none: iproute2 has none). */
 export type CommandNames = Readonly<Record<string, string | ((value: unknown) => string)>>;
 
-/** What a kernel needs to have an option. */
+/** Requirement of an option on the kernel. */
 export interface OptionRequirement {
   /** The kernel's build option: `BRIDGE_VLAN_FILTERING`. */
   readonly config?: string;

@@ -32,7 +32,7 @@ export const MACVLAN_MODE: Readonly<Record<MacvlanMode, number>> = {
   source: 16,
 };
 
-/** What a message does to the list of source addresses (`enum macvlan_macaddr_mode`). */
+/** Operations of a message on the list of source addresses (`enum macvlan_macaddr_mode`). */
 export const MACVLAN_MACADDR = { add: 0, del: 1, flush: 2, set: 3 } as const;
 
 /** Bits of IFLA_MACVLAN_FLAGS. */
@@ -43,16 +43,16 @@ export const MACVLAN_FLAG = { nopromisc: 1, nodst: 2 } as const;
  *
  * - `bridge`: directly;
  * - `vepa`: by way of a switch outside, which has to send their packets back (a hairpin port);
- * - `private`: not even so. What keeps them apart is that broadcasts, ARP among them, are not handed on:
- *   a frame to a sibling's MAC that a switch does send back arrives;
+ * - `private`: not even so. Broadcasts, ARP among them, do not reach siblings. A frame to a sibling's MAC
+ *   that a switch sends back still arrives;
  * - `passthru`: there is one, which takes all of the parent's traffic and has its MAC;
- * - `source`: each gets what listed senders send, in addition to the link it is addressed to.
+ * - `source`: each gets the frames of listed sources, in addition to the link that they are addressed to.
  *
  * The parent itself does not hear them, other than through a hairpin port. Packet sockets on it do.
  */
 export type MacvlanMode = "private" | "vepa" | "bridge" | "passthru" | "source";
 
-/** What macvlans of every mode have. */
+/** Options of macvlans of every mode. */
 export interface MacvlanQueueOptions {
   /**
    * Length of the queue of broadcast and multicast packets that wait for being copied to each macvlan;
@@ -69,7 +69,7 @@ export interface MacvlanQueueOptions {
   bcCutoff?: number;
 }
 
-/** The mode of a macvlan, and what belongs to it. */
+/** The mode of a macvlan and its options. */
 export type MacvlanModeOptions =
   | {
     /** How the macvlans of a parent reach each other. Default: `vepa`. */
@@ -82,11 +82,11 @@ export type MacvlanModeOptions =
     nopromisc?: boolean;
   }
   | {
-    /** Packets of listed senders only. */
+    /** Packets of listed sources only. */
     mode: "source";
-    /** The senders, in place of those that were listed; unicast. Default: none. */
+    /** The sources, in place of those listed before; unicast. Default: none. */
     macs?: readonly string[];
-    /** Packets of listed senders do not go where they are addressed to as well. Default: false. Linux 5.13. */
+    /** Does not deliver packets of listed sources to their destination as well. Default: false. Linux 5.13. */
     nodst?: boolean;
   };
 
@@ -99,9 +99,9 @@ export interface MacvlanInfo extends MacvlanQueueOptions {
   mode: MacvlanMode | number;
   /** Mode `passthru`: whether the parent's promiscuous mode is left off. */
   nopromisc: boolean;
-  /** Mode `source`: whether packets of listed senders do not go where they are addressed to as well. */
+  /** Mode `source`: whether packets of listed sources are not delivered to their destination as well. */
   nodst: boolean;
-  /** Mode `source`: the listed senders, ascending. */
+  /** Mode `source`: the listed sources, ascending. */
   macs: string[];
   /** Length of the parent's queue: the longest any of its macvlans asked for. Linux 5.11. */
   bcQueueLenUsed?: number;
@@ -113,7 +113,7 @@ export interface MacvlanData extends MacvlanQueueOptions {
   mode?: MacvlanMode | number;
   /** All flags: one that is not named is off. */
   flags?: MacvlanFlags;
-  /** A command: what `mac` or `macs` do to the list. */
+  /** A command: the operation of `mac` or `macs` on the list. */
   macaddrMode?: keyof typeof MACVLAN_MACADDR | number;
   /** The address that is added or deleted. */
   mac?: string;
@@ -144,7 +144,7 @@ export function checkSource(value: string, path: string): string {
   throw new RangeError(`${path} must be a unicast address: got ${show(value)}`);
 }
 
-function sender(type: number): Field<string> {
+function sourceMac(type: number): Field<string> {
   const any = mac(type);
   return {
     ...any,
@@ -152,7 +152,7 @@ function sender(type: number): Field<string> {
   };
 }
 
-const addresses = list(M.MACADDR_DATA, sender(M.MACADDR));
+const addresses = list(M.MACADDR_DATA, sourceMac(M.MACADDR));
 
 /** The list, each address once and ascending: the kernel's order is that of its hash table. */
 const macs: Field<readonly string[]> = {
@@ -185,7 +185,7 @@ export const macvlanSchema: Schema<MacvlanData> = schema<MacvlanData>("IFLA_MACV
   mode: named(u32(M.MODE), MACVLAN_MODE),
   flags,
   macaddrMode: named(u32(M.MACADDR_MODE, { max: 3 }), MACVLAN_MACADDR),
-  mac: sender(M.MACADDR),
+  mac: sourceMac(M.MACADDR),
   macs,
   macCount: readOnly(u32(M.MACADDR_COUNT)),
   bcQueueLen: u32(M.BC_QUEUE_LEN, { unit: "packets" }),
@@ -214,13 +214,13 @@ function toMacvlanData(options: MacvlanOptions): MacvlanData {
     ]
   ) {
     if (value === undefined || mode === home) continue;
-    throw new TypeError(`${key} needs mode: "${home}": the current mode is ${show(mode)}`);
+    throw new TypeError(`${key} needs mode: "${home}": got ${show(mode)}`);
   }
   const data: MacvlanData = mode === undefined ? {} : { mode };
   if (nopromisc !== undefined) data.flags = { nopromisc };
   if (nodst !== undefined) data.flags = { nodst };
   Object.assign(data, queue);
-  // Last: in a command line, what follows `macaddr set` is addresses.
+  // Last: in a command line, addresses follow `macaddr set`.
   if (macs?.length === 0) data.macaddrMode = "flush";
   else if (macs !== undefined) Object.assign(data, { macaddrMode: "set", macs });
   return data;
@@ -274,7 +274,7 @@ const common: Omit<LinkKind<MacvlanOptions, MacvlanInfo, MacvlanData>, "kind" | 
   },
 };
 
-/** Every name in any member of {@link MacvlanOptions}. */
+/** Every name in any part of the union {@link MacvlanOptions}. */
 type MacvlanOptionName = MacvlanOptions extends infer O ? O extends O ? keyof O : never : never;
 
 /** macvlan: links with MACs of their own on one parent. */

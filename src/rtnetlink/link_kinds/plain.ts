@@ -72,11 +72,11 @@ export const TUN_TYPES = { tun: 1, tap: 2 } as const;
 
 /** A TUN or TAP link as the kernel reports it. */
 export interface TunInfo {
-  /** What comes from it: IP packets, or Ethernet frames. */
+  /** The form of its packets: IP packets, or Ethernet frames. */
   type: "tun" | "tap" | number;
-  /** User id that may attach to it without privileges; absent when nobody in particular may. */
+  /** User id that may attach to it without privileges; absent when no user is set. */
   owner?: number;
-  /** Group id whose members may. */
+  /** Group id whose users may attach to it without privileges. */
   ownerGroup?: number;
   /** Packets have a `struct tun_pi` in front. */
   packetInfo: boolean;
@@ -92,7 +92,7 @@ export interface TunInfo {
   numDisabledQueues?: number;
 }
 
-/** Codec of what the kernel reports. */
+/** Codec of the reported options. */
 export const tunSchema: Schema<TunInfo> = schema<TunInfo>("IFLA_TUN_", IFLA_TUN, {
   type: named(u8(IFLA_TUN.TYPE), TUN_TYPES),
   owner: u32(IFLA_TUN.OWNER),

@@ -52,7 +52,7 @@ export interface VlanFlags {
   bridgeBinding?: boolean;
 }
 
-/** What the kernel means when it reports no flags. */
+/** The flags when the kernel reports none. */
 const FLAGS_OFF: Readonly<Required<VlanFlags>> = {
   reorderHdr: false,
   gvrp: false,
@@ -61,10 +61,10 @@ const FLAGS_OFF: Readonly<Required<VlanFlags>> = {
   bridgeBinding: false,
 };
 
-/** A map of priorities: `{ 3: 5 }` makes 5 of 3. */
+/** A map of priorities: `{ 3: 5 }` maps 3 to 5. */
 export type QosMap = Readonly<Record<number, number>>;
 
-/** Maps of priorities. What is not mapped becomes 0. */
+/** Maps of priorities. A priority that is not mapped becomes 0. */
 export interface VlanMaps {
   /** The tag's priority, 0..7, of a packet that comes in to its priority in the kernel, 0..2^32-1. */
   ingressQosMap?: QosMap;
@@ -135,7 +135,7 @@ const mapping = struct<[from: number, to: number]>(
   (view, at) => [view.getUint32(at, true), view.getUint32(at + 4, true)],
 );
 
-/** A map from 0..`from` to 0..`to`; of what is out of range, the kernel takes the low bits silently. */
+/** A map from 0..`from` to 0..`to`; out of range, the kernel silently takes the low bits. */
 function map(type: number, from: number, to: number): Field<QosMap> {
   const mappings = list(type, mapping);
   const within = (value: unknown, max: number) =>
