@@ -52,6 +52,16 @@ export {
 } from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
 export {
+  deleteFilter,
+  dumpFilters,
+  filterFormat,
+  filterMessage,
+  filterSelector,
+  newFilter,
+  readFilter,
+} from "./filter.ts";
+export type { BpfData } from "./filter_kinds/classifiers.ts";
+export {
   classFormat,
   classMessage,
   deleteClass,

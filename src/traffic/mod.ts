@@ -1,5 +1,5 @@
 /**
- * Traffic control: queueing disciplines and their classes, as `tc` sets them.
+ * Traffic control: queueing disciplines, their classes, and filters, as `tc` sets them.
  *
  * @example A queue of at most 100 packets
  * ```ts
@@ -17,6 +17,7 @@
  * @module
  */
 export { classes, type ClassTarget, LinkClasses } from "./classes.ts";
+export { filters, type LinkFilterFilter, LinkFilters } from "./filters.ts";
 export { LinkQdiscs, type QdiscParent, qdiscs, type QdiscTarget } from "./qdiscs.ts";
 export type {
   CommonQdiscInfo,
@@ -33,6 +34,34 @@ export type {
   CommonClassInfo,
   UnknownClass,
 } from "../rtnetlink/qdisc_class.ts";
+export type {
+  FilterInfo,
+  FilterOptions,
+  FilterPlace,
+  FilterProtocolWord,
+} from "../rtnetlink/filter.ts";
+export type {
+  Action,
+  ActionInfo,
+  Control,
+  GactAction,
+  MirredAction,
+  PoliceAction,
+  SkbeditAction,
+} from "../rtnetlink/filter_kinds/actions.ts";
+export type {
+  BpfInfo,
+  BpfInstruction,
+  BpfOptions,
+  FilterActions,
+  FilterActionsInfo,
+  FwInfo,
+  FwOptions,
+  U32Info,
+  U32Match,
+  U32Options,
+} from "../rtnetlink/filter_kinds/classifiers.ts";
+export { filterKindNames, type FilterKinds } from "../rtnetlink/filter_kinds/mod.ts";
 export type { Handle, TrafficStats } from "../rtnetlink/traffic_control.ts";
 export type { LinkLayer, OptionsOf, ReportOf } from "../rtnetlink/qdisc_kinds/kind.ts";
 export { qdiscKindNames, type QdiscKinds } from "../rtnetlink/qdisc_kinds/mod.ts";

@@ -36,6 +36,9 @@ import * as link from "../../src/rtnetlink/link_attributes.ts";
 import { stats64 } from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
+import { FILTER_PARENTS } from "../../src/rtnetlink/filter.ts";
+import * as actions from "../../src/rtnetlink/filter_kinds/actions.ts";
+import * as classifiers from "../../src/rtnetlink/filter_kinds/classifiers.ts";
 import * as fqCodel from "../../src/rtnetlink/qdisc_kinds/fq_codel.ts";
 import * as htb from "../../src/rtnetlink/qdisc_kinds/htb.ts";
 import * as netem from "../../src/rtnetlink/qdisc_kinds/netem_data.ts";
@@ -117,6 +120,13 @@ const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, str
   [netem.TCA_NETEM, "TCA_NETEM_"],
   [netem.NETEM_LOSS, "NETEM_LOSS_"],
   [tbf.TCA_TBF, "TCA_TBF_"],
+  [classifiers.TCA_U32, "TCA_U32_"],
+  [classifiers.TCA_MATCHALL, "TCA_MATCHALL_"],
+  [classifiers.TCA_FW, "TCA_FW_"],
+  [classifiers.TCA_BPF, "TCA_BPF_"],
+  [actions.TCA_ACT, "TCA_ACT_"],
+  [actions.TCA_POLICE, "TCA_POLICE_"],
+  [actions.TCA_SKBEDIT, "TCA_SKBEDIT_"],
   [neighbor.NDA, "NDA_"],
   [neighbor.NFEA, "NFEA_"],
   [neighbor.NTF, "NTF_"],
@@ -220,6 +230,8 @@ const HEADERS = [
   "linux/openvswitch.h",
   "linux/rtnetlink.h",
   "linux/pkt_sched.h",
+  "linux/pkt_cls.h",
+  "linux/tc_act/tc_skbedit.h",
   "linux/gen_stats.h",
   "linux/sched.h",
   "linux/sock_diag.h",
@@ -573,6 +585,8 @@ Deno.test("Every table of constants in ffi/ and src/ is in this test", async () 
     // Of a file format, which tcpdump knows and the kernel does not.
     ...Object.values(pcapng),
     LINKTYPE,
+    // Composed of TC_H_CLSACT and TC_H_MIN_*.
+    FILTER_PARENTS,
   ]);
   const missing: string[] = [];
   for (

@@ -1,5 +1,5 @@
 // Queueing disciplines, the line of `tc` that sets the same, and the report of it.
-import type { ClassOptions, QdiscOptions } from "../../src/traffic/mod.ts";
+import type { ClassOptions, FilterOptions, QdiscOptions } from "../../src/traffic/mod.ts";
 
 /** A queueing discipline in both languages. */
 export interface Case {
@@ -284,5 +284,124 @@ export const CLASS_CASES: readonly { entry: ClassOptions; words: string; info: o
         level: 0,
       },
     },
+  },
+];
+
+/** A program that takes marked packets. */
+const MARKED = [
+  { code: 32, jt: 0, jf: 0, k: 4294963220 },
+  { code: 21, jt: 0, jf: 1, k: 28268 },
+  { code: 6, jt: 0, jf: 0, k: 4294967295 },
+  { code: 6, jt: 0, jf: 0, k: 0 },
+];
+
+/** Filters, the line of `tc` that sets the same, the report of it, and what the kernel must have. */
+export const FILTER_CASES: readonly {
+  entry: FilterOptions;
+  words: string;
+  info: object;
+  lacks?: string;
+}[] = [
+  {
+    entry: {
+      kind: "u32",
+      parent: "egress",
+      protocol: "ip",
+      priority: 5,
+      handle: "800::5",
+      options: {
+        match: [
+          { offset: 16, value: 0x0a000000, mask: 0xff000000 },
+          { offset: 20, value: 0x50, mask: 0xffff },
+        ],
+        classid: "1:10",
+      },
+    },
+    words: "tc filter add dev v0 egress protocol ip prio 5 handle 800::5 u32 match ip dst" +
+      " 10.0.0.0/8 match u16 0x50 0xffff at 22 classid 1:10",
+    info: { handle: "800::5", protocol: "ip", priority: 5, options: { classid: "1:10" } },
+  },
+  {
+    entry: {
+      kind: "u32",
+      parent: "egress",
+      priority: 9,
+      options: { actions: [{ kind: "mirred", action: "mirror", dev: 11 }] },
+    },
+    words: "tc filter add dev v0 egress protocol all prio 9 u32 match u32 0 0 action mirred" +
+      " egress mirror dev v1",
+    info: {
+      protocol: "all",
+      options: {
+        actions: [{ kind: "mirred", action: "mirror", direction: "egress", dev: 11 }],
+      },
+    },
+  },
+  {
+    entry: {
+      kind: "u32",
+      parent: "ingress",
+      protocol: "ipv6",
+      priority: 2,
+      options: {
+        actions: [{ kind: "mirred", action: "redirect", direction: "ingress", dev: 11 }],
+      },
+    },
+    words: "tc filter add dev v0 ingress protocol ipv6 prio 2 u32 match u32 0 0 action mirred" +
+      " ingress redirect dev v1",
+    info: { parent: "ingress", options: { actions: [{ direction: "ingress", dev: 11 }] } },
+  },
+  {
+    entry: {
+      kind: "bpf",
+      parent: "ingress",
+      priority: 1,
+      options: { program: MARKED, classid: "1:1" },
+    },
+    words: "tc filter add dev v0 ingress protocol all prio 1 bpf bytecode" +
+      " 4,32_0_0_4294963220,21_0_1_28268,6_0_0_4294967295,6_0_0_0 classid 1:1",
+    info: { kind: "bpf", options: { program: MARKED, classid: "1:1" } },
+  },
+  {
+    entry: {
+      kind: "matchall",
+      parent: "egress",
+      priority: 3,
+      options: { actions: [{ kind: "gact", control: "drop" }] },
+    },
+    words: "tc filter add dev v0 egress protocol all prio 3 matchall action gact drop",
+    info: { kind: "matchall", options: { actions: [{ kind: "gact", control: "drop" }] } },
+    lacks: "this kernel has no matchall",
+  },
+  {
+    entry: { kind: "fw", parent: "1:", priority: 3, handle: 6, options: { classid: "1:10" } },
+    words: "tc filter add dev v0 parent 1: protocol all prio 3 handle 6 fw classid 1:10",
+    info: { kind: "fw", handle: 6, parent: "1:", options: { classid: "1:10" } },
+    lacks: "this kernel has no fw",
+  },
+  {
+    entry: {
+      kind: "matchall",
+      parent: "egress",
+      priority: 4,
+      options: {
+        actions: [
+          { kind: "skbedit", mark: 5, priority: 7, queueMapping: 2 },
+          { kind: "police", rate: "8mbit", burst: 16000, exceed: "drop" },
+        ],
+      },
+    },
+    words: "tc filter add dev v0 egress protocol all prio 4 matchall action skbedit" +
+      " queue_mapping 2 priority :7 mark 5 action police rate 8mbit burst 16000b" +
+      " conform-exceed drop",
+    info: {
+      options: {
+        actions: [
+          { kind: "skbedit", mark: 5, priority: 7, queueMapping: 2, control: "pipe" },
+          { kind: "police", rate: 8e6, burst: 16000, exceed: "drop" },
+        ],
+      },
+    },
+    lacks: "this kernel has no matchall",
   },
 ];

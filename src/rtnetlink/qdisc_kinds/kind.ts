@@ -31,6 +31,8 @@ export interface TcOptions<
   decode?(data: D): I;
   /** The words of options in `tc`; default: the name and the value. */
   readonly words?: Readonly<Record<string, TcWord>>;
+  /** Options that filters have though they are not given. */
+  readonly defaults?: O;
   /** Options whose words stand first, in this order, since `tc` takes them for one. */
   readonly commandOrder?: readonly string[];
   /** Options that the kernel only reports. */

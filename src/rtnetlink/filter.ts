@@ -1,0 +1,273 @@
+/**
+ * Filters: RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER (tc(8), rtnetlink(7)).
+ *
+ * @module
+ */
+import type { Source, Writer } from "../netlink/bytes.ts";
+import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
+import { RTM } from "./constants.ts";
+import { filterKind, filterKindNames, type FilterKinds } from "./filter_kinds/mod.ts";
+import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
+import {
+  decodeOptions,
+  encodeOptions,
+  formatHandle,
+  type Handle,
+  modeFlags,
+  optionWords,
+  parseHandle,
+  readTcHeader,
+  type TcMessage,
+  type TcMode,
+  TCMSG,
+  tcSchema,
+  writeTcHeader,
+} from "./traffic_control.ts";
+
+/** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
+export const FILTER_PARENTS: Readonly<Record<string, number>> = {
+  root: 0xffffffff,
+  ingress: 0xfffffff2,
+  egress: 0xfffffff3,
+};
+
+/** Protocols by their words in `tc`, as Ethernet types. */
+const FILTER_PROTOCOLS: Readonly<Record<FilterProtocolWord, number>> = {
+  all: 0x0003,
+  ip: 0x0800,
+  arp: 0x0806,
+  ipv6: 0x86dd,
+  "802.1Q": 0x8100,
+};
+
+/** A protocol by its word. */
+export type FilterProtocolWord = "all" | "ip" | "arp" | "ipv6" | "802.1Q";
+
+/** The place of a filter. */
+export interface FilterPlace {
+  /** `ingress` or `egress` (clsact, ingress), a queueing discipline `1:`, or a class. */
+  parent: Handle;
+  /** Its turn: 1 is first. */
+  priority: number;
+  /** The packets that it sees: a word, or an Ethernet type. Default: `all`. */
+  protocol?: FilterProtocolWord | number;
+  /**
+   * Its own number; of u32 also text as in `tc`: `800::5`. Default: the kernel gives one. For fw it is the
+   * mark.
+   */
+  handle?: number | string;
+  /** The chain that it is in. Default: 0. */
+  chain?: number;
+}
+
+/** A filter to be set: its place, its kind, and the options of the kind. */
+export type FilterOptions =
+  & FilterPlace
+  & { [K in keyof FilterKinds]: { kind: K; options?: OptionsOf<FilterKinds[K]> } }[
+    keyof FilterKinds
+  ];
+
+/** A filter as the kernel reports it; `kind` tells which options it has. */
+export type FilterInfo =
+  & Required<FilterPlace>
+  & {
+    /** Index of the link. */
+    index: number;
+  }
+  & (
+    | { [K in keyof FilterKinds]: { kind: K; options: ReportOf<FilterKinds[K]> } }[
+      keyof FilterKinds
+    ]
+    | { kind: "unknown"; kernelKind: string; options: Uint8Array }
+  );
+
+const ENTRY: OptionNames<FilterPlace & { kind: string; options: object }> = {
+  parent: true,
+  priority: true,
+  protocol: true,
+  handle: true,
+  chain: true,
+  kind: true,
+  options: true,
+};
+
+const codec = tcSchema((kind) => filterKind(kind)?.data);
+
+interface FilterMessage extends TcMessage {
+  readonly given?: object;
+}
+
+function write(writer: Writer, message: FilterMessage): void {
+  writeTcHeader(writer, message);
+  const { kind, options, chain } = message;
+  codec.write(writer, {
+    ...(kind === undefined ? {} : { kind }),
+    ...(options === undefined ? {} : { options }),
+    ...(chain === undefined ? {} : { chain }),
+  }, "options.");
+}
+
+const swap16 = (value: number): number => (value & 0xff) << 8 | value >>> 8 & 0xff;
+
+/** Priority and protocol, which is in the order of the network. */
+function infoOf(priority: number, protocol: FilterPlace["protocol"] = "all"): number {
+  const type = typeof protocol === "number"
+    ? integer(protocol, "protocol", 0, 0xffff)
+    : wordValue(protocol, FILTER_PROTOCOLS, "protocol");
+  return priority * 0x10000 + swap16(type);
+}
+
+function protocolWord(type: number): FilterProtocolWord | number {
+  const words = Object.keys(FILTER_PROTOCOLS) as FilterProtocolWord[];
+  return words.find((word) => FILTER_PROTOCOLS[word] === type) ?? type;
+}
+
+/** Hash table, bucket and number of a u32 filter, as `tc` shows them. */
+function u32Handle(handle: number): string {
+  const part = (value: number) => value ? value.toString(16) : "";
+  return `${part(handle >>> 20)}:${part(handle >>> 12 & 0xff)}:${part(handle & 0xfff)}`;
+}
+
+function parseFilterHandle(handle: number | string): number {
+  if (typeof handle === "number") return integer(handle, "handle", 0, 0xffffffff);
+  const [, table = "", bucket = "", node = ""] =
+    /^([0-9a-f]{0,3}):([0-9a-f]{0,2}):([0-9a-f]{0,3})$/i.exec(handle) ?? [];
+  const number = (text: string) => parseInt(text || "0", 16);
+  if (table + bucket + node !== "") {
+    return number(table) * 0x100000 + number(bucket) * 0x1000 + number(node);
+  }
+  throw new TypeError(`handle must be a number, or text such as "800::5": got ${show(handle)}`);
+}
+
+/** Reads `struct tcmsg` and the attributes of a filter. */
+export function readFilter(source: Source, start: number, end: number): FilterInfo {
+  const { index, handle, parent, info } = readTcHeader(source, start);
+  const { kind = "", options, chain = 0 } = codec.read(source, start + TCMSG, end);
+  const entry = filterKind(kind);
+  const own = entry
+    ? { kind, options: decodeOptions(entry, options) }
+    : { kind: "unknown", kernelKind: kind, options: options ?? new Uint8Array(0) };
+  return {
+    index,
+    parent: formatHandle(parent, FILTER_PARENTS),
+    priority: info >>> 16,
+    protocol: protocolWord(swap16(info & 0xffff)),
+    handle: kind === "u32" ? u32Handle(handle) : handle,
+    chain,
+    ...own,
+  } as FilterInfo;
+}
+
+/** The framing of messages about filters. */
+export const filterFormat: MessageFormat<TcMessage, FilterInfo> = {
+  headerLength: TCMSG,
+  schemaOf: (message) => codec.namesFor(message),
+  write,
+  read: readFilter,
+};
+
+/**
+ * Checks a filter and makes its message. Links in its actions are indexes by now.
+ *
+ * @throws {TypeError} For an unknown kind or option, and for a malformed value.
+ * @throws {RangeError} For a value out of range.
+ */
+export function filterMessage(entry: FilterOptions, index: number): TcMessage {
+  checkOptions(entry, ENTRY);
+  const { parent, priority, protocol, handle, chain, kind, options = {} } = entry;
+  const own = filterKind(kind);
+  if (!own) {
+    const kinds = filterKindNames().map(show).join(", ");
+    throw new TypeError(`kind must be one of ${kinds}: got ${show(kind)}`);
+  }
+  checkOptions(options, own.options ?? {}, "options");
+  const all = { ...own.defaults, ...options };
+  return {
+    index,
+    parent: parseHandle(parent, { path: "parent", words: FILTER_PARENTS }),
+    info: infoOf(integer(priority, "priority", 1, 0xffff), protocol),
+    handle: handle === undefined ? 0 : parseFilterHandle(handle),
+    ...(chain === undefined ? {} : { chain: integer(chain, "chain", 0, 0xfffffff) }),
+    kind,
+    options: encodeOptions(own, all),
+    given: all,
+  } as FilterMessage;
+}
+
+/** The place of a filter in `tc`. */
+function placeWords({ index, parent = 0, info = 0, handle = 0, chain, kind }: TcMessage): string {
+  const at = formatHandle(parent, FILTER_PARENTS);
+  const place = Object.hasOwn(FILTER_PARENTS, at) ? at : `parent ${at}`;
+  const protocol = protocolWord(swap16(info & 0xffff));
+  return `dev if${index} ${place}` + (chain === undefined ? "" : ` chain ${chain}`) +
+    (info
+      ? ` protocol ${typeof protocol === "number" ? `0x${protocol.toString(16)}` : protocol} prio ${
+        info >>> 16
+      }`
+      : "") +
+    (handle ? ` handle ${kind === "u32" ? u32Handle(handle) : handle}` : "") +
+    (kind === undefined ? "" : ` ${kind}`);
+}
+
+/** Sets a filter: adds it, replaces the one with this handle, or changes its options. */
+export function newFilter(message: TcMessage, mode: TcMode = "add"): Request<undefined> {
+  return {
+    type: RTM.NEWTFILTER,
+    typeName: "RTM_NEWTFILTER",
+    flags: modeFlags(mode),
+    operation: `${mode} filter ${message.kind} at ${
+      formatHandle(message.parent ?? 0, FILTER_PARENTS)
+    } of link ${message.index}`,
+    format: filterFormat,
+    message,
+    command: () =>
+      `tc filter ${mode} ${placeWords(message)}` +
+      optionWords((message as FilterMessage).given, filterKind(message.kind)),
+  };
+}
+
+/** Deletes a filter; without a handle all of a priority, without that all of a place. */
+export function deleteFilter(message: TcMessage): Request<undefined> {
+  return {
+    type: RTM.DELTFILTER,
+    typeName: "RTM_DELTFILTER",
+    flags: 0,
+    operation: `delete filter at ${
+      formatHandle(message.parent ?? 0, FILTER_PARENTS)
+    } of link ${message.index}`,
+    format: filterFormat,
+    message,
+    command: () => `tc filter delete ${placeWords(message)}`,
+  };
+}
+
+/** The message that finds a filter, of what is reported. */
+export function filterSelector(info: FilterInfo): TcMessage {
+  const { index, parent, priority, protocol, handle, chain, kind } = info;
+  return {
+    index,
+    parent: parseHandle(parent, { path: "parent", words: FILTER_PARENTS }),
+    info: infoOf(priority, protocol),
+    handle: parseFilterHandle(handle),
+    kind: kind === "unknown" ? info.kernelKind : kind,
+    ...(chain ? { chain } : {}),
+  };
+}
+
+/** Reads the filters of a place, without the tables that the kernel keeps for them. */
+export function dumpFilters(
+  { index, parent }: { index: number; parent: number },
+): DumpRequest<FilterInfo> {
+  return {
+    type: RTM.GETTFILTER,
+    typeName: "RTM_GETTFILTER",
+    flags: 0,
+    operation: `list filters of link ${index}`,
+    format: filterFormat,
+    message: { index, parent },
+    reply: readFilter,
+    filter: ({ kind, handle }) => handle !== 0 && !(kind === "u32" && String(handle).endsWith(":")),
+    command: () => `tc filter show ${placeWords({ index, parent })}`,
+  };
+}

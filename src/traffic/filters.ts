@@ -1,0 +1,252 @@
+/**
+ * The filters of a link.
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { indexOf, type NamedLink } from "../link/options.ts";
+import {
+  addAll,
+  asArray,
+  convert,
+  deleteAll,
+  flushAll,
+  type Inspect,
+  inspectList,
+  type Many,
+  replaceAll,
+} from "../netlink/collection.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import type { Request } from "../netlink/message.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
+import {
+  deleteFilter,
+  dumpFilters,
+  FILTER_PARENTS,
+  type FilterInfo,
+  filterMessage,
+  type FilterOptions,
+  filterSelector,
+  newFilter,
+} from "../rtnetlink/filter.ts";
+import type { Action } from "../rtnetlink/filter_kinds/actions.ts";
+import { dumpQdiscs } from "../rtnetlink/qdisc.ts";
+import {
+  formatHandle,
+  type Handle,
+  parseHandle,
+  type TcMessage,
+  type TcMode,
+} from "../rtnetlink/traffic_control.ts";
+
+/** Which filters of a link. */
+export interface LinkFilterFilter {
+  /** Only those at this place: `ingress`, `egress`, a queueing discipline `1:`, or a class. */
+  readonly parent?: Handle;
+}
+
+const FILTER: OptionNames<LinkFilterFilter> = { parent: true };
+
+/** The filters of a link. {@link filters} gives it. */
+export class LinkFilters {
+  readonly #link: NamedLink;
+
+  /** For {@link filters}. */
+  constructor(link: NamedLink) {
+    this.#link = link;
+  }
+
+  /**
+   * Reads the filters of the link, in the order in which packets meet them.
+   *
+   * @param filter The place. Default: all queueing disciplines; those of a class must be asked for.
+   */
+  list(filter: LinkFilterFilter = {}): FilterInfo[] {
+    const { index } = this.#link;
+    return this.#parents(filter).flatMap((parent) =>
+      this.#connection.dump(dumpFilters({ index, parent }))
+    );
+  }
+
+  /**
+   * Adds filters, all or none, in this order.
+   *
+   * @param entries One or many; also what `list()` gave. Links in actions are in this link's namespace.
+   * @throws {NetlinkError} EEXIST when there is one with the handle, ENOENT when the kernel lacks the kind or
+   * an action, EINVAL without the queueing discipline.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For malformed options; none is added then.
+   * @throws {RangeError} For values out of range; none is added then.
+   */
+  add(entries: Many<FilterOptions | FilterInfo>): void {
+    const messages = this.#messages(entries);
+    addAll(this.#connection, messages, (it) => this.#new(it, "add"), this.#undo(messages));
+  }
+
+  /** Adds filters, or replaces those with the same place and handle. Otherwise as {@link LinkFilters.add}. */
+  replace(entries: Many<FilterOptions | FilterInfo>): void {
+    const messages = this.#messages(entries);
+    const request = (it: TcMessage, replace: boolean) => this.#new(it, replace ? "replace" : "add");
+    replaceAll(this.#connection, messages, request, this.#undo(messages));
+  }
+
+  /**
+   * Changes the options of a filter, which its place and handle find.
+   *
+   * @param entry Its place with its handle, its kind, and the options.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  change(entry: FilterOptions | FilterInfo): void {
+    const [message] = this.#messages(entry);
+    this.#connection.request(this.#new(message!, "change"));
+  }
+
+  /**
+   * Deletes filters.
+   *
+   * @param targets One or many: what `list()` gave.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  delete(targets: Many<FilterInfo>): void {
+    const messages = asArray(targets).map((it) => this.#selector(it));
+    deleteAll(this.#connection, messages, (it) => this.#named(deleteFilter(it), "delete"));
+  }
+
+  /**
+   * Deletes all filters, or those of a place.
+   *
+   * @param filter The place. Default: all queueing disciplines.
+   */
+  flush(filter: LinkFilterFilter = {}): void {
+    const messages = this.list(filter).map((it) => this.#selector(it));
+    const gone = [ERRNO.ENOENT, ERRNO.ENODEV, ERRNO.EINVAL];
+    flushAll(this.#connection, messages, deleteFilter, gone);
+  }
+
+  get #connection(): Connection {
+    return connectionTo(this.#link.ref);
+  }
+
+  get #what(): string {
+    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
+  }
+
+  /** The places that filters may be at: the kernel lists one place at a time. */
+  #parents(filter: LinkFilterFilter): number[] {
+    checkOptions(filter, FILTER);
+    const number = (parent: Handle) =>
+      parseHandle(parent, { path: "parent", words: FILTER_PARENTS });
+    if (filter.parent !== undefined) return [number(filter.parent)];
+    return this.#connection.dump(dumpQdiscs({ index: this.#link.index }))
+      .filter(({ handle }) => handle !== "0:")
+      .flatMap(({ kind, handle }) =>
+        kind === "clsact" ? ["ingress", "egress"] : kind === "ingress" ? ["ingress"] : [handle]
+      ).map(number);
+  }
+
+  #selector(info: FilterInfo): TcMessage {
+    return { ...filterSelector(info), index: this.#link.index };
+  }
+
+  #named<T>(request: Request<T>, verb: string): Request<T> {
+    const { kind, parent = 0 } = request.message as TcMessage;
+    const at = show(formatHandle(parent, FILTER_PARENTS));
+    return { ...request, operation: `${verb} filter ${kind} at ${at} of ${this.#what}` };
+  }
+
+  #messages(entries: Many<FilterOptions | FilterInfo>): TcMessage[] {
+    const { index } = this.#link;
+    return convert(entries, (entry) => filterMessage(this.#resolved(entry), index));
+  }
+
+  /** The entry with links as indexes, and without what is only reported. */
+  #resolved(entry: FilterOptions | FilterInfo): FilterOptions {
+    const given = "index" in entry ? settable(entry) : entry;
+    const actions = (given.options as { actions?: readonly Action[] } | undefined)?.actions;
+    if (!Array.isArray(actions)) return given;
+    const resolved = actions.map((action: Action, i) =>
+      action?.kind === "mirred"
+        ? {
+          ...action,
+          dev: indexOf(action.dev, this.#link.ref, `options.actions[${i}].dev`),
+        }
+        : action
+    );
+    return { ...given, options: { ...given.options, actions: resolved } } as FilterOptions;
+  }
+
+  /** The kernel gives handles: what is new is what a failed call has added. */
+  #undo(messages: readonly TcMessage[]): () => readonly Request[] {
+    if (messages.length < 2) return () => [];
+    const parents = [...new Set(messages.map(({ parent = 0 }) => parent))];
+    const all = () =>
+      parents.flatMap((parent) =>
+        this.#connection.dump(dumpFilters({ index: this.#link.index, parent }))
+      );
+    const key = ({ parent, priority, protocol, handle, chain }: FilterInfo) =>
+      show([parent, priority, protocol, handle, chain]);
+    const before = new Set(all().map(key));
+    return () =>
+      all().filter((it) => !before.has(key(it))).map((it) => deleteFilter(this.#selector(it)));
+  }
+
+  #new(message: TcMessage, mode: TcMode): Request<undefined> {
+    return this.#named(newFilter(message, mode), mode);
+  }
+
+  /** Prints the filters. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const { description } = this.#link.ref;
+    const title = `filters of ${this.#what}` + (description ? ` in ${description}` : "");
+    return inspectList(title, () => this.list(), inspect, options);
+  }
+}
+
+/** What can be set, of what is reported: an action is a new one. */
+function settable(info: FilterInfo): FilterOptions {
+  const { index: _, chain, ...rest } = info;
+  const options = info.options as { actions?: readonly (Action & { index?: number })[] };
+  const actions = options.actions?.map((action) => {
+    const { index: _1, stats: _2, ...own } = action as Action & { index: number; stats: object };
+    return own;
+  });
+  return {
+    ...rest,
+    ...(chain ? { chain } : {}),
+    options: actions ? { ...options, actions } : options,
+  } as FilterOptions;
+}
+
+/**
+ * The filters of a link. Follows the link's handle when the link moves.
+ *
+ * @param link The link.
+ * @returns The collection: `list`, `add`, `replace`, `change`, `delete`, `flush`.
+ *
+ * @example A copy of all packets that go to 10.0.0.0/8
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { filters, qdiscs } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * Veth.create({ name: "m0", netns, peer: { name: "m1", netns } });
+ * qdiscs(link).add({ kind: "clsact" });
+ * filters(link).add({
+ *   kind: "u32",
+ *   parent: "egress",
+ *   protocol: "ip",
+ *   priority: 5,
+ *   options: {
+ *     match: [{ offset: 16, value: 0x0a000000, mask: 0xff000000 }], // the destination
+ *     actions: [{ kind: "mirred", action: "mirror", dev: "m0" }],
+ *   },
+ * });
+ * assertEquals(filters(link).list().map(({ kind, parent }) => [kind, parent]), [["u32", "egress"]]);
+ * ```
+ */
+export function filters(link: NamedLink): LinkFilters {
+  return new LinkFilters(link);
+}

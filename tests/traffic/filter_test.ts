@@ -1,0 +1,128 @@
+import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
+import { BatchError, trace } from "../../mod.ts";
+import { source } from "../../src/netlink/bytes.ts";
+import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
+import { type FilterInfo, type FilterOptions, filters, qdiscs } from "../../src/traffic/mod.ts";
+import { bodyOf, fromHex, type Json, run } from "../helpers.ts";
+import { CAPTURED } from "./captured.ts";
+import { FILTER_CASES } from "./cases.ts";
+import { kernelTest, Pair, tc } from "./oracle.ts";
+
+function read(body: string): FilterInfo {
+  const bytes = fromHex(body);
+  return readFilter(source(bytes), 0, bytes.length);
+}
+
+for (const { entry, words, info } of FILTER_CASES) {
+  Deno.test(`The message is that of: ${words}`, () => {
+    assert(CAPTURED[words] !== undefined, "not captured");
+    const ours = read(bodyOf(newFilter(filterMessage(entry, 10))));
+    assertEquals(ours, read(CAPTURED[words]));
+    assertObjectMatch(ours as unknown as Json, info as Json);
+  });
+}
+
+/** The number of an action is another one each time, and its age appears after a tick. */
+const plain = (value: unknown) =>
+  JSON.stringify(value).replace(/"(index|bytes|packets|installed|last_used)":\d+,?/g, "");
+
+kernelTest("clsact", "Filters are the same in the kernel, set here and by tc", () => {
+  using pair = new Pair();
+  const { link, netns } = pair;
+  qdiscs(link).add({ kind: "clsact" });
+  const look = () =>
+    plain([
+      filters(link).list(),
+      tc(netns.ref, "filter show dev v0 egress"),
+      tc(netns.ref, "filter show dev v0 ingress"),
+    ]);
+  for (const { entry, words, info, lacks } of FILTER_CASES) {
+    if (lacks) continue;
+    const lines: string[] = [];
+    {
+      using _trace = trace(({ command }) => lines.push(command));
+      filters(link).add(entry);
+    }
+    const [read] = filters(link).list();
+    assertObjectMatch(read as unknown as Json, info as Json);
+    const ours = look();
+    for (const line of [words.replaceAll(/(?<=\d)_(?=\d)/g, " "), lines[0]!]) {
+      filters(link).flush();
+      assertEquals(filters(link).list(), []);
+      const quoted = line.replace(/bytecode (4,[\d ,]+\d) /, "bytecode '$1' ");
+      const shell = quoted.replaceAll("if10", "v0").replaceAll("if11", "v1");
+      run(netns.ref, shell);
+      assertEquals(look(), ours, line);
+    }
+    filters(link).flush();
+    filters(link).add(read!); // what list() gave
+    assertEquals(look(), ours);
+    filters(link).delete(filters(link).list());
+  }
+});
+
+kernelTest("clsact", "add() adds all or none, and leaves the filters that were there", () => {
+  using pair = new Pair();
+  const { link } = pair;
+  qdiscs(link).add({ kind: "clsact" });
+  const one: FilterOptions = { kind: "u32", parent: "egress", priority: 1 };
+  filters(link).add(one);
+  const before = filters(link).list();
+  const error = assertThrows(
+    () => filters(link).add([one, { ...one, parent: "9:" }, { ...one, priority: 2 }]),
+    BatchError,
+  );
+  assertEquals([error.index, error.refused, error.total], [1, 1, 3]);
+  assertEquals(filters(link).list(), before);
+});
+
+Deno.test("A filter that is refused names the option", () => {
+  using pair = new Pair();
+  const filter = { kind: "u32", parent: "egress", priority: 1 };
+  const mirred = { kind: "mirred", action: "mirror", dev: "v1" };
+  for (
+    const [entry, Class, message] of [
+      [{ ...filter, kind: "u33" }, TypeError, 'kind must be one of "bpf", "fw"'],
+      [
+        { ...filter, parent: "egres" },
+        TypeError,
+        'parent must be a handle such as "1:", "1:10", "root", "ingress", "egress": got "egres"',
+      ],
+      [{ ...filter, priority: 0 }, RangeError, "priority must be in 1..65535: got 0"],
+      [{ ...filter, protocol: "ipv5" }, TypeError, 'protocol must be one of "all", "ip"'],
+      [
+        { ...filter, handle: "800" },
+        TypeError,
+        'handle must be a number, or text such as "800::5": got "800"',
+      ],
+      [
+        { ...filter, options: { match: [{ offset: 2, value: 0, mask: 0 }] } },
+        RangeError,
+        "options.match[0].offset must be a multiple of 4: got 2",
+      ],
+      [
+        { ...filter, options: { classid: "x" } },
+        TypeError,
+        'options.classid must be a handle such as "1:", "1:10": got "x"',
+      ],
+      [
+        { ...filter, options: { actions: [{ ...mirred, action: "copy" }] } },
+        TypeError,
+        'options.actions[0].action must be one of "redirect", "mirror": got "copy"',
+      ],
+      [
+        { ...filter, options: { actions: [{ ...mirred, dir: "egress" }] } },
+        TypeError,
+        'Unknown option "options.actions[0].dir"',
+      ],
+      [
+        { ...filter, options: { actions: [{ kind: "gacd" }] } },
+        TypeError,
+        'options.actions[0].kind must be one of "mirred", "gact"',
+      ],
+      [{ ...filter, kind: "bpf" }, TypeError, "options must have one of program and fd"],
+    ] as const
+  ) {
+    assertThrows(() => filters(pair.link).add(entry as unknown as FilterOptions), Class, message);
+  }
+});
