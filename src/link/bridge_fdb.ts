@@ -14,6 +14,7 @@ import {
   type Inspect,
   inspectList,
   type Many,
+  type PartsOf,
   replaceAll,
   type Undo,
 } from "../netlink/collection.ts";
@@ -61,7 +62,10 @@ const FLAGS: Readonly<Record<BridgeFdbFlag, true>> = {
 export interface BridgePortFdbSelector {
   /** The Ethernet address. */
   readonly mac: string;
-  /** VLAN it is for, 1..4094. Default: none; with `vlanFiltering` all VLANs of the port. */
+  /**
+   * VLAN it is for, 1..4094. Default: none, and each VLAN that the port is in; VLAN 1 is one unless
+   * `vlanDefaultPvid` is 0. The table has an entry for each, which can be changed and deleted on its own.
+   */
   readonly vlan?: number;
   /** Its flags. */
   readonly flags?: readonly BridgeFdbFlag[];
@@ -106,7 +110,7 @@ const ENTRY: OptionNames<BridgePortFdbEntry> = {
 export interface BridgeFdbInfo {
   /** The Ethernet address. */
   readonly mac: string;
-  /** VLAN it is for. */
+  /** VLAN it is for. Absent: frames without one, while the bridge has no `vlanFiltering`. */
   readonly vlan?: number;
   /** Name of the port; of the bridge where the address is the bridge's own. */
   readonly port: string;
@@ -311,10 +315,7 @@ export class BridgeFdb {
     remove(this.#bridge.ref, this.#placed(selectors));
   }
 
-  /**
-   * Deletes entries: those that match all of `filter`. Without a `state`, all but the permanent ones:
-   * without these the host itself would not be reached. Linux 5.19.
-   */
+  /** Deletes the entries that match all of `filter`, as {@link BridgePortFdb.flush} does. */
   flush(filter: BridgeFdbFilter = {}): void {
     const { port, ...rest } = filter;
     const { ref, index } = this.#bridge;
@@ -419,23 +420,38 @@ function deletion(placed: Placed): Request {
   return named(deleteFdb(full), "delete", placed[0], full);
 }
 
-const undo: Undo<Placed> = (done) => done.map(deletion);
+/** The kernel adds and deletes an entry without a VLAN together with those for each VLAN of the port. */
+const parts: PartsOf<Placed> = (wholes) => {
+  const key = ([{ index }, { mac }]: Placed) => `${index} ${checkMac(mac, "mac")}`;
+  const keys = new Set(wholes.filter(([, { vlan }]) => vlan === undefined).map(key));
+  return (placed) => placed[1].vlan !== undefined && keys.has(key(placed));
+};
+
+const undo: Undo<Placed> = (done) => {
+  const isPart = parts(done);
+  return done.filter((placed) => !isPart(placed)).map(deletion);
+};
 
 function add(ref: NetNsRef, placed: readonly Placed[]): void {
-  addAll(connectionTo(ref), placed, (it) => newRequest(it, false), undo);
+  addAll(connectionTo(ref), placed, newRequest, undo, parts);
 }
 
 function replace(ref: NetNsRef, placed: readonly Placed[]): void {
-  replaceAll(connectionTo(ref), placed, newRequest, undo);
+  replaceAll(connectionTo(ref), placed, newRequest, undo, parts);
 }
 
 function remove(ref: NetNsRef, placed: readonly Placed[]): void {
-  deleteAll(connectionTo(ref), placed, deletion);
+  deleteAll(connectionTo(ref), placed, deletion, parts);
 }
 
-/** Entries in a bridge's table: a dump also has what the links themselves listen to. */
+/**
+ * Entries in a bridge's table, those without a VLAN first, as they have to be added again. A dump also has
+ * the addresses that the links themselves listen to.
+ */
 function read(ref: NetNsRef, filter: { bridge?: number; index?: number }): FdbInfo[] {
-  return connectionTo(ref).dump(dumpFdb(filter)).filter(({ master }) => master !== undefined);
+  return connectionTo(ref).dump(dumpFdb(filter))
+    .filter(({ master }) => master !== undefined)
+    .sort((one, other) => (one.vlan ?? 0) - (other.vlan ?? 0));
 }
 
 function find(

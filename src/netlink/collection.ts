@@ -154,15 +154,29 @@ function takeBack<E>(connection: Connection, done: E[], undo: Undo<E>): string {
     : `${left} of the others could not be removed again`;
 }
 
-/** Adds entries, all or none. */
+/**
+ * Tells which entries are parts of those given: the kernel adds and deletes a part with the whole, and a part
+ * can be changed on its own.
+ */
+export type PartsOf<E> = (wholes: readonly E[]) => (entry: E) => boolean;
+
+const none = () => false;
+const noParts = () => none;
+const all = () => () => true;
+
+/**
+ * Adds entries, all or none.
+ *
+ * @param parts Tells the entries that the kernel has added with others of the call: these are changed then.
+ */
 export function addAll<E>(
   connection: Connection,
   entries: readonly E[],
-  request: (entry: E) => Request,
+  request: (entry: E, replace: boolean) => Request,
   undo: Undo<E>,
+  parts: PartsOf<E> = noParts,
 ): void {
-  const { done, refusals } = send(connection, entries, request);
-  if (refusals.length > 0) refuse(refusals, entries.length, takeBack(connection, done, undo));
+  setAll(connection, entries, request, { undo, parts, mayChange: parts });
 }
 
 /**
@@ -174,27 +188,60 @@ export function replaceAll<E>(
   entries: readonly E[],
   request: (entry: E, replace: boolean) => Request,
   undo: Undo<E>,
+  parts: PartsOf<E> = noParts,
 ): void {
   if (entries.length === 1) return void connection.request(request(entries[0]!, true));
+  setAll(connection, entries, request, { undo, parts, mayChange: all });
+}
+
+/** Adds entries, then changes those that `mayChange` allows of the ones that are there. */
+function setAll<E>(
+  connection: Connection,
+  entries: readonly E[],
+  request: (entry: E, replace: boolean) => Request,
+  { undo, parts, mayChange }: {
+    readonly undo: Undo<E>;
+    readonly parts: PartsOf<E>;
+    readonly mayChange: PartsOf<E>;
+  },
+): void {
   const { done, refusals } = send(connection, entries, (entry) => request(entry, false));
-  const there = refusals.filter(({ error }) => error.errno === ERRNO.EEXIST);
-  let failed = refusals.filter(({ error }) => error.errno !== ERRNO.EEXIST);
-  if (failed.length === 0 && there.length > 0) {
-    const again = there.map(({ index }) => entries[index]!);
-    const changed = send(connection, again, (entry) => request(entry, true));
-    failed = changed.refusals.map(({ index, error }) => ({ index: there[index]!.index, error }));
+  if (refusals.length === 0) return;
+  const changes = mayChange(done);
+  const isThere = ({ index, error }: Refusal) =>
+    error.errno === ERRNO.EEXIST && changes(entries[index]!);
+  const there = new Set(refusals.filter(isThere).map(({ index }) => index));
+  let failed = refusals.filter(({ index }) => !there.has(index));
+  if (failed.length === 0) {
+    // A change of a whole changes its parts too, also those that were added just now.
+    const isPart = parts([...there].map((index) => entries[index]!));
+    const partsAt = [...entries.keys()].filter((index) => isPart(entries[index]!));
+    const again = [...there.difference(new Set(partsAt)), ...partsAt];
+    const sent = again.map((index) => entries[index]!);
+    const changed = send(connection, sent, (entry) => request(entry, true));
+    failed = changed.refusals.map(({ index, error }) => ({ index: again[index]!, error }));
   }
   if (failed.length > 0) refuse(failed, entries.length, takeBack(connection, done, undo));
 }
 
-/** Deletes entries. A refusal does not keep the others. */
+/**
+ * Deletes entries. A refusal does not keep the others.
+ *
+ * @param parts Tells the entries that the kernel has deleted with others of the call.
+ */
 export function deleteAll<E>(
   connection: Connection,
   entries: readonly E[],
   request: (entry: E) => Request,
+  parts: PartsOf<E> = noParts,
 ): void {
-  const { refusals } = send(connection, entries, request);
-  if (refusals.length > 0) refuse(refusals, entries.length, "the others are deleted");
+  const { done, refusals } = send(connection, entries, request);
+  if (refusals.length === 0) return;
+  const isPart = parts(done);
+  const left = refusals.filter(({ index, error }) =>
+    error.errno !== ERRNO.ENOENT || !isPart(entries[index]!)
+  );
+  if (left.length > 0) refuse(left, entries.length, "the others are deleted");
 }
 
 /** Deletes entries that were listed before: those that are gone meanwhile are no refusals. */

@@ -11,7 +11,7 @@ const ROUND_TRIP = `
   using netns = NetNs.create();
   using tun = Tun.create({ name: "t0", netns, up: true, addresses: ["10.9.0.1/24"] });
   const batch = new PacketBatch({ packets: 8, size: 2048 });
-  const ping = netns.ping("10.9.0.2");
+  const ping = netns.ping("10.9.0.2", { timeout: 30_000 });
   const isEcho = (i) => batch.packet(i)[0] === 0x45 && batch.packet(i)[20] === 8;
   for (let answered = false; !answered;) {
     await tun.readBatch(batch);

@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { newNetNs } from "../../ffi/namespace.ts";
 import {
+  BatchError,
   Bridge,
   type BridgePort,
   type BridgeVlanEntry,
@@ -182,6 +183,7 @@ vlanTest("BridgeVlans.add() refuses VLANs that are there, and adds none then", (
 
 vlanTest("BridgeVlans.list() reads as many ranges as there can be", () => {
   using lab = new Lab();
+  lab.port.vlans.flush();
   for (let vid = 1; vid <= 4094; vid += 4) {
     const end = Math.min(vid + 1, 4094);
     lab.port.vlans.add({ vid, end, untagged: true });
@@ -216,6 +218,59 @@ vlanTest("BridgeFdb keeps the entries of VLANs apart, and flushes one VLAN", () 
   );
   assertEquals(error.operation, `add forwarding entry ${mac} vlan 99 on port "p1"`);
 });
+
+vlanTest(
+  "BridgePortFdb.add() without a VLAN adds to each VLAN of the port, as iproute2 does",
+  () => {
+    const mac = "02:00:00:00:00:01";
+    const vlansOf = (lab: Lab) =>
+      bridgeCommand(lab.ref, "-j fdb show brport p1")
+        .filter((it) => it.mac === mac && it.master).map((it) => [it.vlan ?? 0, it.state]).sort();
+    using lab = new Lab();
+    using other = new Lab();
+    for (const { port } of [lab, other]) port.vlans.add({ vid: 7 });
+    lab.port.fdb.add({ mac });
+    run(other.ref, `bridge fdb add ${mac} dev p1 master static`);
+    assertEquals(vlansOf(lab), [[0, "static"], [1, "static"], [7, "static"]]);
+    assertEquals(vlansOf(other), vlansOf(lab));
+    assertEquals(lab.port.fdb.get({ mac, vlan: 7 }).vlan, 7);
+    lab.port.fdb.delete({ mac, vlan: 7 });
+    assertEquals(vlansOf(lab), [[0, "static"], [1, "static"]]);
+    lab.port.fdb.delete({ mac });
+    assertEquals(vlansOf(lab), []);
+  },
+);
+
+vlanTest(
+  "BridgePortFdb takes an entry for one VLAN beside one without, and all that list() gave",
+  () => {
+    const mac = "02:00:00:00:00:01";
+    using lab = new Lab();
+    const { fdb } = lab.port;
+    const own = () => fdb.list().filter((it) => it.mac === mac);
+    const states = () => own().map(({ vlan = 0, state }) => [vlan, state]);
+    const expected = [[0, "static"], [1, "permanent"]];
+    const entries = [{ mac }, { mac, vlan: 1, state: "permanent" }] as const;
+    fdb.add(entries);
+    assertEquals(states(), expected);
+    const read = own();
+    assertEquals(assertThrows(() => fdb.add(read), BatchError).refused, 2);
+    assertEquals(states(), expected);
+    fdb.delete(read);
+    assertEquals(states(), []);
+    fdb.add(read);
+    assertEquals(states(), expected);
+    fdb.delete({ mac, vlan: 1 });
+    fdb.replace(entries);
+    assertEquals(states(), expected);
+    fdb.delete(entries.toReversed());
+    assertEquals(states(), []);
+    const bad = { mac, vlan: 99 };
+    assertEquals(assertThrows(() => fdb.add([...entries, bad]), BatchError).index, 2);
+    assertEquals(states(), []);
+    assertEquals(assertThrows(() => fdb.delete(entries), BatchError).refused, 2);
+  },
+);
 
 vlanTest("hosts reach each other within a VLAN only", async () => {
   await using lab = Scope.open();

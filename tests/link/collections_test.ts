@@ -42,9 +42,13 @@ function lab(): NetNs & { veth: Veth } {
   return Object.assign(netns, { veth });
 }
 
-/** How many entries there are, without those that the kernel adds some time later. */
+/**
+ * How many entries there are, without those that the kernel adds some time later. A forwarding entry
+ * counts once, though kernels with VLAN filtering have a copy of it for each VLAN of the port.
+ */
 function count(collection: { list(): readonly (object | string)[] }): number {
-  return collection.list().filter((entry) => !isForeign(entry)).length;
+  const own = collection.list().filter((entry) => !isForeign(entry));
+  return new Set(own.map((entry) => (entry as { mac?: string }).mac ?? entry)).size;
 }
 
 const codeOf = (call: () => unknown): string => assertThrows(call, NetlinkError).code;

@@ -9,6 +9,7 @@ import { NETLINK } from "../../src/netlink/constants.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
 import { decode, type DumpRequest, type Request } from "../../src/netlink/message.ts";
 import {
+  AF,
   dumpAddresses,
   dumpBridgeVlans,
   dumpFdb,
@@ -135,6 +136,8 @@ test("A message cut off anywhere is an error, or has what is there", () => {
 
 /** Nests of link messages, by their path of types: the kernel does not mark all of them. */
 const NESTS = ["18", "18.2", "18.5", "26", "26.2", "26.10"];
+/** Those of a bridge's messages, whose attribute 26.2 is a VLAN. */
+const BRIDGE_NESTS = ["26"];
 
 /** Where the attributes of a body are, those in nests too: offset and length. */
 function* attributes(
@@ -148,7 +151,8 @@ function* attributes(
   for (const [type, at, length] of found) {
     yield [at - 4, length + 4];
     const inner = path ? `${path}.${type}` : `${type}`;
-    if (NESTS.includes(inner)) yield* attributes(body, at, at + length, inner);
+    const nests = body[0] === AF.BRIDGE ? BRIDGE_NESTS : NESTS;
+    if (nests.includes(inner)) yield* attributes(body, at, at + length, inner);
   }
 }
 

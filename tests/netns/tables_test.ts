@@ -171,7 +171,7 @@ for (const [table, spellings] of SPELLINGS) {
       const entry = { ...base, ...spelling } as RouteOptions & NeighborOptions;
       netns[table].add(entry as never);
       const listed = JSON.stringify(
-        netns[table].list(),
+        netns[table].list({ family: "inet" }), // without the multicast neighbors of IPv6
         (key, value) => ["cacheInfo", "created", "updated"].includes(key) ? undefined : value,
       );
       netns[table].delete(entry as never);
