@@ -6,6 +6,8 @@ modprobe virtio_console || true # built into some kernels
 modprobe virtio_net
 modprobe tun # elsewhere udev makes the node whose first use loads it
 ip link set lo up
+# A test may load a module of tunnels. Without this, gre0 and the like are in every namespace from then on.
+echo 2 > /proc/sys/net/core/fb_tunnels_only_for_init_net
 ulimit -n 65536
 for device in /sys/class/net/*/device; do
   NETLOOM_SPARE_NIC=$(basename "$(dirname "$device")")
