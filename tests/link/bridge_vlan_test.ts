@@ -184,11 +184,9 @@ vlanTest("BridgeVlans.add() refuses VLANs that are there, and adds none then", (
 vlanTest("BridgeVlans.list() reads as many ranges as there can be", () => {
   using lab = new Lab();
   lab.port.vlans.flush();
-  for (let vid = 1; vid <= 4094; vid += 4) {
-    const end = Math.min(vid + 1, 4094);
-    lab.port.vlans.add({ vid, end, untagged: true });
-    if (vid + 2 <= 4094) lab.port.vlans.add({ vid: vid + 2, end: Math.min(vid + 3, 4094) });
-  }
+  const pairs = Array.from({ length: 2047 }, (_, i) => 2 * i + 1);
+  // In one call: a call for each pair reads all others again.
+  lab.port.vlans.add(pairs.map((vid, i) => ({ vid, end: vid + 1, untagged: i % 2 === 0 })));
   const vlans = lab.port.vlans.list();
   assertEquals(vlans.length, 2047);
   assertEquals(vlans.at(-1), { vid: 4093, end: 4094, pvid: false, untagged: true });
