@@ -1,5 +1,5 @@
-// Messages as iproute2 6.1 sends them (strace), without the netlink header and the rate tables, which the
-// kernel has not read since Linux 3.14. The link is `v0`, index 10.
+// Messages as iproute2 6.1 sends them (strace), without the netlink header and the rate tables of
+// tbf and htb, which netloom does not send. The link is `v0`, index 10.
 
 /** The body of the message of each command line, in hexadecimal. */
 export const CAPTURED: Readonly<Record<string, string>> = {

@@ -60,14 +60,3 @@ export function kernelTest(
 ): void {
   test(name, { lacks: withoutQdisc(kind) }, fn);
 }
-
-/** A body without the flag that marks nests: `tc` sets it here and there. */
-export function withoutNestFlag(body: Uint8Array, from: number, end = body.length): Uint8Array {
-  const view = new DataView(body.buffer, body.byteOffset);
-  for (let at = from; at + 4 <= end;) {
-    const [length, type] = [view.getUint16(at, true), view.getUint16(at + 2, true)];
-    view.setUint16(at + 2, type & 0x3fff, true);
-    at += Math.max(4, (length + 3) & ~3);
-  }
-  return body;
-}
