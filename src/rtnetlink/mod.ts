@@ -52,37 +52,6 @@ export {
 } from "./neighbor_attributes.ts";
 export * from "./nsid.ts";
 export {
-  deleteFilter,
-  dumpFilters,
-  filterFormat,
-  filterMessage,
-  filterSelector,
-  newFilter,
-  readFilter,
-} from "./filter.ts";
-export type { BpfData } from "./filter_kinds/classifiers.ts";
-export {
-  classFormat,
-  classMessage,
-  deleteClass,
-  dumpClasses,
-  getClass,
-  newClass,
-  readClass,
-} from "./qdisc_class.ts";
-export {
-  deleteQdisc,
-  dumpQdiscs,
-  getQdisc,
-  newQdisc,
-  qdiscFormat,
-  qdiscMessage,
-  type QdiscSelector,
-  readQdisc,
-} from "./qdisc.ts";
-export type { ClassfulKind, QdiscKind, TcOptions, TcWord } from "./qdisc_kinds/kind.ts";
-export type { StatsNest, TcMessage, TcMode } from "./traffic_control.ts";
-export {
   deleteRoute,
   dumpRoutes,
   getRoute,

@@ -102,3 +102,34 @@ export type {
 } from "../rtnetlink/qdisc_kinds/netem.ts";
 export type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
 export type { PrioInfo, PrioOptions } from "../rtnetlink/qdisc_kinds/prio.ts";
+export {
+  deleteFilter,
+  dumpFilters,
+  filterFormat,
+  filterMessage,
+  filterSelector,
+  newFilter,
+  readFilter,
+} from "../rtnetlink/filter.ts";
+export type { BpfData } from "../rtnetlink/filter_kinds/classifiers.ts";
+export {
+  classFormat,
+  classMessage,
+  deleteClass,
+  dumpClasses,
+  getClass,
+  newClass,
+  readClass,
+} from "../rtnetlink/qdisc_class.ts";
+export {
+  deleteQdisc,
+  dumpQdiscs,
+  getQdisc,
+  newQdisc,
+  qdiscFormat,
+  qdiscMessage,
+  type QdiscSelector,
+  readQdisc,
+} from "../rtnetlink/qdisc.ts";
+export type { ClassfulKind, QdiscKind, TcOptions, TcWord } from "../rtnetlink/qdisc_kinds/kind.ts";
+export type { StatsNest, TcMessage, TcMode } from "../rtnetlink/traffic_control.ts";

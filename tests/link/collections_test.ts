@@ -149,6 +149,9 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** The namespace as iproute2 shows it, but for carriers, which the kernel notices some time later. */
+const state = (netns: NetNs) => machine(netns.ref).replaceAll('"NO-CARRIER",', "");
+
 for (const { name, kind, of, entries, refused, key, missing, missingGet = missing } of ROWS) {
   const define = (title: string, body: () => void) =>
     kind ? kernelTest(kind, title, body) : test(title, body);
@@ -158,7 +161,7 @@ for (const { name, kind, of, entries, refused, key, missing, missingGet = missin
     const collection = of(netns);
     const [one, two] = entries as [never, never];
     collection.flush();
-    const before = machine(netns.ref);
+    const before = state(netns);
     const none = count(collection);
     assertEquals(codeOf(() => collection.delete(one)), missing);
     if (collection.get) assertEquals(codeOf(() => collection.get!(key as never)), missingGet);
@@ -175,7 +178,7 @@ for (const { name, kind, of, entries, refused, key, missing, missingGet = missin
     collection.flush();
     assertEquals(count(collection), none);
     collection.add([] as never);
-    assertEquals(machine(netns.ref), before);
+    assertEquals(state(netns), before);
   });
 
   define(`${name} takes back what a call has added when an entry is refused`, () => {
