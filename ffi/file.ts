@@ -200,21 +200,28 @@ export interface FileIdentity {
   readonly inode: number;
   /** Names that lead to it; for a directory, its subdirectories and two more. */
   readonly links: number;
+  /** Type and permissions (`st_mode`). */
+  readonly mode: number;
 }
 
 /** The file that a path leads to, or `undefined` when it cannot be reached (gone, no permission). */
 export function identify(path: string): FileIdentity | undefined {
   const buffer = new Uint8Array(256); // struct statx
   const { syscall } = status();
-  const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO, STATX_NLINK } = C;
+  const { AT_FDCWD, AT_STATX_DONT_SYNC: flags, STATX_INO, STATX_MODE, STATX_NLINK } = C;
   // A descriptor of another process may lead to a file server that does not answer: do not ask it.
   const number = BigInt(ARCH.__NR_statx);
-  const mask = STATX_INO | STATX_NLINK;
+  const mask = STATX_INO | STATX_MODE | STATX_NLINK;
   if (syscall(number, AT_FDCWD, cString(path), flags, mask, buffer) !== 0n) return undefined;
   const view = new DataView(buffer.buffer);
   const device = `${view.getUint32(136, true)}:${view.getUint32(140, true)}`;
   const inode = Number(view.getBigUint64(32, true));
-  return { device, inode, links: view.getUint32(16, true) };
+  return {
+    device,
+    inode,
+    links: view.getUint32(16, true),
+    mode: view.getUint16(28, true),
+  };
 }
 
 /** Whether a path exists. */

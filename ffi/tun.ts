@@ -4,8 +4,8 @@
  * @module
  */
 import { C } from "./constants.ts";
-import { errno, SyscallError } from "./errno.ts";
-import { cString, type Fd, open } from "./file.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
+import { cString, type Fd, identify, open } from "./file.ts";
 import { device } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
@@ -53,9 +53,24 @@ export const TUN_F = {
   USO6: 0x40,
 } as const;
 
+const TUN_PATH = "/dev/net/tun";
+
 /** Opens `/dev/net/tun` in a namespace: what is attached to it will be a link there. */
 export function openTunDevice(netns: NetNsRef, what: string): Fd {
-  return within(netns, () => open("/dev/net/tun", C.O_RDWR | C.O_NONBLOCK, what));
+  try {
+    return within(netns, () => open(TUN_PATH, C.O_RDWR | C.O_NONBLOCK, what));
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.errno !== ERRNO.EACCES) throw error;
+    const { mode } = identify(TUN_PATH) ?? {};
+    const bits = mode === undefined ? "" : ` has the mode ${(mode & 0o777).toString(8)}, and`;
+    throw new SyscallError(what, {
+      syscall: error.syscall,
+      errno: error.errno,
+      object: TUN_PATH,
+      hint:
+        `${TUN_PATH}${bits} this user may not open it: chmod 666 ${TUN_PATH} as root, as most systems have it`,
+    });
+  }
 }
 
 /** A request with a struct, which the kernel may fill in. Returns what the call returns. */

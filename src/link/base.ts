@@ -33,7 +33,7 @@ import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { nsidOf } from "../scope/removal.ts";
-import { scopeOf } from "../scope/scope.ts";
+import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";
 import { type LinkState, nameRelated } from "./find.ts";
@@ -248,7 +248,7 @@ export class LinkBase implements LinkHandle, Disposable {
   #moveTo(to: ResolvedNetNs): void {
     const info = this.read();
     const scope = scopeOf(info.group);
-    scope?.visit(to.ref);
+    if (scope) scopes.visit(scope, to.ref);
     const there = connectionTo(to.ref);
     // By its index the link is found there, whatever its name is by then.
     const newIndex = freeIndex(there, this.#index);
@@ -259,11 +259,11 @@ export class LinkBase implements LinkHandle, Disposable {
     } catch (error) {
       throw this.#refusedThere(error as Error, operation, to.ref);
     }
-    const before = scope?.dropLink(this.ref, this.#index);
+    const before = scope && scopes.dropLink(scope, this.ref, this.#index);
     this.#index = newIndex;
     const after = { ref: to.ref, index: this.#index, what: this.#what, ipv6: false };
     // A descriptor that is joined to it stays so, and keeps the namespace alive that it was opened in.
-    scope?.addLink({ ...before, ...after });
+    if (scope) scopes.addLink(scope, { ...before, ...after });
     if (to.owned) scope?.use(to.ref);
   }
 

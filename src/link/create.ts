@@ -25,7 +25,7 @@ import {
 } from "../rtnetlink/link.ts";
 import type { LinkKind, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
 import { nsidOf } from "../scope/removal.ts";
-import type { Scope } from "../scope/scope.ts";
+import { type Scope, scopes } from "../scope/scope.ts";
 import {
   type End,
   endAddress,
@@ -121,7 +121,7 @@ function createLink(
     const extra = message(netns.ref, below?.ref);
     checkEncoding({ ...prepared.first, ...extra });
     const later = new LaterRequests(kind, prepared);
-    scope?.visit(netns.ref);
+    if (scope) scopes.visit(scope, netns.ref);
     const made = extra.linkNetnsId === undefined
       ? { end: prepared, later, got: createEnd(kind, prepared, extra)[0]! }
       : createElsewhere(kind, prepared, later, extra);
@@ -381,7 +381,8 @@ export function own(
   close?: () => void,
 ): void {
   if (netns.owned) scope?.use(ref);
-  scope?.addLink({
+  if (scope === undefined) return;
+  scopes.addLink(scope, {
     ref,
     index,
     what: `${kind} ${show(options.name)}`,

@@ -41,6 +41,7 @@ import {
   splitOptions,
 } from "./options.ts";
 import { takenReason } from "./verify.ts";
+import { scopes } from "../scope/scope.ts";
 
 export type { TunInfo } from "../rtnetlink/link_kinds/plain.ts";
 
@@ -240,7 +241,7 @@ export function createTun<T extends TunLink>(
     const example = exampleOf(name);
     const prepared = prepareEnd({ ...common, name: example }, netns.ref, common.scope);
     const later = new LaterRequests(type, prepared);
-    common.scope?.visit(netns.ref);
+    if (common.scope) scopes.visit(common.scope, netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
     const got = makeOrJoin(fd, { name, flags }, { exclusive, what, ref: netns.ref });
@@ -249,7 +250,9 @@ export function createTun<T extends TunLink>(
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
     const end: End = named(prepared, got.name, got.made);
     const { index, info } = configure(type, end, later, layout);
-    const state: LinkState = { netns, index, name: got.name, kind: "tun", owned: got.made };
+    // A persistent link stays when the handle closes; a scope removes it all the same.
+    const owned = got.made && !persistent;
+    const state: LinkState = { netns, index, name: got.name, kind: "tun", owned };
     const tun = setUp(make({ fd, state, info }), own);
     if (persistent) tunIoctlValue(fd, "SETPERSIST", 1, `make ${tun.name} persistent`);
     if (got.made) ownBy(common.scope, type, end, index, netns, () => tun.close());

@@ -21,6 +21,7 @@ import {
   prepareEnd,
 } from "./options.ts";
 import { takenReason } from "./verify.ts";
+import { scopes } from "../scope/scope.ts";
 
 /** Options of {@link Veth.create}: one end's, and the other's in `peer`. */
 export interface VethCreateOptions extends Omit<LinkOptions, "linkNetns" | "link"> {
@@ -128,8 +129,7 @@ export class Veth extends LinkBase {
       farNetNs = resolveEnd(peerOptions);
       const near = prepareEnd(first, nearNetNs.ref, scope);
       const far = prepareEnd(peerOptions, farNetNs.ref, scope);
-      scope?.visit(near.ref);
-      scope?.visit(far.ref);
+      for (const { ref } of [near, far]) if (scope) scopes.visit(scope, ref);
       const swap = isOuter(far, near);
       const created = swap ? createPair(far, near) : createPair(near, far);
       const [nearLink, farLink] = swap ? [...created].reverse() : created;

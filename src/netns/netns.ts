@@ -35,7 +35,7 @@ import {
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName, undone } from "../scope/record.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
-import type { Scope } from "../scope/scope.ts";
+import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import { ping, type PingOptions, type PingResult } from "./ping.ts";
@@ -119,7 +119,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     let named = false;
     try {
       // Recorded before it has a name: whenever the program is killed, nothing is left unrecorded.
-      scope?.addNetNs(ref);
+      if (scope) scopes.addNetNs(scope, ref);
       if (name !== undefined) giveName(name, ref);
       named = name !== undefined;
       if (loopback) connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, 'link "lo"'));
@@ -127,7 +127,7 @@ export class NetNs implements Disposable, AsyncDisposable {
     } catch (error) {
       throw undone(error, () => {
         if (named) removeName(name!, ref);
-        scope?.dropNetNs(ref);
+        if (scope) scopes.dropNetNs(scope, ref);
         ref.close();
       });
     }

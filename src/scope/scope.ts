@@ -74,6 +74,22 @@ export function scopeOf(group: number | undefined): Scope | undefined {
   return group === undefined ? undefined : open.get(group);
 }
 
+/** The calls of a scope that links and namespaces make, and its users do not. */
+export interface ScopeInternals {
+  /** A link is about to be created in a namespace. */
+  visit(scope: Scope, ref: NetNsRef): void;
+  /** A link was created, in a namespace that was visited. */
+  addLink(scope: Scope, link: ScopedLink): void;
+  /** A link that the scope may own is gone from there. Returns its entry. */
+  dropLink(scope: Scope, ref: NetNsRef, index: number): ScopedLink | undefined;
+  /** A namespace was created, and is about to get its name. */
+  addNetNs(scope: Scope, ref: NetNsRef): void;
+  /** A namespace that was added did not get its name. */
+  dropNetNs(scope: Scope, ref: NetNsRef): void;
+}
+
+let internals: ScopeInternals;
+
 /**
  * Owns what is created in it and removes that in bulk: the links of a namespace with one message, and
  * namespaces with all that is in them.
@@ -96,6 +112,16 @@ export function scopeOf(group: number | undefined): Scope | undefined {
  * ```
  */
 export class Scope implements AsyncDisposable {
+  static {
+    internals = {
+      visit: (scope, ref) => scope.#visit(ref),
+      addLink: (scope, link) => scope.#addLink(link),
+      dropLink: (scope, ref, index) => scope.#dropLink(ref, index),
+      addNetNs: (scope, ref) => scope.#addNetNs(ref),
+      dropNetNs: (scope, ref) => scope.#dropNetNs(ref),
+    };
+  }
+
   /** Its name, if it was given one. */
   readonly name: string | undefined;
   /** The group number of its links: random, so that one message deletes them and no others. */
@@ -196,7 +222,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /** For link kinds: a link is about to be created in a namespace. */
-  visit(ref: NetNsRef): void {
+  #visit(ref: NetNsRef): void {
     this.#check();
     ref.check("create a link");
     const { cookie } = ref;
@@ -216,13 +242,13 @@ export class Scope implements AsyncDisposable {
     this.#visited.set(cookie, own);
   }
 
-  /** For link kinds: a link was created, in a namespace that was announced with {@link Scope.visit}. */
-  addLink(link: ScopedLink): void {
+  /** For link kinds: a link was created, in a namespace that was announced with `visit`. */
+  #addLink(link: ScopedLink): void {
     this.#links.push({ ...link, ref: this.#refOf(link.ref) });
   }
 
   /** For links: one that the scope may own is gone from there. Returns its entry. */
-  dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
+  #dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
     const own = this.#refOf(ref);
     const at = this.#links.findIndex((it) => it.index === index && it.ref === own);
     return at >= 0 ? this.#links.splice(at, 1)[0] : undefined;
@@ -235,7 +261,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /** For namespaces: one was created, and is about to get its name. The scope closes its reference. */
-  addNetNs(ref: NetNsRef): void {
+  #addNetNs(ref: NetNsRef): void {
     this.#check();
     connectionTo(homeNetNs()).open(); // now, as in visit()
     const { cookie, netnsName } = ref;
@@ -244,7 +270,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /** For namespaces: one that was added did not get its name. */
-  dropNetNs(ref: NetNsRef): void {
+  #dropNetNs(ref: NetNsRef): void {
     for (const [cookie, own] of this.#namespaces) if (own === ref) this.#namespaces.delete(cookie);
   }
 
@@ -453,3 +479,6 @@ function closeAll(): void {
     }
   }
 }
+
+/** The internals of scopes, for links and namespaces. */
+export const scopes: ScopeInternals = internals!;

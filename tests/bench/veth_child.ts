@@ -9,6 +9,7 @@
  * @module
  */
 import { NetNs, rtnetlink, Scope, Veth } from "@netloom/netloom";
+import { scopes } from "../../src/scope/scope.ts";
 import { cpuTime } from "./_measure.ts";
 
 /** What that took. */
@@ -34,7 +35,7 @@ function createInLoop(scope: Scope, netns: NetNs): void {
 
 function createInBatch(scope: Scope, netns: NetNs): void {
   // What has the scope's group goes with it.
-  scope.visit(netns.ref);
+  scopes.visit(scope, netns.ref);
   const { group } = scope;
   const results = netns.batch((batch) => {
     for (let n = 0; n < pairs; n++) {

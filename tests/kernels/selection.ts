@@ -12,6 +12,7 @@ export const NOT_IN_GUESTS = {
   "tests/integration": "reads the sources, and imports the package",
   "tests/permissions_test.ts": "asks Deno for permissions, each in a process of its own",
   "tests/rootless_test.ts": "starts copies of Deno as another user",
+  "tests/examples_chart_test.ts": "draws a chart, and asks no kernel",
   "tests/examples_options_test.ts": "starts scripts that end before they ask the kernel",
   "tests/leaks_test.ts": "tests the tests",
   "tests/pull_iterator_test.ts": "asks no kernel",

@@ -11,12 +11,20 @@ import { script, start } from "../script.ts";
 
 const names = (netns: NetNs) => netns.links.list().map(({ name }) => name);
 
-test("Disposing an owning handle deletes the link, also one that is persistent", () => {
+test("Disposing an owning handle deletes the link; a persistent one stays, except in a scope", async () => {
   using netns = NetNs.create();
   {
     using _plain = Tun.create({ name: "t0", netns });
-    using _persistent = Tap.create({ name: "t1", netns, persistent: true });
+    using persistent = Tap.create({ name: "t1", netns, persistent: true });
+    assertEquals(persistent.link.owned, false);
     assertEquals(names(netns), ["lo", "t0", "t1"]);
+  }
+  assertEquals(names(netns), ["lo", "t1"]);
+  netns.links.delete("t1");
+  {
+    await using scope = Scope.open();
+    Tap.create({ scope, name: "t2", netns, persistent: true }).close();
+    assertEquals(names(netns), ["lo", "t2"]);
   }
   assertEquals(names(netns), ["lo"]);
 });

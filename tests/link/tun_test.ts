@@ -66,9 +66,9 @@ function asOptions(data: Json): object {
 
 for (const [type, kind] of [["tun", Tun], ["tap", Tap]] as const) {
   test(`A ${type} with each option is what ip shows of it`, async (t) => {
-    using netns = NetNs.create();
     for (const [name, options, expected] of OPTIONS) {
       await t.step(name, () => {
+        using netns = NetNs.create();
         using made = kind.create({ name: "t0", netns, ...options });
         const { data } = shown(netns);
         for (const [key, value] of Object.entries(expected)) assertEquals(data[key], value, key);
