@@ -215,7 +215,7 @@ testRefusals(VLAN, [
 ]);
 testRefusals(VLAN, [
   ...REFUSED,
-  [{ id: 6 }, "TypeError", "id of a vlan cannot be changed: asked for 6"],
+  [{ id: 6 }, "TypeError", "id of a vlan cannot be changed: got 6"],
   [{ protocol: "802.1ad" }, "TypeError", "protocol of a vlan cannot be changed"],
 ], { id });
 
