@@ -32,10 +32,12 @@ export const NOT_IN_GUESTS = {
   "tests/capture/impossible_test.ts": "asks tcpdump and tshark; capture_test.ts asks the kernel",
   "tests/netlink/attribute_test.ts": "reads and writes bytes",
   "tests/netlink/connection_test.ts": "has a stand-in for the kernel",
+  "tests/netlink/dump_test.ts": "the same",
   "tests/netlink/extack_test.ts": "the same",
   "tests/netlink/message_test.ts": "reads and writes bytes",
   "tests/netlink/schema_test.ts": "the same",
-  "tests/netlink/templates_test.ts": "the same",
+  "tests/netlink/templates_test.ts": "reads and writes bytes",
+  "tests/netlink/trace_test.ts": "has a stand-in for the kernel",
   "tests/rtnetlink/link_bytes_test.ts": "the same",
   "tests/rtnetlink/route_bytes_test.ts": "the same",
 };

@@ -3,9 +3,8 @@ import { ERRNO, KernelError, SyscallError } from "../../ffi/errno.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import type { Result } from "../../src/netlink/outbox.ts";
 import { NLM_F } from "../../src/netlink/constants.ts";
-import { DumpInterruptedError, NetlinkDecodeError, NetlinkError } from "../../src/netlink/error.ts";
+import { NetlinkDecodeError, NetlinkError } from "../../src/netlink/error.ts";
 import type { Request } from "../../src/netlink/message.ts";
-import { trace, type TraceMessage } from "../../src/netlink/trace.ts";
 import { fromHex } from "../helpers.ts";
 import {
   acknowledge,
@@ -20,32 +19,7 @@ import {
   word,
 } from "./fake_socket.ts";
 import { dumpToys, GET_TOY, getToy, NEW_TOY, newToy, type Toy } from "./toy.ts";
-
-const where = { description: 'netns "blue"', netnsName: "blue" };
-
-function connect(script: Script): { connection: Connection; socket: FakeSocket } {
-  const socket = new FakeSocket(script);
-  return { connection: new Connection(() => socket, where), socket };
-}
-
-/** Acknowledges everything, each message in a datagram of its own. */
-const agree: Script = (sent, socket) => sent.forEach((it) => socket.queue(acknowledge(it)));
-
-/** A toy as an answer. */
-function toyMessage(sequence: number, toy: Toy, flags = 0): Uint8Array {
-  return message(
-    101,
-    flags,
-    sequence,
-    concat(word(0), attribute(1, word(toy.size ?? 0)), attribute(2, cString(toy.name ?? ""))),
-  );
-}
-
-function requests(count: number): Request[] {
-  return Array.from({ length: count }, (_, i) => newToy({ size: i }));
-}
-
-const sizeOf = ({ body }: SentMessage) => new DataView(body.buffer).getUint32(8, true);
+import { agree, connect, requests, sizeOf, toyMessage, where } from "./toy_connection.ts";
 
 function errorOf(result: Result<unknown> | undefined): NetlinkError {
   assert(result && !result.ok);
@@ -279,99 +253,6 @@ Deno.test("Where a later send of a batch fails, the results of the earlier ones 
   assert(connection.batch(requests(3)).every(({ ok }) => ok));
 });
 
-Deno.test("A dump collects the entries of all datagrams and asks for no acknowledgement", () => {
-  const { connection, socket } = connect(([sent], socket) => {
-    const toy = (size: number) => toyMessage(sent!.sequence, { size }, NLM_F.MULTI);
-    socket.queue(toy(1), toy(2));
-    socket.queue(toyMessage(0, { size: 99 }));
-    socket.queue(toy(3), toy(4), done(sent!));
-  });
-  assertEquals(connection.dump(dumpToys()).map(({ size }) => size), [1, 2, 3, 4]);
-  assertEquals(connection.dump(dumpToys(({ size }) => size! % 2 === 0)).map(({ size }) => size), [
-    2,
-    4,
-  ]);
-  assertEquals(socket.sends.flat().map(({ flags }) => flags), [0x301, 0x301]);
-});
-
-Deno.test("A dump may be empty, and its end without error number", () => {
-  const { connection } = connect(([sent], socket) =>
-    socket.queue(message(3, NLM_F.MULTI, sent!.sequence))
-  );
-  assertEquals(connection.dump(dumpToys()), []);
-});
-
-/** Answers dumps with one toy, the number of the attempt; marked as interrupted while told so. */
-function interrupting(attempts: number, mark: "entry" | "end"): Script {
-  let attempt = 0;
-  return ([sent], socket) => {
-    const flags = ++attempt <= attempts ? NLM_F.DUMP_INTR : 0;
-    const toy = (size: number) =>
-      toyMessage(sent!.sequence, { size }, NLM_F.MULTI | (mark === "entry" ? flags : 0));
-    socket.queue(toy(attempt));
-    socket.queue(toy(attempt * 100));
-    socket.queue(
-      message(3, NLM_F.MULTI | (mark === "end" ? flags : 0), sent!.sequence, word(0)),
-    );
-  };
-}
-
-for (const mark of ["entry", "end"] as const) {
-  Deno.test(`A dump interrupted at an ${mark} is read again`, () => {
-    const { connection, socket } = connect(interrupting(3, mark));
-    assertEquals(connection.dump(dumpToys()).map(({ size }) => size), [4, 400]);
-    assertEquals(socket.sends.length, 4);
-  });
-
-  Deno.test(`A dump always interrupted at an ${mark} is a DumpInterruptedError with the last read`, () => {
-    const { connection, socket } = connect(interrupting(Infinity, mark));
-    const error = assertThrows(
-      () => connection.dump(dumpToys(({ size }) => size! >= 100)),
-      DumpInterruptedError,
-      'list toys in netns "blue": The table changed during each of 8 reads (EAGAIN)',
-    );
-    assertEquals(socket.sends.length, 8);
-    assertEquals((error.partial as Toy[]).map(({ size }) => size), [800]);
-    assert(error instanceof NetlinkError);
-  });
-}
-
-Deno.test("A dump refused at once is an error", () => {
-  const { connection } = connect(([sent], socket) => socket.queue(acknowledge(sent!, 1)));
-  assertEquals(assertThrows(() => connection.dump(dumpToys()), NetlinkError).code, "EPERM");
-});
-
-Deno.test("A dump that fails on the way is an error, though entries came", () => {
-  const { connection } = connect(([sent], socket) => {
-    socket.queue(toyMessage(sent!.sequence, { size: 1 }, NLM_F.MULTI));
-    socket.queue(done(sent!, 12));
-  });
-  assertEquals(assertThrows(() => connection.dump(dumpToys()), NetlinkError).code, "ENOMEM");
-});
-
-Deno.test("A dump without end is an error", () => {
-  const { connection } = connect(([sent], socket) =>
-    socket.queue(toyMessage(sent!.sequence, { size: 1 }, NLM_F.MULTI))
-  );
-  const error = assertThrows(() => connection.dump(dumpToys()), NetlinkError);
-  assertEquals(error.code, "ENODATA");
-});
-
-Deno.test("A dump with an entry that cannot be read is read to its end before it fails", () => {
-  let broken = true;
-  const { connection, socket } = connect(([sent], socket) => {
-    const good = (size: number) => toyMessage(sent!.sequence, { size }, NLM_F.MULTI);
-    const bad = message(101, 2, sent!.sequence, concat(word(0), attribute(1, fromHex("01"))));
-    socket.queue(good(1), ...(broken ? [bad] : []), good(2));
-    socket.queue(good(3));
-    socket.queue(done(sent!));
-  });
-  assertThrows(() => connection.dump(dumpToys()), NetlinkDecodeError, "too short for u32");
-  assertEquals(socket.pending, 0);
-  broken = false;
-  assertEquals(connection.dump(dumpToys()).length, 3);
-});
-
 Deno.test("A connection whose answers were not read to the end goes on over another socket", () => {
   const failures: [what: string, queue: (sent: SentMessage, socket: FakeSocket) => void, string][] =
     [
@@ -426,24 +307,6 @@ Deno.test("An answer longer than the memory for it is asked for again", () => {
   ]);
 });
 
-Deno.test("A dump with a datagram longer than the memory for it is read again", () => {
-  const { connection, socket } = connect(([sent], socket) => {
-    const toy = (size: number, more = 0) => {
-      const parts = Array.from({ length: more }, () => attribute(90, new Uint8Array(60_000)));
-      return message(
-        101,
-        NLM_F.MULTI,
-        sent!.sequence,
-        concat(word(0), attribute(1, word(size)), ...parts),
-      );
-    };
-    socket.queue(toy(1));
-    socket.queue(toy(2, 15), done(sent!));
-  });
-  assertEquals(connection.dump(dumpToys()).map(({ size }) => size), [1, 2]);
-  assertEquals(socket.sends.length, 2);
-});
-
 Deno.test("A decoder may make requests on the same connection", () => {
   const script: Script = (sent, socket) => {
     for (const it of sent) {
@@ -465,35 +328,6 @@ Deno.test("A decoder may make requests on the same connection", () => {
   assertEquals(connection.dump(nesting(dumpToys())).length, 1);
 });
 
-Deno.test("A dump that strict checking refuses is tried without what it refuses, and filtered", () => {
-  for (const errno of [ERRNO.EINVAL, ERRNO.EOPNOTSUPP]) {
-    const { connection, socket } = connect(([sent], socket) => {
-      if (sent!.body.length > 4) return socket.queue(acknowledge(sent!, errno));
-      for (const size of [1, 2]) socket.queue(toyMessage(sent!.sequence, { size }, NLM_F.MULTI));
-      socket.queue(done(sent!));
-    });
-    const base = dumpToys(({ size }) => size === 2);
-    const toys = connection.dump({
-      ...base,
-      message: { size: 2 },
-      fallback: { ...base, message: {} },
-    });
-    assertEquals(toys.map(({ size }) => size), [2]);
-    assertEquals(socket.sends.flat().map(({ body }) => body.length), [12, 4]);
-  }
-});
-
-Deno.test("A dump refused for another reason, or without a fallback, is not tried again", () => {
-  const { connection, socket } = connect(([sent], socket) =>
-    socket.queue(acknowledge(sent!, socket.sends.length === 1 ? ERRNO.EPERM : ERRNO.EINVAL))
-  );
-  const base = dumpToys();
-  const withFallback = { ...base, fallback: { ...base, message: {} } };
-  assertEquals(assertThrows(() => connection.dump(withFallback), NetlinkError).code, "EPERM");
-  assertEquals(assertThrows(() => connection.dump(base), NetlinkError).code, "EINVAL");
-  assertEquals(socket.sends.length, 2);
-});
-
 Deno.test("Closing a connection closes its socket", () => {
   const { connection, socket } = connect(agree);
   {
@@ -503,73 +337,4 @@ Deno.test("Closing a connection closes its socket", () => {
   }
   assert(socket.closed);
   assertThrows(() => connection.request(newToy({})), TypeError, "The connection is closed");
-});
-
-Deno.test("trace() sees every request with its outcome, in the order of sending", () => {
-  const { connection } = connect((sent, socket) => {
-    for (const it of sent) socket.queue(acknowledge(it, sizeOf(it) === 1 ? 17 : 0));
-  });
-  const seen: TraceMessage[] = [];
-  {
-    using _trace = trace((message) => seen.push(message));
-    connection.batch(requests(3));
-  }
-  connection.request(newToy({ size: 7 }));
-  assertEquals(seen.map((message) => [(message.message as Toy).size, message.error?.message]), [
-    [0, undefined],
-    [1, 'make toy ? in netns "blue": File exists (EEXIST)'],
-    [2, undefined],
-  ]);
-  const { error: _, ...first } = seen[0]!;
-  assertEquals(first, {
-    type: "NEW_TOY",
-    operation: "make toy ?",
-    netns: 'netns "blue"',
-    flags: NLM_F.REQUEST | NLM_F.ACK,
-    message: { size: 0 },
-    command: "ip netns exec blue toy add undefined",
-  });
-});
-
-Deno.test("trace() quotes names for a shell", () => {
-  const { connection, socket } = connect(agree);
-  using odd = new Connection(() => socket, { description: "", netnsName: "it's $& here" });
-  const seen: string[] = [];
-  using _trace = trace(({ command }) => seen.push(command));
-  connection.request(newToy({ name: "a" }));
-  odd.request(newToy({ name: "a" }));
-  assertEquals(seen, [
-    "ip netns exec blue toy add a",
-    `ip netns exec 'it'\\''s $& here' toy add a`,
-  ]);
-});
-
-Deno.test("trace() sees dumps, refused ones with the error and each attempt", () => {
-  const { connection } = connect(interrupting(1, "end"));
-  const seen: TraceMessage[] = [];
-  using _trace = trace((message) => seen.push(message));
-  connection.dump(dumpToys());
-  assertEquals(seen.map(({ operation, error }) => [operation, error]), [
-    ["list toys", undefined],
-    ["list toys", undefined],
-  ]);
-  const { connection: refusing } = connect(([sent], socket) =>
-    socket.queue(acknowledge(sent!, ERRNO.EINVAL))
-  );
-  assertThrows(() => refusing.dump(dumpToys()), NetlinkError);
-  assertInstanceOf(seen.at(-1)!.error, NetlinkError);
-});
-
-Deno.test("A trace handler may make requests on the same connection", () => {
-  const { connection, socket } = connect(agree);
-  let inner = false;
-  using _trace = trace(() => {
-    if (inner) return;
-    inner = true;
-    connection.batch(Array.from({ length: 300 }, () => newToy({ name: "inner" })));
-  });
-  const results = connection.batch(requests(300));
-  assert(inner && results.length === 300 && results.every(({ ok }) => ok));
-  const outer = socket.sends.flat().filter(({ body }) => body.length === 12).map(sizeOf);
-  assertEquals(outer, Array.from({ length: 300 }, (_, i) => i));
 });
