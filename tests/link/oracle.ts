@@ -3,7 +3,6 @@ import { assert, assertEquals, assertObjectMatch, assertStringIncludes } from "@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { NetNs, supports, trace, UnsupportedError } from "../../mod.ts";
 import { dumpLinks } from "../../src/rtnetlink/link.ts";
-import { includeDirs, readConstants } from "../headers/headers.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
@@ -203,36 +202,4 @@ export function testLacking(
     assertEquals(netns.links.list().map((link) => link.name), ["lo"]);
     assertEquals(ip(bed.netns, "-j link").length, 3);
   });
-}
-
-/** Holds a table against the headers of both architectures. `newer` are names that those may lack. */
-export function testHeaders(
-  prefix: string,
-  table: Readonly<Record<string, number>>,
-  newer: readonly string[] = [],
-): void {
-  Deno.test(`${prefix}* has the numbers of the kernel's headers`, () => {
-    for (const { arch, dir } of includeDirs()) {
-      const headers = readConstants(dir, [
-        "linux/if_link.h",
-        "linux/if_vlan.h",
-        "linux/if_ether.h",
-      ]);
-      for (const [name, value] of Object.entries(table)) {
-        const known = headers.get(prefix + name);
-        if (known === undefined && newer.includes(name)) continue;
-        assertEquals(value, known, `${prefix}${name} on ${arch}`);
-      }
-    }
-  });
-}
-
-/** A table's names as the headers write them: `reorderHdr` is `REORDER_HDR`. */
-export function headerNames(table: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(table).map(([name, value]) => [
-      name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase(),
-      value,
-    ]),
-  );
 }

@@ -2,13 +2,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { NetNs, SyscallError, Tap, Tun, type TunCreateOptions } from "../../mod.ts";
 import { Fd } from "../../ffi/file.ts";
 import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
-import { IFLA_TUN } from "../../src/rtnetlink/link_kinds/plain.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
-import { testHeaders } from "./oracle.ts";
 import { frame, parseFrame, textOf, Wire } from "./wire.ts";
-
-testHeaders("IFLA_TUN_", IFLA_TUN);
 
 /** What `ip` shows of a link: its settings, and those it has as a TUN or TAP. */
 function shown(netns: NetNs, name = "t0"): Json & { data: Json; flags: string[] } {

@@ -1,34 +1,20 @@
 import { assert, assertEquals } from "@std/assert";
 import { Link, NetlinkError, NetNs, Veth, Vlan } from "../../mod.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
-import {
-  IFLA_VLAN,
-  IFLA_VLAN_QOS,
-  VLAN_FLAG,
-  VLAN_PROTOCOL,
-  type VlanData,
-  vlanSchema,
-} from "../../src/rtnetlink/link_kinds/vlan.ts";
+import { type VlanData, vlanSchema } from "../../src/rtnetlink/link_kinds/vlan.ts";
 import { fromHex, ip, toHex } from "../helpers.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 import {
   type Case,
   caught,
-  headerNames,
   kernelTest,
   type Refusal,
   testCases,
-  testHeaders,
   testLacking,
   testRefusals,
 } from "./oracle.ts";
 
 const VLAN = { kind: "vlan", create: Vlan.create, get: Vlan.get };
-
-testHeaders("IFLA_VLAN_", IFLA_VLAN);
-testHeaders("IFLA_VLAN_QOS_", IFLA_VLAN_QOS);
-testHeaders("VLAN_FLAG_", headerNames(VLAN_FLAG));
-testHeaders("ETH_P_", { "8021Q": VLAN_PROTOCOL["802.1Q"], "8021AD": VLAN_PROTOCOL["802.1ad"] });
 
 const DEFAULTS = {
   reorderHdr: true,
