@@ -16,8 +16,8 @@ import {
   u8,
   uint,
 } from "../netlink/attribute.ts";
-import type { Source, Writer } from "../netlink/bytes.ts";
-import { type Fields, nested, type Schema, schema } from "../netlink/schema.ts";
+import type { Writer } from "../netlink/bytes.ts";
+import { type Fields, nested, schema } from "../netlink/schema.ts";
 import { altName, linkAddress, linkName, mac } from "./fields.ts";
 
 /** Attribute numbers. */
@@ -441,42 +441,6 @@ export const linkFields: Fields<LinkAttributes> = {
   tailroom: u16(IFLA.TAILROOM),
   maxPacingOffloadHorizon: uint(IFLA.MAX_PACING_OFFLOAD_HORIZON),
 };
-
-/** A link as part of another message, such as a veth's peer: `struct ifinfomsg` and attributes. */
-export interface PeerMessage extends LinkAttributes {
-  /** The index to give it; the kernel heeds it only where the outer link's index is given, too. */
-  index?: number;
-  /** `IFF_*` bits. */
-  flags?: number;
-  /** The bits of `flags` that the message sets. */
-  change?: number;
-}
-
-/** The attribute set of a peer. */
-export const peerSchema: Schema<LinkAttributes> = schema<LinkAttributes>(
-  "IFLA_",
-  IFLA,
-  linkFields,
-  [...SKIPPED, IFLA.LINKINFO],
-);
-
-/** Appends `struct ifinfomsg` and the attributes of a peer. */
-export function writePeer(writer: Writer, message: PeerMessage, path = ""): void {
-  const { index = 0, flags = 0, change = 0, ...attributes } = message;
-  writeLinkHeader(writer, { index, flags, change });
-  peerSchema.write(writer, attributes, path);
-}
-
-/** Reads `struct ifinfomsg` and the attributes of a peer. */
-export function readPeer(source: Source, start: number, end: number): PeerMessage {
-  const { view } = source;
-  return {
-    ...peerSchema.read(source, start + 16, end),
-    index: view.getInt32(start + 4, true),
-    flags: view.getUint32(start + 8, true),
-    change: view.getUint32(start + 12, true),
-  };
-}
 
 /** Fields of `struct ifinfomsg`. */
 export interface LinkHeader {

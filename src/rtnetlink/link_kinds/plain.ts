@@ -6,7 +6,13 @@
  */
 import { bool, type Field, named, u32, u8 } from "../../netlink/attribute.ts";
 import { type Schema, schema } from "../../netlink/schema.ts";
-import { type PeerMessage, peerSchema, readPeer, writePeer } from "../link_attributes.ts";
+import {
+  IFLA,
+  type LinkAttributes,
+  linkFields,
+  SKIPPED,
+  writeLinkHeader,
+} from "../link_attributes.ts";
 import type { LinkKind, NoOptions } from "./kind.ts";
 
 const none: Schema<NoOptions> = schema<NoOptions>("IFLA_INFO_DATA ", {}, {});
@@ -25,6 +31,24 @@ export const ifb: LinkKind<NoOptions, NoOptions, NoOptions> = {
   data: none,
 };
 
+/** A link as part of another message: `struct ifinfomsg` and attributes. */
+export interface PeerMessage extends LinkAttributes {
+  /** The index to give it; the kernel heeds it only where the outer link's index is given, too. */
+  index?: number;
+  /** `IFF_*` bits. */
+  flags?: number;
+  /** The bits of `flags` that the message sets. */
+  change?: number;
+}
+
+/** The attribute set of a peer. */
+const peerSchema: Schema<LinkAttributes> = schema<LinkAttributes>(
+  "IFLA_",
+  IFLA,
+  linkFields,
+  [...SKIPPED, IFLA.LINKINFO],
+);
+
 /** Attribute numbers. */
 export const VETH_INFO = { PEER: 1 } as const;
 
@@ -39,8 +63,16 @@ const peer: Field<PeerMessage> = {
   type: VETH_INFO.PEER,
   innerHeader: 16,
   schema: peerSchema,
-  write: (writer, value) => writePeer(writer, value, "peer."),
-  read: (source, at, length) => readPeer(source, at, at + length),
+  write: (writer, { index = 0, flags = 0, change = 0, ...attributes }) => {
+    writeLinkHeader(writer, { index, flags, change });
+    peerSchema.write(writer, attributes, "peer.");
+  },
+  read: (source, at, length) => ({
+    ...peerSchema.read(source, at + 16, at + length),
+    index: source.view.getInt32(at + 4, true),
+    flags: source.view.getUint32(at + 8, true),
+    change: source.view.getUint32(at + 12, true),
+  }),
 };
 
 const data: Schema<VethData> = schema<VethData>("VETH_INFO_", VETH_INFO, { peer });
