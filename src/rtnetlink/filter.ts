@@ -3,26 +3,26 @@
  *
  * @module
  */
-import type { Source, Writer } from "../netlink/bytes.ts";
+import type { Source } from "../netlink/bytes.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import { RTM } from "./constants.ts";
 import { filterKind, filterKindNames, type FilterKinds } from "./filter_kinds/mod.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import {
-  decodeOptions,
   encodeOptions,
   formatHandle,
   type Handle,
+  kindAndOptions,
   modeFlags,
   optionWords,
   parseHandle,
   readTcHeader,
+  tcFormat,
   type TcMessage,
   type TcMode,
   TCMSG,
   tcSchema,
-  writeTcHeader,
 } from "./traffic_control.ts";
 
 /** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
@@ -94,20 +94,6 @@ const ENTRY: OptionNames<FilterPlace & { kind: string; options: object }> = {
 
 const codec = tcSchema((kind) => filterKind(kind)?.data);
 
-interface FilterMessage extends TcMessage {
-  readonly given?: object;
-}
-
-function write(writer: Writer, message: FilterMessage): void {
-  writeTcHeader(writer, message);
-  const { kind, options, chain } = message;
-  codec.write(writer, {
-    ...(kind === undefined ? {} : { kind }),
-    ...(options === undefined ? {} : { options }),
-    ...(chain === undefined ? {} : { chain }),
-  }, "options.");
-}
-
 const swap16 = (value: number): number => (value & 0xff) << 8 | value >>> 8 & 0xff;
 
 /** Priority and protocol, which is in the order of the network. */
@@ -144,10 +130,6 @@ function parseFilterHandle(handle: number | string): number {
 export function readFilter(source: Source, start: number, end: number): FilterInfo {
   const { index, handle, parent, info } = readTcHeader(source, start);
   const { kind = "", options, chain = 0 } = codec.read(source, start + TCMSG, end);
-  const entry = filterKind(kind);
-  const own = entry
-    ? { kind, options: decodeOptions(entry, options) }
-    : { kind: "unknown", kernelKind: kind, options: options ?? new Uint8Array(0) };
   return {
     index,
     parent: formatHandle(parent, FILTER_PARENTS),
@@ -155,17 +137,12 @@ export function readFilter(source: Source, start: number, end: number): FilterIn
     protocol: protocolWord(swap16(info & 0xffff)),
     handle: kind === "u32" ? u32Handle(handle) : handle,
     chain,
-    ...own,
+    ...kindAndOptions(kind, filterKind(kind), options),
   } as FilterInfo;
 }
 
 /** The framing of messages about filters. */
-export const filterFormat: MessageFormat<TcMessage, FilterInfo> = {
-  headerLength: TCMSG,
-  schemaOf: (message) => codec.namesFor(message),
-  write,
-  read: readFilter,
-};
+export const filterFormat: MessageFormat<TcMessage, FilterInfo> = tcFormat(codec, readFilter);
 
 /**
  * Checks a filter and makes its message. Links in its actions are indexes by now.
@@ -192,7 +169,7 @@ export function filterMessage(entry: FilterOptions, index: number): TcMessage {
     kind,
     options: encodeOptions(own, all),
     given: all,
-  } as FilterMessage;
+  };
 }
 
 /** The place of a filter in `tc`. */
@@ -223,7 +200,7 @@ export function newFilter(message: TcMessage, mode: TcMode = "add"): Request<und
     message,
     command: () =>
       `tc filter ${mode} ${placeWords(message)}` +
-      optionWords((message as FilterMessage).given, filterKind(message.kind)),
+      optionWords(message.given, filterKind(message.kind)),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Source, Writer } from "../netlink/bytes.ts";
+import type { Source } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
@@ -11,10 +11,10 @@ import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
 import {
-  decodeOptions,
   encodeOptions,
   formatHandle,
   type Handle,
+  kindAndOptions,
   modeFlags,
   optionWords,
   parseHandle,
@@ -22,12 +22,12 @@ import {
   readTcHeader,
   settableOptions,
   statsOf,
+  tcFormat,
   type TcMessage,
   type TcMode,
   TCMSG,
   tcSchema,
   type TrafficStats,
-  writeTcHeader,
   xstatsOf,
 } from "./traffic_control.ts";
 
@@ -95,21 +95,6 @@ const ENTRY: OptionNames<QdiscPlace & { kind: string; kernelKind: string; option
 
 const codec = tcSchema((kind) => qdiscKind(kind)?.data);
 
-/** A message with what its command line needs. */
-interface QdiscMessage extends TcMessage {
-  /** The public options. */
-  readonly given?: object;
-}
-
-function write(writer: Writer, message: QdiscMessage): void {
-  writeTcHeader(writer, message);
-  const { kind, options } = message;
-  codec.write(writer, {
-    ...(kind === undefined ? {} : { kind }),
-    ...(options === undefined ? {} : { options }),
-  }, "options.");
-}
-
 /** Reads `struct tcmsg` and the attributes of a queueing discipline. */
 export function readQdisc(source: Source, start: number, end: number): QdiscInfo {
   const { index, handle, parent, info } = readTcHeader(source, start);
@@ -124,19 +109,11 @@ export function readQdisc(source: Source, start: number, end: number): QdiscInfo
     stats: statsOf(stats),
     ...(xstats === undefined ? {} : { xstats }),
   };
-  const own = entry
-    ? { kind, options: decodeOptions(entry, options) }
-    : { kind: "unknown", kernelKind: kind, options: options ?? new Uint8Array(0) };
-  return { ...common, ...own } as QdiscInfo;
+  return { ...common, ...kindAndOptions(kind, entry, options) } as QdiscInfo;
 }
 
 /** The framing of messages about queueing disciplines. */
-export const qdiscFormat: MessageFormat<TcMessage, QdiscInfo> = {
-  headerLength: TCMSG,
-  schemaOf: (message) => codec.namesFor(message),
-  write,
-  read: readQdisc,
-};
+export const qdiscFormat: MessageFormat<TcMessage, QdiscInfo> = tcFormat(codec, readQdisc);
 
 /**
  * Checks a queueing discipline and makes its message. Of a {@link QdiscInfo} it takes what can be set.
@@ -165,7 +142,7 @@ export function qdiscMessage(entry: QdiscOptions | QdiscInfo, index: number): Tc
     kind: name,
     ...(wire === undefined ? {} : { options: wire }),
     ...(options === undefined ? {} : { given: options }),
-  } as QdiscMessage;
+  };
 }
 
 function settable(info: QdiscInfo): QdiscOptions {
@@ -210,7 +187,7 @@ export function newQdisc(message: TcMessage, mode: TcMode = "add"): Request<unde
     format: qdiscFormat,
     message,
     command: () => {
-      const { kind = "", given } = message as QdiscMessage;
+      const { kind = "", given } = message;
       const own = kind === "ingress" ? "" : ` ${kind}`;
       return `tc qdisc ${mode} ${placeWords(message)}${own}` +
         optionWords(given, qdiscKind(kind));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Source, Writer } from "../netlink/bytes.ts";
+import type { Source } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
@@ -11,10 +11,10 @@ import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
 import {
-  decodeOptions,
   encodeOptions,
   formatHandle,
   type Handle,
+  kindAndOptions,
   modeFlags,
   optionWords,
   parseHandle,
@@ -22,12 +22,12 @@ import {
   readTcHeader,
   settableOptions,
   statsOf,
+  tcFormat,
   type TcMessage,
   type TcMode,
   TCMSG,
   tcSchema,
   type TrafficStats,
-  writeTcHeader,
   xstatsOf,
 } from "./traffic_control.ts";
 
@@ -95,21 +95,6 @@ const classOf = (kind: string | undefined) => qdiscKind(kind)?.class;
 
 const codec = tcSchema((kind) => classOf(kind)?.data);
 
-/** A message with what its command line needs. */
-interface ClassMessage extends TcMessage {
-  /** The public options. */
-  readonly given?: object;
-}
-
-function write(writer: Writer, message: ClassMessage): void {
-  writeTcHeader(writer, message);
-  const { kind, options } = message;
-  codec.write(writer, {
-    ...(kind === undefined ? {} : { kind }),
-    ...(options === undefined ? {} : { options }),
-  }, "options.");
-}
-
 /** Reads `struct tcmsg` and the attributes of a class. */
 export function readClass(source: Source, start: number, end: number): ClassInfo {
   const { index, handle, parent, info } = readTcHeader(source, start);
@@ -124,19 +109,11 @@ export function readClass(source: Source, start: number, end: number): ClassInfo
     stats: statsOf(stats),
     ...(xstats === undefined ? {} : { xstats }),
   };
-  const own = entry
-    ? { kind, options: decodeOptions(entry, options) }
-    : { kind: "unknown", kernelKind: kind, options: options ?? new Uint8Array(0) };
-  return { ...common, ...own } as ClassInfo;
+  return { ...common, ...kindAndOptions(kind, entry, options) } as ClassInfo;
 }
 
 /** The framing of messages about classes. */
-export const classFormat: MessageFormat<TcMessage, ClassInfo> = {
-  headerLength: TCMSG,
-  schemaOf: (message) => codec.namesFor(message),
-  write,
-  read: readClass,
-};
+export const classFormat: MessageFormat<TcMessage, ClassInfo> = tcFormat(codec, readClass);
 
 /**
  * Checks a class and makes its message. Of a {@link ClassInfo} it takes what can be set.
@@ -170,7 +147,7 @@ export function classMessage(entry: ClassOptions | ClassInfo, index: number): Tc
     kind,
     options: encodeOptions(own, options),
     given: options,
-  } as ClassMessage;
+  };
 }
 
 function settable(info: ClassInfo): ClassOptions {
@@ -193,7 +170,7 @@ export function newClass(message: TcMessage, mode: TcMode = "add"): Request<unde
     format: classFormat,
     message,
     command: () => {
-      const { index, kind, parent = 0, handle = 0, given } = message as ClassMessage;
+      const { index, kind, parent = 0, handle = 0, given } = message;
       const place = parent === QDISC_PARENTS.root ? "root" : `parent ${formatHandle(parent)}`;
       return `tc class ${mode} dev if${index} ${place} classid ${formatHandle(handle)} ${kind}` +
         optionWords(given, classOf(kind));

@@ -7,6 +7,7 @@
 import { type Field, struct, text, u32, u64, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
+import type { MessageFormat } from "../netlink/message.ts";
 import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";
@@ -180,19 +181,24 @@ export interface TcMessage {
   /** The kernel's name of its kind. */
   kind?: string;
   /** TCA_OPTIONS; bytes for a kind that netloom does not know. */
-  options?: object;
+  options?: object | undefined;
+  /** The options in their public form, for the command line of a trace. */
+  given?: object;
   /** Number of the chain that a filter is in. */
   chain?: number;
   /** Counters. */
   stats?: StatsNest;
 }
 
+/** The attributes of such messages. */
+type TcAttributes = Pick<TcMessage, "kind" | "options" | "chain" | "stats">;
+
 const names = schema<object>("TCA_", TCA, {});
 
 /** The codec of such messages; the kind decides about TCA_OPTIONS. */
 export function tcSchema(
   schemaOf: (kind: string | undefined) => Schema<object> | undefined,
-): TaggedSchema<Omit<TcMessage, "index">> {
+): TaggedSchema<TcAttributes> {
   return taggedSchema(names, {
     kind: text(TCA.KIND, 15),
     chain: u32(TCA.CHAIN),
@@ -206,8 +212,7 @@ export function tcSchema(
 /** Length of `struct tcmsg`. */
 export const TCMSG = 20;
 
-/** Appends `struct tcmsg`. */
-export function writeTcHeader(writer: Writer, message: TcMessage): void {
+function writeTcHeader(writer: Writer, message: TcMessage): void {
   const at = writer.reserve(TCMSG);
   const { view } = writer;
   view.setInt32(at + 4, message.index, true);
@@ -225,6 +230,32 @@ export function readTcHeader({ view }: Source, start: number): Required<
     handle: view.getUint32(start + 8, true),
     parent: view.getUint32(start + 12, true),
     info: view.getUint32(start + 16, true),
+  };
+}
+
+/**
+ * The framing of such messages.
+ *
+ * @param codec Their attributes.
+ * @param read Reads `struct tcmsg` and the attributes.
+ */
+export function tcFormat<T extends object>(
+  codec: TaggedSchema<TcAttributes>,
+  read: MessageFormat<TcMessage, T>["read"],
+): MessageFormat<TcMessage, T> {
+  return {
+    headerLength: TCMSG,
+    schemaOf: (message) => codec.namesFor(message),
+    write: (writer, message) => {
+      writeTcHeader(writer, message);
+      const { kind, options, chain } = message;
+      codec.write(writer, {
+        ...(kind === undefined ? {} : { kind }),
+        ...(options === undefined ? {} : { options }),
+        ...(chain === undefined ? {} : { chain }),
+      }, "options.");
+    },
+    read,
   };
 }
 
@@ -269,7 +300,12 @@ export function encodeOptions(kind: TcOptions, options: object): object | undefi
   return kind.encode ? kind.encode(options) : options;
 }
 
-/** The options of a kind in their public form. */
-export function decodeOptions(kind: TcOptions, options: object = {}): object {
-  return kind.decode ? kind.decode(options) : options;
+/** The kind and its options in their public form; bytes for a kind that netloom does not know. */
+export function kindAndOptions(
+  kind: string,
+  entry: TcOptions | undefined,
+  options: object | undefined,
+): { kind: string; kernelKind?: string; options: object } {
+  if (!entry) return { kind: "unknown", kernelKind: kind, options: options ?? new Uint8Array(0) };
+  return { kind, options: entry.decode ? entry.decode(options ?? {}) : options ?? {} };
 }
