@@ -33,7 +33,7 @@ import {
   newAddress,
 } from "../rtnetlink/address.ts";
 import { checkPrefix, type IpFamily } from "../rtnetlink/fields.ts";
-import type { NamedLink } from "./options.ts";
+import { describeLink, type NamedLink, titleOf } from "./options.ts";
 
 /** A filter for the addresses of a link. */
 export interface LinkAddressFilter {
@@ -84,7 +84,13 @@ export class LinkAddresses {
    * @throws {NetlinkError} EADDRNOTAVAIL when the link does not have it.
    */
   get(address: string): AddressInfo {
-    return getAddress(this.#connection, address, this.#filter({}), this.#title, this.#link.ref);
+    return getAddress(
+      this.#connection,
+      address,
+      this.#filter({}),
+      `addresses of ${describeLink(this.#link)}`,
+      this.#link.ref,
+    );
   }
 
   /**
@@ -121,7 +127,7 @@ export class LinkAddresses {
   delete(addresses: Many<AddressOptions | AddressInfo>): void {
     deleteAll(this.#connection, this.#messages(addresses), (message) => ({
       ...deleteAddress(message),
-      operation: `delete address ${message.address} from ${this.#what}`,
+      operation: `delete address ${message.address} from ${describeLink(this.#link)}`,
     }));
   }
 
@@ -138,14 +144,6 @@ export class LinkAddresses {
     return connectionTo(this.#link.ref);
   }
 
-  get #what(): string {
-    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
-  }
-
-  get #title(): string {
-    return `addresses of ${this.#what}`;
-  }
-
   #filter(filter: IpFamily | LinkAddressFilter): AddressFilter {
     const named = typeof filter === "string" ? { family: filter } : filter;
     checkOptions(named, FILTER);
@@ -160,15 +158,13 @@ export class LinkAddresses {
   #new(message: AddressMessage, replace = false): Request<undefined> {
     const operation = `${replace ? "replace" : "add"} address ${message.address} ${
       replace ? "of" : "to"
-    } ${this.#what}`;
+    } ${describeLink(this.#link)}`;
     return { ...newAddress(message, { replace }), operation };
   }
 
   /** Prints the addresses. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = this.#title + (description ? ` in ${description}` : "");
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("addresses", this.#link), () => this.list(), inspect, options);
   }
 }
 

@@ -38,6 +38,7 @@ import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";
 import { type LinkState, nameRelated } from "./find.ts";
 import {
+  describeLink,
   type GenericLinkSettings,
   isHandle,
   kindData,
@@ -457,7 +458,7 @@ export class LinkBase implements LinkHandle, Disposable {
   }
 
   get #what(): string {
-    return `${this.kind ?? "link"} ${show(this.#name)}`;
+    return describeLink({ kind: this.kind, name: this.#name });
   }
 
   /** Prints the handle as `veth "tap1" (index 5) in netns "ns1"`. */

@@ -32,6 +32,17 @@ export interface NamedLink extends LinkHandle {
   readonly kind?: string | undefined;
 }
 
+/** A link for messages: `veth "v0"`. */
+export function describeLink({ kind, name }: Pick<NamedLink, "kind" | "name">): string {
+  return `${kind ?? "link"} ${show(name)}`;
+}
+
+/** The title of what a link has, for people: `addresses of veth "v0" in netns "blue"`. */
+export function titleOf(noun: string, link: NamedLink): string {
+  const { description } = link.ref;
+  return `${noun} of ${describeLink(link)}${description ? ` in ${description}` : ""}`;
+}
+
 /** The options of a link as a port: those of its master's kind. */
 export type PortOptions = PortOptionsOf<LinkKinds[keyof LinkKinds]>;
 

@@ -18,14 +18,21 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
-import { indexOf, type LinkOptions, type LinkSettings, type LinkTarget } from "./options.ts";
+import {
+  describeLink,
+  indexOf,
+  type LinkOptions,
+  type LinkSettings,
+  type LinkTarget,
+  titleOf,
+} from "./options.ts";
 
 export type {
   VxlanDf,
@@ -155,7 +162,7 @@ export class VxlanFdb {
   }
 
   #error(verb: string, { mac, dst }: FdbMessage, errno: number): NetlinkError {
-    const operation = `${verb} forwarding entry ${mac} dst ${dst} of ${this.#what}`;
+    const operation = `${verb} forwarding entry ${mac} dst ${dst} of ${describeLink(this.#link)}`;
     return new NetlinkError({ operation, netns: this.#link.ref.description, errno });
   }
 
@@ -170,10 +177,6 @@ export class VxlanFdb {
     return connectionTo(this.#link.ref);
   }
 
-  get #what(): string {
-    return `vxlan ${show(this.#link.name)}`;
-  }
-
   #messages(entries: Many<VxlanFdbEntry>): FdbMessage[] {
     const { ref, index } = this.#link;
     return asArray(entries).map((entry) => {
@@ -186,9 +189,7 @@ export class VxlanFdb {
 
   /** Prints the entries. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `fdb of ${this.#what}${description ? ` in ${description}` : ""}`;
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("fdb", this.#link), () => this.list(), inspect, options);
   }
 }
 

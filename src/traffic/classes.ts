@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import type { NamedLink } from "../link/options.ts";
+import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   asArray,
@@ -118,10 +118,6 @@ export class LinkClasses {
     return connectionTo(this.#link.ref);
   }
 
-  get #what(): string {
-    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
-  }
-
   #selector(target: ClassTarget): { index: number; handle: number } {
     const classid = typeof target === "object" && target !== null ? target.classid : target;
     return { index: this.#link.index, handle: parseHandle(classid, { path: "classid" }) };
@@ -129,7 +125,7 @@ export class LinkClasses {
 
   #named<T>(request: Request<T>, verb: string): Request<T> {
     const classid = show(formatHandle((request.message as TcMessage).handle ?? 0));
-    return { ...request, operation: `${verb} class ${classid} of ${this.#what}` };
+    return { ...request, operation: `${verb} class ${classid} of ${describeLink(this.#link)}` };
   }
 
   #messages(entries: Many<ClassOptions | ClassInfo>): TcMessage[] {
@@ -143,9 +139,7 @@ export class LinkClasses {
 
   /** Prints the classes. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `classes of ${this.#what}` + (description ? ` in ${description}` : "");
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("classes", this.#link), () => this.list(), inspect, options);
   }
 }
 

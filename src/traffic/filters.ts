@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { indexOf, type NamedLink } from "../link/options.ts";
+import { describeLink, indexOf, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   asArray,
@@ -128,10 +128,6 @@ export class LinkFilters {
     return connectionTo(this.#link.ref);
   }
 
-  get #what(): string {
-    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
-  }
-
   /** The places that filters may be at: the kernel lists one place at a time. */
   #parents(filter: LinkFilterFilter): number[] {
     checkOptions(filter, FILTER);
@@ -152,7 +148,10 @@ export class LinkFilters {
   #named<T>(request: Request<T>, verb: string): Request<T> {
     const { kind, parent = 0 } = request.message as TcMessage;
     const at = show(formatHandle(parent, FILTER_PARENTS));
-    return { ...request, operation: `${verb} filter ${kind} at ${at} of ${this.#what}` };
+    return {
+      ...request,
+      operation: `${verb} filter ${kind} at ${at} of ${describeLink(this.#link)}`,
+    };
   }
 
   #messages(entries: Many<FilterOptions | FilterInfo>): TcMessage[] {
@@ -197,9 +196,7 @@ export class LinkFilters {
 
   /** Prints the filters. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `filters of ${this.#what}` + (description ? ` in ${description}` : "");
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("filters", this.#link), () => this.list(), inspect, options);
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import type { NamedLink } from "../link/options.ts";
+import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   asArray,
@@ -159,10 +159,6 @@ export class LinkQdiscs {
     return connectionTo(this.#link.ref);
   }
 
-  get #what(): string {
-    return `${this.#link.kind ?? "link"} ${show(this.#link.name)}`;
-  }
-
   #selector(target: QdiscTarget): QdiscSelector {
     const { index } = this.#link;
     const parent = typeof target === "string"
@@ -178,7 +174,7 @@ export class LinkQdiscs {
     const found = this.list().find((it) => parseHandle(it.handle, { path: "handle" }) === number);
     if (found) return found;
     throw new NetlinkError({
-      operation: `get qdisc ${show(handle)} of ${this.#what}`,
+      operation: `get qdisc ${show(handle)} of ${describeLink(this.#link)}`,
       netns: this.#link.ref.description,
       errno: ERRNO.ENOENT,
     });
@@ -187,7 +183,7 @@ export class LinkQdiscs {
   #named<T>(request: Request<T>, verb: string): Request<T> {
     const { parent = 0 } = request.message as TcMessage;
     const at = show(formatHandle(parent, QDISC_PARENTS));
-    return { ...request, operation: `${verb} qdisc at ${at} of ${this.#what}` };
+    return { ...request, operation: `${verb} qdisc at ${at} of ${describeLink(this.#link)}` };
   }
 
   #messages(entries: Many<QdiscOptions | QdiscInfo>): TcMessage[] {
@@ -199,15 +195,13 @@ export class LinkQdiscs {
     const at = show(formatHandle(message.parent ?? 0, QDISC_PARENTS));
     return {
       ...newQdisc(message, mode),
-      operation: `${mode} qdisc ${message.kind} at ${at} of ${this.#what}`,
+      operation: `${mode} qdisc ${message.kind} at ${at} of ${describeLink(this.#link)}`,
     };
   }
 
   /** Prints the queueing disciplines. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `qdiscs of ${this.#what}` + (description ? ` in ${description}` : "");
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("qdiscs", this.#link), () => this.list(), inspect, options);
   }
 }
 
