@@ -28,7 +28,6 @@ export type {
   AddressOptions,
 } from "../rtnetlink/address.ts";
 export * from "./bridge_fdb.ts";
-export * from "./bridge_vlan.ts";
 export { Link, type LinkCreateOptions } from "./link.ts";
 export type {
   GenericLinkSettings,

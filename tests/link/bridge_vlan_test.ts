@@ -10,7 +10,7 @@ import {
   Scope,
   Veth,
 } from "../../mod.ts";
-import { BridgeVlans } from "../../src/link/bridge_vlan.ts";
+import { BridgeVlans } from "../../src/link/bridge.ts";
 import type { BridgeVlan } from "../../src/rtnetlink/bridge_vlan.ts";
 import { bridge as bridgeCommand, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
