@@ -19,6 +19,7 @@ import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../.
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { getNsid } from "../rtnetlink/nsid.ts";
+import { descriptors, processes } from "../scope/removal.ts";
 import type { NamedLink } from "./options.ts";
 
 /** Options of {@link Link.get}. */
@@ -126,9 +127,10 @@ function setNames(
   return missing.size === before;
 }
 
-/** A namespace that may have the other end: how to open it, and its inode where that is told cheaply. */
+/** A namespace that may have the other end. */
 interface Candidate {
-  readonly inode?: number | undefined;
+  /** `undefined` where no namespace is, or one that is out of this user's reach. */
+  readonly inode: number | undefined;
   open(): ResolvedNetNs;
 }
 
@@ -157,8 +159,8 @@ function namespaceWithId(link: NamedLink, id: number): ResolvedNetNs {
   const seen = new Set<number>();
   const counts = { named: 0, processes: 0 };
   for (const { inode, open } of candidates(counts)) {
-    if (inode !== undefined && seen.has(inode)) continue;
-    if (inode !== undefined) seen.add(inode);
+    if (inode === undefined || seen.has(inode)) continue;
+    seen.add(inode);
     let found: ResolvedNetNs;
     try {
       found = open();
@@ -182,42 +184,23 @@ function* candidates(counts: { named: number; processes: number }): Generator<Ca
     yield { inode: ref.inode, open: () => ({ ref, owned: false }) };
   }
   for (const name of readDirectory(NETNS_DIRECTORY)) {
-    const path = `${NETNS_DIRECTORY}/${name}`;
     counts.named++;
-    yield {
-      inode: inodeOf(path),
-      open: () => ({ ref: openNetNs(path, `netns ${JSON.stringify(name)}`, name), owned: true }),
-    };
+    yield candidate(`${NETNS_DIRECTORY}/${name}`, `netns ${show(name)}`, name);
   }
-  for (const pid of readDirectory("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    const path = `/proc/${pid}/ns/net`;
+  for (const pid of processes()) {
     counts.processes++;
-    yield {
-      inode: inodeOf(path),
-      open: () => ({ ref: openNetNs(path, `netns of process ${pid}`), owned: true }),
-    };
+    const description = `netns of process ${pid}`;
+    yield candidate(`/proc/${pid}/ns/net`, description);
     // Namespaces without a name or a process live by a descriptor.
-    yield* openedBy(pid);
+    for (const path of descriptors(pid)) yield candidate(path, description);
   }
 }
 
-function* openedBy(pid: string): Generator<Candidate> {
-  let descriptors: string[];
-  try {
-    descriptors = readDirectory(`/proc/${pid}/fd`);
-  } catch {
-    return; // Gone meanwhile, or another user's.
-  }
-  for (const fd of descriptors) {
-    const path = `/proc/${pid}/fd/${fd}`;
-    const inode = inodeOf(path);
-    if (inode === undefined) continue;
-    yield {
-      inode,
-      open: () => ({ ref: openNetNs(path, `netns of process ${pid}`), owned: true }),
-    };
-  }
+function candidate(path: string, description: string, name?: string): Candidate {
+  return {
+    inode: inodeOf(path),
+    open: () => ({ ref: openNetNs(path, description, name), owned: true }),
+  };
 }
 
 /** The id of `seen` in `from`, without giving it one. */
@@ -227,7 +210,7 @@ function idOf(from: NetNsRef, seen: NetNsRef): number {
 
 function lost(link: NamedLink, text: string): NetlinkError {
   return new NetlinkError({
-    operation: `find the other end of ${link.kind} ${JSON.stringify(link.name)}`,
+    operation: `find the other end of ${link.kind} ${show(link.name)}`,
     netns: link.ref.description,
     errno: ERRNO.ENODEV,
     text,

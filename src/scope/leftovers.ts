@@ -17,7 +17,7 @@ import {
   type ScopeContent,
   ScopeError,
 } from "./record.ts";
-import { deleteGroup } from "./removal.ts";
+import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
 export interface ScopeInfo {
@@ -187,22 +187,9 @@ function* paths(): Iterable<string> {
   for (const [, path] of readText("/proc/self/mountinfo").matchAll(/ net:\[\d+\] (\S+) /g)) {
     yield path!.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
   }
-  const processes = readDirectory("/proc").filter((entry) => /^\d+$/.test(entry));
-  for (const pid of processes) {
-    yield `/proc/${pid}/ns/net`;
-    yield* entriesOf(`/proc/${pid}/task`).map((thread) => `${thread}/ns/net`);
-  }
-  for (const pid of processes) yield* entriesOf(`/proc/${pid}/fd`);
-}
-
-function entriesOf(directory: string): string[] {
-  try {
-    return readDirectory(directory).map((entry) => `${directory}/${entry}`);
-  } catch (error) {
-    // The process has ended meanwhile, or is another user's.
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
+  const pids = processes();
+  for (const pid of pids) yield* threads(pid);
+  for (const pid of pids) yield* descriptors(pid);
 }
 
 /** Opens a namespace that may be gone, or another user's. */

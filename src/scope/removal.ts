@@ -406,7 +406,7 @@ function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
   for (const pid of processes()) {
     for (const path of threads(pid)) note(path, `process ${pid}`);
     const owner = pid === own ? "this process" : `process ${pid}`;
-    for (const path of list(`/proc/${pid}/fd`)) {
+    for (const path of descriptors(pid)) {
       note(path, `a descriptor of ${owner}`);
       const cookie = pid === own
         ? cookieOfSocket(Number(path.slice(path.lastIndexOf("/") + 1)))
@@ -430,13 +430,19 @@ function leadsTo(path: string, inode: number, cookie: bigint): boolean {
   }
 }
 
-function processes(): number[] {
+/** The ids of all processes, ascending. */
+export function processes(): number[] {
   return readDirectory("/proc").map(Number).filter((pid) => pid > 0).sort((a, b) => a - b);
 }
 
 /** The namespaces of a process's threads, as paths. */
-function threads(pid: number): string[] {
+export function threads(pid: number): string[] {
   return [`/proc/${pid}/ns/net`, ...list(`/proc/${pid}/task`).map((thread) => `${thread}/ns/net`)];
+}
+
+/** The descriptors of a process, as paths. */
+export function descriptors(pid: number): string[] {
+  return list(`/proc/${pid}/fd`);
 }
 
 function list(directory: string): string[] {
