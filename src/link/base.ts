@@ -138,9 +138,14 @@ export class LinkBase implements LinkHandle, Disposable {
     return info.kind === undefined ? {} : info.options;
   }
 
-  /** Reads its counters. */
+  /**
+   * Reads its counters.
+   *
+   * @returns The counters, since the link was created.
+   * @throws {NetlinkError} ENODEV when the link is gone.
+   */
   stats(): LinkStats {
-    return this.read().stats!;
+    return connectionTo(this.ref).request(getLink(this.#index)).stats!;
   }
 
   /** Brings the link up. */

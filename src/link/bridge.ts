@@ -27,7 +27,7 @@ import {
   dumpBridgeVlans,
 } from "../rtnetlink/bridge_vlan.ts";
 import { AF, RTM } from "../rtnetlink/constants.ts";
-import { dumpLinks, kindOf } from "../rtnetlink/link.ts";
+import { dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { bridge, type BridgeInfo, type BridgeOptions } from "../rtnetlink/link_kinds/bridge.ts";
 import {
@@ -187,7 +187,7 @@ export interface BridgePortSettings extends LinkSettings, BridgePortOptions {
 export class BridgePort extends LinkBase {
   /** Reads the port's options and spanning tree state. */
   override options(): BridgePortInfo {
-    const { port } = this.read();
+    const { port } = connectionTo(this.ref).request(getLink(this.index, { stats: false }));
     return port?.kind === "bridge" ? port.options : {};
   }
 

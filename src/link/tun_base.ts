@@ -149,7 +149,7 @@ export class TunLink extends TunQueue implements LinkHandle {
 
   /** Its options as a TUN or TAP, as the kernel reports them. */
   options(): TunInfo {
-    return infoOf(this.link.read());
+    return this.link.options() as TunInfo;
   }
 
   /**
