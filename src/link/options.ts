@@ -365,16 +365,12 @@ export function kindData(
   let values = options as Record<string, unknown>;
   for (const key of kind.links ?? []) {
     const target = values[key] as LinkTarget | undefined;
-    if (target === undefined) continue;
     // 0 is no link.
-    if (target === 0) continue;
+    if (target === undefined || target === 0) continue;
     if (context.elsewhere && isHandle(target)) below ??= target.ref;
     values = { ...values, [key]: indexOf(target, below ?? ref, key) };
   }
-  const data = kind.encode
-    ? context.current ? kind.encode(values, context.current) : kind.encode(values)
-    : values;
-  return { data, below };
+  return { data: kind.encode?.(values, context.current) ?? values, below };
 }
 
 /** The settings in a message, by the names they have as options. */

@@ -234,7 +234,7 @@ function hintFor(
 }
 
 /** Whether the kernel refused a kind as unknown. */
-export function isUnknownKind(error: Error): boolean {
+function isUnknownKind(error: Error): boolean {
   return error instanceof NetlinkError && error.code === "EOPNOTSUPP" &&
     error.ack.message === "Unknown device type";
 }
@@ -271,7 +271,7 @@ export function explainRefusal(kind: string, info: LinkInfoNest | undefined, err
 const knownOptions = new Map<string, boolean>();
 
 /** Whether the running kernel has an option of a kind, or of a port of it; tried in a throw-away namespace. */
-export function hasOption(kindName: string, option: string, port = false): boolean {
+function hasOption(kindName: string, option: string, port = false): boolean {
   const key = `${kindName}${port ? ".port" : ""}.${option}`;
   let has = knownOptions.get(key);
   if (has === undefined) knownOptions.set(key, has = tryOption(linkKind(kindName)!, option, port));

@@ -295,7 +295,7 @@ function startOf(path: string): number | undefined {
 }
 
 /** Reads the lines of a record. Throws {@link ScopeError} rather than guess. */
-export function parseRecord(
+function parseRecord(
   file: string,
   text: string,
 ): { header: HeaderLine | undefined; content: ScopeContent | undefined } {
@@ -464,7 +464,7 @@ export function isDenied(error: unknown): boolean {
  * directory, is seen by nobody outside. Where the mount namespace is not the user's own, the first error
  * is thrown.
  */
-export function withRunDirectory<T>(directory: string, mode: number, create: () => T): T {
+function withRunDirectory<T>(directory: string, mode: number, create: () => T): T {
   try {
     makeDirectory(directory, mode);
     return create();

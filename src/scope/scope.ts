@@ -82,7 +82,7 @@ export interface ScopeInternals {
   addLink(scope: Scope, link: ScopedLink): void;
   /** A link that the scope may own is gone from there. Returns its entry. */
   dropLink(scope: Scope, ref: NetNsRef, index: number): ScopedLink | undefined;
-  /** A namespace was created, and is about to get its name. */
+  /** A namespace was created, and is about to get its name. The scope closes its reference. */
   addNetNs(scope: Scope, ref: NetNsRef): void;
   /** A namespace that was added did not get its name. */
   dropNetNs(scope: Scope, ref: NetNsRef): void;
@@ -221,7 +221,6 @@ export class Scope implements AsyncDisposable {
     return resource;
   }
 
-  /** For link kinds: a link is about to be created in a namespace. */
   #visit(ref: NetNsRef): void {
     this.#check();
     ref.check("create a link");
@@ -242,12 +241,10 @@ export class Scope implements AsyncDisposable {
     this.#visited.set(cookie, own);
   }
 
-  /** For link kinds: a link was created, in a namespace that was announced with `visit`. */
   #addLink(link: ScopedLink): void {
     this.#links.push({ ...link, ref: this.#refOf(link.ref) });
   }
 
-  /** For links: one that the scope may own is gone from there. Returns its entry. */
   #dropLink(ref: NetNsRef, index: number): ScopedLink | undefined {
     const own = this.#refOf(ref);
     const at = this.#links.findIndex((it) => it.index === index && it.ref === own);
@@ -260,7 +257,6 @@ export class Scope implements AsyncDisposable {
     return this.#visited.get(cookie) ?? this.#namespaces.get(cookie) ?? ref;
   }
 
-  /** For namespaces: one was created, and is about to get its name. The scope closes its reference. */
   #addNetNs(ref: NetNsRef): void {
     this.#check();
     connectionTo(homeNetNs()).open(); // now, as in visit()
@@ -269,7 +265,6 @@ export class Scope implements AsyncDisposable {
     this.#namespaces.set(cookie, ref);
   }
 
-  /** For namespaces: one that was added did not get its name. */
   #dropNetNs(ref: NetNsRef): void {
     for (const [cookie, own] of this.#namespaces) if (own === ref) this.#namespaces.delete(cookie);
   }
@@ -436,7 +431,7 @@ const IN_WORKER = "WorkerGlobalScope" in globalThis;
 const closers = new Set<() => void>();
 
 /** Runs `close` once when the program ends in whatever way; the result takes that back. */
-export function onExit(close: () => void): () => void {
+function onExit(close: () => void): () => void {
   if (closers.size === 0) listen(true);
   closers.add(close);
   return () => {
