@@ -63,6 +63,11 @@ export class NetNsRef implements Disposable {
     return this.description || "the process's netns";
   }
 
+  /** The end of a message about something in the namespace: ` in netns "blue"`; empty like `description`. */
+  get place(): string {
+    return this.description && ` in ${this.description}`;
+  }
+
   /**
    * The namespace's identity: `SO_NETNS_COOKIE`, which the kernel gives to no other namespace until the
    * machine restarts. Linux 5.14.

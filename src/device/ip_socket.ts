@@ -138,8 +138,7 @@ export function openIpSocket(
   const broadcast = boolean(options.broadcast ?? false, "broadcast");
   const netns = resolveNetNs(options.netns);
   try {
-    const place = netns.ref.description ? ` in ${netns.ref.description}` : "";
-    const what = `${kind}${remote === undefined ? "" : ` to ${text(remote)}`}${place}`;
+    const what = `${kind}${remote === undefined ? "" : ` to ${text(remote)}`}${netns.ref.place}`;
     const domain = v6 ? C.AF_INET6 : C.AF_INET;
     const socket = new Socket(netns.ref, domain, type, protocol, `open ${what}`);
     try {

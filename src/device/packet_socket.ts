@@ -115,8 +115,7 @@ export class PacketSocket extends FdDevice {
       const { index, name } = connectionTo(netns.ref).request(
         getLink(handle ? link.index : link, { stats: false }),
       );
-      const { description } = netns.ref;
-      const what = `packet socket on ${show(name)}${description ? ` in ${description}` : ""}`;
+      const what = `packet socket on ${show(name)}${netns.ref.place}`;
       // Of protocol 0, which is none, until it is bound: nothing comes in meanwhile.
       const socket = new Socket(netns.ref, C.AF_PACKET, C.SOCK_RAW, 0, `open ${what}`);
       try {

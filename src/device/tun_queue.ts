@@ -277,7 +277,7 @@ export function openTapDevice(link: TapLink, options: TapDeviceOptions = {}): Tu
     throw new TypeError(`vnetHdr must be a boolean: got ${show(vnetHdr)}`);
   }
   const { ref, name, index, kind } = link;
-  const what = `${kind} ${show(name)}${ref.description ? ` in ${ref.description}` : ""}`;
+  const what = `${kind} ${show(name)}${ref.place}`;
   const fd = within(ref, () => openNode(name, index, `open the device of ${what}`));
   try {
     const { TAP, NO_PI, VNET_HDR, MULTI_QUEUE } = IFF_TUN_FLAGS;

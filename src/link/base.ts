@@ -447,9 +447,10 @@ export class LinkBase implements LinkHandle, Disposable {
   }
 
   #late(timeout: number, last: LinkInfo): DOMException {
-    const where = this.ref.description ? ` in ${this.ref.description}` : "";
     return new DOMException(
-      `wait for ${this.#what}${where}: timed out after ${timeout} ms; last state: ${stateOf(last)}`,
+      `wait for ${this.#what}${this.ref.place}: timed out after ${timeout} ms; last state: ${
+        stateOf(last)
+      }`,
       "TimeoutError",
     );
   }
@@ -468,8 +469,7 @@ export class LinkBase implements LinkHandle, Disposable {
 
   /** Prints the handle as `veth "tap1" (index 5) in netns "ns1"`. */
   [Symbol.for("Deno.customInspect")](): string {
-    const where = this.ref.description ? ` in ${this.ref.description}` : "";
-    return `${this.#what} (index ${this.#index})${where}`;
+    return `${this.#what} (index ${this.#index})${this.ref.place}`;
   }
 }
 

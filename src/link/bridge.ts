@@ -449,8 +449,7 @@ export class BridgeVlans {
 
   /** Prints the VLANs. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `vlans of ${this.#what}${description ? ` in ${description}` : ""}`;
+    const title = `vlans of ${this.#what}${this.#link.ref.place}`;
     return inspectList(title, () => this.list(), inspect, options);
   }
 }

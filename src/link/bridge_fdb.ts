@@ -363,8 +363,8 @@ function whatOf({ name, self }: Place): string {
   return `${self ? "bridge" : "port"} ${show(name)}`;
 }
 
-function titleOf(place: Place, { description }: NetNsRef): string {
-  return `forwarding entries of ${whatOf(place)}${description ? ` in ${description}` : ""}`;
+function titleOf(place: Place, ref: NetNsRef): string {
+  return `forwarding entries of ${whatOf(place)}${ref.place}`;
 }
 
 function isInfo(entry: BridgePortFdbSelector | BridgeFdbInfo): entry is BridgeFdbInfo {

@@ -16,7 +16,6 @@ import {
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { show } from "../options.ts";
 import { setLink } from "../rtnetlink/link.ts";
 import {
   checkSource,
@@ -28,7 +27,14 @@ import {
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
-import type { LinkOptions, LinkSettings, NamedLink, ParentOptions } from "./options.ts";
+import {
+  describeLink,
+  type LinkOptions,
+  type LinkSettings,
+  type NamedLink,
+  type ParentOptions,
+  titleOf,
+} from "./options.ts";
 
 export type {
   MacvlanInfo,
@@ -110,7 +116,7 @@ export class MacvlanMacs {
     const linkInfo = { kind: this.#link.kind!, data: { macaddrMode: "flush" } };
     connectionTo(this.#link.ref).request({
       ...setLink({ index, linkInfo }),
-      operation: `flush macs of ${this.#what}`,
+      operation: `flush macs of ${describeLink(this.#link)}`,
     });
   }
 
@@ -129,23 +135,17 @@ export class MacvlanMacs {
     const { index, kind } = this.#link;
     const data = { macaddrMode: verb === "add" ? "add" : "del", mac };
     const request = setLink({ index, linkInfo: { kind: kind!, data } });
-    return { ...request, operation: `${verb} mac ${mac} of ${this.#what}` };
+    return { ...request, operation: `${verb} mac ${mac} of ${describeLink(this.#link)}` };
   }
 
   #error(verb: string, mac: string, errno: number): NetlinkError {
-    const operation = `${verb} mac ${mac} of ${this.#what}`;
+    const operation = `${verb} mac ${mac} of ${describeLink(this.#link)}`;
     return new NetlinkError({ operation, netns: this.#link.ref.description, errno });
-  }
-
-  get #what(): string {
-    return `${this.#link.kind} ${show(this.#link.name)}`;
   }
 
   /** Prints the addresses. */
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#link.ref;
-    const title = `macs of ${this.#what}${description ? ` in ${description}` : ""}`;
-    return inspectList(title, () => this.list(), inspect, options);
+    return inspectList(titleOf("macs", this.#link), () => this.list(), inspect, options);
   }
 }
 

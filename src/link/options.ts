@@ -39,8 +39,7 @@ export function describeLink({ kind, name }: Pick<NamedLink, "kind" | "name">): 
 
 /** The title of what a link has, for people: `addresses of veth "v0" in netns "blue"`. */
 export function titleOf(noun: string, link: NamedLink): string {
-  const { description } = link.ref;
-  return `${noun} of ${describeLink(link)}${description ? ` in ${description}` : ""}`;
+  return `${noun} of ${describeLink(link)}${link.ref.place}`;
 }
 
 /** The options of a link as a port: those of its master's kind. */

@@ -408,7 +408,7 @@ function exampleOf(pattern: string): string {
 }
 
 function describe(type: Type, name: string, ref: NetNsRef): string {
-  return `${type} ${show(name)}${ref.description ? ` in ${ref.description}` : ""}`;
+  return `${type} ${show(name)}${ref.place}`;
 }
 
 const IDS = [["owner", 0xfffffffe], ["ownerGroup", 0xfffffffe], ["linkType", 0xffff]] as const;

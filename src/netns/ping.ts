@@ -336,10 +336,9 @@ function openSocket(netns: NetNsRef, address: string, v6: boolean): [RawSocket, 
     return [RawSocket.open({ ...options, broadcast: !v6 }), true];
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
-    const where = netns.description ? ` in ${netns.description}` : "";
     const { syscall, errno } = error;
     const hint = HINTS[errno];
-    throw new SyscallError(`ping ${address}${where}`, { syscall, errno, hint });
+    throw new SyscallError(`ping ${address}${netns.place}`, { syscall, errno, hint });
   }
 }
 

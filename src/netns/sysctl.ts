@@ -22,17 +22,16 @@ export function sysctl(netns: NetNsRef, name: string, value?: string | number): 
     throw new TypeError(`A setting is one line of text or a number: got ${show(value)}`);
   }
   const path = `${ROOT}/${parts.join("/")}`;
-  const where = netns.description ? ` in ${netns.description}` : "";
   // The namespace that /proc/sys/net shows is fixed when the file is opened.
   return within(netns, () => {
     const operation = value === undefined ? `get ${name}` : `set ${name} to ${show(value)}`;
     try {
-      if (value !== undefined) writeSetting(path, `${value}`, operation + where);
-      return readSetting(path, `get ${name}${where}`);
+      if (value !== undefined) writeSetting(path, `${value}`, operation + netns.place);
+      return readSetting(path, `get ${name}${netns.place}`);
     } catch (error) {
       if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOENT) throw error;
       const { syscall, errno } = error;
-      throw new SyscallError(operation + where, { syscall, errno, hint: misspelled(parts) });
+      throw new SyscallError(operation + netns.place, { syscall, errno, hint: misspelled(parts) });
     }
   });
 }
