@@ -4,7 +4,7 @@
  * capture. No compiler, no addon, no `ip`.
  *
  * Calls that change the kernel are synchronous; what waits for packets or events returns a promise.
- * Needs Linux and `--allow-ffi`; making things needs root, or namespaces of your own:
+ * Needs Linux and `--allow-ffi`; creating anything needs root, or namespaces of your own:
  * `unshare -Urmn deno run -A script.ts`.
  *
  * @example Two namespaces on a bridge, and a ping across

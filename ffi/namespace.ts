@@ -216,7 +216,7 @@ export function homeNetNs(): NetNsRef {
   );
 }
 
-/** The namespace calls land in now: that of the innermost {@link within}, or the thread's own. */
+/** The current namespace: that of the innermost {@link within}, or the thread's own. */
 export function currentNetNs(): NetNsRef {
   return innermost?.target ?? homeNetNs();
 }

@@ -32,7 +32,7 @@ export interface Received {
 
 /** Options of sockets with IP addresses. */
 export interface IpSocketOptions {
-  /** Where the socket is. Default: the namespace calls land in now. */
+  /** The namespace of the socket. Default: the current one. */
   readonly netns?: NetNsTarget;
   /** Whom packets go to and come from. Default: everybody; then packets are written with `writeTo`. */
   readonly remote?: Endpoint | string;

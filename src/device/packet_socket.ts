@@ -15,7 +15,7 @@ import { checkOptions, integer, show } from "../options.ts";
 export interface PacketSocketOptions {
   /** The link: a handle, or a name, an alternative name or an index in `netns`. */
   readonly link: { readonly ref: NetNsRef; readonly index: number } | string | number;
-  /** Where a link given by name or index is. Default: the namespace calls land in now. */
+  /** The namespace of a link given by name or index. Default: the current one. */
   readonly netns?: NetNsTarget;
   /** EtherType of the frames wanted, 0x0600..0xffff: `0x0806` for ARP. Default: all frames. */
   readonly protocol?: number;

@@ -44,7 +44,7 @@ export {
 
 /** Where a command acts. */
 export interface BrctlOptions {
-  /** The namespace. Default: the one calls land in now. */
+  /** The namespace. Default: the current one. */
   readonly netns?: NetNsTarget;
 }
 
@@ -75,7 +75,7 @@ export function delbr(bridge: string, options: BrctlOptions = {}): void {
 }
 
 /**
- * Creates a link a port of a bridge.
+ * Adds a link to a bridge as a port.
  *
  * @throws {NetlinkError} EBUSY when it has a master, as with `brctl`; {@link Bridge.addPort} moves it.
  */

@@ -104,7 +104,7 @@ export interface BrctlPortStp {
 
 /** Options of {@link show}. */
 export interface BrctlShowOptions {
-  /** The namespace. Default: the one calls land in now. */
+  /** The namespace. Default: the current one. */
   readonly netns?: NetNsTarget;
   /** Names of the bridges to show. Default: all. */
   readonly bridges?: readonly string[];

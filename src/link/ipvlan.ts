@@ -67,9 +67,9 @@ export class IpvlanLink extends LinkBase {
  * parent reach each other. The parent itself does not hear them, other than in mode `l2` through a
  * hairpin port.
  *
- * All on a parent have the same mode and flag: making one sets those of all, to `l3` and `bridge` when
- * they are not given. On a parent that is an ipvlan itself, the kernel creates a sibling of it. A parent that has a
- * macvlan or is a bridge port takes none (EBUSY).
+ * All on a parent have the same mode and flag: creating one sets those of all, to `l3` and `bridge`
+ * when they are not given. On a parent that is an ipvlan itself, the kernel creates a sibling of it. A
+ * parent that has a macvlan or is a bridge port takes none (EBUSY).
  *
  * @example Two namespaces behind one MAC, where the kernel can
  * ```ts
@@ -107,7 +107,7 @@ export class Ipvlan extends IpvlanLink {
   static readonly kind = "ipvlan";
 
   /**
-   * Creates a ipvlan.
+   * Creates an ipvlan.
    *
    * @param options The options of every link, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.
@@ -161,7 +161,7 @@ export class Ipvtap extends IpvlanLink {
   static readonly kind = "ipvtap";
 
   /**
-   * Creates a ipvtap.
+   * Creates an ipvtap.
    *
    * @param options The options of every link, the `parent`, the `mode` and the `flag`.
    * @returns The owning handle.

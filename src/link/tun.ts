@@ -28,7 +28,6 @@ import { checkOptions } from "../options.ts";
  * const echo = async () => {
  *   for await (const packet of tun) {
  *     if (packet[9] !== 1 || packet[20] !== 8) continue; // ICMP echo requests
- *     packet.copyWithin(0, 0); // The packet is this loop's own.
  *     const source = packet.slice(12, 16);
  *     packet.copyWithin(12, 16, 20);
  *     packet.set(source, 16);
@@ -52,10 +51,10 @@ export class Tun extends TunLink {
    * Creates a TUN, and opens its first queue.
    *
    * @param options The options of every link and of TUN or TAP links, addresses and `up` included.
-   * @returns The owning handle: closing it deletes the link.
+   * @returns The owning handle: closing it deletes the link. With `persistent`, and for a link that was
+   * there before, a borrowed one: closing it leaves the link in place.
    * @throws {NetlinkError} EEXIST when the name is taken.
-   * @throws {SyscallError} EPERM without privileges, ENOENT when the
-   * system has no `/dev/net/tun`.
+   * @throws {SyscallError} EPERM without privileges, ENOENT when the system has no `/dev/net/tun`.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
@@ -109,10 +108,10 @@ export class Tap extends TunLink {
    * Creates a TAP, and opens its first queue.
    *
    * @param options The options of every link and of TUN or TAP links, addresses and `up` included.
-   * @returns The owning handle: closing it deletes the link.
+   * @returns The owning handle: closing it deletes the link. With `persistent`, and for a link that was
+   * there before, a borrowed one: closing it leaves the link in place.
    * @throws {NetlinkError} EEXIST when the name is taken.
-   * @throws {SyscallError} EPERM without privileges, ENOENT when the
-   * system has no `/dev/net/tun`.
+   * @throws {SyscallError} EPERM without privileges, ENOENT when the system has no `/dev/net/tun`.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */

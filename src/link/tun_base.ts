@@ -71,7 +71,10 @@ export interface TunCreateOptions extends Omit<LinkOptions, "name">, TunQueueOpt
    * changed to these options; it stays when the handle is closed.
    */
   readonly exclusive?: boolean;
-  /** The link stays when its last queue closes, until something deletes it. Default: false. */
+  /**
+   * The link stays when its last queue closes, until something deletes it; the handle does not own it. A
+   * `scope` removes it all the same. Default: false.
+   */
   readonly persistent?: boolean;
   /** User id that may attach to it without privileges. Default: none. */
   readonly owner?: number;
@@ -180,7 +183,12 @@ export class TunLink extends TunQueue implements LinkHandle {
     }
   }
 
-  /** Makes the link stay when its last queue closes, and gives ownership up. */
+  /**
+   * Lets the link stay when its last queue closes, and gives ownership up. A scope that the link was
+   * created in removes it all the same.
+   *
+   * @throws {SyscallError} When the kernel refuses TUNSETPERSIST.
+   */
   persist(): this {
     tunIoctlValue(this.fd, "SETPERSIST", 1, `make ${this.what} persistent`);
     this.link.persist();
@@ -195,8 +203,8 @@ export class TunLink extends TunQueue implements LinkHandle {
   }
 
   /**
-   * Closes the queue, and deletes the link if this handle owns it. A second call does nothing. The
-   * scope that owns it does the same, for many at once.
+   * Closes the queue, and deletes the link if this handle owns it: a persistent link stays. A second call
+   * does nothing. A scope removes its links, persistent ones too, for many at once.
    */
   override close(): void {
     if (this.closed) return;

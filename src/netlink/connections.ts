@@ -48,7 +48,7 @@ const connections = new WeakMap<NetNsRef, Map<number, Connection>>();
  * The connection for a namespace; the caller must not close it. With a closed reference each request
  * throws a `TypeError` that names the operation and the namespace.
  *
- * @param netns The namespace; default: the one calls land in now.
+ * @param netns The namespace; default: the current one.
  * @param protocol The netlink family; default: rtnetlink.
  */
 export function connectionTo(
@@ -77,7 +77,7 @@ export interface Batch {
 
 /** Options of {@link batch}. */
 export interface BatchOptions {
-  /** Where to send it; default: the namespace calls land in now. */
+  /** Where to send it; default: the current namespace. */
   readonly netns?: { readonly ref: NetNsRef };
 }
 
@@ -147,7 +147,7 @@ export interface ResolvedNetNs {
 
 const TARGET = { name: true, pid: true, path: true };
 
-/** Finds or opens the namespace; default: the one calls land in now. */
+/** Finds or opens the namespace; default: the current one. */
 export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   if (target === undefined) return { ref: currentNetNs(), owned: false };
   if (typeof target !== "object" || target === null) {

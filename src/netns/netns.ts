@@ -147,7 +147,11 @@ export class NetNs implements Disposable, AsyncDisposable {
     return new NetNs(owned ? ref : duplicate(ref), false);
   }
 
-  /** Opens the namespace calls land in now. Returns a borrowed handle. */
+  /**
+   * Opens the current namespace: inside `run()` that of `run()`.
+   *
+   * @returns A borrowed handle.
+   */
   static current(): NetNs {
     return new NetNs(duplicate(currentNetNs()), false);
   }

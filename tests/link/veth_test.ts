@@ -190,7 +190,7 @@ test("An end is made where its master is, when nothing else is said", () => {
   );
 });
 
-test("Without a namespace both ends are created where calls land now", () => {
+test("Without a namespace both ends are created in the current one", () => {
   using netns = NetNs.create();
   netns.run(() => Veth.create({ name: "v0", peer: { name: "v1" } }));
   assertEquals(netns.links.list().map(({ name }) => name), ["lo", "v1", "v0"]);
