@@ -6,7 +6,6 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import { type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
-import type { Connection } from "../netlink/connection.ts";
 import {
   connectionTo,
   type NetNsTarget,
@@ -22,7 +21,6 @@ import {
   addAltNames,
   deleteAltNames,
   deleteLink,
-  dumpLinks,
   getLink,
   getLinkMessage,
   kindOf,
@@ -36,7 +34,7 @@ import { nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";
-import { type LinkState, nameRelated } from "./find.ts";
+import { freeIndex, type LinkState, nameRelated } from "./find.ts";
 import {
   describeLink,
   type GenericLinkSettings,
@@ -138,12 +136,7 @@ export class LinkBase implements LinkHandle, Disposable {
     return info.kind === undefined ? {} : info.options;
   }
 
-  /**
-   * Reads its counters.
-   *
-   * @returns The counters, since the link was created.
-   * @throws {NetlinkError} ENODEV when the link is gone.
-   */
+  /** Reads its counters. */
   stats(): LinkStats {
     return connectionTo(this.ref).request(getLink(this.#index)).stats!;
   }
@@ -212,20 +205,39 @@ export class LinkBase implements LinkHandle, Disposable {
     );
   }
 
-  /** Gives the link another name. EBUSY while it is up, on kernels before 6.2; EEXIST when taken. */
+  /**
+   * Gives the link another name.
+   *
+   * @param name The name, 1 to 15 bytes.
+   * @throws {NetlinkError} EEXIST when the name is taken; EBUSY while the link is up, on kernels before 6.2.
+   * @throws {TypeError} For a malformed name.
+   * @throws {RangeError} For a name that is too long.
+   */
   rename(name: string): this {
     this.change({ name: checkLinkName(name) }, `rename ${this.#what} to ${show(name)}`);
     this.#name = name;
     return this;
   }
 
-  /** Adds alternative names, up to 127 bytes each. Linux 5.5. */
+  /**
+   * Adds alternative names. Linux 5.5.
+   *
+   * @param names The names, up to 127 bytes each.
+   * @throws {NetlinkError} EEXIST when a name is taken.
+   * @throws {TypeError} For a malformed name.
+   * @throws {RangeError} For a name that is too long.
+   */
   addAltNames(...names: string[]): this {
     connectionTo(this.ref).request(addAltNames(this.#index, names, this.#what));
     return this;
   }
 
-  /** Removes alternative names. */
+  /**
+   * Removes alternative names.
+   *
+   * @param names The names.
+   * @throws {NetlinkError} ENOENT when the link does not have one of them.
+   */
   deleteAltNames(...names: string[]): this {
     connectionTo(this.ref).request(deleteAltNames(this.#index, names, this.#what));
     return this;
@@ -382,7 +394,11 @@ export class LinkBase implements LinkHandle, Disposable {
     return openCapture(this.ref, this, options);
   }
 
-  /** Deletes the link. ENODEV when it is gone already. */
+  /**
+   * Deletes the link.
+   *
+   * @throws {NetlinkError} ENODEV when it is gone already, EOPNOTSUPP for a link that cannot be deleted.
+   */
   delete(): void {
     connectionTo(this.ref).request(deleteLink({ index: this.#index }, this.#what));
     this.#release();
@@ -479,10 +495,4 @@ function stateOf({ up, carrier, operstate, mtu, master, masterName }: LinkInfo):
   if (carrier !== undefined) parts.splice(1, 0, carrier ? "carrier" : "no carrier");
   if (master) parts.push(`master ${masterName === undefined ? master : show(masterName)}`);
   return parts.join(", ");
-}
-
-/** An index that no link of the namespace has; `wanted` where that is free. */
-function freeIndex(connection: Connection, wanted: number): number {
-  const taken = new Set(connection.dump(dumpLinks({ stats: false })).map(({ index }) => index));
-  return taken.has(wanted) ? Math.max(...taken) + 1 : wanted;
 }

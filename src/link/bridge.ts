@@ -96,8 +96,10 @@ export class Bridge extends LinkBase {
    *
    * @param options The options of every link, and those of a bridge.
    * @returns The owning handle.
-   * @throws {RangeError} For an option out of range, even where the kernel would accept it.
    * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {UnsupportedError} When the kernel has no bridges, or lacks an option.
+   * @throws {RangeError} For an option out of range, even where the kernel would accept it.
+   * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
   static create(options: BridgeCreateOptions): Bridge {
     return new Bridge({ ...createKind(bridge, options), owned: true });
@@ -116,12 +118,20 @@ export class Bridge extends LinkBase {
     return new Bridge(findLink(selector, options, "bridge"));
   }
 
-  /** Reads the bridge's options and state. */
+  /** Reads the bridge's options and state. ENODEV when the link is gone. */
   override options(): BridgeInfo {
     return super.options();
   }
 
-  /** Changes link settings and bridge options, and verifies that the kernel took them. */
+  /**
+   * Changes link settings and bridge options, and verifies that the kernel took them.
+   *
+   * @param settings The values to change; others stay as they are.
+   * @throws {NetlinkError} When the kernel refuses a value, or ignores it.
+   * @throws {UnsupportedError} When the running kernel lacks an option.
+   * @throws {RangeError} For an option out of range; nothing is changed then.
+   * @throws {TypeError} For an unknown or malformed option; nothing is changed then.
+   */
   override set(settings: BridgeSettings): this {
     return super.set(settings);
   }
@@ -136,19 +146,39 @@ export class Bridge extends LinkBase {
     return new BridgeVlans(this, true);
   }
 
-  /** Adds a link as a port. The port of another bridge leaves that bridge. */
+  /**
+   * Adds a link as a port. The port of another bridge leaves that bridge.
+   *
+   * @param link A handle, a name or an index in the bridge's namespace.
+   * @returns The port, as a borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link, EINVAL for one that cannot be a port.
+   * @throws {TypeError} For a link in another namespace.
+   */
   addPort(link: LinkTarget): BridgePort {
     const port = new BridgePort(findLink(indexOf(link, this.ref, "port"), { netns: this }));
     port.set({ master: this });
     return port;
   }
 
-  /** Releases a port. */
+  /**
+   * Releases a port.
+   *
+   * @param link A handle, a name or an index in the bridge's namespace.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When the link is not a port of this bridge.
+   */
   deletePort(link: LinkTarget): void {
     this.port(link).set({ master: null });
   }
 
-  /** A port, by handle, name or index. Throws `TypeError` when the link is not a port of this bridge. */
+  /**
+   * Finds a port.
+   *
+   * @param link A handle, a name or an index in the bridge's namespace.
+   * @returns The port, as a borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When the link is not a port of this bridge.
+   */
   port(link: LinkTarget): BridgePort {
     const state = findLink(indexOf(link, this.ref, "port"), { netns: this });
     if (state.info.master !== this.index) {
@@ -157,7 +187,7 @@ export class Bridge extends LinkBase {
     return new BridgePort(state);
   }
 
-  /** The ports, by index. */
+  /** Lists the ports, as borrowed handles, by index. */
   ports(): BridgePort[] {
     return connectionTo(this.ref)
       .dump(dumpLinks({ master: this.index, stats: false }))
@@ -185,13 +215,22 @@ export interface BridgePortSettings extends LinkSettings, BridgePortOptions {
 
 /** A link that is a port of a bridge. */
 export class BridgePort extends LinkBase {
-  /** Reads the port's options and spanning tree state. */
+  /** Reads the port's options and spanning tree state: none when it is no port any more. */
   override options(): BridgePortInfo {
     const { port } = connectionTo(this.ref).request(getLink(this.index, { stats: false }));
     return port?.kind === "bridge" ? port.options : {};
   }
 
-  /** Changes link settings and port options, and verifies that the kernel took them. */
+  /**
+   * Changes link settings and port options, and verifies that the kernel took them.
+   *
+   * @param settings The values to change; others stay as they are.
+   * @throws {NetlinkError} When the kernel refuses a value, or ignores it; ENETDOWN for a `state` while the
+   * port is down.
+   * @throws {UnsupportedError} When the running kernel lacks an option.
+   * @throws {RangeError} For an option out of range; nothing is changed then.
+   * @throws {TypeError} For an unknown or malformed option; nothing is changed then.
+   */
   override set(settings: BridgePortSettings): this {
     checkOptions(settings, { ...SETTINGS, ...bridgePort.options, state: true });
     const { state, ...others } = settings;

@@ -1,5 +1,5 @@
 /**
- * Finding links: by name, as the other end of a pair, and the names of related ones.
+ * Finding links: by name, as the other end of a pair, the names of related ones, and a free index.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import {
   resolveNetNs,
 } from "../netlink/connections.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
-import { getLink, kindOf } from "../rtnetlink/link.ts";
+import { dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
@@ -24,7 +24,7 @@ import type { NamedLink } from "./options.ts";
 
 /** Options of {@link Link.get}. */
 export interface LinkGetOptions {
-  /** Where the link is. Default: the namespace calls land in now. */
+  /** The namespace of the link. Default: the current one. */
   readonly netns?: NetNsTarget;
 }
 
@@ -125,6 +125,12 @@ function setNames(
     else link.peerName = name;
   }
   return missing.size === before;
+}
+
+/** An index that no link of the namespace has; `wanted` where that is free. */
+export function freeIndex(connection: Connection, wanted: number): number {
+  const taken = new Set(connection.dump(dumpLinks({ stats: false })).map(({ index }) => index));
+  return taken.has(wanted) ? Math.max(...taken) + 1 : wanted;
 }
 
 /** A namespace that may have the other end. */

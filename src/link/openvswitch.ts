@@ -47,7 +47,7 @@ import { checkOptions } from "../options.ts";
 export interface OvsDatapathOptions {
   /** Name of the datapath and of its local port, 1 to 15 bytes. */
   readonly name: string;
-  /** Where. Default: the namespace calls land in now. */
+  /** Its namespace. Default: the current one. */
   readonly netns?: NetNsTarget;
   /** The owner: removes the datapath with everything else it owns. */
   readonly scope?: Scope;
@@ -156,13 +156,23 @@ export class OvsDatapath implements Disposable {
     return this.#netns.ref;
   }
 
-  /** Adds a link as a port. EEXIST when it is one already, EBUSY when it is a bridge's, EINVAL for `lo`. */
+  /**
+   * Adds a link as a port.
+   *
+   * @param link A handle, a name or an index in the datapath's namespace.
+   * @throws {NetlinkError} EEXIST when it is a port already, EBUSY when it is a bridge's, EINVAL for `lo`.
+   */
   addPort(link: LinkTarget): OvsPort {
     const { info } = findLink(indexOf(link, this.ref, "port"), { netns: this });
     return this.#add(info.name, "netdev");
   }
 
-  /** Creates a port with a link of its own, which can be moved to another namespace. EEXIST when the name is taken. */
+  /**
+   * Creates a port with a link of its own, which can be moved to another namespace.
+   *
+   * @param name The name of the link, 1 to 15 bytes.
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   */
   addInternalPort(name: string): OvsPort {
     return this.#add(checkLinkName(name), "internal");
   }
@@ -172,7 +182,13 @@ export class OvsDatapath implements Disposable {
     generic(this.ref).request(deleteOvsVport(this.#families.vport, this.index, name));
   }
 
-  /** Sends all that comes in by a port out by others; by none: drops it. EEXIST when the port has a flow. */
+  /**
+   * Sends all that comes in by a port out by others.
+   *
+   * @param from The port where packets come in.
+   * @param to The ports where they go out; with none, they are dropped.
+   * @throws {NetlinkError} EEXIST when the port has a flow.
+   */
   addFlow(from: OvsPort, ...to: OvsPort[]): void {
     const flow = { inPort: from.number, output: to.map(({ number }) => number) };
     generic(this.ref).request(newOvsFlow(this.#families.flow, this.index, flow));

@@ -78,7 +78,21 @@ const ENTRY: OptionNames<VxlanFdbEntry> = {
   dev: true,
 };
 
-/** The forwarding entries of a vxlan link. */
+/**
+ * The forwarding entries of a vxlan link.
+ *
+ * @example Broadcast frames to two tunnel endpoints
+ * ```ts
+ * import { NetNs, Vxlan } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const { fdb } = Vxlan.create({ name: "vx0", netns, id: 42, port: 4789 });
+ * const mac = "00:00:00:00:00:00";
+ * fdb.add([{ mac, dst: "192.0.2.1" }, { mac, dst: "192.0.2.2" }]);
+ * assertEquals(fdb.list().map(({ dst }) => dst), ["192.0.2.1", "192.0.2.2"]);
+ * ```
+ */
 export class VxlanFdb {
   readonly #link: Vxlan;
 
@@ -109,7 +123,12 @@ export class VxlanFdb {
     addAll(this.#connection, messages, request, (done) => done.map(deleteEntry));
   }
 
-  /** Gives addresses one destination each, in place of those that they have. */
+  /**
+   * Gives addresses one destination each, in place of those that they have.
+   *
+   * @param entries As for {@link VxlanFdb.add}.
+   * @throws {BatchError} When one of many is refused: those that this call has added are deleted again.
+   */
   replace(entries: Many<VxlanFdbEntry>): void {
     replaceAll(
       this.#connection,
@@ -119,7 +138,12 @@ export class VxlanFdb {
     );
   }
 
-  /** Deletes destinations. ENOENT when one is not there; none is deleted then. */
+  /**
+   * Deletes destinations.
+   *
+   * @param entries As for {@link VxlanFdb.add}.
+   * @throws {NetlinkError} ENOENT when one is not there; none is deleted then.
+   */
   delete(entries: Many<VxlanFdbEntry>): void {
     const messages = this.#messages(entries);
     const there = this.#keys();

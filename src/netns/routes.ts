@@ -206,7 +206,12 @@ export class NetNsRoutes {
     this.#netns = netns;
   }
 
-  /** Reads the routes: all of all tables, or those that the filter lets through. */
+  /**
+   * Reads the routes: all of all tables, or those that the filter lets through.
+   *
+   * @param filter A route must match all of it.
+   * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   */
   list(filter: NetNsRouteFilter = {}): RouteInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpRoutes(this.#filter(filter)));
   }
@@ -248,6 +253,8 @@ export class NetNsRoutes {
   /**
    * Adds routes behind those of the same destination, metric and type of service, all or none. Otherwise
    * as {@link NetNsRoutes.add}.
+   *
+   * @param routes One or many; also what `list()` gave.
    */
   append(routes: Many<RouteOptions | RouteInfo>): void {
     const messages = this.#messages(routes, true);
@@ -258,6 +265,8 @@ export class NetNsRoutes {
   /**
    * Adds routes, each in the place of the first that has its destination, metric and type of service.
    * Otherwise as {@link NetNsRoutes.add}.
+   *
+   * @param routes One or many; also what `list()` gave.
    */
   replace(routes: Many<RouteOptions | RouteInfo>): void {
     const messages = this.#messages(routes, true);
@@ -279,6 +288,8 @@ export class NetNsRoutes {
   /**
    * Deletes routes: those that match all of `filter`. Without a `table` those of table `main`; without a
    * `protocol` the kernel's own stay, which lead to the networks of its addresses.
+   *
+   * @param filter A route must match all of it.
    */
   flush(filter: NetNsRouteFilter = {}): void {
     const routes = this.list({ ...filter, table: filter.table ?? "main" })

@@ -106,7 +106,12 @@ export class NetNsLinks {
     this.#netns = netns;
   }
 
-  /** Reads the links: all, or those of a kind, a master or a group. */
+  /**
+   * Reads the links: all, or those of a kind, a master or a group.
+   *
+   * @param filter A link must match all of it.
+   * @throws {NetlinkError} ENODEV when there is no such `master`.
+   */
   list(filter: NetNsLinkFilter = {}): LinkInfo[] {
     checkOptions(filter, LINK_FILTER);
     const { ref } = this.#netns;
@@ -177,7 +182,20 @@ export interface NetNsAddressFilter {
 
 const ADDRESS_FILTER: OptionNames<NetNsAddressFilter> = { dev: true, family: true };
 
-/** The IP addresses of a namespace, on all its links. Those of one link: `link.addresses`. */
+/**
+ * The IP addresses of a namespace, on all its links. Those of one link: `link.addresses`.
+ *
+ * @example The link that has an address
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * netns.addresses.add({ dev: "lo", address: "10.0.0.1/32" });
+ * const { index } = netns.addresses.get("10.0.0.1");
+ * assertEquals(netns.links.get(index).name, "lo");
+ * ```
+ */
 export class NetNsAddresses {
   readonly #netns: NetNsHandle;
 
@@ -186,7 +204,12 @@ export class NetNsAddresses {
     this.#netns = netns;
   }
 
-  /** Reads the addresses: all, or those of a link or a family. */
+  /**
+   * Reads the addresses: all, or those of a link or a family.
+   *
+   * @param filter An address must match all of it.
+   * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   */
   list(filter: NetNsAddressFilter = {}): AddressInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpAddresses(this.#filter(filter)));
   }
@@ -202,25 +225,46 @@ export class NetNsAddresses {
     return getAddress(connectionTo(ref), address, {}, "addresses", ref);
   }
 
-  /** Adds addresses, all or none; otherwise as `link.addresses.add()`. */
+  /**
+   * Adds addresses, all or none.
+   *
+   * @param addresses One or many, each with its link; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when the link has the address, ENODEV when there is no such link.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For malformed addresses and options; none is added then.
+   */
   add(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
     addAll(connectionTo(this.#netns.ref), messages, (it) => newAddress(it), undoAddresses);
   }
 
-  /** Adds addresses, or changes those that are there; otherwise as `link.addresses.replace()`. */
+  /**
+   * Adds addresses, or changes those that are there.
+   *
+   * @param addresses As for {@link NetNsAddresses.add}.
+   * @throws {BatchError} When some of many are refused; those that the call has added are removed again.
+   */
   replace(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
     const messages = this.#messages(addresses);
     const request = (it: AddressMessage, replace: boolean) => newAddress(it, { replace });
     replaceAll(connectionTo(this.#netns.ref), messages, request, undoAddresses);
   }
 
-  /** Deletes addresses. EADDRNOTAVAIL when the link does not have the address. */
+  /**
+   * Deletes addresses.
+   *
+   * @param addresses As for {@link NetNsAddresses.add}.
+   * @throws {NetlinkError} EADDRNOTAVAIL when the link does not have the address.
+   */
   delete(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
     deleteAll(connectionTo(this.#netns.ref), this.#messages(addresses), deleteAddress);
   }
 
-  /** Deletes all addresses, those of the loopback link too, or those that the filter lets through. */
+  /**
+   * Deletes all addresses, those of the loopback link too, or those that the filter lets through.
+   *
+   * @param filter An address must match all of it; default: all.
+   */
   flush(filter: NetNsAddressFilter = {}): void {
     flushAddresses(connectionTo(this.#netns.ref), this.#filter(filter));
   }
@@ -320,7 +364,12 @@ export class NetNsNeighbors {
     this.#netns = netns;
   }
 
-  /** Reads the neighbors: all, or those that the filter lets through. */
+  /**
+   * Reads the neighbors: all, or those that the filter lets through.
+   *
+   * @param filter A neighbor must match all of it.
+   * @throws {NetlinkError} ENODEV when there is no such `dev` or `master`.
+   */
   list(filter: NetNsNeighborFilter = {}): NeighborInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpNeighbors(this.#filter(filter)));
   }
@@ -349,14 +398,24 @@ export class NetNsNeighbors {
     addAll(connectionTo(this.#netns.ref), messages, (it) => newNeighbor(it), undoNeighbors);
   }
 
-  /** Adds neighbors, or changes those that are there. Otherwise as {@link NetNsNeighbors.add}. */
+  /**
+   * Adds neighbors, or changes those that are there.
+   *
+   * @param neighbors As for {@link NetNsNeighbors.add}.
+   * @throws {BatchError} When some of many are refused; those that the call has added are removed again.
+   */
   replace(neighbors: Many<NeighborOptions | NeighborInfo>): void {
     const messages = this.#messages(neighbors);
     const request = (it: NeighborMessage, replace: boolean) => newNeighbor(it, { replace });
     replaceAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
   }
 
-  /** Deletes neighbors. ENOENT when there is none. */
+  /**
+   * Deletes neighbors.
+   *
+   * @param neighbors One or many; also what `list()` gave.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
   delete(neighbors: Many<NetNsNeighborSelector | NeighborInfo>): void {
     deleteAll(connectionTo(this.#netns.ref), this.#messages(neighbors), deleteNeighbor);
   }
@@ -364,6 +423,8 @@ export class NetNsNeighbors {
   /**
    * Deletes neighbors: those that match all of `filter`. Those that the kernel has for addresses that need
    * no neighbor (`noarp`: multicast, broadcast) stay.
+   *
+   * @param filter A neighbor must match all of it; default: all.
    */
   flush(filter: NetNsNeighborFilter = {}): void {
     const learned = this.list(filter).filter(({ state }) => state !== "noarp");

@@ -274,7 +274,9 @@ export class Scope implements AsyncDisposable {
    * bridge ports forward, and IPv6 addresses given at creation are in use: they have passed duplicate
    * address detection. A link whose other end is down is not waited for.
    *
+   * @param options Timeout and abort signal.
    * @throws {ScopeError} When that takes longer than `timeout` (default 10,000 ms), naming what is missing.
+   * @throws {TypeError} When the scope is closed, or for an unknown option.
    */
   ready(options: ReadyOptions = {}): Promise<void> {
     this.#check();
