@@ -8,9 +8,14 @@ export function page(columns: readonly Column[]): string {
   );
   return `# Kernels
 
-What is tested on which kernel, and what is skipped there and why. Made from a run on ${today()}:
+Results of one run of the suite on three kernels, on ${today()}: what was tested on each, and what was
+skipped there and why. Tests that are newer are not in it.
+
 
 ${kernels.join("")}
+CI (\`.ci/run\`) runs the whole suite on the kernel of its machine. In guests it runs only
+\`tests/capture/capture_test.ts\` and one file in \`tests/link/\` for each of eight kinds.
+
 A row is a kind of link, or a group of its options, with the tests in \`tests/link/\` that are named
 after it; below the kinds, what is of no kind. TAPs are tested with TUNs. A dash means that no test of
 the row runs there: what asks no kernel is left out in guests (\`tests/kernels/selection.ts\`).
