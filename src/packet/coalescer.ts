@@ -18,6 +18,7 @@ import {
 import { IPPROTO } from "./address.ts";
 import {
   MAX_IP,
+  PacketParts,
   type PacketSlots,
   VIRTIO_NET_HDR_F,
   VIRTIO_NET_HDR_GSO,
@@ -32,23 +33,7 @@ import { TCP_FLAG } from "./tcp.ts";
 const OPENS = TCP_FLAG.ACK | TCP_FLAG.ECE;
 
 /** The parts of a TCP segment or UDP datagram that may be merged with others of its flow. */
-class FlowPacket {
-  /** Memory. */
-  bytes: Uint8Array = new Uint8Array(0);
-  /** The packet, with its link header if there is one. */
-  start = 0;
-  /** The IP header. */
-  network = 0;
-  /** The TCP or UDP header. */
-  transport = 0;
-  /** The payload. */
-  payload = 0;
-  /** End of the payload. */
-  end = 0;
-  /** Whether it is IPv4. */
-  v4 = false;
-  /** Whether it is TCP. */
-  tcp = false;
+class FlowPacket extends PacketParts {
   /** Hash of addresses, ports and protocol. */
   hash = 0;
   /** Whether a packet that is never merged may still belong to a flow, as a fragment does. */

@@ -141,26 +141,24 @@ export class VirtioNetHeader extends View {
 /** No IP packet is longer, nor any segment. */
 export const MAX_IP = 65_535;
 
-/** The parts of a GSO packet, as offsets in its memory. */
-class GsoPacket {
-  /** Memory. */
-  bytes: Uint8Array = new Uint8Array(0);
-  /** The packet, with its link header if there is one. */
-  start = 0;
-  /** The IP header. */
+/** The parts of a packet of TCP or UDP. Its view begins with the link header if there is one. */
+export class PacketParts extends View {
+  /** Offset of the IP header. */
   network = 0;
-  /** The TCP or UDP header. */
+  /** Offset of the TCP or UDP header. */
   transport = 0;
-  /** The payload, which is split. */
+  /** Offset of the payload, which ends at `end`. */
   payload = 0;
-  /** End of the payload. */
-  end = 0;
-  /** Payload bytes of each segment but the last. */
-  size = 0;
   /** Whether it is IPv4. */
   v4 = false;
   /** Whether it is TCP. */
   tcp = false;
+}
+
+/** The parts of a GSO packet. */
+class GsoPacket extends PacketParts {
+  /** Payload bytes of each segment but the last. */
+  size = 0;
   /** Bytes behind the IPv6 header that segments do not repeat: the header with the jumbo payload option. */
   jumbo = 0;
 
