@@ -5,6 +5,8 @@
  */
 import { boolean, checkOptions, integer, type OptionNames } from "../options.ts";
 import {
+  checksum,
+  checksumAdd,
   checksumFold,
   copy,
   memory,
@@ -97,10 +99,7 @@ class FlowPacket extends PacketParts {
     const base = bytes.byteOffset;
     const sum = pseudo + sumMemory(memory(bytes), base + transport, base + end);
     if (checksumFold(sum) !== 0xffff) return false;
-    if (!v4) return true;
-    let header = 0;
-    for (let i = network; i < transport; i += 2) header += u16(bytes, i);
-    return checksumFold(header) === 0xffff;
+    return !v4 || checksumAdd(bytes, network, transport) === 0xffff;
   }
 }
 
@@ -353,7 +352,7 @@ export class Coalescer {
     if (v4) {
       setU16(held, ip + 2, total);
       setU16(held, ip + 10, 0);
-      setU16(held, ip + 10, ~ipv4Sum(held, ip));
+      setU16(held, ip + 10, checksum(held, ip, ip + 20));
     } else setU16(held, ip + 4, total - 40);
     const l4Length = total - (transport - network);
     if (!tcp) setU16(held, l4 + 4, l4Length);
@@ -390,12 +389,6 @@ const firstPacket = new FlowPacket();
 /** Compares version, traffic class and flow label; next header, hop limit and addresses. */
 function sameIpv6({ bytes, network }: FlowPacket, held: Uint8Array, ip: number): boolean {
   return same(bytes, network, held, ip, 4) && same(bytes, network + 6, held, ip + 6, 34);
-}
-
-function ipv4Sum(bytes: Uint8Array, at: number): number {
-  let sum = 0;
-  for (let i = at; i < at + 20; i += 2) sum += u16(bytes, i);
-  return checksumFold(sum);
 }
 
 function littleEndian(bytes: Uint8Array, at: number, value: number): void {
