@@ -52,6 +52,17 @@ export function same(
   return true;
 }
 
+/** Joins parts to one array. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
 let latest: DataView = new DataView(new ArrayBuffer(0));
 let other: DataView = latest;
 

@@ -6,7 +6,7 @@
 import { integer } from "../options.ts";
 import { formatIp, formatMac, parseIpv4, parseMac } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
-import { holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
+import { concat, holds, setU16, setU32, u16, u32, View } from "./bytes.ts";
 import type { Option } from "./ip.ts";
 
 /** Message types: the value of option 53. */
@@ -148,7 +148,10 @@ export class Dhcp extends View {
       if (found) found.push(value);
       else parts.set(type, [value]);
     });
-    return Array.from(parts, ([type, values]) => ({ type, value: joined(values) }));
+    return Array.from(parts, ([type, values]) => ({
+      type,
+      value: values.length === 1 ? values[0]! : concat(values),
+    }));
   }
 
   /** Whether no option is longer than its field. */
@@ -203,17 +206,6 @@ function walkOptions(
     at = next;
   }
   return true;
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!;
-  const value = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    value.set(part, at);
-    at += part.length;
-  }
-  return value;
 }
 
 /** Fields of a DHCP message. */
@@ -279,7 +271,7 @@ export function dhcp(fields: DhcpFields): Layer {
     integer(option.type, `options[${i - 1}].type`, PAD + 1, END - 1);
     return split(option);
   });
-  const message = new Uint8Array(parts.reduce((sum, part) => sum + part.length, HEADER + 1));
+  const message = concat([new Uint8Array(HEADER), ...parts, Uint8Array.of(END)]);
   message.set([reply ? 2 : 1, 1, 6]);
   setU32(message, 4, transaction);
   setU16(message, 8, seconds);
@@ -288,12 +280,6 @@ export function dhcp(fields: DhcpFields): Layer {
   addresses.forEach((address, i) => message.set(parseIpv4(address), 12 + 4 * i));
   message.set(parseMac(clientMac), 28);
   setU32(message, BOOTP, MAGIC);
-  let at = HEADER;
-  for (const part of parts) {
-    message.set(part, at);
-    at += part.length;
-  }
-  message[at] = END;
   return { size: message.length, write: (bytes, { start }) => bytes.set(message, start) };
 }
 

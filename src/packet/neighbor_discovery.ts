@@ -6,7 +6,7 @@
 import { formatIp, formatMac, IPPROTO, parseIpv6, parseMac } from "./address.ts";
 import { integer, wordValue } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
-import { holds, setU16, setU32, u16, u32 } from "./bytes.ts";
+import { concat, holds, setU16, setU32, u16, u32 } from "./bytes.ts";
 import { completeIcmpv6, IcmpMessage } from "./icmp.ts";
 
 /** Message types (RFC 4861 section 4). */
@@ -348,14 +348,7 @@ function checkOption(option: NeighborDiscoveryOption, path: string): void {
 /** Writes options one behind the other. */
 function writeOptions(options: readonly NeighborDiscoveryOption[]): Uint8Array {
   options.forEach((option, i) => checkOption(option, `options[${i}]`));
-  const parts = options.map(writeOption);
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return concat(options.map(writeOption));
 }
 
 function writeOption(option: NeighborDiscoveryOption): Uint8Array {

@@ -5,7 +5,7 @@
  */
 import { integer, show } from "../options.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
-import { checksumAdd, holds, setU16, setU32, u16, u32 } from "./bytes.ts";
+import { checksumAdd, concat, holds, setU16, setU32, u16, u32 } from "./bytes.ts";
 import { type Carrier, carrierSum, readOptions, TransportHeader } from "./ip.ts";
 import { IPPROTO } from "./address.ts";
 
@@ -338,16 +338,10 @@ function checkOption(option: TcpOption, path: string): void {
 /** Writes options, padded with zeros to a multiple of 4 bytes. */
 function writeTcpOptions(options: readonly TcpOption[]): Uint8Array {
   options.forEach((option, i) => checkOption(option, `options[${i}]`));
-  const parts = options.map(optionBytes);
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const bytes = concat(options.map(optionBytes));
+  const { length } = bytes;
   if (length > 40) throw new RangeError(`options must have at most 40 bytes: got ${length} bytes`);
-  const bytes = new Uint8Array(Math.ceil(length / 4) * 4);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
+  return concat([bytes, new Uint8Array(-length & 3)]);
 }
 
 function optionBytes(option: TcpOption): Uint8Array {
