@@ -238,9 +238,14 @@ export function pseudoHeaderSum(
   protocol: number,
   length: number,
 ): number {
-  let sum = protocol + (length >>> 16) + (length & 0xffff);
+  let sum = 0;
   for (let i = start; i < start + size; i += 2) sum += u16(bytes, i);
-  return checksumFold(sum);
+  return pseudoSum(sum, protocol, length);
+}
+
+/** Completes the sum of the addresses to that of the pseudo header; folds it. */
+export function pseudoSum(addresses: number, protocol: number, length: number): number {
+  return checksumFold(addresses + protocol + (length >>> 16) + (length & 0xffff));
 }
 
 /** Sums memory, four bytes at a time. Does not check the bounds. */

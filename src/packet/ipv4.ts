@@ -6,18 +6,7 @@
 import { integer } from "../options.ts";
 import { ETHERTYPE, formatIp, IPPROTO, parseIpv4 } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
-import {
-  checksum,
-  checksumAdd,
-  checksumFold,
-  holds,
-  pseudoHeaderSum,
-  setU16,
-  swap,
-  u16,
-  u32,
-  View,
-} from "./bytes.ts";
+import { checksum, checksumAdd, holds, pseudoSum, setU16, swap, u16, u32, View } from "./bytes.ts";
 import { type Carrier, type Option, readOptions } from "./ip.ts";
 
 /** Bytes of a header without options. */
@@ -229,8 +218,7 @@ export class Ipv4 extends View implements Carrier {
    * @param length Bytes of the upper layer's header and data.
    */
   pseudoHeaderSum(protocol: number, length: number): number {
-    const sum = pseudoHeaderSum(this.bytes, 0, 0, protocol, length);
-    return checksumFold(sum + ipv4AddressSum(this.bytes, this.start, this.payloadStart));
+    return pseudoSum(ipv4AddressSum(this.bytes, this.start, this.payloadStart), protocol, length);
   }
 }
 
@@ -338,10 +326,7 @@ export function ipv4(fields: Ipv4Fields): Layer {
       bytes.set(options, start + HEADER);
     },
     pseudoHeader: (bytes, { start }, protocol, length) =>
-      checksumFold(
-        pseudoHeaderSum(bytes, 0, 0, protocol, length) +
-          ipv4AddressSum(bytes, start, start + size),
-      ),
+      pseudoSum(ipv4AddressSum(bytes, start, start + size), protocol, length),
     complete: (bytes, { start }) => setU16(bytes, start + 10, checksum(bytes, start, start + size)),
   };
 }

@@ -7,17 +7,7 @@
 import { integer } from "../options.ts";
 import { ETHERTYPE, formatIp, IPPROTO, parseIpv6 } from "./address.ts";
 import { checkFields, type FieldKinds, type Layer } from "./build.ts";
-import {
-  checksumFold,
-  holds,
-  pseudoHeaderSum,
-  setU16,
-  setU32,
-  swap,
-  u16,
-  u32,
-  View,
-} from "./bytes.ts";
+import { holds, pseudoSum, setU16, setU32, swap, u16, u32, View } from "./bytes.ts";
 import { type Carrier, type Option, optionAt, readOptions } from "./ip.ts";
 
 const HEADER = 40;
@@ -218,8 +208,7 @@ export class Ipv6 extends View implements Carrier {
    * @param length Bytes of the upper layer's header and data.
    */
   pseudoHeaderSum(protocol: number, length: number): number {
-    const sum = pseudoHeaderSum(this.bytes, 0, 0, protocol, length);
-    return checksumFold(sum + ipv6AddressSum(this.bytes, this.start, this.payloadStart));
+    return pseudoSum(ipv6AddressSum(this.bytes, this.start, this.payloadStart), protocol, length);
   }
 }
 
@@ -330,10 +319,7 @@ export function ipv6(fields: Ipv6Fields): Layer {
       bytes.set(destination, start + 24);
     },
     pseudoHeader: (bytes, { start, end }, protocol, length) =>
-      checksumFold(
-        pseudoHeaderSum(bytes, 0, 0, protocol, length) +
-          ipv6AddressSum(bytes, start, end - length),
-      ),
+      pseudoSum(ipv6AddressSum(bytes, start, end - length), protocol, length),
     complete(bytes, { start, end }) {
       const length = end - start - HEADER;
       if (length <= 0xffff) return;
