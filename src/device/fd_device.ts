@@ -12,6 +12,7 @@ import { abandon, readable, until } from "../../ffi/reactor.ts";
 import {
   batchEngine,
   type BlockOptions,
+  checkLength,
   checkPackets,
   deadlineOf,
   DeviceClosedError,
@@ -90,11 +91,7 @@ export class FdDevice implements PacketDevice {
 
   /** As {@link PacketDevice.tryWrite}. */
   tryWrite(packet: Uint8Array, length: number = packet.length): boolean {
-    // The kernel would read on in the program's memory.
-    if (!(length >= 0 && length <= packet.length)) {
-      const range = `0..${packet.length}, what the packet has`;
-      throw new RangeError(`length must be in ${range}: got ${show(length)}`);
-    }
+    checkLength(packet, length);
     const n = writePacket(this.#number, packet as Uint8Array<ArrayBuffer>, length);
     if (n >= 0) return true;
     if (n === -ERRNO.EAGAIN) return false;

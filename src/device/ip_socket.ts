@@ -11,7 +11,7 @@ import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress, Socket } from "../.
 import { type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";
 import { formatIp, IPPROTO, parseIp } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
-import { signalOf, type WaitOptions } from "./packet_device.ts";
+import { checkLength, signalOf, type WaitOptions } from "./packet_device.ts";
 import { boolean, checkOptions, integer, type OptionNames, show } from "../options.ts";
 
 /** An IP address, and for UDP a port. A link-local IPv6 one has its link, by name or index: `fe80::1%eth0`. */
@@ -314,6 +314,7 @@ export class RawSocket extends IpSocket {
   /** As `tryWrite` of every device. */
   override tryWrite(packet: Uint8Array, length: number = packet.length): boolean {
     void this.fd;
+    checkLength(packet, length);
     return this.#socket.trySend(packet as Uint8Array<ArrayBuffer>, length, `write to ${this.what}`);
   }
 

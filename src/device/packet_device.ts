@@ -257,6 +257,17 @@ export class PacketBatch {
 }
 
 /**
+ * Checks the length of a packet to write: the kernel would read on in the program's memory.
+ *
+ * @throws {RangeError} When the packet is shorter.
+ */
+export function checkLength(packet: Uint8Array, length: number): void {
+  if (length >= 0 && length <= packet.length) return;
+  const range = `0..${packet.length}, what the packet has`;
+  throw new RangeError(`length must be in ${range}: got ${show(length)}`);
+}
+
+/**
  * Checks what the caller may have changed: the kernel would take any memory of the program for packets.
  *
  * @throws {RangeError} When a packet is not within the batch's memory.

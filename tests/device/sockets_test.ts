@@ -156,6 +156,22 @@ for (
     }));
 }
 
+test("RawSocket refuses a length beyond the packet: nothing of the program's memory is sent", () =>
+  pair(async (near, far) => {
+    using there = RawSocket.open({ protocol: 253, netns: far });
+    using here = RawSocket.open({ protocol: 253, netns: near, remote: "192.0.2.2" });
+    const packet = new Uint8Array(60);
+    for (const length of [61, -1, NaN, 2 ** 32]) {
+      const message = `length must be in 0..60, what the packet has: got ${length}`;
+      assertThrows(() => here.tryWrite(packet, length), RangeError, message);
+      assertThrows(() => here.writeSync(packet, length), RangeError, message);
+      await assertRejects(() => here.write(packet, length), RangeError, message);
+    }
+    await here.write(packet, 7);
+    const { length } = await there.readFrom(new Uint8Array(100), { signal: soon() });
+    assertEquals(length, 20 + 7);
+  }));
+
 test("RawSocket sends packets with headers of their own", () =>
   pair(async (near, far) => {
     using there = RawSocket.open({ protocol: 253, netns: far });
