@@ -145,7 +145,7 @@ function requireLinux(): void {
  * Calls of the packet path, with Deno's fast path from the start and nothing around them. `errno` is
  * that of a call that failed just before: read it in the same function, with nothing in between.
  */
-export function direct(): typeof packetCalls extends () => infer T ? T : never {
+export function direct(): ReturnType<typeof packetCalls> {
   return packets ??= packetCalls();
 }
 

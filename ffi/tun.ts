@@ -111,13 +111,8 @@ export function tunIoctlInt(
 
 function failed(request: keyof typeof TUN, what: string): SyscallError {
   const code = errno();
-  const error = new SyscallError(what, { syscall: `ioctl TUN${request}`, errno: code });
-  if (error.code !== "EPERM") return error;
-  return new SyscallError(what, {
-    syscall: `ioctl TUN${request}`,
-    errno: code,
-    hint: PRIVILEGE_HINT,
-  });
+  const hint = code === ERRNO.EPERM ? PRIVILEGE_HINT : undefined;
+  return new SyscallError(what, { syscall: `ioctl TUN${request}`, errno: code, hint });
 }
 
 /** Name and flags of a `struct ifreq`. */

@@ -223,9 +223,9 @@ export class Ring implements Disposable {
   /** Frees the ring and closes the socket. No wait may be pending. A second call does nothing. */
   close(): void {
     if (this.#socket.fd.closed) return;
-    this.#mapping?.close();
+    this.#mapping.close();
     try {
-      if (this.#view) this.counts();
+      this.counts();
     } finally {
       this.#socket.close();
     }
@@ -276,10 +276,7 @@ class RingFrame implements CapturedFrame {
     at: number,
     block: ArrayBuffer,
     start: number,
-    options: {
-      readonly snaplen: number;
-      interfaceOf(index: number, hardwareType: number): CaptureInterface;
-    },
+    options: Pick<RingOptions, "snaplen" | "interfaceOf">,
   ) {
     const hardwareType = view.getUint16(at + PACKET.HATYPE, true);
     this.interface = options.interfaceOf(view.getInt32(at + PACKET.IFINDEX, true), hardwareType);

@@ -336,13 +336,13 @@ export function ipv6(fields: Ipv6Fields): Layer {
 }
 
 /** Whether a header of this type leads to another one. */
-export function isExtension(type: number): boolean {
+function isExtension(type: number): boolean {
   return type === IPPROTO.HOPOPTS || type === IPPROTO.ROUTING || type === IPPROTO.FRAGMENT ||
     type === IPPROTO.AH || type === IPPROTO.DSTOPTS;
 }
 
 /** Bytes of an extension header, or 0 when it does not end before `end`. */
-export function extensionSize(bytes: Uint8Array, type: number, at: number, end: number): number {
+function extensionSize(bytes: Uint8Array, type: number, at: number, end: number): number {
   if (at + 8 > end) return 0;
   const length = bytes[at + 1]!;
   const size = type === IPPROTO.FRAGMENT

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { C } from "../../ffi/constants.ts";
 import { u32, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
@@ -12,7 +13,7 @@ import { NetlinkDecodeError } from "../netlink/error.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
-import { formatIp, parseIp } from "../packet/address.ts";
+import { formatIp, IPPROTO, parseIp } from "../packet/address.ts";
 
 /** Message types. */
 export const SOCK_DIAG = { BY_FAMILY: 20, DESTROY: 21 } as const;
@@ -41,8 +42,7 @@ export type TcpState = keyof typeof TCP_STATES;
 const STATE_NAMES = new Map<number, TcpState>(
   Object.entries(TCP_STATES).map(([name, number]) => [number, name as TcpState]),
 );
-const FAMILIES = { inet: 2, inet6: 10 } as const;
-const IPPROTO_TCP = 6;
+const FAMILIES = { inet: C.AF_INET, inet6: C.AF_INET6 } as const;
 
 /** `struct inet_diag_req_v2`, and where its `struct inet_diag_sockid` begins. */
 const REQUEST = { size: 56, id: 8 } as const;
@@ -108,7 +108,7 @@ function writeRequest(writer: Writer, { family, states, socket }: InetDiagReques
   const at = writer.reserve(REQUEST.size);
   const { view, bytes } = writer;
   view.setUint8(at, FAMILIES[family]);
-  view.setUint8(at + 1, IPPROTO_TCP);
+  view.setUint8(at + 1, IPPROTO.TCP);
   const mask = states?.reduce((bits, state) => bits | 1 << TCP_STATES[state], 0) ?? 0xffffffff;
   view.setUint32(at + 4, mask, true);
   if (!socket) return;
