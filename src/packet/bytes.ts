@@ -230,6 +230,19 @@ export function checksumUpdate32(checksum: number, from: number, to: number): nu
  * @param protocol Protocol number of the upper layer.
  * @param length Bytes of the upper layer's header and data.
  * @returns The folded sum.
+ *
+ * @example Verify the checksum of a datagram
+ * ```ts
+ * import { buildPacket, checksumAdd, ipv4, pseudoHeaderSum, udp } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const packet = buildPacket(
+ *   ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *   udp({ sourcePort: 1000, destinationPort: 2000 }),
+ * );
+ * const sum = pseudoHeaderSum(packet, 12, 8, 17, 8); // the addresses of IPv4, and UDP
+ * assertEquals(checksumAdd(packet, 20, 28, sum), 0xffff);
+ * ```
  */
 export function pseudoHeaderSum(
   bytes: Uint8Array,

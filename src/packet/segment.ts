@@ -343,6 +343,19 @@ function checkSegmentOptions(options: SegmentOptions): void {
  *
  * @param packet The header and the packet behind it.
  * @returns Whether the checksum is complete; `false` when the header is malformed.
+ *
+ * @example A datagram with a partial checksum
+ * ```ts
+ * import { completeChecksum, VirtioNetHeader } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const packet = VirtioNetHeader.parse(Uint8Array.of(
+ *   ...[1, 0, 0, 0, 0, 0, 0, 0, 6, 0], // NEEDS_CSUM: of the bytes from 0 on, at 6 in them
+ *   ...[3, 232, 7, 208, 0, 8, 20, 28], // UDP, and the sum of its pseudo header
+ * ))!;
+ * assertEquals(completeChecksum(packet), true);
+ * assertEquals([packet.flags, ...packet.bytes.subarray(16)], [0, 224, 35]);
+ * ```
  */
 export function completeChecksum(packet: VirtioNetHeader): boolean {
   if ((packet.flags & VIRTIO_NET_HDR_F.NEEDS_CSUM) === 0) return true;

@@ -11,7 +11,28 @@ import { IPPROTO } from "./address.ts";
 
 const HEADER = 8;
 
-/** A UDP datagram. It may be longer than its memory, as in a truncated capture. */
+/**
+ * A UDP datagram. It may be longer than its memory, as in a truncated capture.
+ *
+ * @example Redirect a datagram to another port
+ * ```ts
+ * import { buildPacket, Ipv4, ipv4, Udp, udp } from "@netloom/netloom/packet";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * const bytes = buildPacket(
+ *   ipv4({ source: "10.0.0.1", destination: "10.0.0.2" }),
+ *   udp({ sourcePort: 40000, destinationPort: 53 }),
+ *   new TextEncoder().encode("hello"),
+ * );
+ * const packet = Ipv4.parse(bytes)!;
+ * const datagram = Udp.parse(bytes, packet.payloadStart, packet.payloadEnd)!;
+ * datagram.destinationPort = 5353;
+ * assert(!datagram.checksumValid(packet));
+ * datagram.updateChecksum(packet);
+ * assert(datagram.checksumValid(packet));
+ * assertEquals(datagram.length, 8 + 5);
+ * ```
+ */
 export class Udp extends TransportHeader {
   /** Creates a view of a datagram, or returns `undefined` when it is malformed. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Udp | undefined {
@@ -129,7 +150,23 @@ export const VXLAN_PORT = 4789;
 const VXLAN_HEADER = 8;
 const VNI_PRESENT = 0x08;
 
-/** A VXLAN header. An Ethernet frame follows it. */
+/**
+ * A VXLAN header. An Ethernet frame follows it.
+ *
+ * @example The frame in a tunnel's packet
+ * ```ts
+ * import { buildPacket, Ethernet, ethernet, Vxlan, vxlan } from "@netloom/netloom/packet";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bytes = buildPacket(
+ *   vxlan({ vni: 42 }),
+ *   ethernet({ source: "02:00:00:00:00:01", destination: "02:00:00:00:00:02" }),
+ * );
+ * const header = Vxlan.parse(bytes)!;
+ * const frame = Ethernet.parse(bytes, header.payloadStart)!;
+ * assertEquals([header.vni, frame.source], [42, "02:00:00:00:00:01"]);
+ * ```
+ */
 export class Vxlan extends View {
   /** Creates a view of a header, or returns `undefined` when there are fewer than 8 bytes. */
   static parse(bytes: Uint8Array, start = 0, end: number = bytes.length): Vxlan | undefined {
