@@ -180,7 +180,7 @@ export interface PacketBatchOptions {
   readonly size?: number;
 }
 
-const OPTIONS = { packets: true, size: true };
+const OPTIONS: OptionNames<PacketBatchOptions> = { packets: true, size: true };
 const MAX_SIZE = 1 << 20;
 
 /**

@@ -9,7 +9,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo, type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { FdDevice } from "./fd_device.ts";
-import { checkOptions, integer, show } from "../options.ts";
+import { checkOptions, integer, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link PacketSocket.open}. */
 export interface PacketSocketOptions {
@@ -27,7 +27,7 @@ export interface PacketSocketOptions {
   readonly receiveBuffer?: number;
 }
 
-const OPTIONS = {
+const OPTIONS: OptionNames<PacketSocketOptions> = {
   link: true,
   netns: true,
   protocol: true,

@@ -16,7 +16,7 @@ import {
 } from "../../ffi/tun.ts";
 import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
-import { checkOptions, show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 import { C } from "../../ffi/constants.ts";
 import {
   makeCharacterDevice,
@@ -253,7 +253,11 @@ export interface TapDeviceOptions {
   readonly sendBuffer?: number;
 }
 
-const OPTIONS = { vnetHdr: true, offloads: true, sendBuffer: true };
+const OPTIONS: OptionNames<TapDeviceOptions> = {
+  vnetHdr: true,
+  offloads: true,
+  sendBuffer: true,
+};
 
 /** Which link: its kind, name and index. */
 interface TapLink {
