@@ -6,6 +6,7 @@
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { currentNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
+import { byteLength } from "./bytes.ts";
 import { Connection, type Requests } from "./connection.ts";
 import { NETLINK } from "./constants.ts";
 import type { DumpRequest, Request } from "./message.ts";
@@ -78,7 +79,7 @@ export interface Batch {
 /** Options of {@link batch}. */
 export interface BatchOptions {
   /** Where to send it; default: the current namespace. */
-  readonly netns?: { readonly ref: NetNsRef };
+  readonly netns?: NetNsHandle;
 }
 
 const BATCH_OPTIONS: OptionNames<BatchOptions> = { netns: true };
@@ -117,8 +118,7 @@ export function batch(
   options: BatchOptions = {},
 ): Result<unknown>[] {
   checkOptions(options, BATCH_OPTIONS);
-  const connection = connectionTo(options.netns?.ref ?? currentNetNs());
-  return connection.batch((add) => build({ add }));
+  return connectionTo(options.netns?.ref).batch((add) => build({ add }));
 }
 
 /** Where named namespaces live, as `ip netns` has them. */
@@ -198,7 +198,7 @@ function openChecked(path: string, description: string, flaw: string, name?: str
 export function isNetNsName(name: unknown): name is string {
   // deno-lint-ignore no-control-regex
   return typeof name === "string" && /^[^/\x00]+$/.test(name) && name !== "." && name !== ".." &&
-    new TextEncoder().encode(name).length <= 255;
+    byteLength(name) <= 255;
 }
 
 /** The path of a named namespace; the name cannot lead out of the directory. */

@@ -312,15 +312,14 @@ export function checkAltName(name: string, path = "name"): string {
   return name;
 }
 
-/** Checks a link's index. */
+/**
+ * Checks a link's index.
+ *
+ * @throws {TypeError} For what is no integer.
+ * @throws {RangeError} For a number outside 1..2147483647.
+ */
 export function checkIndex(index: number, path = "index"): number {
-  if (!Number.isInteger(index)) {
-    throw new TypeError(`${path} must be an integer: got ${show(index)}`);
-  }
-  if (index < 1 || index > 0x7fffffff) {
-    throw new RangeError(`${path} must be in 1..2147483647: got ${index}`);
-  }
-  return index;
+  return integer(index, path, 1, 0x7fffffff);
 }
 
 /** Names the option in the error of a parser. */
