@@ -9,10 +9,8 @@ import { NLA_F, NLA_TYPE_MASK } from "./constants.ts";
 import { NetlinkDecodeError } from "./error.ts";
 import { boolean, integer, show, wordValue } from "../options.ts";
 
-/** The kernel's names of an attribute set: what naming an attribute in an error needs. */
+/** The kernel's names of an attribute set, for errors that name an attribute. */
 export interface AttributeNames {
-  /** The prefix of the names: `IFLA_BR_`. */
-  readonly prefix: string;
   /** The name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` for a number without a name here. */
   nameOf(type: number): string;
   /** The field of an attribute. */

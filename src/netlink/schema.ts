@@ -210,7 +210,6 @@ export function schema<T extends object>(
   };
 
   return {
-    prefix,
     fields,
     nameOf,
     fieldOf: (type) => byType[type]?.field,

@@ -84,7 +84,6 @@ export const linkFormat: MessageFormat<LinkMessage> = {
 /** The names of a message's attributes, with those of its kind's options: for errors. */
 function namesFor({ linkInfo = {} }: LinkMessage): AttributeNames {
   return {
-    prefix: linkSchema.prefix,
     nameOf: linkSchema.nameOf,
     fieldOf: (type) => {
       const field = linkSchema.fieldOf(type);

@@ -352,7 +352,6 @@ const nexthops: Field<NexthopMessage[]> = {
   type: RTA.MULTIPATH,
   // For names in errors: a nexthop is framed like an attribute with a longer header.
   schema: {
-    prefix: "nexthop ",
     nameOf: () => "nexthop",
     fieldOf: () => ({
       ...binary(0),

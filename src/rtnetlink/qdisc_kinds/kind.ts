@@ -110,7 +110,6 @@ export function headField<T>(size: number, field: Field<T>): Field<unknown> {
 /** The attribute set of a structure without attributes behind it. */
 export function noAttributes<T extends object>(prefix: string): Schema<T> {
   const names: AttributeNames = {
-    prefix,
     nameOf: (type) => `${prefix}${type}`,
     fieldOf: () => undefined,
   };
