@@ -46,12 +46,6 @@ export const RTM = {
   GETVLAN: 114,
 } as const;
 
-/** The name of a message type: `RTM_NEWLINK`. */
-export function rtmName(type: number): string {
-  for (const [name, value] of Object.entries(RTM)) if (value === type) return `RTM_${name}`;
-  return `RTM_${type}`;
-}
-
 /** Notification groups (`enum rtnetlink_groups`). */
 export const RTNLGRP = {
   LINK: 1,

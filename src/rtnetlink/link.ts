@@ -10,7 +10,7 @@ import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts"
 import { type Schema, schema } from "../netlink/schema.ts";
 import { netnsWord, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { AF, IFF, RTEXT_FILTER, RTM } from "./constants.ts";
+import { IFF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { checkAltName, checkIndex, isLinkName } from "./fields.ts";
 import {
   IFLA,
@@ -95,7 +95,7 @@ function namesFor({ linkInfo = {} }: LinkMessage): AttributeNames {
 }
 
 /** A link for an error message: `veth "tap1"`, `link 5`. */
-export function describeLink(message: LinkMessage): string {
+function describeLink(message: LinkMessage): string {
   const kind = message.linkInfo?.kind ?? "link";
   return message.name === undefined ? `${kind} ${message.index}` : `${kind} "${message.name}"`;
 }
@@ -312,9 +312,6 @@ export function upFlags(up: boolean): { flags: number; change: number } {
   return { flags: up ? IFF.UP : 0, change: IFF.UP };
 }
 
-/** The family bridge messages have. */
-export const BRIDGE_FAMILY: number = AF.BRIDGE;
-
 /** iproute2's words for attributes. Those it calls otherwise, or not at all, are handled below. */
 const WORDS: Partial<Record<keyof LinkAttributes, string>> = {
   alias: "alias",
@@ -344,14 +341,14 @@ const FLAG_WORDS: readonly [bit: number, on: string, off: string][] = [
 ];
 
 /** `ip link add ...` */
-export function linkAddCommand(message: LinkMessage): string {
+function linkAddCommand(message: LinkMessage): string {
   return `ip link add${message.parent === undefined ? "" : ` link if${message.parent}`}` +
     ` name ${shellWord(message.name)}${message.index ? ` index ${message.index}` : ""}` +
     `${attributes(message)}${linkInfo(message.linkInfo)}`;
 }
 
 /** `ip link set ...` */
-export function linkSetCommand(message: LinkMessage): string {
+function linkSetCommand(message: LinkMessage): string {
   const { index, name, linkInfo: info } = message;
   const which = index ? `if${index}` : shellWord(name);
   const rename = index && name !== undefined ? ` name ${shellWord(name)}` : "";

@@ -194,7 +194,7 @@ export const macvlanSchema: Schema<MacvlanData> = schema<MacvlanData>("IFLA_MACV
 });
 
 /** Addresses as a list reads back: each once, in the kernel's spelling, ascending. */
-export function canonical(macs: readonly string[]): string[] {
+function canonical(macs: readonly string[]): string[] {
   return [...new Set(macs.map((mac) => formatMac(parseMac(mac))))].sort();
 }
 

@@ -125,7 +125,7 @@ export interface TunInfo {
 }
 
 /** Codec of the reported options. */
-export const tunSchema: Schema<TunInfo> = schema<TunInfo>("IFLA_TUN_", IFLA_TUN, {
+const tunSchema: Schema<TunInfo> = schema<TunInfo>("IFLA_TUN_", IFLA_TUN, {
   type: named(u8(IFLA_TUN.TYPE), TUN_TYPES),
   owner: u32(IFLA_TUN.OWNER),
   ownerGroup: u32(IFLA_TUN.GROUP),

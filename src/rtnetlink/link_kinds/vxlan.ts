@@ -244,7 +244,7 @@ const ttlInherit: Field<boolean> = {
 };
 
 /** The attribute set of a vxlan link. */
-export const vxlanSchema: Schema<VxlanData> = schema<VxlanData>("IFLA_VXLAN_", V, {
+const vxlanSchema: Schema<VxlanData> = schema<VxlanData>("IFLA_VXLAN_", V, {
   id: u32(V.ID, { max: 0xffffff }),
   group: ip(V.GROUP),
   group6: ip(V.GROUP6),
