@@ -323,7 +323,7 @@ export function checkIndex(index: number, path = "index"): number {
 }
 
 /** Names the option in the error of a parser. */
-function inPath<T>(path: string, parse: () => T): T {
+export function inPath<T>(path: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {

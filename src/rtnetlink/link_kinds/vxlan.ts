@@ -17,7 +17,7 @@ import {
 import { type Schema, schema } from "../../netlink/schema.ts";
 import { integer, type OptionNames, show } from "../../options.ts";
 import { parseIp } from "../../packet/address.ts";
-import { ip } from "../fields.ts";
+import { inPath, ip } from "../fields.ts";
 import type { LinkKind, LinkTarget } from "./kind.ts";
 
 /** Attribute numbers. */
@@ -149,19 +149,24 @@ export interface VxlanInfo extends Omit<VxlanOptions, "dev" | "df" | "labelPolic
   labelPolicy?: VxlanLabelPolicy | number;
 }
 
+/** Options that the wire has otherwise. */
+type Converted =
+  | "remote"
+  | "dev"
+  | "srcPort"
+  | "ttl"
+  | "tos"
+  | "flowLabel"
+  | "maxAddresses"
+  | "external";
+
 /** IFLA_INFO_DATA of a vxlan link. */
-export interface VxlanData {
-  /** VNI. */
-  id?: number;
-  /** IPv4 group or remote. */
-  group?: string;
-  /** IPv6 group or remote. */
+export interface VxlanData extends Omit<VxlanInfo, Converted> {
+  /** IPv6 group or remote; `group` is the IPv4 one. */
   group6?: string;
   /** Index of the link below. */
   link?: number;
-  /** IPv4 source. */
-  local?: string;
-  /** IPv6 source. */
+  /** IPv6 source; `local` is the IPv4 one. */
   local6?: string;
   /** TTL; 0: default. */
   ttl?: number;
@@ -169,54 +174,14 @@ export interface VxlanData {
   ttlInherit?: boolean;
   /** Traffic class; 1: inherit. */
   tos?: number;
-  /** "Don't fragment". */
-  df?: VxlanDf | number;
   /** IPv6 flow label. */
   label?: number;
-  /** The source of the flow label. */
-  labelPolicy?: VxlanLabelPolicy | number;
-  /** Learning. */
-  learning?: boolean;
-  /** Seconds. */
-  ageing?: number;
   /** Most learned addresses. */
   limit?: number;
   /** Source ports. */
   portRange?: readonly [number, number];
-  /** Destination port. */
-  port?: number;
-  /** ARP proxy. */
-  proxy?: boolean;
-  /** Route short circuit. */
-  rsc?: boolean;
-  /** Reports unknown link-layer addresses. */
-  l2miss?: boolean;
-  /** Reports unknown IP addresses. */
-  l3miss?: boolean;
-  /** UDP checksums. */
-  udpCsum?: boolean;
-  /** No UDP checksums over IPv6, sending. */
-  udpZeroCsum6Tx?: boolean;
-  /** No UDP checksums over IPv6, receiving. */
-  udpZeroCsum6Rx?: boolean;
-  /** Remote checksum offload, sending. */
-  remcsumTx?: boolean;
-  /** Remote checksum offload, receiving. */
-  remcsumRx?: boolean;
-  /** Remote checksum offload without partial checksums. */
-  remcsumNopartial?: boolean;
-  /** Group policy. */
-  gbp?: boolean;
-  /** Generic protocol extension. */
-  gpe?: boolean;
   /** Collect metadata. */
   collectMetadata?: boolean;
-  /** VNI filter. */
-  vnifilter?: boolean;
-  /** Local bypass. */
-  localbypass?: boolean;
-  /** Multicast routing. */
-  mcRoute?: boolean;
 }
 
 const V = IFLA_VXLAN;
@@ -319,12 +284,8 @@ const TOS_INHERIT = 1;
 
 /** Whether an address is a multicast group. Throws for text that is no address. */
 function isMulticast(address: string, path: string): boolean {
-  try {
-    const bytes = parseIp(address);
-    return bytes.length === 4 ? (bytes[0]! & 0xf0) === 0xe0 : bytes[0] === 0xff;
-  } catch (error) {
-    throw new TypeError(`${path}: ${(error as Error).message}`);
-  }
+  const bytes = inPath(path, () => parseIp(address));
+  return bytes.length === 4 ? (bytes[0]! & 0xf0) === 0xe0 : bytes[0] === 0xff;
 }
 
 function encode(options: VxlanOptions, current?: () => VxlanInfo): VxlanData {
@@ -397,6 +358,8 @@ function decode(data: VxlanData): VxlanInfo {
 /** iproute2's words for a switch: `learning` or `nolearning`. */
 const word = (name: string) => (on: unknown): string => on ? name : `no${name}`;
 const alone = (name: string) => (on: unknown): string => on ? name : "";
+const endpoint = (to: unknown): string =>
+  `${isMulticast(to as string, "group") ? "group" : "remote"} ${to}`;
 
 /** vxlan: Ethernet in UDP, to one or many tunnel endpoints. */
 export const vxlan: LinkKind<VxlanOptions, VxlanInfo, VxlanData> = {
@@ -421,8 +384,8 @@ export const vxlan: LinkKind<VxlanOptions, VxlanInfo, VxlanData> = {
       option === "portRange" && String(asked) === "0,0";
   },
   commandNames: {
-    group: (to) => `${isMulticast(to as string, "group") ? "group" : "remote"} ${to}`,
-    group6: (to) => `${isMulticast(to as string, "group") ? "group" : "remote"} ${to}`,
+    group: endpoint,
+    group6: endpoint,
     link: (index) => index === 0 ? "" : `dev if${index}`,
     local6: "local",
     ttlInherit: () => "ttl inherit",
