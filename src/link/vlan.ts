@@ -21,8 +21,8 @@ export type {
   VlanInfo,
   VlanMaps,
   VlanOptions,
-  VlanProtocol,
 } from "../rtnetlink/link_kinds/vlan.ts";
+export type { VlanProtocol } from "../rtnetlink/constants.ts";
 
 /** Options of {@link Vlan.create}. */
 export interface VlanCreateOptions extends LinkOptions, ParentOptions, VlanOptions {}

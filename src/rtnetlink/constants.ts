@@ -215,3 +215,12 @@ export const ROUTE_PREFERENCES: Readonly<Record<RoutePreference, number>> = {
   high: 1,
   low: 3,
 };
+
+/** A VLAN tag protocol: of customers, or of the providers around them (QinQ). */
+export type VlanProtocol = "802.1Q" | "802.1ad";
+
+/** The numbers of {@link VlanProtocol} (`ETH_P_8021Q`, `ETH_P_8021AD`). */
+export const VLAN_PROTOCOL: Readonly<Record<VlanProtocol, number>> = {
+  "802.1Q": 0x8100,
+  "802.1ad": 0x88a8,
+};

@@ -163,7 +163,7 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
     pass: "TC_ACT_OK",
     drop: "TC_ACT_SHOT",
   }],
-  [vlan.VLAN_PROTOCOL, "", { "802.1Q": "ETH_P_8021Q", "802.1ad": "ETH_P_8021AD" }],
+  [rtnetlink.VLAN_PROTOCOL, "", { "802.1Q": "ETH_P_8021Q", "802.1ad": "ETH_P_8021AD" }],
   [capture.PACKET_OPTION, "PACKET_"],
   [capture.PACKET_MR, "PACKET_MR_"],
   [capture.PACKET_TYPE, "PACKET_"],

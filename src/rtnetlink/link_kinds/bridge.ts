@@ -18,6 +18,7 @@ import {
 import { type Fields, nested, type Schema, schema } from "../../netlink/schema.ts";
 import { boolean, type OptionNames, show } from "../../options.ts";
 import { formatMac } from "../../packet/address.ts";
+import { VLAN_PROTOCOL, type VlanProtocol } from "../constants.ts";
 import { ip, mac, readOnly } from "../fields.ts";
 import {
   bridgeId,
@@ -205,7 +206,7 @@ export interface BridgeOptions extends BridgeBooleans {
   /** Keeps VLANs apart. Default: false. */
   vlanFiltering?: boolean;
   /** Tag protocol of VLAN filtering. Default: `802.1Q`. */
-  vlanProtocol?: "802.1Q" | "802.1ad" | number;
+  vlanProtocol?: VlanProtocol | number;
   /** VLAN of untagged frames on new ports, 0..4094; 0: none. Default 1. */
   vlanDefaultPvid?: number;
   /** Counts per VLAN. Default: false. */
@@ -327,7 +328,7 @@ export const bridgeSchema: Schema<BridgeData & BridgeStatus> = schema<BridgeData
     stp: bool(u32(B.STP_STATE)),
     priority: u16(B.PRIORITY),
     vlanFiltering: bool(u8(B.VLAN_FILTERING)),
-    vlanProtocol: named(be16(B.VLAN_PROTOCOL), { "802.1Q": 0x8100, "802.1ad": 0x88a8 }),
+    vlanProtocol: named(be16(B.VLAN_PROTOCOL), VLAN_PROTOCOL),
     vlanDefaultPvid: u16(B.VLAN_DEFAULT_PVID, { max: 4094 }),
     vlanStatsEnabled: bool(u8(B.VLAN_STATS_ENABLED)),
     vlanStatsPerPort: bool(u8(B.VLAN_STATS_PER_PORT)),

@@ -6,6 +6,7 @@
 import { be16, type Field, list, named, struct, u16 } from "../../netlink/attribute.ts";
 import { type Schema, schema } from "../../netlink/schema.ts";
 import { boolean, type OptionNames, show } from "../../options.ts";
+import { VLAN_PROTOCOL, type VlanProtocol } from "../constants.ts";
 import { groupSwitches, kernelWord, type LinkKind } from "./kind.ts";
 
 /** Attribute numbers. */
@@ -28,15 +29,6 @@ export const VLAN_FLAG = {
   mvrp: 8,
   bridgeBinding: 16,
 } as const;
-
-/** Tag protocols (`ETH_P_8021Q`, `ETH_P_8021AD`). */
-export const VLAN_PROTOCOL: Readonly<Record<VlanProtocol, number>> = {
-  "802.1Q": 0x8100,
-  "802.1ad": 0x88a8,
-};
-
-/** A tag protocol: of customers, or of the providers around them (QinQ). */
-export type VlanProtocol = "802.1Q" | "802.1ad";
 
 /** Switches of a VLAN link. */
 export interface VlanFlags {
