@@ -6,13 +6,7 @@
  */
 import { type Field, text } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
-import {
-  type Schema,
-  schema,
-  type TaggedSchema,
-  taggedSchema,
-  unknownAttributes,
-} from "../netlink/schema.ts";
+import { schema, type TaggedSchema, taggedSchema, unknownAttributes } from "../netlink/schema.ts";
 import { IFF, type LinkFlag, linkFlagNames } from "./constants.ts";
 import { IFLA, linkFields, type LinkReport, type LinkStats, SKIPPED } from "./link_attributes.ts";
 import type { InfoOf, KindOptions, PortInfoOf } from "./link_kinds/kind.ts";
@@ -122,27 +116,11 @@ const FIRST: Partial<LinkInfo> = {
   kind: undefined,
 };
 
-type Report = Omit<LinkReport, "stats"> & { stats?: LinkStats };
-
-const {
-  parent: _1,
-  netnsFd: _2,
-  netnsPid: _3,
-  extMask: _4,
-  targetNetnsId: _5,
-  newIndex: _6,
-  ...R
-} = linkFields;
-const { event: _7, ...reported } = R;
-const IGNORED = [
-  ...SKIPPED,
-  IFLA.NET_NS_FD,
-  IFLA.NET_NS_PID,
-  IFLA.EXT_MASK,
-  IFLA.TARGET_NETNSID,
-  IFLA.NEW_IFINDEX,
-  IFLA.EVENT,
-];
+/** Attributes that only requests and events have; `parent` has two meanings in a report. */
+const { parent, netnsFd, netnsPid, extMask, targetNetnsId, newIndex, event, ...reported } =
+  linkFields;
+const IGNORED = [netnsFd, netnsPid, extMask, targetNetnsId, newIndex, event].map(({ type }) => type)
+  .concat(SKIPPED);
 
 /** IFLA_LINKINFO of the link that is being read: it gives more than the one property that it is read as. */
 let nest: LinkInfoNest | undefined;
@@ -164,16 +142,17 @@ const options: Field<object> = {
   },
 };
 
-/** The schemas of a link as reported: IFLA_LINK is a parent or a peer, with counters or without. */
-const schemas = (["parent", "peer"] as const).map((key) => {
-  const fields = { ...reported, [key]: linkFields.parent, options };
-  const { stats: _, ...quiet } = fields;
+/** The schemas of a link as reported, with counters and without. IFLA_LINK is a parent or a peer. */
+function reportSchemas(key: "parent" | "peer") {
+  const { stats, ...quiet } = { ...reported, [key]: parent, options };
   return {
-    withStats: schema<Report>("IFLA_", IFLA, fields as never, IGNORED),
-    without: schema<Report>("IFLA_", IFLA, quiet as never, [...IGNORED, IFLA.STATS64]),
+    withStats: schema<LinkInfo>("IFLA_", IFLA, { ...quiet, stats } as never, IGNORED),
+    without: schema<LinkInfo>("IFLA_", IFLA, quiet as never, [...IGNORED, IFLA.STATS64]),
   };
-});
-const [parentSchemas, peerSchemas] = schemas as [typeof schemas[0], typeof schemas[0]];
+}
+
+const parentSchemas = reportSchemas("parent");
+const peerSchemas = reportSchemas("peer");
 
 /** Reads `struct ifinfomsg` and the attributes after it. */
 export function readLink(source: Source, start: number, end: number): LinkInfo {
@@ -234,7 +213,7 @@ function readSet(
   end: number,
 ): Draft {
   nest = undefined;
-  const schema = (wasPair ? peerSchemas : parentSchemas)[which] as unknown as Schema<LinkInfo>;
+  const schema = (wasPair ? peerSchemas : parentSchemas)[which];
   return schema.read(source, start + 16, end, FIRST) as Draft;
 }
 
