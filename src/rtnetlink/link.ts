@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AttributeNames } from "../netlink/attribute.ts";
+import { type AttributeNames, writeAttribute } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
@@ -11,7 +11,7 @@ import { type Schema, schema } from "../netlink/schema.ts";
 import { netnsWord, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { IFF, RTEXT_FILTER, RTM } from "./constants.ts";
-import { checkAltName, checkIndex, isLinkName } from "./fields.ts";
+import { altName, checkAltName, checkIndex, isLinkName } from "./fields.ts";
 import {
   IFLA,
   type LinkAttributes,
@@ -171,20 +171,30 @@ export interface GetLinkOptions {
   readonly stats?: boolean;
 }
 
+/** What the kernel is asked to send of a link, and the reader for it. */
+interface Reading<T> {
+  readonly extMask: number;
+  readonly reply: (source: Source, start: number, end: number) => T;
+}
+
+// Without a mask a message larger than the kernel's default buffer would end a dump silently.
+const WITH_STATS: Reading<LinkInfo> = { extMask: RTEXT_FILTER.MRP, reply: readLink };
+const WITHOUT_STATS: Reading<LinkInfo> = {
+  extMask: RTEXT_FILTER.SKIP_STATS,
+  reply: readLinkWithoutStats,
+};
+
 /** Reads one link. The kernel looks it up: no table is dumped. ENODEV when there is none. */
 export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): Request<LinkInfo> {
-  return getLinkRequest(selector, options.stats === false ? readLinkWithoutStats : readLink);
+  return getLinkRequest(selector, options.stats === false ? WITHOUT_STATS : WITH_STATS);
 }
 
 /** Reads one link as the wire has it, for comparison with a change. */
 export function getLinkMessage(selector: LinkSelector): Request<LinkMessage> {
-  return getLinkRequest(selector, readLinkMessage);
+  return getLinkRequest(selector, { ...WITHOUT_STATS, reply: readLinkMessage });
 }
 
-function getLinkRequest<T>(
-  selector: LinkSelector,
-  reply: (source: Source, start: number, end: number) => T,
-): Request<T> {
+function getLinkRequest<T>(selector: LinkSelector, { reply, extMask }: Reading<T>): Request<T> {
   const message: LinkMessage = typeof selector === "number"
     ? { index: checkIndex(selector) }
     // The kernel finds alternative names by either attribute. The first takes neither long ones nor
@@ -192,7 +202,7 @@ function getLinkRequest<T>(
     : isLinkName(selector)
     ? { name: selector }
     : { altNames: [checkAltName(selector)] };
-  message.extMask = reply === readLink as unknown ? RTEXT_FILTER.MRP : RTEXT_FILTER.SKIP_STATS;
+  message.extMask = extMask;
   return {
     type: RTM.GETLINK,
     typeName: "RTM_GETLINK",
@@ -214,10 +224,7 @@ const altNameFormat: MessageFormat<LinkMessage> = {
   ...linkFormat,
   write: (writer, { altNames, ...message }) => {
     writeLink(writer, message);
-    const at = writer.begin(IFLA.ALT_IFNAME);
-    writer.text(altNames![0]!);
-    writer.reserve(1);
-    writer.end(at);
+    writeAttribute(writer, altName(IFLA.ALT_IFNAME), altNames![0]!, "name");
   },
 };
 
@@ -237,8 +244,7 @@ const FILTER: OptionNames<LinkFilter> = { kind: true, master: true, group: true,
 export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
   checkOptions(filter, FILTER);
   const { kind, master, group, stats } = filter;
-  // Without a mask a message larger than the kernel's default buffer would end the dump silently.
-  const extMask = stats === false ? RTEXT_FILTER.SKIP_STATS : RTEXT_FILTER.MRP;
+  const { extMask, reply } = stats === false ? WITHOUT_STATS : WITH_STATS;
   const message: LinkMessage = { extMask };
   if (master !== undefined) message.master = master;
   if (kind !== undefined) message.linkInfo = { kind };
@@ -249,7 +255,7 @@ export function dumpLinks(filter: LinkFilter = {}): DumpRequest<LinkInfo> {
     operation: "list links",
     format: linkFormat,
     message,
-    reply: stats === false ? readLinkWithoutStats : readLink,
+    reply,
     command: () =>
       "ip link show" + (master === undefined ? "" : ` master if${master}`) +
       (kind === undefined ? "" : ` type ${kind}`) + (group === undefined ? "" : ` group ${group}`),
@@ -391,7 +397,7 @@ function port(info: LinkInfoNest | undefined): string {
 
 /**
  * A kind's options: iproute2 calls most of them as the kernel does, in lower case. It takes switches
- * as numbers, those of members as `on` and `off`.
+ * as numbers, those of ports as `on` and `off`.
  */
 function options(
   data: object | undefined,
