@@ -30,14 +30,15 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /** Bits per second: `kbit`, `kibit`, `kbps` (bytes), `kibps`, and so on. */
-const RATES = unitTable(["bit", 1, "bps", 8]);
+const RATES = rateUnits();
 
-function unitTable([bits, one, bytes, eight]: readonly [string, number, string, number]) {
-  const table: Record<string, number> = { [bits]: one, [bytes]: eight };
+function rateUnits(): Readonly<Record<string, number>> {
+  const units = { bit: 1, bps: 8 };
+  const table: Record<string, number> = { ...units };
   for (const [i, prefix] of ["k", "m", "g", "t"].entries()) {
-    for (const [unit, base] of [[bits, one], [bytes, eight]] as const) {
-      table[`${prefix}${unit}`] = base * 1000 ** (i + 1);
-      table[`${prefix}i${unit}`] = base * 1024 ** (i + 1);
+    for (const [unit, bits] of Object.entries(units)) {
+      table[`${prefix}${unit}`] = bits * 1000 ** (i + 1);
+      table[`${prefix}i${unit}`] = bits * 1024 ** (i + 1);
     }
   }
   return table;
@@ -118,6 +119,14 @@ export function parseTime(value: Time, path = "time"): number {
  * @param path The option in errors.
  * @throws {TypeError} For what is no rate.
  * @throws {RangeError} For a negative rate.
+ *
+ * @example Bits, and bytes of 8 bits
+ * ```ts
+ * import { parseRate } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([parseRate("10mbit"), parseRate("125kbps"), parseRate(500)], [10_000_000, 1_000_000, 500]);
+ * ```
  */
 export function parseRate(value: Rate, path = "rate"): number {
   return positive(value, path, RATE);
@@ -130,6 +139,14 @@ export function parseRate(value: Rate, path = "rate"): number {
  * @param path The option in errors.
  * @throws {TypeError} For what is no size.
  * @throws {RangeError} For a negative size, for parts of a byte and from 4 GiB on.
+ *
+ * @example A kilobyte has 1024 bytes
+ * ```ts
+ * import { parseSize } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([parseSize("32kb"), parseSize("8kbit"), parseSize(1500)], [32768, 1024, 1500]);
+ * ```
  */
 export function parseSize(value: Size, path = "size"): number {
   const bytes = positive(value, path, SIZE);
@@ -144,6 +161,14 @@ export function parseSize(value: Size, path = "size"): number {
  * @param path The option in errors.
  * @throws {TypeError} For what is no share.
  * @throws {RangeError} For a share outside 0..1, or 0%..100%.
+ *
+ * @example Percent, and parts of 1
+ * ```ts
+ * import { parseShare } from "@netloom/netloom/tc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals([parseShare("1%"), parseShare(0.25)], [0.01, 0.25]);
+ * ```
  */
 export function parseShare(value: Share, path = "share"): number {
   const share = amount(value, path, SHARE);
