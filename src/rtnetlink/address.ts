@@ -381,7 +381,28 @@ export interface NewAddressOptions {
 
 const NEW_OPTIONS: OptionNames<NewAddressOptions> = { replace: true };
 
-/** Adds an IP address to a link. */
+/**
+ * Adds an IP address to a link. EEXIST when the link has it, unless the options say otherwise.
+ *
+ * @param message The address.
+ * @param options Whether to change one that is there.
+ * @throws {TypeError} For an unknown option.
+ *
+ * @example An address, and the addresses of its link
+ * ```ts
+ * import { Link, NetNs } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { dumpAddresses, newAddress } from "@netloom/netloom/rtnetlink";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const { index } = Link.get("lo", { netns });
+ * const connection = connectionTo(netns.ref);
+ * connection.request(newAddress({ index, address: "192.0.2.1/32", lifetime: { valid: 3600 } }));
+ * const [, added] = connection.dump(dumpAddresses({ index, family: "inet" }));
+ * assertEquals(added?.address, "192.0.2.1/32");
+ * ```
+ */
 export function newAddress(
   message: AddressMessage,
   options: NewAddressOptions = {},

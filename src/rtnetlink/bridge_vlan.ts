@@ -224,6 +224,7 @@ function request(
  *
  * @param message The VLANs.
  * @param what The port or bridge in an error: `port "tap1"`.
+ * @throws {TypeError} For an unknown option.
  */
 export function addBridgeVlan(
   message: BridgeVlanMessage,
@@ -253,9 +254,11 @@ export interface BridgeVlanFilter {
   readonly index?: number;
 }
 
+const FILTER: OptionNames<BridgeVlanFilter> = { index: true };
+
 /** Reads the VLANs of all bridges and their ports. The kernel sends all; the filter is applied here. */
 export function dumpBridgeVlans(filter: BridgeVlanFilter = {}): DumpRequest<BridgeVlanInfo> {
-  checkOptions(filter, { index: true });
+  checkOptions(filter, FILTER);
   const { index } = filter;
   return {
     type: RTM.GETLINK,

@@ -104,6 +104,25 @@ function describeLink(message: LinkMessage): string {
  * Creates a link. Refused with EEXIST when the name is taken.
  *
  * The kernel silently drops some attributes here: `alias`, `altNames`, and for a veth's peer `master`.
+ *
+ * @param message The link: its name, its kind and their settings.
+ *
+ * @example A bridge, from its creation to its deletion
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { deleteLink, getLink, newLink, setLink, upFlags } from "@netloom/netloom/rtnetlink";
+ * import { assert } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const connection = connectionTo(netns.ref);
+ * connection.request(newLink({ name: "br0", linkInfo: { kind: "bridge", data: { stp: true } } }));
+ * const { index } = connection.request(getLink("br0"));
+ * connection.request(setLink({ index, mtu: 1400, ...upFlags(true) }));
+ * const info = connection.request(getLink(index));
+ * assert(info.kind === "bridge" && info.options.stp && info.up && info.mtu === 1400);
+ * connection.request(deleteLink({ index }));
+ * ```
  */
 export function newLink(message: LinkMessage): Request<undefined> {
   return {

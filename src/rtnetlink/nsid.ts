@@ -52,7 +52,27 @@ export const nsidFormat: MessageFormat<NsidMessage> = {
   read: readNsid,
 };
 
-/** Gives a namespace an id; -1 lets the kernel choose. EEXIST when it has one. */
+/**
+ * Gives a namespace an id; -1 lets the kernel choose. EEXIST when it has one.
+ *
+ * @param message The namespace, by `fd` or `pid`, and the id.
+ * @param what The namespace in an error: `netns "blue"`.
+ *
+ * @example An id for another namespace
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import { connectionTo } from "@netloom/netloom/netlink";
+ * import { getNsid, newNsid } from "@netloom/netloom/rtnetlink";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * using other = NetNs.create();
+ * const connection = connectionTo(netns.ref);
+ * const fd = other.ref.fd.value;
+ * connection.request(newNsid({ fd, nsid: 7 }));
+ * assertEquals(connection.request(getNsid({ fd })).nsid, 7);
+ * ```
+ */
 export function newNsid(message: NsidMessage, what = "netns"): Request<undefined> {
   return {
     type: RTM.NEWNSID,
