@@ -26,6 +26,24 @@ export function show(value: unknown): string {
 }
 
 /**
+ * Refuses a value that is no object, or is an array.
+ *
+ * @throws {TypeError} Names the place, and shows the value.
+ */
+export function checkObject(value: unknown, path: string): void {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  throw new TypeError(`${path} must be an object: got ${show(value)}`);
+}
+
+/** Whether a value has a key, as entries that were read have. A value that is no object has none. */
+export function hasKey<T, K extends string>(
+  value: T,
+  key: K,
+): value is Extract<T, Readonly<Record<K, unknown>>> {
+  return typeof value === "object" && value !== null && key in value;
+}
+
+/**
  * Refuses options that no code reads: a misspelled option would silently do nothing.
  *
  * @param options The options to check; `undefined` values count as absent.
@@ -38,9 +56,7 @@ export function checkOptions(
   known: Readonly<Record<string, unknown>>,
   path = "",
 ): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`${path || "options"} must be an object: got ${show(options)}`);
-  }
+  checkObject(options, path || "options");
   for (const key in options) {
     const value = (options as Record<string, unknown>)[key];
     if (value === undefined) continue;

@@ -21,7 +21,7 @@ import {
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
+import { checkOptions, hasKey, integer, type OptionNames, show, wordValue } from "../options.ts";
 import {
   deleteFdb,
   dumpFdb,
@@ -105,6 +105,8 @@ const ENTRY: OptionNames<BridgePortFdbEntry> = {
   activityNotify: true,
   dontRefresh: true,
 };
+
+const BRIDGE_ENTRY: OptionNames<BridgeFdbEntry> = { ...ENTRY, port: true };
 
 /** A forwarding entry as the kernel reports it. */
 export interface BridgeFdbInfo {
@@ -336,7 +338,8 @@ export class BridgeFdb {
     };
     return convert(entries, (entry): Placed => {
       // The port of an entry that was read is a name, which a rename changes.
-      if (isInfo(entry)) return [placeOf(entry.index), entry];
+      if (hasKey(entry, "updated")) return [placeOf(entry.index), entry];
+      checkOptions(entry, BRIDGE_ENTRY);
       const { port, ...rest } = entry;
       return [port === undefined ? this.#own : placeOf(port), rest];
     });
@@ -367,13 +370,9 @@ function titleOf(place: Place, ref: NetNsRef): string {
   return `forwarding entries of ${whatOf(place)}${ref.place}`;
 }
 
-function isInfo(entry: BridgePortFdbSelector | BridgeFdbInfo): entry is BridgeFdbInfo {
-  return typeof entry === "object" && entry !== null && "updated" in entry;
-}
-
 /** The message for an entry. */
 function message([{ index, self }, given]: Placed): FdbMessage {
-  const entry = isInfo(given) ? settable(given) : given;
+  const entry = hasKey(given, "updated") ? settable(given) : given;
   checkOptions(entry, ENTRY);
   checkVlan(entry.vlan);
   const { flags = [] } = entry;

@@ -7,7 +7,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { openTapDevice, type TapDeviceOptions, type TunQueue } from "../device/tun_queue.ts";
 import {
   addAll,
-  asArray,
+  convert,
   deleteAll,
   type Inspect,
   inspectList,
@@ -77,8 +77,8 @@ export class MacvlanMacs {
    */
   add(macs: Many<string>): void {
     const listed = new Set(this.list());
-    const given = asArray(macs);
-    for (const mac of given.map((mac) => checkSource(mac, "mac"))) {
+    const given = convert(macs, (mac) => checkSource(mac, "mac"));
+    for (const mac of given) {
       // The kernel ignores one that is listed.
       if (listed.has(mac)) throw this.#error("add", mac, ERRNO.EEXIST);
       listed.add(mac);
@@ -89,8 +89,8 @@ export class MacvlanMacs {
   /** Adds addresses; those that are listed stay. Errors as with {@link MacvlanMacs.add}. */
   replace(macs: Many<string>): void {
     const listed = new Set(this.list());
-    const given = asArray(macs);
-    this.#add(given, given.filter((mac) => !listed.has(checkSource(mac, "mac"))));
+    const given = convert(macs, (mac) => checkSource(mac, "mac"));
+    this.#add(given, given.filter((mac) => !listed.has(mac)));
   }
 
   /**
@@ -102,8 +102,8 @@ export class MacvlanMacs {
   delete(macs: Many<string>): void {
     const { macs: before, mode } = this.#link.options();
     const listed = new Set(before);
-    const given = asArray(macs);
-    for (const mac of given.map((mac) => checkSource(mac, "mac"))) {
+    const given = convert(macs, (mac) => checkSource(mac, "mac"));
+    for (const mac of given) {
       // The kernel ignores one that is not listed. In other modes it has its own error.
       if (!listed.delete(mac) && mode === "source") throw this.#error("delete", mac, ERRNO.ENOENT);
     }

@@ -6,7 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   addAll,
-  asArray,
+  convert,
   deleteAll,
   flushAll,
   type Inspect,
@@ -203,7 +203,7 @@ export class VxlanFdb {
 
   #messages(entries: Many<VxlanFdbEntry>): FdbMessage[] {
     const { ref, index } = this.#link;
-    return asArray(entries).map((entry) => {
+    return convert(entries, (entry) => {
       checkOptions(entry, ENTRY);
       const { dev, ...rest } = entry;
       const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };

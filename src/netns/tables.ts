@@ -11,7 +11,6 @@ import { Link } from "../link/link.ts";
 import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
   addAll,
-  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -22,7 +21,7 @@ import {
   type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkObject, checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import {
   type AddressEntry,
   type AddressFilter,
@@ -141,7 +140,7 @@ export class NetNsLinks {
    */
   delete(links: Many<LinkTarget>): void {
     const { ref } = this.#netns;
-    const indexes = asArray(links).map((link) => ({ link, index: indexOf(link, ref, "link") }));
+    const indexes = convert(links, (link) => ({ link, index: indexOf(link, ref, "link") }));
     deleteAll(
       connectionTo(ref),
       indexes,
@@ -278,7 +277,8 @@ export class NetNsAddresses {
   #messages(addresses: Many<NetNsAddressOptions | AddressInfo>): AddressMessage[] {
     const indexOf = deviceIndexes(this.#netns.ref);
     return convert(addresses, (entry) => {
-      if ("family" in entry) return addressMessage(entry, entry.index);
+      if (hasKey(entry, "family")) return addressMessage(entry, entry.index);
+      checkObject(entry, "options");
       const { dev, ...rest } = entry;
       return addressMessage(rest, indexOf(dev));
     });
@@ -448,7 +448,7 @@ export class NetNsNeighbors {
   ): NeighborMessage[] {
     const indexOf = deviceIndexes(this.#netns.ref);
     return convert(neighbors, (entry) => {
-      if ("family" in entry) return settableNeighbor(entry);
+      if (hasKey(entry, "family")) return settableNeighbor(entry);
       checkOptions(entry, NEIGHBOR);
       const { dev, ...rest } = entry;
       return { ...rest, index: indexOf(dev) };

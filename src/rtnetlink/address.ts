@@ -20,7 +20,7 @@ import {
   isOfFamily,
   writeInHeader,
 } from "./fields.ts";
-import { checkOptions, type OptionNames, show, wordValue } from "../options.ts";
+import { checkOptions, hasKey, type OptionNames, show, wordValue } from "../options.ts";
 
 /** Attribute numbers. */
 export const IFA = {
@@ -355,7 +355,7 @@ export function addressMessage(entry: AddressOptions | AddressInfo, index: numbe
     checkPrefix(entry, "address");
     return { address: entry, index };
   }
-  const settable = "family" in entry ? settableAddress(entry) : entry;
+  const settable = hasKey(entry, "family") ? settableAddress(entry) : entry;
   checkOptions(settable, ENTRY);
   checkPrefix(settable.address, "address");
   return { ...settable, index };

@@ -6,7 +6,7 @@
 import type { Source } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
@@ -122,7 +122,7 @@ export const classFormat: MessageFormat<TcMessage, ClassInfo> = tcFormat(codec, 
  * @throws {RangeError} For a value out of range.
  */
 export function classMessage(entry: ClassOptions | ClassInfo, index: number): TcMessage {
-  const given = "stats" in entry ? settable(entry) : entry;
+  const given = hasKey(entry, "stats") ? settable(entry) : entry;
   checkOptions(given, ENTRY);
   const { parent, classid, kind, options = {} } = given;
   const own = classOf(kind);

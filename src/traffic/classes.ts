@@ -7,7 +7,6 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
-  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -102,7 +101,7 @@ export class LinkClasses {
    * @throws {NetlinkError} ENOENT when there is none, EBUSY when it has classes below or filters to it.
    */
   delete(targets: Many<ClassTarget>): void {
-    const selectors = asArray(targets).map((target) => this.#selector(target));
+    const selectors = convert(targets, (target) => this.#selector(target));
     deleteAll(this.#connection, selectors, (it) => this.#named(deleteClass(it), "delete"));
   }
 

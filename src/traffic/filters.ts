@@ -7,7 +7,6 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { describeLink, indexOf, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
-  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -19,7 +18,7 @@ import {
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkObject, checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import {
   deleteFilter,
   dumpFilters,
@@ -109,7 +108,7 @@ export class LinkFilters {
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(targets: Many<FilterInfo>): void {
-    const messages = asArray(targets).map((it) => this.#selector(it));
+    const messages = convert(targets, (it) => this.#selector(it));
     deleteAll(this.#connection, messages, (it) => this.#named(deleteFilter(it), "delete"));
   }
 
@@ -142,6 +141,7 @@ export class LinkFilters {
   }
 
   #selector(info: FilterInfo): TcMessage {
+    checkObject(info, "filter");
     return { ...filterSelector(info), index: this.#link.index };
   }
 
@@ -161,7 +161,8 @@ export class LinkFilters {
 
   /** The entry with links as indexes, and without what is only reported. */
   #resolved(entry: FilterOptions | FilterInfo): FilterOptions {
-    const given = "index" in entry ? settable(entry) : entry;
+    const given = hasKey(entry, "index") ? settable(entry) : entry;
+    checkObject(given, "options");
     const actions = (given.options as { actions?: readonly Action[] } | undefined)?.actions;
     if (!Array.isArray(actions)) return given;
     const resolved = actions.map((action: Action, i) =>

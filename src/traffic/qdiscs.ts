@@ -7,7 +7,6 @@ import { ERRNO } from "../../ffi/errno.ts";
 import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
-  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -21,7 +20,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import {
   deleteQdisc,
   dumpQdiscs,
@@ -143,7 +142,7 @@ export class LinkQdiscs {
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(targets: Many<QdiscTarget>): void {
-    const selectors = asArray(targets).map((target) => this.#selector(target));
+    const selectors = convert(targets, (target) => this.#selector(target));
     deleteAll(this.#connection, selectors, (it) => this.#named(deleteQdisc(it), "delete"));
   }
 
@@ -161,10 +160,10 @@ export class LinkQdiscs {
 
   #selector(target: QdiscTarget): QdiscSelector {
     const { index } = this.#link;
+    if (typeof target !== "string" && !hasKey(target, "refcnt")) checkOptions(target, PLACE);
     const parent = typeof target === "string"
       ? (Object.hasOwn(QDISC_PARENTS, target) ? target : this.#withHandle(target).parent)
       : target.parent;
-    if (typeof target === "object" && !("refcnt" in target)) checkOptions(target, PLACE);
     return { index, parent: parseHandle(parent, { path: "parent", words: QDISC_PARENTS }) };
   }
 

@@ -34,10 +34,7 @@ for (const batch of [1, 64]) {
     const stop = new AbortController();
     const forwarding = forward(from.tap, to.tap, { batch, signal: stop.signal });
     from.send(...texts(10));
-    const soon = () => new Promise((resolve) => setTimeout(resolve, 30));
-    // Under load it takes longer until all are read.
-    for (let i = 0; i < 100 && from.tap.link.stats().txPackets < 10; i++) await soon();
-    await soon();
+    await new Promise((resolve) => setTimeout(resolve, 30));
     stop.abort();
     assertEquals(await forwarding, { packets: 0, bytes: 0, dropped: 10 });
     assertEquals([from.tap.closed, to.tap.closed], [false, false]);

@@ -1,5 +1,5 @@
 // The collections of all kinds of objects: one form, one meaning of each verb.
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   BatchError,
   Bridge,
@@ -155,6 +155,22 @@ const state = (netns: NetNs) => machine(netns.ref).replaceAll('"NO-CARRIER",', "
 for (const { name, kind, of, entries, refused, key, missing, missingGet = missing } of ROWS) {
   const define = (title: string, body: () => void) =>
     kind ? kernelTest(kind, title, body) : test(title, body);
+
+  define(`${name} refuses entries that are none, and shows them`, () => {
+    using netns = lab();
+    const collection = of(netns);
+    const before = state(netns);
+    for (const verb of ["add", "replace", "delete"] as const) {
+      for (const wrong of [null, 5, true]) {
+        for (const given of [wrong, [entries[0], wrong]] as never[]) {
+          const error = assertThrows(() => collection[verb](given), TypeError);
+          assertMatch(error.message, new RegExp(`: (got ${wrong}$|${wrong} is not an )`));
+          assertEquals(error.message.startsWith("entries[1]: "), Array.isArray(given));
+        }
+      }
+    }
+    assertEquals(state(netns), before);
+  });
 
   define(`${name} adds, replaces, deletes and flushes, one and many`, () => {
     using netns = lab();

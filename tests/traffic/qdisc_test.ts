@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import { BatchError, Link, NetlinkError, NetNs, trace } from "../../mod.ts";
 import { newQdisc, qdiscMessage, readQdisc } from "../../src/rtnetlink/qdisc.ts";
-import { classes, type QdiscInfo, type QdiscOptions, qdiscs } from "../../src/traffic/mod.ts";
+import {
+  classes,
+  filters,
+  type QdiscInfo,
+  type QdiscOptions,
+  qdiscs,
+} from "../../src/traffic/mod.ts";
 import * as wireClass from "../../src/rtnetlink/qdisc_class.ts";
 import { distributionTable } from "../../src/rtnetlink/qdisc_kinds/netem_distribution.ts";
 import { source } from "../../src/netlink/bytes.ts";
@@ -266,3 +272,16 @@ function readDistribution(name: string): string {
   }
   throw new Error(`iproute2 has no table of the distribution ${name}`);
 }
+
+test("Collections of traffic control refuse entries that are none, and show them", () => {
+  using netns = NetNs.create();
+  const lo = Link.get("lo", { netns });
+  for (const collection of [qdiscs(lo), classes(lo), filters(lo)]) {
+    for (const wrong of [null, 5]) {
+      for (const verb of ["add", "replace", "change", "delete"] as const) {
+        const call = collection[verb].bind(collection) as (entry: unknown) => void;
+        assertThrows(() => call(wrong), TypeError, `got ${wrong}`);
+      }
+    }
+  }
+});
