@@ -54,7 +54,8 @@ export class Tun extends TunLink {
    * @returns The owning handle: closing it deletes the link. With `persistent`, and for a link that was
    * there before, a borrowed one: closing it leaves the link in place.
    * @throws {NetlinkError} EEXIST when the name is taken.
-   * @throws {SyscallError} EPERM without privileges, ENOENT when the system has no `/dev/net/tun`.
+   * @throws {SyscallError} EPERM without privileges, EACCES when this user may not open `/dev/net/tun`,
+   * ENOENT when the system has none.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
@@ -111,7 +112,8 @@ export class Tap extends TunLink {
    * @returns The owning handle: closing it deletes the link. With `persistent`, and for a link that was
    * there before, a borrowed one: closing it leaves the link in place.
    * @throws {NetlinkError} EEXIST when the name is taken.
-   * @throws {SyscallError} EPERM without privileges, ENOENT when the system has no `/dev/net/tun`.
+   * @throws {SyscallError} EPERM without privileges, EACCES when this user may not open `/dev/net/tun`,
+   * ENOENT when the system has none.
    * @throws {RangeError} For an option out of range; nothing is created then.
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */

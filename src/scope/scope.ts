@@ -192,10 +192,12 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Removes the leftovers of killed programs: links, and names of namespaces.
+   * Removes the leftovers of killed programs: links, and names of namespaces. Scopes that are open stay. The
+   * record of a scope goes too while a namespace of it is out of sight, in another mount or pid namespace.
    *
-   * @param options Which scopes.
-   * @returns The removed scopes, as {@link Scope.list} has shown them.
+   * @param options Which scopes. Default: all that are left.
+   * @returns The removed scopes, as {@link Scope.list} has shown them; `[]` where there is none, also when
+   * the scope of that name is open.
    * @throws {TypeError} For an unknown option or a malformed name.
    */
   static clean(options: ScopeCleanOptions = {}): ScopeInfo[] {

@@ -76,8 +76,12 @@ kernelTest("macvlan", "Macvlan.macs refuses what is no sender, and changes nothi
     [() => macs.add("01:00:5e:00:00:01"), "RangeError", "mac must be a unicast address"],
     [() => macs.delete("00:00:00:00:00:00"), "RangeError", "mac must be a unicast address"],
     [() => macs.add("abc"), "TypeError", 'mac: "abc" is not an Ethernet address'],
-    [() => macs.add([B, "abc"]), "TypeError", 'mac: "abc" is not an Ethernet address'],
-    [() => macs.replace([B, "ff:ff:ff:ff:ff:ff"]), "RangeError", "mac must be a unicast address"],
+    [() => macs.add([B, "abc"]), "TypeError", 'entries[1]: mac: "abc" is not an Ethernet address'],
+    [
+      () => macs.replace([B, "ff:ff:ff:ff:ff:ff"]),
+      "RangeError",
+      "entries[1]: mac must be a unicast address",
+    ],
   ];
   for (const [step, name, message] of refusals) {
     const error = caught(step);
