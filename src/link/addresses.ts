@@ -33,7 +33,7 @@ import {
   newAddress,
 } from "../rtnetlink/address.ts";
 import { checkPrefix, type IpFamily } from "../rtnetlink/fields.ts";
-import { describeLink, type NamedLink, titleOf } from "./options.ts";
+import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 
 /** A filter for the addresses of a link. */
 export interface LinkAddressFilter {

@@ -5,7 +5,6 @@
  */
 import { ERRNO } from "../../ffi/errno.ts";
 import { type NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
-import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import {
   connectionTo,
   type NetNsTarget,
@@ -30,23 +29,22 @@ import {
 import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { describeLink, isHandle } from "../rtnetlink/link_target.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";
 import { freeIndex, type LinkState, nameRelated } from "./find.ts";
 import {
-  describeLink,
   type GenericLinkSettings,
-  isHandle,
   kindData,
-  type LinkHandle,
   type LinkSettings,
   SETTINGS,
   settingsMessage,
   splitOptions,
 } from "./options.ts";
 import { explainRefusal } from "./supports.ts";
+import { LinkTraffic } from "./traffic.ts";
 import { takenReason, verify } from "./verify.ts";
 
 /** Options of {@link Link.waitFor}. */
@@ -74,7 +72,7 @@ const WAIT_OPTIONS: OptionNames<WaitForOptions> = { timeout: true, signal: true 
  * assertEquals(lo.read().mtu, 9000);
  * ```
  */
-export class LinkBase implements LinkHandle, Disposable {
+export class LinkBase extends LinkTraffic implements Disposable {
   #netns: ResolvedNetNs;
   #index: number;
   #name: string;
@@ -84,6 +82,7 @@ export class LinkBase implements LinkHandle, Disposable {
 
   /** For link kinds: wraps a link that was created or found. */
   constructor(state: LinkState) {
+    super();
     this.#netns = state.netns;
     this.#index = state.index;
     this.#name = state.name;
@@ -355,43 +354,6 @@ export class LinkBase implements LinkHandle, Disposable {
       info = overrun ? this.read() : found;
     }
     return info;
-  }
-
-  /**
-   * Captures its frames, from this call on; see {@link Capture}. The loop ends with the link, and with this
-   * handle where that has opened the namespace.
-   *
-   * @param options Filter, snap length, direction, until when.
-   * @returns The frames. A frame's `data` is a view, valid until the next frame is asked for.
-   * @throws {SyscallError} EPERM without CAP_NET_RAW, ENODEV when the link is gone.
-   * @throws {TypeError} For malformed options.
-   * @throws {RangeError} For numbers out of range.
-   *
-   * @example The first reply to a ping
-   * ```ts
-   * import { NetNs, Veth } from "@netloom/netloom";
-   * import { assertEquals } from "@std/assert";
-   *
-   * using a = NetNs.create();
-   * using b = NetNs.create();
-   * const veth = Veth.create({
-   *   name: "v0",
-   *   netns: a,
-   *   up: true,
-   *   addresses: ["10.0.0.1/24"],
-   *   peer: { name: "v0", netns: b, up: true, addresses: ["10.0.0.2/24"] },
-   * });
-   * await veth.waitFor((link) => link.operstate === "up");
-   * using frames = veth.capture({ filter: { protocol: "icmp", srcHost: "10.0.0.2" } });
-   * await a.ping("10.0.0.2");
-   * for await (const frame of frames) {
-   *   assertEquals([frame.direction, frame.length], ["in", 14 + 20 + 8 + 56]);
-   *   break;
-   * }
-   * ```
-   */
-  capture(options: CaptureOptions = {}): Capture {
-    return openCapture(this.ref, this, options);
   }
 
   /**

@@ -25,8 +25,8 @@ import { show as quote } from "../options.ts";
 import { connectionTo, type NetNsTarget } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { getLink } from "../rtnetlink/link.ts";
+import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import { Bridge, type BridgeOptions, type BridgePortOptions } from "./bridge.ts";
-import { indexOf, type LinkTarget } from "./options.ts";
 
 export {
   type BrctlBridge,

@@ -39,18 +39,12 @@ import {
   IFLA_BRPORT,
   portState,
 } from "../rtnetlink/link_kinds/bridge_port.ts";
+import { indexOf, type LinkTarget, type NamedLink } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { BridgeFdb, BridgePortFdb } from "./bridge_fdb.ts";
 import { createKind } from "./create.ts";
-import {
-  indexOf,
-  type LinkOptions,
-  type LinkSettings,
-  type LinkTarget,
-  type NamedLink,
-  SETTINGS,
-} from "./options.ts";
+import { type LinkOptions, type LinkSettings, SETTINGS } from "./options.ts";
 
 export type {
   BridgeBooleans,

@@ -34,8 +34,8 @@ import {
 } from "../rtnetlink/fdb.ts";
 import { checkMac } from "../rtnetlink/fields.ts";
 import { dumpLinks, getLink } from "../rtnetlink/link.ts";
+import { indexOf, type LinkTarget, type NamedLink } from "../rtnetlink/link_target.ts";
 import type { NeighborFlag } from "../rtnetlink/neighbor_attributes.ts";
-import { indexOf, type LinkTarget, type NamedLink } from "./options.ts";
 
 /** A flag of a forwarding entry that can be set. */
 export type BridgeFdbFlag =

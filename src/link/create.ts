@@ -24,13 +24,12 @@ import {
   setLink,
 } from "../rtnetlink/link.ts";
 import type { LinkKind, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
+import { indexOf, isHandle } from "../rtnetlink/link_target.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import {
   type End,
   endAddress,
-  indexOf,
-  isHandle,
   kindData,
   LINK_OPTIONS,
   type LinkEndOptions,

@@ -14,13 +14,13 @@ import {
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import type { NamedLink } from "../rtnetlink/link_target.ts";
 import { readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { getNsid } from "../rtnetlink/nsid.ts";
 import { descriptors, processes } from "../scope/removal.ts";
-import type { NamedLink } from "./options.ts";
 
 /** Options of {@link Link.get}. */
 export interface LinkGetOptions {

@@ -5,11 +5,12 @@
  */
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import { createBare, createKind } from "./create.ts";
 import * as classes from "./kinds.ts";
-import { type LinkOptions, type LinkTarget, WITH_PARENT } from "./options.ts";
+import { type LinkOptions, WITH_PARENT } from "./options.ts";
 
 /** Options of {@link Link.create}. */
 export interface LinkCreateOptions extends LinkOptions {

@@ -24,17 +24,11 @@ import {
   type MacvlanOptions,
   macvtap,
 } from "../rtnetlink/link_kinds/macvlan.ts";
+import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
-import {
-  describeLink,
-  type LinkOptions,
-  type LinkSettings,
-  type NamedLink,
-  type ParentOptions,
-  titleOf,
-} from "./options.ts";
+import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 
 export type {
   MacvlanInfo,

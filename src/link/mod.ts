@@ -17,6 +17,7 @@
  */
 export * from "./kinds.ts";
 export { LinkBase, type WaitForOptions } from "./base.ts";
+export { LinkTraffic } from "./traffic.ts";
 export type { LinkGetOptions, LinkState } from "./find.ts";
 export { LinkAddresses, type LinkAddressFilter } from "./addresses.ts";
 export type {
@@ -29,14 +30,12 @@ export type {
 } from "../rtnetlink/address.ts";
 export * from "./bridge_fdb.ts";
 export { Link, type LinkCreateOptions } from "./link.ts";
+export type { LinkHandle, LinkTarget, NamedLink } from "../rtnetlink/link_target.ts";
 export type {
   GenericLinkSettings,
   LinkEndOptions,
-  LinkHandle,
   LinkOptions,
   LinkSettings,
-  LinkTarget,
-  NamedLink,
   ParentOptions,
   PortOptions,
 } from "./options.ts";

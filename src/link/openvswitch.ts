@@ -37,10 +37,10 @@ import {
 import { NETLINK } from "../netlink/constants.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
+import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import type { Scope } from "../scope/scope.ts";
 import { findLink } from "./find.ts";
 import { Link } from "./link.ts";
-import { indexOf, type LinkTarget } from "./options.ts";
 import { checkOptions } from "../options.ts";
 
 /** Options of {@link OvsDatapath.create}. */

@@ -22,6 +22,7 @@ import { boolean, checkOptions, integer, type OptionNames, show } from "../optio
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { TunInfo } from "../rtnetlink/link_kinds/plain.ts";
+import type { LinkHandle } from "../rtnetlink/link_target.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import {
   changeRequests,
@@ -32,14 +33,7 @@ import {
   resolveEnd,
 } from "./create.ts";
 import { Link } from "./link.ts";
-import {
-  type End,
-  LINK_OPTIONS,
-  type LinkHandle,
-  type LinkOptions,
-  prepareEnd,
-  splitOptions,
-} from "./options.ts";
+import { type End, LINK_OPTIONS, type LinkOptions, prepareEnd, splitOptions } from "./options.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";
 

@@ -22,17 +22,11 @@ import { checkOptions, type OptionNames } from "../options.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
+import { describeLink, indexOf, type LinkTarget, titleOf } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
-import {
-  describeLink,
-  indexOf,
-  type LinkOptions,
-  type LinkSettings,
-  type LinkTarget,
-  titleOf,
-} from "./options.ts";
+import type { LinkOptions, LinkSettings } from "./options.ts";
 
 export type {
   VxlanDf,

@@ -4,7 +4,6 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
   addAll,
   convert,
@@ -27,6 +26,7 @@ import {
   type RouteType,
 } from "../rtnetlink/constants.ts";
 import type { IpFamily } from "../rtnetlink/fields.ts";
+import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import { dumpRoutes, getRoute, type RouteFilter, RouteRequest } from "../rtnetlink/route.ts";
 import type { RouteMetrics } from "../rtnetlink/route_attributes.ts";
 import {

@@ -8,7 +8,6 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { flushAddresses, getAddress, undoAddresses } from "../link/addresses.ts";
 import { nameRelated } from "../link/find.ts";
 import { Link } from "../link/link.ts";
-import { indexOf, type LinkTarget } from "../link/options.ts";
 import {
   addAll,
   convert,
@@ -35,6 +34,7 @@ import {
 import type { IpFamily } from "../rtnetlink/fields.ts";
 import { deleteLink, dumpLinks, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import {
   deleteNeighbor,
   dumpNeighbors,

@@ -4,7 +4,6 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   convert,
@@ -20,6 +19,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
 import { show } from "../options.ts";
+import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import {
   type ClassInfo,
   classMessage,
@@ -40,11 +40,29 @@ import {
 /** Which class: its handle `1:10`, or what `list()` gave. */
 export type ClassTarget = Handle | ClassInfo;
 
-/** The classes of a link's queueing disciplines. {@link classes} gives it. */
+/**
+ * The classes of a link's queueing disciplines: `link.classes`. Follows the link's handle when the link moves.
+ *
+ * @example Two classes that share a rate
+ * ```ts
+ * import { Link, NetNs } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const lo = Link.get("lo", { netns });
+ * lo.qdiscs.add({ kind: "htb", handle: "1:", options: { default: "20" } });
+ * lo.classes.add([
+ *   { kind: "htb", classid: "1:1", options: { rate: "100mbit" } },
+ *   { kind: "htb", classid: "1:10", parent: "1:1", options: { rate: "80mbit", ceil: "100mbit" } },
+ *   { kind: "htb", classid: "1:20", parent: "1:1", options: { rate: "20mbit", ceil: "100mbit" } },
+ * ]);
+ * assertEquals(lo.classes.get("1:20").parent, "1:1");
+ * ```
+ */
 export class LinkClasses {
   readonly #link: NamedLink;
 
-  /** For {@link classes}. */
+  /** For links. */
   constructor(link: NamedLink) {
     this.#link = link;
   }
@@ -145,30 +163,3 @@ export class LinkClasses {
 /** The last first: one may be below the one before. */
 const undo: Undo<TcMessage> = (done) =>
   done.toReversed().map(({ index, handle }) => deleteClass({ index, handle: handle ?? 0 }));
-
-/**
- * The classes of a link's queueing disciplines. Follows the link's handle when the link moves.
- *
- * @param link The link.
- * @returns The collection: `list`, `get`, `add`, `replace`, `change`, `delete`, `flush`.
- *
- * @example Two classes that share a rate
- * ```ts
- * import { Link, NetNs } from "@netloom/netloom";
- * import { classes, qdiscs } from "@netloom/netloom/tc";
- * import { assertEquals } from "@std/assert";
- *
- * using netns = NetNs.create();
- * const lo = Link.get("lo", { netns });
- * qdiscs(lo).add({ kind: "htb", handle: "1:", options: { default: "20" } });
- * classes(lo).add([
- *   { kind: "htb", classid: "1:1", options: { rate: "100mbit" } },
- *   { kind: "htb", classid: "1:10", parent: "1:1", options: { rate: "80mbit", ceil: "100mbit" } },
- *   { kind: "htb", classid: "1:20", parent: "1:1", options: { rate: "20mbit", ceil: "100mbit" } },
- * ]);
- * assertEquals(classes(lo).get("1:20").parent, "1:1");
- * ```
- */
-export function classes(link: NamedLink): LinkClasses {
-  return new LinkClasses(link);
-}

@@ -4,7 +4,6 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { describeLink, indexOf, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   convert,
@@ -30,6 +29,7 @@ import {
   newFilter,
 } from "../rtnetlink/filter.ts";
 import type { Action } from "../rtnetlink/filter_kinds/actions.ts";
+import { describeLink, indexOf, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import { dumpQdiscs } from "../rtnetlink/qdisc.ts";
 import {
   formatHandle,
@@ -47,11 +47,35 @@ export interface LinkFilterFilter {
 
 const FILTER: OptionNames<LinkFilterFilter> = { parent: true };
 
-/** The filters of a link. {@link filters} gives it. */
+/**
+ * The filters of a link: `link.filters`. Follows the link's handle when the link moves.
+ *
+ * @example A copy of all packets that go to 10.0.0.0/8
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * Veth.create({ name: "m0", netns, peer: { name: "m1", netns } });
+ * link.qdiscs.add({ kind: "clsact" });
+ * link.filters.add({
+ *   kind: "u32",
+ *   parent: "egress",
+ *   protocol: "ip",
+ *   priority: 5,
+ *   options: {
+ *     match: [{ offset: 16, value: 0x0a000000, mask: 0xff000000 }], // the destination
+ *     actions: [{ kind: "mirred", action: "mirror", dev: "m0" }],
+ *   },
+ * });
+ * assertEquals(link.filters.list().map(({ kind, parent }) => [kind, parent]), [["u32", "egress"]]);
+ * ```
+ */
 export class LinkFilters {
   readonly #link: NamedLink;
 
-  /** For {@link filters}. */
+  /** For links. */
   constructor(link: NamedLink) {
     this.#link = link;
   }
@@ -214,37 +238,4 @@ function settable(info: FilterInfo): FilterOptions {
     ...(chain ? { chain } : {}),
     options: actions ? { ...options, actions } : options,
   } as FilterOptions;
-}
-
-/**
- * The filters of a link. Follows the link's handle when the link moves.
- *
- * @param link The link.
- * @returns The collection: `list`, `add`, `replace`, `change`, `delete`, `flush`.
- *
- * @example A copy of all packets that go to 10.0.0.0/8
- * ```ts
- * import { NetNs, Veth } from "@netloom/netloom";
- * import { filters, qdiscs } from "@netloom/netloom/tc";
- * import { assertEquals } from "@std/assert";
- *
- * using netns = NetNs.create();
- * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
- * Veth.create({ name: "m0", netns, peer: { name: "m1", netns } });
- * qdiscs(link).add({ kind: "clsact" });
- * filters(link).add({
- *   kind: "u32",
- *   parent: "egress",
- *   protocol: "ip",
- *   priority: 5,
- *   options: {
- *     match: [{ offset: 16, value: 0x0a000000, mask: 0xff000000 }], // the destination
- *     actions: [{ kind: "mirred", action: "mirror", dev: "m0" }],
- *   },
- * });
- * assertEquals(filters(link).list().map(({ kind, parent }) => [kind, parent]), [["u32", "egress"]]);
- * ```
- */
-export function filters(link: NamedLink): LinkFilters {
-  return new LinkFilters(link);
 }

@@ -4,21 +4,20 @@
  * @example A queue of at most 100 packets
  * ```ts
  * import { Link, NetNs } from "@netloom/netloom";
- * import { qdiscs } from "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();
  * const lo = Link.get("lo", { netns });
- * qdiscs(lo).add({ kind: "pfifo", options: { limit: 100 } });
- * const [pfifo] = qdiscs(lo).list();
+ * lo.qdiscs.add({ kind: "pfifo", options: { limit: 100 } });
+ * const [pfifo] = lo.qdiscs.list();
  * assertEquals(pfifo!.kind === "pfifo" && pfifo!.options.limit, 100);
  * ```
  *
  * @module
  */
-export { classes, type ClassTarget, LinkClasses } from "./classes.ts";
-export { filters, type LinkFilterFilter, LinkFilters } from "./filters.ts";
-export { LinkQdiscs, type QdiscParent, qdiscs, type QdiscTarget } from "./qdiscs.ts";
+export { type ClassTarget, LinkClasses } from "./classes.ts";
+export { type LinkFilterFilter, LinkFilters } from "./filters.ts";
+export { LinkQdiscs, type QdiscParent, type QdiscTarget } from "./qdiscs.ts";
 export type {
   CommonQdiscInfo,
   QdiscInfo,
@@ -75,7 +74,13 @@ export {
   type Size,
   type Time,
 } from "../rtnetlink/units.ts";
-export type { BfifoOptions, FifoInfo, PfifoOptions } from "../rtnetlink/qdisc_kinds/fifo.ts";
+export type {
+  BfifoOptions,
+  FifoInfo,
+  PfifoOptions,
+  PrioInfo,
+  PrioOptions,
+} from "../rtnetlink/qdisc_kinds/plain.ts";
 export type { TbfInfo, TbfOptions } from "../rtnetlink/qdisc_kinds/tbf.ts";
 export type {
   FqCodelInfo,
@@ -101,7 +106,6 @@ export type {
   Numbers,
 } from "../rtnetlink/qdisc_kinds/netem.ts";
 export type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
-export type { PrioInfo, PrioOptions } from "../rtnetlink/qdisc_kinds/prio.ts";
 export {
   deleteFilter,
   dumpFilters,

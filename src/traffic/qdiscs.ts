@@ -4,7 +4,6 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { describeLink, type NamedLink, titleOf } from "../link/options.ts";
 import {
   addAll,
   convert,
@@ -21,6 +20,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import {
   deleteQdisc,
   dumpQdiscs,
@@ -52,30 +52,29 @@ export type QdiscTarget = Handle | QdiscParent | QdiscInfo;
 const PLACE: OptionNames<QdiscParent> = { parent: true };
 
 /**
- * The queueing disciplines of a link. {@link qdiscs} gives it.
+ * The queueing disciplines of a link: `link.qdiscs`. Follows the link's handle when the link moves.
  *
  * @example A rate limit
  * ```ts
  * import { NetNs, Veth } from "@netloom/netloom";
- * import { qdiscs } from "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();
  * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
- * qdiscs(link).add({
+ * link.qdiscs.add({
  *   kind: "tbf",
  *   handle: "1:",
  *   options: { rate: "10mbit", burst: "32kb", latency: "50ms" },
  * });
- * const tbf = qdiscs(link).get("root");
+ * const tbf = link.qdiscs.get("root");
  * assertEquals([tbf.kind, tbf.handle, tbf.stats.drops], ["tbf", "1:", 0]);
- * qdiscs(link).flush();
+ * link.qdiscs.flush();
  * ```
  */
 export class LinkQdiscs {
   readonly #link: NamedLink;
 
-  /** For {@link qdiscs}. */
+  /** For links. */
   constructor(link: NamedLink) {
     this.#link = link;
   }
@@ -207,25 +206,3 @@ export class LinkQdiscs {
 /** The last first: one may sit on the one before. */
 const undo: Undo<TcMessage> = (done) =>
   done.toReversed().map(({ index, parent }) => deleteQdisc({ index, parent: parent ?? 0 }));
-
-/**
- * The queueing disciplines of a link. Follows the link's handle when the link moves.
- *
- * @param link The link.
- * @returns The collection: `list`, `get`, `add`, `replace`, `change`, `delete`, `flush`.
- *
- * @example A place for filters
- * ```ts
- * import { Link, NetNs } from "@netloom/netloom";
- * import { qdiscs } from "@netloom/netloom/tc";
- * import { assertEquals } from "@std/assert";
- *
- * using netns = NetNs.create();
- * const lo = Link.get("lo", { netns });
- * qdiscs(lo).add({ kind: "clsact" });
- * assertEquals(qdiscs(lo).get("ingress").kind, "clsact");
- * ```
- */
-export function qdiscs(link: NamedLink): LinkQdiscs {
-  return new LinkQdiscs(link);
-}

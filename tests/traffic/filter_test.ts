@@ -2,7 +2,7 @@ import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/asse
 import { BatchError, trace } from "../../mod.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
-import { type FilterInfo, type FilterOptions, filters, qdiscs } from "../../src/traffic/mod.ts";
+import type { FilterInfo, FilterOptions } from "../../src/traffic/mod.ts";
 import { bodyOf, fromHex, type Json, run } from "../helpers.ts";
 import { CAPTURED } from "./captured.ts";
 import { FILTER_CASES } from "./cases.ts";
@@ -29,10 +29,10 @@ const plain = (value: unknown) =>
 kernelTest("clsact", "Filters are the same in the kernel, set here and by tc", () => {
   using pair = new Pair();
   const { link, netns } = pair;
-  qdiscs(link).add({ kind: "clsact" });
+  link.qdiscs.add({ kind: "clsact" });
   const look = () =>
     plain([
-      filters(link).list(),
+      link.filters.list(),
       tc(netns.ref, "filter show dev v0 egress"),
       tc(netns.ref, "filter show dev v0 ingress"),
     ]);
@@ -41,39 +41,39 @@ kernelTest("clsact", "Filters are the same in the kernel, set here and by tc", (
     const lines: string[] = [];
     {
       using _trace = trace(({ command }) => lines.push(command));
-      filters(link).add(entry);
+      link.filters.add(entry);
     }
-    const [read] = filters(link).list();
+    const [read] = link.filters.list();
     assertObjectMatch(read as unknown as Json, info as Json);
     const ours = look();
     for (const line of [words.replaceAll(/(?<=\d)_(?=\d)/g, " "), lines[0]!]) {
-      filters(link).flush();
-      assertEquals(filters(link).list(), []);
+      link.filters.flush();
+      assertEquals(link.filters.list(), []);
       const quoted = line.replace(/bytecode (4,[\d ,]+\d) /, "bytecode '$1' ");
       const shell = quoted.replaceAll("if10", "v0").replaceAll("if11", "v1");
       run(netns.ref, shell);
       assertEquals(look(), ours, line);
     }
-    filters(link).flush();
-    filters(link).add(read!); // what list() gave
+    link.filters.flush();
+    link.filters.add(read!); // what list() gave
     assertEquals(look(), ours);
-    filters(link).delete(filters(link).list());
+    link.filters.delete(link.filters.list());
   }
 });
 
 kernelTest("clsact", "add() adds all or none, and leaves the filters that were there", () => {
   using pair = new Pair();
   const { link } = pair;
-  qdiscs(link).add({ kind: "clsact" });
+  link.qdiscs.add({ kind: "clsact" });
   const one: FilterOptions = { kind: "u32", parent: "egress", priority: 1 };
-  filters(link).add(one);
-  const before = filters(link).list();
+  link.filters.add(one);
+  const before = link.filters.list();
   const error = assertThrows(
-    () => filters(link).add([one, { ...one, parent: "9:" }, { ...one, priority: 2 }]),
+    () => link.filters.add([one, { ...one, parent: "9:" }, { ...one, priority: 2 }]),
     BatchError,
   );
   assertEquals([error.index, error.refused, error.total], [1, 1, 3]);
-  assertEquals(filters(link).list(), before);
+  assertEquals(link.filters.list(), before);
 });
 
 Deno.test("A filter that is refused names the option", () => {
@@ -123,6 +123,6 @@ Deno.test("A filter that is refused names the option", () => {
       [{ ...filter, kind: "bpf" }, TypeError, "options must have one of program and fd"],
     ] as const
   ) {
-    assertThrows(() => filters(pair.link).add(entry as unknown as FilterOptions), Class, message);
+    assertThrows(() => pair.link.filters.add(entry as unknown as FilterOptions), Class, message);
   }
 });

@@ -3,7 +3,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { Link, NetNs, Veth } from "../../mod.ts";
-import { qdiscs } from "../../src/traffic/mod.ts";
 import { type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import type { QdiscOptions } from "../../src/rtnetlink/qdisc.ts";
@@ -43,7 +42,7 @@ export function withoutQdisc(kind: string): string | undefined {
 function probe(link: Link, kind: string): string | undefined {
   const options = kind === "tbf" ? { rate: 8000, burst: 2000, limit: 2000 } : {};
   try {
-    qdiscs(link).add({ kind, options } as QdiscOptions);
+    link.qdiscs.add({ kind, options } as QdiscOptions);
     return undefined;
   } catch (error) {
     assert(error instanceof Error && "code" in error, String(error));

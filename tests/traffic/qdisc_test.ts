@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import { BatchError, Link, NetlinkError, NetNs, trace } from "../../mod.ts";
 import { newQdisc, qdiscMessage, readQdisc } from "../../src/rtnetlink/qdisc.ts";
-import {
-  classes,
-  filters,
-  type QdiscInfo,
-  type QdiscOptions,
-  qdiscs,
-} from "../../src/traffic/mod.ts";
+import type { QdiscInfo, QdiscOptions } from "../../src/traffic/mod.ts";
 import * as wireClass from "../../src/rtnetlink/qdisc_class.ts";
 import { distributionTable } from "../../src/rtnetlink/qdisc_kinds/netem_distribution.ts";
 import { source } from "../../src/netlink/bytes.ts";
@@ -42,16 +36,16 @@ for (const { entry, words, info, needs } of CASES) {
     using pair = new Pair();
     const { link, netns } = pair;
     const look = () => {
-      const read = qdiscs(link).list().map(({ stats: _, ...rest }) => rest);
+      const read = link.qdiscs.list().map(({ stats: _, ...rest }) => rest);
       const seen = JSON.stringify([read, tc(netns.ref, "qdisc show dev v0")]);
       // One that the kernel gives is another one each time.
       return { read, seen: entry.handle ? seen : seen.replace(/"handle":"[1-9a-f]\w+:"/g, "") };
     };
-    const command = commandOf(() => qdiscs(link).add(entry));
+    const command = commandOf(() => link.qdiscs.add(entry));
     const ours = look();
     assertEquals(ours.read.some((it) => matches(it, info)), true, Deno.inspect(ours.read));
     for (const line of [words, command]) {
-      qdiscs(link).flush();
+      link.qdiscs.flush();
       run(netns.ref, line.replace("if10", "v0"));
       assertEquals(look().seen, ours.seen, line);
     }
@@ -80,7 +74,7 @@ kernelTest(
   "get(), change() and delete() take one by its place, its handle and what list() gave",
   () => {
     using pair = new Pair();
-    const collection = qdiscs(pair.link);
+    const collection = pair.link.qdiscs;
     const options = { rate: "8mbit", burst: 32000, limit: 64000 } as const;
     collection.add({ kind: "tbf", handle: "1:", options });
     collection.change({ kind: "tbf", options: { ...options, rate: "16mbit" } });
@@ -105,7 +99,7 @@ kernelTest(
 
 kernelTest("clsact", "add() adds all or none, and flush() restores the kernel's default", () => {
   using pair = new Pair();
-  const collection = qdiscs(pair.link);
+  const collection = pair.link.qdiscs;
   const before = collection.list();
   const error = assertThrows(
     () => collection.add([{ kind: "pfifo" }, { kind: "clsact" }, { kind: "pfifo" }]),
@@ -123,7 +117,7 @@ kernelTest("clsact", "add() adds all or none, and flush() restores the kernel's 
 
 test("A queueing discipline that is refused names the option; nothing is set", () => {
   using netns = NetNs.create();
-  const collection = qdiscs(Link.get("lo", { netns }));
+  const collection = Link.get("lo", { netns }).qdiscs;
   const before = collection.list();
   const tbf = { rate: "10mbit", burst: "32kb", limit: "64kb" };
   for (
@@ -210,9 +204,9 @@ for (const { entry, words, info } of CLASS_CASES) {
 kernelTest("htb", "Classes are the same in the kernel, set here and by tc", () => {
   using pair = new Pair();
   const { link, netns } = pair;
-  const prepare = () => qdiscs(link).add({ kind: "htb", handle: "1:" });
+  const prepare = () => link.qdiscs.add({ kind: "htb", handle: "1:" });
   const look = () => {
-    const read = classes(link).list().map(({ stats: _1, xstats: _2, ...rest }) => rest);
+    const read = link.classes.list().map(({ stats: _1, xstats: _2, ...rest }) => rest);
     // The one of Linux 6.1 does not know JSON here.
     return [read, run(netns.ref, "tc -d class show dev v0")] as const;
   };
@@ -220,29 +214,29 @@ kernelTest("htb", "Classes are the same in the kernel, set here and by tc", () =
   const lines: string[] = [];
   {
     using _trace = trace(({ command }) => lines.push(command));
-    classes(link).add(CLASS_CASES.map(({ entry }) => entry));
+    link.classes.add(CLASS_CASES.map(({ entry }) => entry));
   }
   const ours = look();
   for (const words of [lines, CLASS_CASES.map((it) => it.words)]) {
-    qdiscs(link).flush();
+    link.qdiscs.flush();
     prepare();
     for (const line of words) run(netns.ref, line.replace("if10", "v0"));
     const [read, shown] = look();
     assertEquals(read, ours[0]);
     assertEquals(shown, ours[1]);
   }
-  const all = classes(link).list();
-  assertEquals(classes(link).get("1:10"), all.find(({ classid }) => classid === "1:10"));
-  classes(link).flush();
-  assertEquals(classes(link).list(), []);
-  classes(link).add(all.toSorted((a, b) => a.classid < b.classid ? -1 : 1)); // what list() gave
-  classes(link).change({ kind: "htb", classid: "1:10", parent: "1:1", options: { rate: "1mbit" } });
-  const changed = classes(link).get("1:10");
+  const all = link.classes.list();
+  assertEquals(link.classes.get("1:10"), all.find(({ classid }) => classid === "1:10"));
+  link.classes.flush();
+  assertEquals(link.classes.list(), []);
+  link.classes.add(all.toSorted((a, b) => a.classid < b.classid ? -1 : 1)); // what list() gave
+  link.classes.change({ kind: "htb", classid: "1:10", parent: "1:1", options: { rate: "1mbit" } });
+  const changed = link.classes.get("1:10");
   assertEquals(changed.kind === "htb" && [changed.options.rate, changed.options.ceil], [1e6, 1e6]);
-  const busy = assertThrows(() => classes(link).delete("1:1"), NetlinkError);
+  const busy = assertThrows(() => link.classes.delete("1:1"), NetlinkError);
   assertEquals(busy.code, "EBUSY");
-  classes(link).delete(["1:10", "1:1"]);
-  const error = assertThrows(() => classes(link).get("1:10"), NetlinkError);
+  link.classes.delete(["1:10", "1:1"]);
+  const error = assertThrows(() => link.classes.get("1:10"), NetlinkError);
   assertEquals(error.code, "ENOENT");
   assert(error.message.startsWith('get class "1:10" of veth "v0"'), error.message);
 });
@@ -276,7 +270,7 @@ function readDistribution(name: string): string {
 test("Collections of traffic control refuse entries that are none, and show them", () => {
   using netns = NetNs.create();
   const lo = Link.get("lo", { netns });
-  for (const collection of [qdiscs(lo), classes(lo), filters(lo)]) {
+  for (const collection of [lo.qdiscs, lo.classes, lo.filters]) {
     for (const wrong of [null, 5]) {
       for (const verb of ["add", "replace", "change", "delete"] as const) {
         const call = collection[verb].bind(collection) as (entry: unknown) => void;

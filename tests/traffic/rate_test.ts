@@ -1,7 +1,6 @@
 // A limit as its own counters show it: bytes that passed, against those that the rate allows.
 import { assert } from "@std/assert";
 import { UdpSocket } from "../../mod.ts";
-import { qdiscs } from "../../src/traffic/mod.ts";
 import { run } from "../helpers.ts";
 import { kernelTest, Pair } from "./oracle.ts";
 
@@ -9,7 +8,7 @@ kernelTest("tbf", "A tbf lets its rate pass and drops the rest", () => {
   using pair = new Pair();
   const { link, netns } = pair;
   const [rate, burst] = [8_000_000, 10_000];
-  qdiscs(link).add({ kind: "tbf", options: { rate, burst, limit: 30_000 } });
+  link.qdiscs.add({ kind: "tbf", options: { rate, burst, limit: 30_000 } });
   for (const line of ["address add 192.0.2.1/24 dev v0", "link set v0 up", "link set v1 up"]) {
     run(netns.ref, `ip ${line}`);
   }
@@ -17,8 +16,8 @@ kernelTest("tbf", "A tbf lets its rate pass and drops the rest", () => {
   // The route is there: nothing but the queue keeps datagrams from leaving.
   using socket = UdpSocket.open({ netns, remote: { address: "192.0.2.2", port: 9 } });
   const payload = new Uint8Array(1000);
-  const { stats: none } = qdiscs(link).get("root");
-  const counted = () => qdiscs(link).get("root").stats;
+  const { stats: none } = link.qdiscs.get("root");
+  const counted = () => link.qdiscs.get("root").stats;
   const flood = (least: number): void => {
     while (counted().bytes < least) for (let i = 0; i < 20; i++) socket.tryWrite(payload);
   };

@@ -3,10 +3,8 @@
  *
  * @module
  */
-export { bfifo, pfifo } from "./fifo.ts";
-export { clsact, ingress } from "./hooks.ts";
 export { fq_codel } from "./fq_codel.ts";
 export { htb } from "./htb.ts";
 export { netem } from "./netem.ts";
-export { prio } from "./prio.ts";
+export { bfifo, clsact, ingress, pfifo, prio } from "./plain.ts";
 export { tbf } from "./tbf.ts";
