@@ -18,7 +18,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/link"],
   ["src/observe"],
   ["src/netns"],
-  ["src/topology"],
+  ["src/lab"],
   ["."], // mod.ts, cli.ts
 ];
 
