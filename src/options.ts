@@ -44,12 +44,39 @@ export function hasKey<T, K extends string>(
 }
 
 /**
+ * Refuses a value that is no function.
+ *
+ * @throws {TypeError} Names the argument or option, and shows the value.
+ */
+export function checkFunction(value: unknown, path: string): void {
+  if (typeof value === "function") return;
+  throw new TypeError(`${path} must be a function: got ${show(value)}`);
+}
+
+/** Puts the place of a wrong part into the error of its check: `addresses[1]: ...`. */
+export function located(error: unknown, place: string): unknown {
+  if (error instanceof TypeError || error instanceof RangeError) {
+    error.message = `${place}: ${error.message}`;
+  }
+  return error;
+}
+
+/** Runs the check of a part of an argument; its errors name the part. Without a `place` it is the whole. */
+export function inPlace<T>(place: string | undefined, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw place === undefined ? error : located(error, place);
+  }
+}
+
+/**
  * Refuses options that no code reads: a misspelled option would silently do nothing.
  *
  * @param options The options to check; `undefined` values count as absent.
  * @param known The allowed names: the keys of a table, see {@link OptionNames}.
  * @param path The place of the options in the argument: `peer` makes the error name `peer.mastr`.
- * @throws {TypeError} When an option is unknown, with the nearest name and all allowed ones.
+ * @throws {TypeError} When an option is unknown, with the nearest name and the allowed ones.
  */
 export function checkOptions(
   options: object,
@@ -78,7 +105,8 @@ export function checkOptions(
  * @param known The allowed names.
  */
 export function unknownOption(at: string, key: string, known: readonly string[]): TypeError {
-  return new TypeError(`Unknown option ${show(at)}: ${suggestion(key, known)}`);
+  const path = at.slice(0, at.length - key.length);
+  return new TypeError(`Unknown option ${show(at)}: ${suggestion(key, known, path)}`);
 }
 
 /**
@@ -87,7 +115,7 @@ export function unknownOption(at: string, key: string, known: readonly string[])
  * @param value The word.
  * @param known The allowed words and their meanings.
  * @param path The option that has the word.
- * @throws {TypeError} When the word is unknown, with the nearest one and all allowed ones.
+ * @throws {TypeError} When the word is unknown, with the nearest one and the allowed ones.
  */
 export function wordValue<T>(
   value: unknown,
@@ -126,17 +154,33 @@ export function boolean(value: unknown, path: string): boolean {
   throw new TypeError(`${path} must be a boolean: got ${show(value)}`);
 }
 
-/** The allowed names, the nearest one to `word` first. */
-function suggestion(word: string, known: readonly string[]): string {
-  const names = [...known].sort();
-  const near = nearest(word, names);
-  const list = names.length > 0 ? `allowed are ${names.join(", ")}` : "there are none";
+/** As many names a reader takes in; of more, a message has the nearest ones. */
+const MOST_NAMES = 20;
+const NEAREST_NAMES = 6;
+
+/** The allowed names, and the nearest one to `word` with its path. */
+function suggestion(word: string, known: readonly string[], path: string): string {
+  const list = known.length > 0 ? `allowed are ${shortList(word, known)}` : "there are none";
+  const near = nearest(word, known);
   return near === undefined
     ? list
-    : `did you mean ${show(near)}? ${list[0]!.toUpperCase()}${list.slice(1)}`;
+    : `did you mean ${show(path + near)}? ${list[0]!.toUpperCase()}${list.slice(1)}`;
 }
 
-function didYouMean(word: string, known: readonly string[]): string {
+/** All names in order; of many, those nearest to `word`. */
+function shortList(word: string, known: readonly string[]): string {
+  const names = [...known].sort();
+  if (names.length <= MOST_NAMES) return names.join(", ");
+  const edits = new Map(
+    names.map((name) => [name, distance(word.toLowerCase(), name.toLowerCase())]),
+  );
+  names.sort((one, other) => edits.get(one)! - edits.get(other)!);
+  const others = names.length - NEAREST_NAMES;
+  return `${names.slice(0, NEAREST_NAMES).join(", ")} and ${others} others: see the documentation`;
+}
+
+/** The end of a message about an unknown word: the nearest one, where there is one. */
+export function didYouMean(word: string, known: readonly string[]): string {
   const near = nearest(word, known);
   return near === undefined ? "" : `; did you mean ${show(near)}?`;
 }

@@ -12,7 +12,7 @@ import type { Result } from "../netlink/outbox.ts";
 import { connectionTo, type ResolvedNetNs, resolveNetNs } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { show } from "../options.ts";
+import { inPlace, show } from "../options.ts";
 import { newAddress } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import {
@@ -24,24 +24,26 @@ import {
   setLink,
 } from "../rtnetlink/link.ts";
 import type { LinkKind, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
+import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { indexOf, isHandle } from "../rtnetlink/link_target.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
+import { type End, endAddress, prepareEnd } from "./end.ts";
 import {
-  type End,
-  endAddress,
   kindData,
   LINK_OPTIONS,
   type LinkEndOptions,
   type LinkOptions,
   type ParentOptions,
-  prepareEnd,
   settingNames,
   splitOptions,
   WITH_PARENT,
 } from "./options.ts";
 import { explainRefusal } from "./supports.ts";
 import { verify, withReason } from "./verify.ts";
+
+/** Bytes in an Ethernet address: links of all kinds in the table have one, except TUN. */
+export const ETHERNET = 6;
 
 /** A link that was created. */
 export interface Created {
@@ -116,7 +118,8 @@ function createLink(
   let below: ResolvedNetNs | undefined;
   try {
     if (linkNetns !== undefined) below = resolveNetNs(linkNetns);
-    const prepared = prepareEnd(end, netns.ref, scope);
+    const addressLength = linkKind(kind) ? ETHERNET : undefined;
+    const prepared = prepareEnd(end, { ref: netns.ref, scope, addressLength });
     const extra = message(netns.ref, below?.ref);
     checkEncoding({ ...prepared.first, ...extra });
     const later = new LaterRequests(kind, prepared);
@@ -163,10 +166,15 @@ function parentMessage(parent: LinkTarget, ref: NetNsRef): LinkMessage {
   return { parent: indexOf(parent, ref, "parent") };
 }
 
-/** Finds bad input in the creating message before anything of it is sent. */
-function checkEncoding(message: LinkMessage): void {
+/**
+ * Finds bad input in the creating message before anything of it is sent.
+ *
+ * @param message The message.
+ * @param place The place of its settings in the options of the call, for errors.
+ */
+export function checkEncoding(message: LinkMessage, place?: string): void {
   const { format } = newLink(message);
-  format.write(new Writer(512), message);
+  inPlace(place, () => format.write(new Writer(512), message));
 }
 
 /**
@@ -246,11 +254,15 @@ export class LaterRequests {
   constructor(kind: string, end: End) {
     this.#kind = kind;
     this.#end = end;
-    this.#bodies = laterRequests(kind, end, 1).map(({ format, message }) => {
-      const writer = new Writer(256);
-      format.write(writer, message);
-      return writer.bytes.subarray(0, writer.length);
-    });
+    this.#bodies = inPlace(
+      end.place,
+      () =>
+        laterRequests(kind, end, 1).map(({ format, message }) => {
+          const writer = new Writer(256);
+          format.write(writer, message);
+          return writer.bytes.subarray(0, writer.length);
+        }),
+    );
   }
 
   /** The requests for the link with an index. */

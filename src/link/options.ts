@@ -6,9 +6,9 @@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo, type NetNsTarget } from "../netlink/connections.ts";
 import { boolean, checkOptions, type OptionNames, show } from "../options.ts";
-import { type AddressMessage, addressMessage, type AddressOptions } from "../rtnetlink/address.ts";
+import type { AddressOptions } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
-import { checkIndex, checkLinkName } from "../rtnetlink/fields.ts";
+import { checkIndex, parseLinkAddress } from "../rtnetlink/fields.ts";
 import { getLink, kindOf, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
@@ -117,18 +117,6 @@ export interface ParentOptions {
    * this link's own.
    */
   readonly parent: LinkTarget;
-}
-
-/** One end of a link to be created: its options, and the messages they become. */
-export interface End {
-  /** Its options. */
-  readonly options: LinkEndOptions;
-  /** Its namespace. */
-  readonly ref: NetNsRef;
-  /** Attributes that the creating message can carry. */
-  readonly first: LinkMessage;
-  /** Attributes that have to follow it. */
-  readonly later: LinkMessage;
 }
 
 const SETTINGS_AT_ONCE = [
@@ -252,6 +240,11 @@ export function settingsMessage(
   current?: () => LinkInfo,
 ): LinkMessage {
   const message: LinkMessage = {};
+  if (current && (settings.mac ?? settings.broadcast) !== undefined) {
+    const { mac } = current();
+    // A link without addresses, such as a TUN, is the kernel's to refuse.
+    if (mac !== undefined) checkAddressLengths(settings, parseLinkAddress(mac, "mac").length);
+  }
   for (const key of SETTINGS_AT_ONCE) {
     if (settings[key] !== undefined) Object.assign(message, { [key]: settings[key] });
   }
@@ -355,51 +348,23 @@ export function settingNames(message: LinkMessage): string[] {
   return [...names, ...FLAGS.filter(([, bit]) => change & bit).map(([key]) => key)];
 }
 
-/** Splits one end's options into those of the creating message and those of later messages. */
-export function prepareEnd(options: LinkEndOptions, ref: NetNsRef, scope?: Scope): End {
-  checkLinkName(options.name);
-  if (scope && options.group !== undefined) {
+/**
+ * Refuses addresses that a link cannot have: the kernel answers a short one with a bare EINVAL, and silently
+ * cuts a long one off.
+ *
+ * @param settings The settings of the link.
+ * @param length The bytes in the addresses of the link.
+ * @throws {TypeError} Names the setting, and the length it must have.
+ */
+export function checkAddressLengths({ mac, broadcast }: LinkSettings, length: number): void {
+  for (const [key, value] of Object.entries({ mac, broadcast })) {
+    if (value === undefined) continue;
+    const given = parseLinkAddress(value, key).length;
+    if (given === length) continue;
     throw new TypeError(
-      `group ${options.group} of link ${
-        show(options.name)
-      }: links of a scope are in the scope's group`,
+      `${key} must have ${length} bytes, as the addresses of the link have: ${
+        show(value)
+      } has ${given}`,
     );
   }
-  if (options.port !== undefined && (options.master ?? null) === null) {
-    throw new TypeError(
-      `port of link ${show(options.name)} needs a master, whose port the link is`,
-    );
-  }
-  if (options.addresses !== undefined && !Array.isArray(options.addresses)) {
-    throw new TypeError(`addresses must be an array: got ${show(options.addresses)}`);
-  }
-  if (options.nodad !== undefined) boolean(options.nodad, "nodad");
-  const { alias, afSpec, linkInfo, carrier, protoDown, flags = 0, change = 0, ...first } =
-    settingsMessage(options, ref);
-  first.name = options.name;
-  if (options.index !== undefined) first.index = checkIndex(options.index);
-  if (scope) first.group = scope.group;
-  if (options.numTxQueues !== undefined) first.numTxQueues = options.numTxQueues;
-  if (options.numRxQueues !== undefined) first.numRxQueues = options.numRxQueues;
-  const later: LinkMessage = {};
-  // The kernel ignores these in a creating message.
-  if (alias !== undefined) later.alias = alias;
-  if (carrier !== undefined) later.carrier = carrier;
-  if (protoDown !== undefined) later.protoDown = protoDown;
-  if (linkInfo !== undefined) later.linkInfo = linkInfo;
-  // IPv6 starts when the link comes up: its settings have to be there before.
-  if (afSpec !== undefined) later.afSpec = afSpec;
-  const waits = afSpec !== undefined || options.nodad === true;
-  if (change && waits) Object.assign(later, { flags, change });
-  else if (change) Object.assign(first, { flags, change });
-  for (const address of options.addresses ?? []) endAddress(address, 1, options.nodad);
-  return { options, ref, first, later };
-}
-
-/** An address as a message; with `nodad` an IPv6 one is used at once. Throws for a malformed address. */
-export function endAddress(address: AddressOptions, index: number, nodad = false): AddressMessage {
-  const message = addressMessage(address, index);
-  const { flags = [] } = message;
-  if (!nodad || !message.address.includes(":") || flags.includes("nodad")) return message;
-  return { ...message, flags: [...flags, "nodad"] };
 }

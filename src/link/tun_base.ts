@@ -11,6 +11,7 @@ import {
   type InterfaceRequest,
   openTunDevice,
   setInterface,
+  tunIoctlInt,
   tunIoctlValue,
 } from "../../ffi/tun.ts";
 import type { DeviceTransfer } from "../device/packet_device.ts";
@@ -26,6 +27,7 @@ import type { LinkHandle } from "../rtnetlink/link_target.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
 import {
   changeRequests,
+  ETHERNET,
   finishEnd,
   LaterRequests,
   own as ownBy,
@@ -33,7 +35,8 @@ import {
   resolveEnd,
 } from "./create.ts";
 import { Link } from "./link.ts";
-import { type End, LINK_OPTIONS, type LinkOptions, prepareEnd, splitOptions } from "./options.ts";
+import { type End, prepareEnd } from "./end.ts";
+import { LINK_OPTIONS, type LinkOptions, splitOptions } from "./options.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";
 
@@ -241,12 +244,18 @@ export function createTun<T extends TunLink>(
   try {
     // Bad input is found while nothing exists; the kernel puts a number in place of a pattern's %d.
     const example = exampleOf(name);
-    const prepared = prepareEnd({ ...common, name: example }, netns.ref, common.scope);
+    const prepared = prepareEnd({ ...common, name: example }, {
+      ref: netns.ref,
+      scope: common.scope,
+      addressLength: type === "tap" && linkType === undefined ? ETHERNET : undefined,
+    });
     const later = new LaterRequests(type, prepared);
     if (common.scope) scopes.visit(common.scope, netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
-    const got = makeOrJoin(fd, { name, flags }, { exclusive, what, ref: netns.ref });
+    const { index: wanted } = prepared.first;
+    if (wanted !== undefined) tunIoctlInt(fd, "SETIFINDEX", wanted, what);
+    const got = makeOrJoin(fd, { name, flags }, { exclusive, what, end: prepared });
     if (linkType !== undefined) tunIoctlValue(fd, "SETLINK", linkType, `set linkType: ${what}`);
     if (own.owner !== undefined) tunIoctlValue(fd, "SETOWNER", own.owner, what);
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
@@ -307,14 +316,19 @@ export function attachTun<T extends TunLink>(
 function makeOrJoin(
   fd: Fd,
   request: InterfaceRequest,
-  { exclusive, what, ref }: { exclusive: boolean; what: string; ref: NetNsRef },
+  { exclusive, what, end: { ref, first } }: { exclusive: boolean; what: string; end: End },
 ): { name: string; made: boolean } {
   const alone = { ...request, flags: request.flags | IFF_TUN_FLAGS.TUN_EXCL };
   try {
     return { name: attach(fd, alone, what), made: true };
   } catch (error) {
     if (!(error instanceof SyscallError) || error.errno !== ERRNO.EBUSY) throw error;
-    if (exclusive) throw taken(request.name, ref, what);
+    const { index } = first;
+    const name = takenReason({ name: request.name }, ref);
+    const number = index === undefined ? undefined : takenReason({ index }, ref);
+    if (name === undefined && number !== undefined) throw taken(number, ref, what);
+    const joins = "attach() joins an existing TUN or TAP";
+    if (exclusive) throw taken(name === undefined ? joins : `${name}; ${joins}`, ref, what);
     return { name: attach(fd, request, what), made: false };
   }
 }
@@ -338,7 +352,7 @@ function configure(
   later: LaterRequests,
   layout: Layout,
 ): { index: number; info: TunInfo } {
-  const { name: _, ...settings } = end.first;
+  const { name: _, index: __, ...settings } = end.first;
   const connection = connectionTo(end.ref);
   const made = connection.request(getLink(end.options.name, { stats: false }));
   const what = `${type} ${show(end.options.name)}`;
@@ -423,16 +437,9 @@ function checkBooleans(values: object): void {
   for (const [key, value] of Object.entries(values)) boolean(value, key);
 }
 
-/** The name is taken: the same error as for every other link. */
-function taken(name: string, ref: NetNsRef, operation: string): NetlinkError {
-  const reason = takenReason({ name }, ref);
-  const joins = "attach() joins an existing TUN or TAP";
-  return new NetlinkError({
-    operation,
-    netns: ref.description,
-    errno: ERRNO.EEXIST,
-    hint: reason === undefined ? joins : `${reason}; ${joins}`,
-  });
+/** The name or the index is taken: the same error as for every other link. */
+function taken(hint: string, ref: NetNsRef, operation: string): NetlinkError {
+  return new NetlinkError({ operation, netns: ref.description, errno: ERRNO.EEXIST, hint });
 }
 
 function gone(operation: string, ref: NetNsRef): NetlinkError {

@@ -189,14 +189,27 @@ function mtuReason(message: LinkMessage, ref: NetNsRef): string | undefined {
   return `mtu ${mtu} is above ${below.mtu}, the MTU of its parent ${show(below.name)}`;
 }
 
-/** The reason for EEXIST: a name, or the index of a new link. */
-export function takenReason({ name, index }: LinkMessage, ref: NetNsRef): string | undefined {
+/**
+ * The reason for EEXIST and EBUSY: a name, or the index of a new link, that another link has.
+ *
+ * @param message The message that the kernel refused.
+ * @param ref The namespace of the link.
+ * @param place The place of the options in those of the call: `peer`.
+ */
+export function takenReason(
+  { name, index }: LinkMessage,
+  ref: NetNsRef,
+  place?: string,
+): string | undefined {
+  const path = place === undefined ? "the " : `${place}.`;
   for (const [option, value] of [["name", name], ["index", index]] as const) {
     const link = value === undefined
       ? undefined
       : find(ref, getLink(value as LinkSelector, { stats: false }));
     if (!link) continue;
-    return `the ${option} ${show(value)} is taken by ${kindOf(link) ?? "link"} ${show(link.name)}`;
+    return `${path}${option} ${show(value)} is taken by ${kindOf(link) ?? "link"} ${
+      show(link.name)
+    }`;
   }
   return undefined;
 }

@@ -12,14 +12,18 @@ import type { LinkMessage } from "../rtnetlink/link.ts";
 import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState, peerOf } from "./find.ts";
-import { createEnd, finishEnd, LaterRequests, own, resolveEnd, undoing } from "./create.ts";
 import {
-  type End,
-  END_OPTIONS,
-  type LinkEndOptions,
-  type LinkOptions,
-  prepareEnd,
-} from "./options.ts";
+  checkEncoding,
+  createEnd,
+  ETHERNET,
+  finishEnd,
+  LaterRequests,
+  own,
+  resolveEnd,
+  undoing,
+} from "./create.ts";
+import { type End, prepareEnd } from "./end.ts";
+import { END_OPTIONS, type LinkEndOptions, type LinkOptions } from "./options.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";
 
@@ -28,6 +32,9 @@ export interface VethCreateOptions extends Omit<LinkOptions, "linkNetns" | "link
   /** The other end. It takes every option that the first end takes. */
   readonly peer: LinkEndOptions;
 }
+
+/** The codes for a name or an index that is taken. */
+const TAKEN: readonly string[] = ["EEXIST", "EBUSY"];
 
 const OPTIONS = { ...END_OPTIONS, scope: true, peer: END_OPTIONS } as const;
 
@@ -128,8 +135,11 @@ export class Veth extends LinkBase {
     let farNetNs: ResolvedNetNs | undefined;
     try {
       farNetNs = resolveEnd(peerOptions);
-      const near = prepareEnd(first, nearNetNs.ref, scope);
-      const far = prepareEnd(peerOptions, farNetNs.ref, scope);
+      const context = { scope, addressLength: ETHERNET };
+      const near = prepareEnd(first, { ...context, ref: nearNetNs.ref });
+      const far = prepareEnd(peerOptions, { ...context, ref: farNetNs.ref, place: "peer" });
+      for (const { first, place } of [near, far]) checkEncoding(first, place);
+      checkDistinct(near, far);
       for (const { ref } of [near, far]) if (scope) scopes.visit(scope, ref);
       const swap = isOuter(far, near);
       const created = swap ? createPair(far, near) : createPair(near, far);
@@ -203,15 +213,32 @@ function createPair(outer: End, inner: End): [LinkMessage, LinkMessage] {
   ]);
 }
 
-/** A name that is taken at the inner end is told of the inner end's namespace. */
+/** Refuses one name or index for both ends in one namespace: no other link has it that could be named. */
+function checkDistinct(near: End, far: End): void {
+  if (!sameNetNs(near.ref, far.ref)) return;
+  for (const key of ["name", "index"] as const) {
+    const value = far.first[key];
+    if (value === undefined || value !== near.first[key]) continue;
+    throw new TypeError(
+      `peer.${key} must be another one than the first end's in the same namespace: got ${
+        show(value)
+      }`,
+    );
+  }
+}
+
+/**
+ * A name or an index that is taken is told of the end that asks for it, in its namespace. The kernel says
+ * EBUSY for the index of the inner end.
+ */
 function explained<T>([outer, inner]: readonly [End, End], what: string, step: () => T): T {
   try {
     return step();
   } catch (error) {
-    if (!(error instanceof NetlinkError) || error.code !== "EEXIST") throw error;
+    if (!(error instanceof NetlinkError) || !TAKEN.includes(error.code)) throw error;
     const { errno, ack } = error;
-    for (const { ref, first } of [outer, inner]) {
-      const hint = takenReason(first, ref);
+    for (const { ref, first, place } of [outer, inner]) {
+      const hint = takenReason(first, ref, place);
       if (hint === undefined) continue;
       throw new NetlinkError({
         operation: `create ${what}`,

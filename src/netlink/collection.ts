@@ -7,6 +7,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import type { Connection } from "./connection.ts";
 import { NetlinkError } from "./error.ts";
 import type { Request } from "./message.ts";
+import { located as locatedAt } from "../options.ts";
 
 /** One, or many in one batch. */
 export type Many<T> = T | readonly T[];
@@ -36,12 +37,9 @@ export function convert<T extends object | string | number, U>(
   });
 }
 
-/** Puts the position of a wrong entry into its error. */
+/** Puts the position of a wrong entry of many into its error. */
 function located(error: unknown, index: number, total: number): unknown {
-  if (total > 1 && (error instanceof TypeError || error instanceof RangeError)) {
-    error.message = `entries[${index}]: ${error.message}`;
-  }
-  return error;
+  return total > 1 ? locatedAt(error, `entries[${index}]`) : error;
 }
 
 /**

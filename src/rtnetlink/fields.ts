@@ -79,8 +79,12 @@ export function linkAddress(type: number): Field<string> {
   return { type, write: (w, value, path) => w.append(parseLinkAddress(value, path)), read: readIp };
 }
 
-/** Parses a link-layer address: an IP address, or bytes in hexadecimal. */
-function parseLinkAddress(text: string, path: string): Uint8Array {
+/**
+ * Parses a link-layer address: an IP address, or bytes in hexadecimal.
+ *
+ * @throws {TypeError} For anything else.
+ */
+export function parseLinkAddress(text: string, path: string): Uint8Array {
   if (typeof text === "string") {
     if (/^[0-9a-f]{1,2}([:-][0-9a-f]{1,2})*$/i.test(text)) {
       const bytes = Uint8Array.from(text.split(/[:-]/), (part) => parseInt(part, 16));

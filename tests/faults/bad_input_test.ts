@@ -74,7 +74,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
       Veth.create({ name: "v1", netns, peer });
     },
     TypeError,
-    ['Unknown option "peer.mastr": did you mean "master"?'],
+    ['Unknown option "peer.mastr": did you mean "peer.master"?'],
   ],
   "a namespace that leads out of the directory": [
     () => NetNs.create("../x"),
@@ -180,7 +180,7 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
         nexthops: [{ dev: "v-there" }, { ["wieght" as "weight"]: 5 }],
       }),
     TypeError,
-    ['Unknown option "nexthops[1].wieght": did you mean "weight"'],
+    ['Unknown option "nexthops[1].wieght": did you mean "nexthops[1].weight"'],
   ],
   "a route that leads nowhere": [
     (netns) => new NetNsRoutes(netns).add({ destination: "10.0.0.0/8" }),

@@ -126,23 +126,20 @@ test("Link.create() for a kind without a class names the kind, and takes bytes o
   }
 });
 
-test("An unknown port option lists the options that can be set, the nearest first", () => {
+test("An unknown port option names the nearest option that can be set, and few others", () => {
   using netns = NetNs.create();
   const master = Bridge.create({ name: "br0", netns });
   const veth = pair(netns).set({ master });
-  const settable = "backupNhid, backupPort, bcastFlood, cost, fastLeave, fdbFlush, flood, " +
-    "groupFwdMask, guard, hairpin, isolated, learning, locked, mab, mcastEhtHostsLimit, " +
-    "mcastFlood, mcastMaxGroups, mcastRouter, mcastToUnicast, neighSuppress, " +
-    "neighVlanSuppress, priority, proxyArp, proxyArpWifi, rootBlock, vlanTunnel";
   assertEquals(
     caught(() => veth.set({ port: { lerning: true } as never })).message,
-    `Unknown option "port.lerning": did you mean "learning"? Allowed are ${settable}`,
+    'Unknown option "port.lerning": did you mean "port.learning"? Allowed are learning, hairpin, ' +
+      "locked, cost, flood, guard and 20 others: see the documentation",
   );
   const readOnly = "designatedCost";
-  assertEquals(
-    caught(() => veth.set({ port: { [readOnly]: 1 } as never })).message,
-    `Unknown option "port.${readOnly}": allowed are ${settable}`,
-  );
+  const { message } = caught(() => veth.set({ port: { [readOnly]: 1 } as never }));
+  assert(message.startsWith(`Unknown option "port.${readOnly}": allowed are `), message);
+  const listed = message.slice(message.indexOf("are ") + 4, message.indexOf(" and ")).split(", ");
+  assertEquals([listed.length, listed.includes(readOnly)], [6, false]);
 });
 
 test("A master that takes no ports is named", () => {

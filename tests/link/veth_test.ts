@@ -321,8 +321,8 @@ test("Ends that never meet anybody of their own may have one name and one index"
   assertEquals([veth.name, veth.peer.name, veth.index], ["eth0", "eth0", veth.peer.index]);
   assertThrows(
     () => Veth.create({ name: "same", netns: a, peer: { name: "same", netns: a } }),
-    NetlinkError,
-    "EEXIST",
+    TypeError,
+    "peer.name must be another one",
   );
   assertEquals(run(a.ref, "ip -br link").trim().split("\n").length, 2);
 });

@@ -1,0 +1,179 @@
+// Values that the kernel answers with a bare error number, or takes in part: each is refused with its
+// reason, and nothing is left of the call.
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Bridge, Link, Macvlan, NetlinkError, NetNs, Tap, Tun, Veth, Vxlan } from "../../mod.ts";
+import { ip, run } from "../helpers.ts";
+import { test } from "../leaks.ts";
+import { caught } from "./oracle.ts";
+
+/** A pair in one namespace. */
+function pair(netns: NetNs): Veth {
+  return Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+}
+
+test("A link-layer address of a wrong length is refused before anything is sent", () => {
+  using netns = NetNs.create();
+  const veth = pair(netns);
+  const peer = { name: "b", netns };
+  const before = ip(netns.ref, "-j link");
+  for (const key of ["mac", "broadcast"]) {
+    for (const [value, length] of [["02:00", 2], ["02:00:00:00:00:00:00:01", 8], ["10.0.0.1", 4]]) {
+      const wrong = { [key]: value };
+      const calls: [call: () => unknown, place?: string][] = [
+        [() => Bridge.create({ name: "a", netns, ...wrong })],
+        [() => Link.create({ kind: "bridge", name: "a", netns, ...wrong })],
+        [() => Macvlan.create({ name: "a", netns, parent: veth, ...wrong })],
+        [() => Vxlan.create({ name: "a", netns, id: 1, ...wrong })],
+        [() => Tap.create({ name: "a", netns, ...wrong })],
+        [() => Veth.create({ name: "a", netns, ...wrong, peer })],
+        [() => Veth.create({ name: "a", netns, peer: { ...peer, ...wrong } }), "peer: "],
+        [() => veth.set(wrong)],
+        [() => Link.get("v1", { netns }).set(wrong)],
+      ];
+      for (const [call, place = ""] of calls) {
+        const error = caught(call);
+        assertEquals(
+          [error.name, error.message],
+          [
+            "TypeError",
+            `${place}${key} must have 6 bytes, as the addresses of the link have: "${value}" has ${length}`,
+          ],
+        );
+      }
+    }
+  }
+  assertEquals(ip(netns.ref, "-j link"), before);
+});
+
+test("An index that is taken is told with its owner, at either end of a pair", () => {
+  using netns = NetNs.create();
+  using other = NetNs.create();
+  const bridge = Bridge.create({ name: "br0", netns });
+  const far = Bridge.create({ name: "br1", netns: other, index: bridge.index + 10 });
+  const before = [netns, other].map((it) => ip(it.ref, "-j link"));
+  const parent = Link.get("br0", { netns });
+  const here = `index ${bridge.index} is taken by bridge "br0"`;
+  const there = `index ${far.index} is taken by bridge "br1"`;
+  const [index, peerIndex] = [bridge.index, far.index];
+  const calls: [call: () => unknown, reason: string][] = [
+    [() => Bridge.create({ name: "a", netns, index }), `the ${here}`],
+    [() => Macvlan.create({ name: "a", netns, parent, index }), `the ${here}`],
+    [
+      () => Macvlan.create({ name: "a", netns: other, parent, index: peerIndex }),
+      `the ${there}`,
+    ],
+    [() => Tun.create({ name: "a", netns, index }), `the ${here}`],
+    [() => Tap.create({ name: "a", netns, index, exclusive: false }), `the ${here}`],
+    [() => Veth.create({ name: "a", netns, index, peer: { name: "b", netns } }), `the ${here}`],
+    [
+      () => Veth.create({ name: "a", netns, peer: { name: "b", netns, index } }),
+      `peer.${here}`,
+    ],
+    [
+      () => Veth.create({ name: "a", netns, index: 99, peer: { name: "b", netns, index } }),
+      `peer.${here}`,
+    ],
+    [
+      () =>
+        Veth.create({
+          name: "a",
+          netns,
+          index: 99,
+          peer: { name: "b", netns: other, index: peerIndex },
+        }),
+      `peer.${there}`,
+    ],
+  ];
+  for (const [call, reason] of calls) {
+    const error = assertThrows(call, NetlinkError);
+    assert(["EEXIST", "EBUSY"].includes(error.code), error.message);
+    assert(error.message.endsWith(`; ${reason}`), error.message);
+  }
+  assertEquals([netns, other].map((it) => ip(it.ref, "-j link")), before);
+});
+
+test("A TUN and a TAP get the index that was asked for", () => {
+  using netns = NetNs.create();
+  using tun = Tun.create({ name: "t0", netns, index: 500 });
+  using tap = Tap.create({ name: "t1", netns, index: 600, mtu: 1400 });
+  assertEquals([tun.link.index, tap.link.index], [500, 600]);
+  const shown = run(netns.ref, "ip -o link show").split("\n").map((line) => line.split(" ")[0]);
+  assertEquals(shown.slice(1, 3), ["500:", "600:"]);
+});
+
+test("Veth.create() refuses one name or index for both ends in one namespace", () => {
+  using netns = NetNs.create();
+  using other = NetNs.create();
+  const cases: [near: object, peer: object, message: string][] = [
+    [
+      {},
+      { name: "a" },
+      'peer.name must be another one than the first end\'s in the same namespace: got "a"',
+    ],
+    [
+      { index: 70 },
+      { name: "b", index: 70 },
+      "peer.index must be another one than the first end's in the same namespace: got 70",
+    ],
+  ];
+  for (const [near, peer, message] of cases) {
+    const create = (there: NetNs) =>
+      Veth.create({ name: "a", netns, ...near, peer: { netns: there, ...peer } as never });
+    const error = caught(() => create(netns));
+    assertEquals([error.name, error.message], ["TypeError", message]);
+    using veth = create(other);
+    assertEquals([veth.name, veth.peer.ref.label], ["a", other.ref.label]);
+  }
+  assertEquals(netns.links.list().length, 1);
+});
+
+test("An error of an end's option says which end it is, whichever has the master", () => {
+  using netns = NetNs.create();
+  const master = Bridge.create({ name: "br0", netns });
+  const wrong: [options: object, message: string][] = [
+    [{ mtu: -1 }, "mtu must be in 0..2147483647 bytes: got -1"],
+    [{ up: 1 }, "up must be a boolean: got 1"],
+    [{ alias: 5 }, "alias must be text without NUL: got 5"],
+    [{ addrGenMode: "eui" }, "addrGenMode must be one of "],
+    [
+      { altNames: ["a", "b/c"] },
+      'altNames[1] must be a name without "/" and white space: got "b/c"',
+    ],
+    [{ altNames: "ab" }, 'altNames must be an array: got "ab"'],
+    [{ addresses: ["10.0.0.1/24", "x"] }, 'addresses[1]: address: "x" is not an IP prefix'],
+    [{ addresses: ["10.0.0.1/24", { address: "10.0.0.2/24", brd: "x" }] }, "addresses[1]: Unknown"],
+    [{ addresses: [5] }, "addresses[0]: "],
+    [{ index: 0 }, "index must be in 1..2147483647: got 0"],
+  ];
+  for (const [options, message] of wrong) {
+    for (const [near, far] of [[{}, {}], [{ master }, {}], [{}, { master }]]) {
+      const first = caught(() =>
+        Veth.create({ name: "a", netns, ...near, ...options, peer: { name: "b", netns, ...far } })
+      );
+      assert(first.message.includes(message), first.message);
+      assert(!/peer[.:]/.test(first.message), first.message);
+      const peer = caught(() =>
+        Veth.create({ name: "a", netns, ...near, peer: { name: "b", netns, ...far, ...options } })
+      );
+      assert(peer.message.startsWith("peer: ") && peer.message.includes(message), peer.message);
+    }
+  }
+  assertEquals(netns.links.list().length, 2);
+});
+
+test("nodad leaves a link without IPv6 alone, unless it is to have IPv6 addresses", () => {
+  using netns = NetNs.create();
+  // Below 1280 bytes the kernel starts no IPv6 on a link (RFC 8200, section 5).
+  const options = { name: "br0", netns, mtu: 1000, up: true, nodad: true } as const;
+  const bridge = Bridge.create({ ...options, addresses: ["10.0.0.1/24"] });
+  const conf = run(netns.ref, "ls /proc/sys/net/ipv6/conf").split("\n");
+  assert(conf.includes("lo") && !conf.includes("br0"), conf.join());
+  assertEquals(bridge.addresses.list().map(({ address }) => address), ["10.0.0.1/24"]);
+  bridge.delete();
+  const error = caught(() => Bridge.create({ ...options, addresses: ["fd00::1/64"] }));
+  assert(
+    error.message.startsWith('switch off duplicate address detection of "br0"'),
+    error.message,
+  );
+  assertEquals(netns.links.list().map(({ name }) => name), ["lo"]);
+});
