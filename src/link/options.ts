@@ -8,7 +8,7 @@ import { connectionTo, type NetNsTarget } from "../netlink/connections.ts";
 import { boolean, checkOptions, type OptionNames, show } from "../options.ts";
 import type { AddressOptions } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
-import { checkIndex, parseLinkAddress } from "../rtnetlink/fields.ts";
+import { parseLinkAddress } from "../rtnetlink/fields.ts";
 import { getLink, kindOf, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
