@@ -18,6 +18,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/link"],
   ["src/observe"],
   ["src/netns"],
+  ["src/view"],
   ["src/lab"],
   ["."], // mod.ts, cli.ts
 ];
