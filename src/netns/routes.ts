@@ -209,8 +209,12 @@ export class NetNsRoutes {
   /**
    * Reads the routes: all of all tables, or those that the filter lets through.
    *
+   * The kernel reports no route that takes more than 32 kB, such as an IPv6 route over 1,300 next hops.
+   * That is an error; but Linux 6.1 silently leaves out such an IPv6 route.
+   *
    * @param filter A route must match all of it.
-   * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   * @throws {NetlinkError} ENODEV when there is no such `dev`; EMSGSIZE for a route that the kernel cannot
+   * report.
    */
   list(filter: NetNsRouteFilter = {}): RouteInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpRoutes(this.#filter(filter)));

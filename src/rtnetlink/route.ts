@@ -18,14 +18,7 @@ import {
   type RouteType,
   RTM,
 } from "./constants.ts";
-import {
-  byteValue,
-  checkFamily,
-  familyNumber,
-  familyOption,
-  type IpFamily,
-  isOfFamily,
-} from "./fields.ts";
+import { byteValue, checkFamily, familyOption, type IpFamily, isOfFamily } from "./fields.ts";
 import { type RouteAttributes, type RouteMetrics, routeSchema, RTM_F } from "./route_attributes.ts";
 import {
   familyOf,
@@ -244,16 +237,16 @@ const FILTER: OptionNames<RouteFilter> = {
 export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {
   checkOptions(filter, FILTER);
   const { family, table, oif, protocol, type } = filter;
-  // Asked for one family, the kernel refuses a table that is not there yet; asked for all, it is empty.
-  const number = familyNumber(family);
-  const asked = table === undefined ? number : AF.UNSPEC;
+  // Asked for one family, the kernel refuses a table that is not there yet, and silently leaves out a route
+  // that does not fit into a message; asked for all families, the table is empty, and the route an error.
+  const all = { family: AF.UNSPEC };
   const request: DumpRequest<RouteInfo> = {
     type: RTM.GETROUTE,
     typeName: "RTM_GETROUTE",
     flags: 0,
     operation: "list routes",
     format: routeDumpFormat,
-    message: { ...filter, family: asked } satisfies RouteDumpMessage,
+    message: { ...filter, ...all } satisfies RouteDumpMessage,
     reply: readRoute,
     // All families are more than IP's, and old kernels add what is cached.
     filter: (entry) =>
@@ -265,7 +258,7 @@ export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {
       (oif === undefined || goesThrough(entry, oif)),
     command: () => routeShowCommand(filter),
   };
-  return { ...request, fallback: { ...request, message: { family: asked } } };
+  return { ...request, fallback: { ...request, message: all } };
 }
 
 function sameNumber<K extends string>(
