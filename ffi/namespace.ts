@@ -476,15 +476,19 @@ export function threadCount(): number {
   return identify(THREADS)?.links ?? 0;
 }
 
-/** The names of this process's threads in a namespace, where this thread is in another one. */
+/**
+ * The names of this process's threads in a namespace, where this thread is in another one. A thread that
+ * ends meanwhile is none of them.
+ */
 export function otherThreadsIn(ref: NetNsRef): string[] {
   if (ref.inode === currentNetNs().inode) return [];
   return readDirectory(THREADS)
     .filter((thread) => inodeOf(`${THREADS}/${thread}/ns/net`) === ref.inode)
-    .map(nameOfThread);
+    .map(nameOfThread)
+    .filter((name) => name !== "");
 }
 
-/** Empty when the thread has ended meanwhile. */
+/** Empty when the thread has ended. */
 function nameOfThread(thread: string): string {
   try {
     return readText(`${THREADS}/${thread}/comm`);
