@@ -30,20 +30,21 @@ for (const { entry, words, info, exact = true } of CASES) {
   });
 }
 
-for (const { entry, words, info, needs } of CASES) {
+for (const { entry, words, info, kept = info, needs } of CASES) {
   if (needs) continue;
   kernelTest(entry.kind, `It is the same in the kernel, set here and by: ${words}`, () => {
     using pair = new Pair();
     const { link, netns } = pair;
     const look = () => {
       const read = link.qdiscs.list().map(({ stats: _, ...rest }) => rest);
-      const seen = JSON.stringify([read, tc(netns.ref, "qdisc show dev v0")]);
-      // One that the kernel gives is another one each time.
+      // The kernel chooses another seed each time, and another handle.
+      const plain = (key: string, value: unknown) => key === "seed" ? undefined : value;
+      const seen = JSON.stringify([read, tc(netns.ref, "qdisc show dev v0")], plain);
       return { read, seen: entry.handle ? seen : seen.replace(/"handle":"[1-9a-f]\w+:"/g, "") };
     };
     const command = commandOf(() => link.qdiscs.add(entry));
     const ours = look();
-    assertEquals(ours.read.some((it) => matches(it, info)), true, Deno.inspect(ours.read));
+    assertEquals(ours.read.some((it) => matches(it, kept)), true, Deno.inspect(ours.read));
     for (const line of [words, command]) {
       link.qdiscs.flush();
       run(netns.ref, line.replace("if10", "v0"));
@@ -51,6 +52,34 @@ for (const { entry, words, info, needs } of CASES) {
     }
   });
 }
+
+Deno.test("A seed of netem is a number, or text where a number is not exact", () => {
+  const seedIn = (seed: unknown) => {
+    const entry = { kind: "netem", options: { seed } } as QdiscOptions;
+    return (read(bodyOf(newQdisc(qdiscMessage(entry, 10)))).options as { seed?: unknown }).seed;
+  };
+  const large = ["9007199254740992", "18446744073709551615"];
+  for (const seed of [0, 42, Number.MAX_SAFE_INTEGER, ...large]) assertEquals(seedIn(seed), seed);
+  assertEquals(seedIn("42"), 42);
+  for (const wrong of [-1, 1.5, 2 ** 53, "18446744073709551616", "-1", "0x7", "", 5n, null]) {
+    assertThrows(
+      () => seedIn(wrong),
+      RangeError,
+      "options.seed must be an integer in 0..2^53-1, or",
+    );
+  }
+});
+
+kernelTest("netem", "The seed in the kernel is the one of add(), as JSON has it", () => {
+  using pair = new Pair();
+  const [major, minor] = Deno.osRelease().split(".").map(Number) as [number, number];
+  const known = major > 6 || (major === 6 && minor >= 6);
+  for (const seed of [7, "18446744073709551615"]) {
+    pair.link.qdiscs.replace({ kind: "netem", options: { seed } });
+    const { options } = JSON.parse(JSON.stringify(pair.link.qdiscs.get("root")));
+    assertEquals(options.seed, known ? seed : undefined);
+  }
+});
 
 function matches(value: object, wanted: object): boolean {
   try {

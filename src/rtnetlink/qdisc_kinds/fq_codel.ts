@@ -46,7 +46,10 @@ export interface FqCodelOptions {
   dropBatch?: number;
 }
 
-/** An fq_codel as the kernel reports it. Times are milliseconds, in steps of a microsecond. */
+/**
+ * An fq_codel as the kernel reports it. Times are milliseconds. The kernel keeps them in units of 1.024 us
+ * and reports whole microseconds, both rounded down: 3 ms reads as 2.999.
+ */
 export interface FqCodelInfo {
   /** Most packets in all queues. */
   limit: number;

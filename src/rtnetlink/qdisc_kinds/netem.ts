@@ -134,8 +134,11 @@ export interface NetemOptions {
   rate?: Rate | NetemRate;
   /** Times at which packets are let out together. Default: none. */
   slot?: NetemSlot;
-  /** The seed of the random numbers, for the same packets each time. Linux 6.6; older kernels ignore it. */
-  seed?: number | bigint;
+  /**
+   * The seed of the random numbers, for the same packets each time: an integer in 0..2^64-1, above 2^53-1 as
+   * text of its digits. Default: the kernel chooses one. Linux 6.6; older kernels ignore it.
+   */
+  seed?: number | string;
 }
 
 /** A netem as the kernel reports it: times in milliseconds, shares in 0..1. */
@@ -165,8 +168,11 @@ export interface NetemInfo {
   rate?: Numbers<NetemRate>;
   /** Times at which packets are let out together. */
   slot?: Numbers<Omit<NetemSlot, "distribution">>;
-  /** The seed of the random numbers. Linux 6.6. */
-  seed?: bigint;
+  /**
+   * The seed of the random numbers. A seed above 2^53-1 is text of its digits, because JSON and a number
+   * would lose the last of them. Linux 6.6.
+   */
+  seed?: number | string;
 }
 
 /** Options of which each has a number. */
@@ -348,10 +354,13 @@ function encode(options: NetemOptions): NetemData {
   };
 }
 
-function seedOf(seed: number | bigint): bigint {
-  const number = typeof seed === "bigint" || Number.isSafeInteger(seed) ? BigInt(seed) : -1n;
+function seedOf(seed: number | string): bigint {
+  const digits = typeof seed === "string" ? /^\d{1,20}$/.test(seed) : Number.isSafeInteger(seed);
+  const number = digits ? BigInt(seed) : -1n;
   if (number >= 0n && number < 1n << 64n) return number;
-  throw new RangeError(`options.seed must be an integer in 0..2^64-1: got ${show(seed)}`);
+  throw new RangeError(
+    `options.seed must be an integer in 0..2^53-1, or text of one in 0..2^64-1: got ${show(seed)}`,
+  );
 }
 
 function decode(data: NetemData): NetemInfo {
@@ -376,7 +385,7 @@ function decode(data: NetemData): NetemInfo {
     info.rate = { rate: (rate64 ?? rate.rate) * 8, packetOverhead, cellSize, cellOverhead };
   }
   if (slot && (slot.min || slot.max || slot.jitter || slot.delay)) info.slot = slotOf(slot);
-  if (seed !== undefined) info.seed = seed;
+  if (seed !== undefined) info.seed = seed > Number.MAX_SAFE_INTEGER ? `${seed}` : Number(seed);
   return info;
 }
 
