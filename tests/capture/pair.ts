@@ -41,8 +41,13 @@ export class Pair implements Disposable {
 }
 
 /** All frames captured so far; the capture ends. */
-export async function rest(capture: Capture): Promise<CapturedFrame[]> {
+export function rest(capture: Capture): Promise<CapturedFrame[]> {
   capture.stop();
+  return copies(capture);
+}
+
+/** All frames until the capture ends. */
+export async function copies(capture: Capture): Promise<CapturedFrame[]> {
   const frames: CapturedFrame[] = [];
   for await (const frame of capture) frames.push(frame.copy());
   return frames;

@@ -236,7 +236,10 @@ const CALLS: Record<string, Call> = {
     undo: ({ bridge }) => void bridge.set({ stp: false, ageingTime: 30000 }),
   },
   "Link.down()": { make: ({ bridge }) => void bridge.down() },
-  "Link.rename()": { make: ({ veth }) => void veth.rename("other") },
+  "Link.rename()": {
+    prepare: ({ veth }) => void veth.down(), // kernels before 6.2 rename no other link
+    make: ({ veth }) => void veth.rename("other"),
+  },
   "Link.addAltNames()": { make: ({ veth }) => void veth.addAltNames("one", "two") },
   "Link.move()": { make: ({ veth, far }) => void veth.move(far) },
   "Link.delete()": { make: ({ bridge }) => void bridge.delete() },

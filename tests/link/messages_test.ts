@@ -238,7 +238,8 @@ test("A taken name is one error for a bridge, a veth, a TUN, a TAP and a namespa
       'the name "taken" is taken by bridge "taken"; attach() joins an existing TUN or TAP',
     ]),
     [
-      () => Link.get("lo", { netns }).rename("taken"),
+      // Kernels before 6.2 rename only a link that is down.
+      () => Link.get("lo", { netns }).down().rename("taken"),
       `rename link "lo" to "taken" ${where}; the name "taken" is taken by bridge "taken"`,
     ],
     [
@@ -277,9 +278,10 @@ test("A name that is taken where a link moves to is told of that namespace", () 
 test("waitFor() says how long it waited for which link, and the last state", async () => {
   using netns = NetNs.create();
   const master = Bridge.create({ name: "br0", netns });
-  const veth = pair(netns);
+  const veth = pair(netns).set({ master, up: true });
+  await veth.waitFor(({ operstate }) => operstate === "lowerlayerdown");
   const waiting = veth.waitFor(({ carrier }) => carrier === true, { timeout: 100 });
-  veth.set({ master, mtu: 1400, up: true });
+  veth.set({ mtu: 1400 });
   const error = await assertRejects(() => waiting, DOMException);
   assertEquals(error.name, "TimeoutError");
   assertEquals(
@@ -299,11 +301,11 @@ for (const [Class, kind, id] of [[Macvlan, "macvlan"], [Vlan, "vlan", 5]] as con
     const create = (options: object) =>
       Class.create({ name: "m0", parent, ...own, ...options } as never) as Link;
     for (const at of [netns, other]) {
-      const links = [
-        () => create({ netns: at, mtu: 9000 }),
-        () => create({ netns: at }).set({ mtu: 9000 }),
-      ];
-      for (const call of links) {
+      const calls = [() => void create({ netns: at, mtu: 9000 }), () => {
+        using link = create({ netns: at });
+        link.set({ mtu: 9000 });
+      }];
+      for (const call of calls) {
         const error = assertThrows(call, NetlinkError);
         assert(error.message.endsWith(`; ${reason}`), error.message);
       }
