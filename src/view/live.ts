@@ -71,7 +71,7 @@ function nodeOf({ netns, id, links, byIndex }: Reading, options: ReadGraphOption
   const shown = links.filter(({ type }) => options.loopback || type !== LOOPBACK);
   return {
     id,
-    name: netns.name ?? (netns.ref.description || `netns ${id.slice(1)}`),
+    name: netns.name ?? (netns.ref.description || "this namespace"),
     kind: "netns",
     interfaces: shown.map((link): GraphInterface => {
       const own = (addresses.get(link.index) ?? []).map(({ address }) => address)

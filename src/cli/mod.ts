@@ -1,0 +1,6 @@
+/**
+ * The command `netloom`: each verb reads its arguments, calls the library, and prints.
+ *
+ * @module
+ */
+export { EXIT, main } from "./main.ts";

@@ -1,0 +1,57 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { VERBS } from "../../src/cli/verbs.ts";
+import { netloom } from "./command.ts";
+
+Deno.test("netloom --help lists every verb, and each verb has a help of its own", async () => {
+  const { code, stdout } = await netloom("--help");
+  assertEquals(code, 0);
+  for (const verb of VERBS) {
+    assertStringIncludes(stdout, verb.name);
+    const { helpOf } = await import("../../src/cli/help.ts");
+    assertStringIncludes(helpOf(verb), `Usage: netloom ${verb.name}`);
+  }
+  const links = await netloom("links", "-h");
+  assertEquals(links.code, 0);
+  assertStringIncludes(links.stdout, "--netns NAME");
+});
+
+const WRONG: readonly (readonly [args: string[], words: string])[] = [
+  [["lnks"], "did you mean links?"],
+  [["links", "--nets", "x"], "did you mean --netns?"],
+  [["links", "extra"], 'links does not take the argument "extra"'],
+  [["links", "--netns"], "--netns takes a value: NAME"],
+  [["bridge"], "bridge lacks an argument: netloom bridge fdb|vlan"],
+  [["bridge", "fdp"], "did you mean fdb?"],
+  [["monitor", "--count", "many"], '--count takes a number: got "many"'],
+];
+
+for (const [args, words] of WRONG) {
+  Deno.test(`netloom ${args.join(" ")} is a wrong call: exit code 2`, async () => {
+    const { code, stdout, stderr } = await netloom(...args);
+    assertEquals([code, stdout], [2, ""]);
+    assertStringIncludes(stderr, words);
+  });
+}
+
+Deno.test("An error has exit code 1, its words on standard error, and JSON for programs", async () => {
+  const people = await netloom("links", "-n", "absent");
+  assertEquals([people.code, people.stdout], [1, ""]);
+  assertStringIncludes(people.stderr, 'netns "absent"');
+  const programs = await netloom("links", "-n", "absent", "--json");
+  assertEquals(programs.code, 1);
+  const { netloom: version, verb, error } = JSON.parse(programs.stdout);
+  assertEquals([version, verb], [1, "links"]);
+  assertStringIncludes(error.message, "absent");
+});
+
+Deno.test("netloom completion prints a script that the shell accepts", async () => {
+  const { stdout } = await netloom("completion", "bash");
+  const check = await new Deno.Command("bash", { args: ["-n", "-c", stdout] }).output();
+  assert(check.success, new TextDecoder().decode(check.stderr));
+  const words = async (...typed: string[]) =>
+    (await netloom("__complete", ...typed)).stdout.trim().split("\n");
+  assertEquals(await words("li"), ["links"]);
+  assertEquals(await words("links", "--ne"), ["--netns"]);
+  assertEquals(await words("bridge", ""), ["fdb", "vlan"]);
+  assertEquals(await words("draw", "-o", ""), [":file"]);
+});
