@@ -154,7 +154,7 @@ test("A queueing discipline that is refused names the option; nothing is set", (
       [
         { kind: "tbf", options: { ...tbf, rat: 1 } },
         TypeError,
-        'Unknown option "options.rat": did you mean "rate"?',
+        'Unknown option "options.rat": did you mean "options.rate"?',
       ],
       [
         { kind: "tbf", options: { rate: 1 } },
