@@ -39,7 +39,8 @@ export type {
   ParentOptions,
   PortOptions,
 } from "./options.ts";
-export { type Capabilities, capabilities, supports, UnsupportedError } from "./supports.ts";
+export { type Capabilities, capabilities, supports } from "./supports.ts";
+export { UnsupportedError } from "../rtnetlink/unsupported.ts";
 export { Tap, type TapCreateOptions, Tun } from "./tun.ts";
 export {
   type TapFilter,

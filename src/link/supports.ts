@@ -12,8 +12,9 @@ import { show, unknownOption } from "../options.ts";
 import { getLinkMessage, type LinkMessage, newLink, setLink } from "../rtnetlink/link.ts";
 import { linkKind, linkKindNames } from "../rtnetlink/link_kinds/mod.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { lackingKind, lackingOption, UnsupportedError } from "../rtnetlink/unsupported.ts";
 import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
-import type { KindOptions, LinkKind, OptionRequirement } from "../rtnetlink/link_kinds/kind.ts";
+import type { KindOptions, LinkKind } from "../rtnetlink/link_kinds/kind.ts";
 import { verify } from "./verify.ts";
 
 /** Capabilities of the running kernel. */
@@ -117,122 +118,6 @@ function loadTun(netns: NetNsRef): void {
   }
 }
 
-/** Kinds without an entry in the table: the kernel's build option, and the module where its name differs. */
-const SOURCES: Readonly<Record<string, readonly [config: string, module?: string]>> = {
-  amt: ["AMT"],
-  bareudp: ["BAREUDP"],
-  batadv: ["BATMAN_ADV", "batman-adv"],
-  bond: ["BONDING", "bonding"],
-  erspan: ["NET_IPGRE", "ip_gre"],
-  geneve: ["GENEVE"],
-  gre: ["NET_IPGRE", "ip_gre"],
-  gretap: ["NET_IPGRE", "ip_gre"],
-  gtp: ["GTP"],
-  hsr: ["HSR"],
-  ip6erspan: ["IPV6_GRE", "ip6_gre"],
-  ip6gre: ["IPV6_GRE", "ip6_gre"],
-  ip6gretap: ["IPV6_GRE", "ip6_gre"],
-  ip6tnl: ["IPV6_TUNNEL", "ip6_tunnel"],
-  ipip: ["NET_IPIP"],
-  macsec: ["MACSEC"],
-  netdevsim: ["NETDEVSIM"],
-  netkit: ["NETKIT"],
-  nlmon: ["NLMON"],
-  ovpn: ["OVPN"],
-  sit: ["IPV6_SIT"],
-  team: ["NET_TEAM"],
-  vcan: ["CAN_VCAN"],
-  vrf: ["NET_VRF"],
-  vti: ["NET_IPVTI", "ip_vti"],
-  vti6: ["IPV6_VTI", "ip6_vti"],
-  vxcan: ["CAN_VXCAN"],
-  wireguard: ["WIREGUARD"],
-  xfrm: ["XFRM_INTERFACE", "xfrm_interface"],
-};
-
-/**
- * The running kernel does not have a link kind, or an option of one. A `NetlinkError` with the code
- * EOPNOTSUPP that names the build option, module or version with the kind or the option.
- *
- * @example Handling a kind that the kernel lacks
- * ```ts
- * import { Ipvlan, NetNs, UnsupportedError, Veth } from "@netloom/netloom";
- * import { assertEquals } from "@std/assert";
- *
- * using netns = NetNs.create();
- * const parent = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
- * try {
- *   Ipvlan.create({ name: "ipvl0", netns, parent, mode: "l2" });
- * } catch (error) {
- *   if (!(error instanceof UnsupportedError)) throw error;
- *   assertEquals([error.kind, error.config], ["ipvlan", "CONFIG_IPVLAN"]);
- * }
- * ```
- */
-export class UnsupportedError extends NetlinkError {
-  /** The class: `UnsupportedError`. */
-  override readonly name: string = "UnsupportedError";
-  /** The kind: `ipvlan`. */
-  readonly kind: string;
-  /** The option that the kernel lacks; absent when it lacks the whole kind. */
-  readonly option: string | undefined;
-  /** The kernel's build option that brings it, `CONFIG_IPVLAN`; absent where none is known. */
-  readonly config: string | undefined;
-  /** The module that brings the kind where it is not built in, `ipvlan`; absent like `config`. */
-  readonly module: string | undefined;
-  /** The first Linux version that has the option, `6.7`; absent where any has it. */
-  readonly linux: string | undefined;
-
-  /** For creations: the missing kind or option, and the kernel's refusal. */
-  constructor(
-    lacking: { kind: string; option?: string; requirement?: OptionRequirement },
-    error: NetlinkError,
-  ) {
-    const { kind, option, requirement } = lacking;
-    const source: Brings = option === undefined ? sourceOf(kind) : requirement ?? {};
-    const { operation, netns, errno, ack } = error;
-    super({ operation, netns, errno, ack, hint: hintFor(kind, option, source) });
-    this.kind = kind;
-    this.option = option;
-    this.config = source.config === undefined ? undefined : `CONFIG_${source.config}`;
-    this.module = source.module;
-    this.linux = source.linux;
-  }
-}
-
-interface Brings {
-  readonly config?: string;
-  readonly module?: string;
-  readonly linux?: string;
-}
-
-function sourceOf(kind: string): Brings {
-  const entry = linkKind(kind);
-  if (entry) return { config: entry.config, module: entry.module ?? kind };
-  const [config, module = kind] = SOURCES[kind] ?? [];
-  return config === undefined ? {} : { config, module };
-}
-
-function hintFor(
-  kind: string,
-  option: string | undefined,
-  { config, module, linux }: Brings,
-): string {
-  if (option === undefined) {
-    const brings = config === undefined
-      ? `a module with the alias rtnl-link-${kind} would bring it`
-      : `CONFIG_${config}, module ${module}, brings it`;
-    return `the running kernel lacks this kind of link: ${brings}`;
-  }
-  const brings = [
-    ...(config === undefined ? [] : [`CONFIG_${config}`]),
-    ...(linux === undefined ? [] : [`Linux ${linux} or later`]),
-  ];
-  return `the running kernel lacks the option ${option} of a ${kind}: ${
-    brings.join(" and ")
-  } has it`;
-}
-
 /** Whether the kernel refused a kind as unknown. */
 function isUnknownKind(error: Error): boolean {
   return error instanceof NetlinkError && error.code === "EOPNOTSUPP" &&
@@ -245,7 +130,7 @@ function isUnknownKind(error: Error): boolean {
  */
 export function explainRefusal(kind: string, info: LinkInfoNest | undefined, error: Error): Error {
   if (!(error instanceof NetlinkError)) return error;
-  if (isUnknownKind(error)) return new UnsupportedError({ kind }, error);
+  if (isUnknownKind(error)) return new UnsupportedError(lackingKind(kind), error);
   if (!["EOPNOTSUPP", "EINVAL", "ERANGE"].includes(error.code)) return error;
   for (
     const [name, options, asked] of [
@@ -259,10 +144,8 @@ export function explainRefusal(kind: string, info: LinkInfoNest | undefined, err
     for (const option of names) {
       const requirement = options.requires[option];
       if (!requirement || hasOption(name, option, port)) continue;
-      return new UnsupportedError(
-        { kind: port ? `port of a ${name}` : name, option, requirement },
-        error,
-      );
+      const owner = port ? `port of a ${name}` : name;
+      return new UnsupportedError(lackingOption(owner, option, requirement), error);
     }
   }
   return error;

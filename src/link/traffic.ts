@@ -7,14 +7,19 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
 import type { LinkClasses } from "../traffic/classes.ts";
 import defer * as classes from "../traffic/classes.ts";
 import type { LinkFilters } from "../traffic/filters.ts";
 import defer * as filters from "../traffic/filters.ts";
+import type { Impairment, ImpairTarget, PeerEnd } from "../traffic/impair.ts";
+import defer * as impair from "../traffic/impair.ts";
+import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import type { LinkQdiscs } from "../traffic/qdiscs.ts";
 import defer * as qdiscs from "../traffic/qdiscs.ts";
+import { peerOf } from "./find.ts";
 
 /** The base of {@link LinkBase}: the members for the packets of a link. */
 export abstract class LinkTraffic implements NamedLink {
@@ -57,6 +62,61 @@ export abstract class LinkTraffic implements NamedLink {
   /** Its filters. */
   get filters(): LinkFilters {
     return new filters.LinkFilters(this);
+  }
+
+  /**
+   * Impairs its packets in both directions: delay, loss, rate and more. The impairment is in force when the call
+   * returns. Values that are not named stay as they are; `null` takes one off, `replace: true` all others.
+   *
+   * Both ends of a veth pair have the same impairment, since one end receives what the other sends.
+   *
+   * @param options Values for both directions, and in `out` and `in` for one; `null` takes everything off.
+   * @returns The impairment; for `null` the number of packets that were lost by taking it off.
+   * @throws {UnsupportedError} When neither the kernel nor this process can do it, or not the `engine` asked for.
+   * @throws {NetlinkError} EPERM without privileges.
+   * @throws {TypeError} For an unknown or malformed option, and for one without the one that it needs.
+   * @throws {RangeError} For a value out of range.
+   *
+   * @example A slow and lossy link, where the kernel or this process can
+   * ```ts
+   * import { NetNs, Veth } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using netns = NetNs.create();
+   * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+   * link.impair({ rate: "10mbit" });
+   * link.impair({ out: { rate: "1mbit" } }); // the other direction stays
+   * assertEquals(link.impairment()?.values, { out: { rate: 1e6 }, in: { rate: 1e7 } });
+   * link.impair(null);
+   * ```
+   */
+  impair(options: ImpairOptions): Impairment;
+  impair(options: null): number;
+  impair(options: ImpairOptions | null): Impairment | number {
+    return options === null ? impair.clear(this.#impaired) : impair.impair(this.#impaired, options);
+  }
+
+  /** Its impairment in both directions, also one of another process by the kernel; `undefined` without one. */
+  impairment(): Impairment | undefined {
+    return impair.impairment(this.#impaired);
+  }
+
+  get #impaired(): ImpairTarget {
+    return { link: this, peer: () => this.peerEnd() };
+  }
+
+  /** The other end of a veth pair, where it is within reach. */
+  protected peerEnd(): PeerEnd | undefined {
+    if (this.kind !== "veth") return undefined;
+    try {
+      const { netns, index, name } = peerOf(this);
+      const { ref, owned } = netns;
+      return { link: { ref, index, name, kind: "veth" }, close: () => owned && ref.close() };
+    } catch (error) {
+      // In no namespace that this process can enter.
+      if (error instanceof NetlinkError && error.code === "ENODEV") return undefined;
+      throw error;
+    }
   }
 
   /**

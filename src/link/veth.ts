@@ -4,11 +4,12 @@
  * @module
  */
 import { sameNetNs } from "../../ffi/namespace.ts";
-import type { ResolvedNetNs } from "../netlink/connections.ts";
+import { connectionTo, type ResolvedNetNs } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, show } from "../options.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
-import type { LinkMessage } from "../rtnetlink/link.ts";
+import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { NoOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState, peerOf } from "./find.ts";
@@ -24,6 +25,7 @@ import {
 } from "./create.ts";
 import { type End, prepareEnd } from "./end.ts";
 import { END_OPTIONS, type LinkEndOptions, type LinkOptions } from "./options.ts";
+import type { PeerEnd } from "../traffic/impair.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";
 
@@ -82,6 +84,16 @@ export class Veth extends LinkBase {
    */
   get peer(): Veth {
     return this.#peer ??= new Veth(peerOf(this), this);
+  }
+
+  /** Without a search, where this handle knows the other end. */
+  protected override peerEnd(): PeerEnd | undefined {
+    const link = this.#peer;
+    if (!link || link.ref.fd.closed) return super.peerEnd();
+    // It may have been moved without this handle.
+    const [found] = connectionTo(link.ref).batch([getLink(link.index, { stats: false })]);
+    const here = found!.ok && (found!.value as LinkInfo).peer === this.index;
+    return here ? { link, close: () => {} } : super.peerEnd();
   }
 
   /** A veth has no options of its own. */

@@ -59,10 +59,10 @@ export interface DirectionOptions {
    */
   limit?: number | null;
   /**
-   * The seed of the random numbers, in 0..2^64-1: the same packets are hit each time. Setting values starts its
-   * sequence anew. Default: none, each run differs.
+   * The seed of the random numbers, in 0..2^64-1, above 2^53-1 as text: the same packets are hit each time. Setting
+   * values starts its sequence anew. Default: none, each run differs.
    */
-  seed?: number | bigint | null;
+  seed?: number | string | null;
 }
 
 /**
@@ -90,7 +90,7 @@ export type EngineName = "kernel" | "user";
 
 /**
  * The values of one direction, in the units of numbers in {@link DirectionOptions}: milliseconds (whole
- * nanoseconds), shares in 0..1, bits per second, packets. What is absent is not impaired.
+ * nanoseconds), shares in 0..1, bits per second (whole bytes), packets. What is absent is not impaired.
  */
 export interface DirectionValues {
   /** Milliseconds, above 0. */
@@ -113,8 +113,8 @@ export interface DirectionValues {
   readonly rate?: number;
   /** Packets. Absent: see {@link limitOf}. */
   readonly limit?: number;
-  /** 0..2^64-1. */
-  readonly seed?: bigint;
+  /** 0..2^64-1, above 2^53-1 as text. `BigInt()` takes both. */
+  readonly seed?: number | string;
 }
 
 /** The values of both directions. A direction that is absent is not impaired, and has no cost. */
@@ -189,8 +189,9 @@ const HOUR = 3_600_000;
 const MOST_JITTER = 2147;
 const MOST_RATE = 1e12;
 
+/** To nine digits: netem keeps a share in 32 bits. */
 const share = (value: Share, path: string): number | undefined =>
-  parseShare(value, path) || undefined;
+  Math.round(parseShare(value, path) * 1e9) / 1e9 || undefined;
 
 /** The values that mean no impairment resolve to `undefined`. */
 const CHECKS: Checks = {
@@ -207,7 +208,7 @@ const CHECKS: Checks = {
   reorder: share,
   rate: (value, path) => {
     const rate = parseRate(value, path);
-    if (rate >= 8 && rate <= MOST_RATE) return rate;
+    if (rate >= 8 && rate <= MOST_RATE) return Math.round(rate / 8) * 8;
     throw new RangeError(
       `${path} must be in 8..${MOST_RATE} bits per second: got ${show(value)}` +
         (rate === 0 ? "; null takes the limit off, loss: 1 loses all packets" : ""),
@@ -215,9 +216,14 @@ const CHECKS: Checks = {
   },
   limit: (value, path) => integer(value, path, 1, MILLION, "packets"),
   seed: (value, path) => {
-    const seed = typeof value === "bigint" || Number.isSafeInteger(value) ? BigInt(value) : -1n;
-    if (seed >= 0n && seed < 1n << 64n) return seed;
-    throw new RangeError(`${path} must be an integer in 0..2^64-1: got ${show(value)}`);
+    const digits = typeof value === "string"
+      ? /^\d{1,20}$/.test(value)
+      : Number.isSafeInteger(value);
+    const seed = digits ? BigInt(value) : -1n;
+    if (seed >= 0n && seed < 1n << 64n) return seedValue(seed);
+    throw new RangeError(
+      `${path} must be an integer in 0..2^53-1, or text of one in 0..2^64-1: got ${show(value)}`,
+    );
   },
 };
 
@@ -309,9 +315,15 @@ export function mergeValues(old: ImpairmentValues, options: ImpairOptions): Impa
   return values;
 }
 
+/** JSON has no larger numbers. */
+function seedValue(seed: bigint): number | string {
+  return seed > Number.MAX_SAFE_INTEGER ? `${seed}` : Number(seed);
+}
+
 /** With one seed for both, a packet and its answer would have the same fate. */
 function nextSeed(both: Named): Named {
-  return both.seed === undefined ? both : { ...both, seed: (both.seed + 1n) % (1n << 64n) };
+  if (both.seed === undefined) return both;
+  return { ...both, seed: seedValue((BigInt(both.seed) + 1n) % (1n << 64n)) };
 }
 
 function mergeDirection(old: DirectionValues, given: Named, path: DirectionName): DirectionValues {
@@ -332,6 +344,11 @@ function mergeDirection(old: DirectionValues, given: Named, path: DirectionName)
 /** Whether values impair nothing. */
 export function isEmpty({ out, in: incoming }: ImpairmentValues): boolean {
   return !out && !incoming;
+}
+
+/** Whether values of one direction are the same. */
+export function sameValues(a: DirectionValues = {}, b: DirectionValues = {}): boolean {
+  return NAMES.every((name) => a[name] === b[name]);
 }
 
 /** The most packets that wait: a rate needs a queue that ends, a delay alone should lose nothing. */

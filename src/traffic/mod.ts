@@ -17,6 +17,16 @@
  */
 export { type ClassTarget, LinkClasses } from "./classes.ts";
 export { type LinkFilterFilter, LinkFilters } from "./filters.ts";
+export { Impairment } from "./impair.ts";
+export type {
+  DirectionName,
+  DirectionOptions,
+  DirectionStats,
+  DirectionValues,
+  EngineName,
+  ImpairmentValues,
+  ImpairOptions,
+} from "./impairment_values.ts";
 export { LinkQdiscs, type QdiscParent, type QdiscTarget } from "./qdiscs.ts";
 export type {
   CommonQdiscInfo,

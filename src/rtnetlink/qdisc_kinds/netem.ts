@@ -380,7 +380,7 @@ function decode(data: NetemData): NetemInfo {
   if (reorder?.share) {
     info.reorder = { ...chanceOf(reorder.share, reorder.correlation), gap: qopt.gap };
   }
-  if (rate?.rate) {
+  if (rate?.rate || rate?.cellOverhead) {
     const { packetOverhead, cellSize, cellOverhead } = rate;
     info.rate = { rate: (rate64 ?? rate.rate) * 8, packetOverhead, cellSize, cellOverhead };
   }

@@ -1,0 +1,290 @@
+/**
+ * `link.impair()`: delay, loss and more in both directions, by the kernel or by this process.
+ *
+ * The two ends of a veth pair are one wire: the packets that one end sends are those that the other receives.
+ *
+ * @module
+ */
+import { ERRNO } from "../../ffi/errno.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { boolean, wordValue } from "../options.ts";
+import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
+import { UnsupportedError } from "../rtnetlink/unsupported.ts";
+import { kernelLack } from "./impair_discipline.ts";
+import { enforce, inspect, programOf, type Spot, type Wanted } from "./impair_kernel.ts";
+import {
+  DIRECTION_NAMES,
+  type DirectionName,
+  type DirectionStats,
+  type EngineName,
+  ENGINES,
+  type ImpairEngine,
+  type ImpairmentValues,
+  type ImpairOptions,
+  isEmpty,
+  mergeValues,
+} from "./impairment_values.ts";
+
+/** The other end of a veth pair, and the way to give it back. */
+export interface PeerEnd {
+  /** The link. */
+  readonly link: NamedLink;
+  /** Closes what was opened to reach it. */
+  close(): void;
+}
+
+/** A link to impair. */
+export interface ImpairTarget {
+  /** The link. */
+  readonly link: NamedLink;
+  /** Finds the other end of a veth pair; `undefined` when none is within reach. */
+  readonly peer: () => PeerEnd | undefined;
+}
+
+/**
+ * The impairment of a link: the values in force when it was read. `using` clears it at the end of a block.
+ *
+ * @example A slow link for the time of a block
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const link = Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+ * {
+ *   using slow = link.impair({ rate: "1mbit" });
+ *   assertEquals(slow.values, { out: { rate: 1_000_000 }, in: { rate: 1_000_000 } });
+ * }
+ * assertEquals(link.impairment(), undefined);
+ * ```
+ */
+export class Impairment implements Disposable {
+  readonly #target: ImpairTarget;
+  /** Who impairs the link. */
+  readonly engine: EngineName;
+  /** The values of both directions; see {@link ImpairmentValues} for their units. */
+  readonly values: ImpairmentValues;
+  /** Packets that were lost while it was set, because a queueing discipline took the place of another one. */
+  readonly lost: number;
+
+  /** For `impair()` and `impairment()`. */
+  constructor(target: ImpairTarget, state: Omit<State, "stats">, lost = 0) {
+    this.#target = target;
+    this.engine = state.engine;
+    this.values = state.values;
+    this.lost = lost;
+  }
+
+  /** Reads the counters of the directions that are impaired now. */
+  get stats(): { readonly [D in DirectionName]?: DirectionStats } {
+    return current(this.#target)?.stats ?? {};
+  }
+
+  /**
+   * Takes the impairment off, and puts back what was there before it. Packets that wait are let through: the call
+   * waits for them, at most a second. Does nothing when the link has no impairment any more.
+   *
+   * @returns Packets that were lost by that.
+   */
+  clear(): number {
+    return clear(this.#target);
+  }
+
+  /** Takes the impairment off, also when the link is gone. */
+  [Symbol.dispose](): void {
+    if (this.#target.link.ref.fd.closed) return;
+    try {
+      this.clear();
+    } catch (error) {
+      if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
+    }
+  }
+}
+
+/** The impairment of a link in force. */
+interface State {
+  readonly engine: EngineName;
+  readonly values: ImpairmentValues;
+  readonly stats: ImpairEngine["stats"];
+}
+
+/** The engines of this process, by the namespace and the index of their link. */
+const engines = new Map<string, ImpairEngine>();
+
+/** Starts the engine of this process. */
+function startUser(target: ImpairTarget, _values: ImpairmentValues): ImpairEngine {
+  throw refusal(target.link, "impair", "the engine of this process is not there yet");
+}
+
+/** Impairs a link, on top of the values that it has; see `link.impair()`. */
+export function impair(target: ImpairTarget, options: ImpairOptions): Impairment {
+  const { engine, replace = false, match } = options;
+  const state = current(target);
+  const values = mergeValues(boolean(replace, "replace") ? {} : state?.values ?? {}, options);
+  const asked = engine === undefined ? undefined : wordValue(engine, ENGINES, "engine");
+  if (match) programOf(match);
+  if (!isEmpty(values)) return put(target, { state, values, asked });
+  if (match) throw new TypeError('match needs an impairment of the packets, such as loss: "1%"');
+  const lost = clear(target);
+  return new Impairment(target, { engine: state?.engine ?? asked ?? "kernel", values: {} }, lost);
+}
+
+/** Takes the impairment of a link off. */
+export function clear(target: ImpairTarget): number {
+  const own = engineOf(target);
+  if (!own) return withSpots(target, (spots) => enforce(wanted(spots, {})));
+  engines.delete(own.key);
+  return own.engine.clear();
+}
+
+/** The impairment of a link, `undefined` when it has none. */
+export function impairment(target: ImpairTarget): Impairment | undefined {
+  const state = current(target);
+  return state && new Impairment(target, state);
+}
+
+/** Puts values in force. */
+function put(
+  target: ImpairTarget,
+  change: {
+    readonly state: State | undefined;
+    readonly values: ImpairmentValues;
+    readonly asked: EngineName | undefined;
+  },
+): Impairment {
+  const { state, values, asked } = change;
+  if ((asked ?? state?.engine ?? "kernel") === "user") return putUser(target, values);
+  try {
+    return putKernel(target, values);
+  } catch (error) {
+    if (asked || !(error instanceof UnsupportedError)) throw error;
+    return putUser(target, values);
+  }
+}
+
+function putKernel(target: ImpairTarget, values: ImpairmentValues): Impairment {
+  const lack = kernelLack(values);
+  if (lack) {
+    const { link } = target;
+    throw new UnsupportedError(lack, {
+      operation: `impair ${describeLink(link)}`,
+      netns: link.ref.description,
+      errno: ERRNO.EOPNOTSUPP,
+    });
+  }
+  const own = engineOf(target);
+  const lost = withSpots(target, (spots) => enforce(wanted(spots, values)));
+  if (own) {
+    engines.delete(own.key);
+    own.engine.clear();
+  }
+  return new Impairment(target, { engine: "kernel", values }, lost);
+}
+
+function putUser(target: ImpairTarget, values: ImpairmentValues): Impairment {
+  const own = engineOf(target);
+  if (own) {
+    const lost = own.engine.change(own.swapped ? swap(values) : values);
+    return new Impairment(target, { engine: "user", values }, lost);
+  }
+  const engine = startUser(target, values);
+  engines.set(keyOf(target.link), engine);
+  const lost = withSpots(target, (spots) => enforce(wanted(spots, {})));
+  return new Impairment(target, { engine: "user", values }, lost);
+}
+
+/** Reads what impairs a link. */
+function current(target: ImpairTarget): State | undefined {
+  const own = engineOf(target);
+  if (own) {
+    const { engine, values, stats } = own.engine;
+    return {
+      engine,
+      values: own.swapped ? swap(values) : values,
+      stats: own.swapped ? swap(stats) : stats,
+    };
+  }
+  return withSpots(target, (spots) => {
+    const [out, incoming] = DIRECTION_NAMES.map((name) => inspect(spots[name]));
+    const program = out?.program ?? incoming?.program;
+    if (!out && !incoming) return undefined;
+    return {
+      engine: "kernel",
+      values: {
+        ...(out && { out: out.values }),
+        ...(incoming && { in: incoming.values }),
+        ...(program && { match: program }),
+      },
+      stats: { ...(out && { out: out.stats }), ...(incoming && { in: incoming.stats }) },
+    };
+  });
+}
+
+/** The same, as the other end sees it. */
+function swap<T extends { readonly out?: unknown; readonly in?: unknown }>(both: T): T {
+  const { out, in: incoming, ...rest } = both;
+  return {
+    ...rest,
+    ...(incoming === undefined ? {} : { out: incoming }),
+    ...(out === undefined ? {} : { in: out }),
+  } as T;
+}
+
+const keyOf = ({ ref, index }: NamedLink): string => `${ref.cookie}:${index}`;
+
+/** The engine of this process for a link, or for the other end of its pair. */
+function engineOf(
+  target: ImpairTarget,
+): { readonly key: string; readonly engine: ImpairEngine; readonly swapped: boolean } | undefined {
+  if (engines.size === 0) return undefined;
+  const key = keyOf(target.link);
+  const engine = engines.get(key);
+  if (engine) return { key, engine, swapped: false };
+  return withPeer(target, (peer) => {
+    const key = peer && keyOf(peer);
+    const engine = key === undefined ? undefined : engines.get(key);
+    return engine && { key: key!, engine, swapped: true };
+  });
+}
+
+function withPeer<T>(target: ImpairTarget, fn: (peer: NamedLink | undefined) => T): T {
+  const peer = target.peer();
+  try {
+    return fn(peer?.link);
+  } finally {
+    peer?.close();
+  }
+}
+
+/** The places where each direction can be impaired. */
+function withSpots<T>(
+  target: ImpairTarget,
+  fn: (spots: Readonly<Record<DirectionName, readonly Spot[]>>) => T,
+): T {
+  const { link } = target;
+  return withPeer(target, (peer) =>
+    fn({
+      out: [{ link, side: "egress" }],
+      in: [
+        ...(peer ? [{ link: peer, side: "egress" } as const] : []),
+        { link, side: "ingress" },
+      ],
+    }));
+}
+
+function wanted(
+  spots: Readonly<Record<DirectionName, readonly Spot[]>>,
+  values: ImpairmentValues,
+): Wanted[] {
+  const program = values.match && programOf(values.match);
+  return DIRECTION_NAMES.map((name) => ({ spots: spots[name], values: values[name], program }));
+}
+
+function refusal(link: NamedLink, verb: string, text: string): NetlinkError {
+  return new NetlinkError({
+    operation: `${verb} ${describeLink(link)}`,
+    netns: link.ref.description,
+    errno: ERRNO.EOPNOTSUPP,
+    text,
+  });
+}

@@ -1,0 +1,350 @@
+/**
+ * Impairments by the kernel: netem or tbf at the root of a link, or of an ifb that a filter leads packets to.
+ *
+ * A discipline sends packets, so a direction is impaired where its packets are sent: at the link, and for those
+ * that it receives at the other end of its veth pair. At the root it needs no other link. An ifb is needed for packets
+ * that no end within reach sends, for those of one flow, and where the root has a discipline of the user.
+ *
+ * All state is in the kernel: any process finds it there.
+ *
+ * @module
+ */
+import type { Instruction } from "../capture/filter.ts";
+import { checkProgram } from "../capture/filter.ts";
+import { compileFilter } from "../capture/compile.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { show } from "../options.ts";
+import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
+import { deleteLink, getLink, newLink, setLink, upFlags } from "../rtnetlink/link.ts";
+import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
+import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
+import { ERRNO } from "../../ffi/errno.ts";
+import { LinkFilters } from "./filters.ts";
+import {
+  disciplineFor,
+  EVERYTHING,
+  kernelFeatures,
+  passing,
+  valuesOf,
+} from "./impair_discipline.ts";
+import { drain, Steps } from "./impair_steps.ts";
+import { type DirectionStats, type DirectionValues, sameValues } from "./impairment_values.ts";
+import { LinkQdiscs } from "./qdiscs.ts";
+
+/** A place where packets of one direction can be impaired. */
+export interface Spot {
+  /** The link. */
+  readonly link: NamedLink;
+  /** Packets that it sends, or those that it receives. */
+  readonly side: "egress" | "ingress";
+}
+
+/** An impairment of one direction, as the kernel has it. */
+interface Found {
+  readonly spot: Spot;
+  /** The link with the discipline: the spot's, or an ifb. */
+  readonly device: NamedLink;
+  readonly qdisc: QdiscInfo;
+  readonly values: DirectionValues;
+  /** Leads packets to the ifb. */
+  readonly filter?: Lead;
+}
+
+/** A filter of this file. */
+type Lead = FilterInfo & { readonly kind: "bpf" };
+
+/** What is at a spot. */
+interface Look {
+  readonly found: readonly Found[];
+  /** Whether the root has the kernel's own discipline. */
+  readonly free: boolean;
+}
+
+/** What one direction should be. */
+export interface Wanted {
+  /** The places for it, the best first. */
+  readonly spots: readonly Spot[];
+  /** The values; absent: none. */
+  readonly values: DirectionValues | undefined;
+  /** The packets; absent: all. */
+  readonly program: readonly Instruction[] | undefined;
+}
+
+/** Where netloom's filters stand among others, and their handles. */
+const PRIORITY = 0x6e6c;
+/** The filter came with its clsact, which goes with it; or it is a guest in that of the user. */
+const OWNER = 0x6e6c0001;
+const GUEST = 0x6e6c0002;
+
+/** The program of `match`, as it is loaded. */
+export function programOf(
+  match: Parameters<typeof compileFilter>[0] | readonly Instruction[],
+): readonly Instruction[] {
+  if (!Array.isArray(match)) return compileFilter(match as Parameters<typeof compileFilter>[0]);
+  checkProgram(match);
+  return match;
+}
+
+/** Puts all directions in force, or changes nothing. Gives the number of packets lost by that. */
+export function enforce(directions: readonly Wanted[]): number {
+  return Steps.run((steps) => {
+    const looks = directions.map(({ spots }) => spots.map(look));
+    const kept = directions.map((wanted, i) => settle(wanted, looks[i]!, steps));
+    // Removals come last: they take the longest time to undo.
+    for (const found of looks.flat().flatMap(({ found }) => found)) {
+      if (!kept.includes(found)) remove(found, steps);
+    }
+  }).lost;
+}
+
+/** The values and counters of one direction, and the program of its packets. */
+export function inspect(
+  spots: readonly Spot[],
+):
+  | { values: DirectionValues; stats: DirectionStats; program?: readonly Instruction[] }
+  | undefined {
+  for (const spot of spots) {
+    const [found] = look(spot).found;
+    if (!found) continue;
+    const { values, qdisc, filter } = found;
+    const { packets, bytes, drops, qlen: backlog } = qdisc.stats;
+    const program = filter?.options.program;
+    return {
+      values,
+      stats: { packets, bytes, drops, backlog },
+      ...(program && !sameProgram(program, EVERYTHING) ? { program } : {}),
+    };
+  }
+  return undefined;
+}
+
+function look(spot: Spot): Look {
+  const { link, side } = spot;
+  const qdiscs = new LinkQdiscs(link).list();
+  const root = qdiscs.find(({ parent }) => parent === "root");
+  const hook = qdiscs.find(({ parent }) => parent === "ingress")?.kind;
+  const found: Found[] = [];
+  if (hook === "clsact" || (hook === "ingress" && side === "ingress")) {
+    for (const filter of new LinkFilters(link).list({ parent: side })) {
+      if (isLead(filter)) found.push(follow(spot, filter));
+    }
+  }
+  const values = root && side === "egress" ? valuesOf(root) : undefined;
+  if (values) found.push({ spot, device: link, qdisc: root!, values });
+  // A link that was never up has no discipline that the kernel tells of.
+  return { found, free: root === undefined || root.handle === "0:" };
+}
+
+function isLead(filter: FilterInfo): filter is Lead {
+  return filter.kind === "bpf" && filter.priority === PRIORITY &&
+    (filter.handle === OWNER || filter.handle === GUEST);
+}
+
+/** The ifb that a filter leads to. */
+function follow(spot: Spot, filter: Lead): Found {
+  const { ref } = spot.link;
+  const action = filter.options.actions?.find((it) => it.kind === "mirred");
+  const index = action?.dev as number;
+  const { name } = connectionTo(ref).request(getLink(index, { stats: false }));
+  const device: NamedLink = { ref, index, name, kind: "ifb" };
+  const qdisc = new LinkQdiscs(device).list().find(({ parent }) => parent === "root")!;
+  return { spot, device, qdisc, values: valuesOf(qdisc) ?? {}, filter };
+}
+
+/** Changes what is there to what is wanted, or adds it. Gives what stays of what was there. */
+function settle(wanted: Wanted, looks: readonly Look[], steps: Steps): Found | undefined {
+  const { values, program, spots } = wanted;
+  if (!values) return undefined;
+  const kind = kindOf();
+  const keep = looks.flatMap(({ found }) => found).find(({ filter, qdisc }) =>
+    qdisc.kind === kind && (filter !== undefined || program === undefined)
+  );
+  if (keep) {
+    changeDiscipline(keep, values, steps);
+    if (keep.filter) changeProgram(keep.filter, keep.spot, program ?? EVERYTHING, steps);
+    return keep;
+  }
+  const [spot, { free }] = [spots[0]!, looks[0]!];
+  if (spot.side === "egress" && free && !program) addRoot(spot.link, values, steps);
+  else addDetour(spot, { values, program: program ?? EVERYTHING }, steps);
+  return undefined;
+}
+
+function kindOf(): "netem" | "tbf" {
+  return kernelFeatures().netem ? "netem" : "tbf";
+}
+
+function infoOf({ ref, index }: NamedLink): LinkInfo & { mtu: number } {
+  const info = connectionTo(ref).request(getLink(index));
+  return { ...info, mtu: info.mtu ?? 1500 };
+}
+
+function changeDiscipline(found: Found, values: DirectionValues, steps: Steps): void {
+  const { device, spot, values: before } = found;
+  const context = { kind: kindOf(), mtu: infoOf(spot.link).mtu };
+  const qdiscs = new LinkQdiscs(device);
+  steps.do(
+    () => qdiscs.change(disciplineFor(values, { ...context, before })),
+    () => qdiscs.change(disciplineFor(before, { ...context, before: values })),
+  );
+  verify(device, values);
+}
+
+function changeProgram(
+  filter: Lead,
+  { link }: Spot,
+  program: readonly Instruction[],
+  steps: Steps,
+): void {
+  const { options } = filter;
+  if (sameProgram(options.program ?? [], program)) return;
+  const filters = new LinkFilters(link);
+  steps.do(
+    () => filters.change({ ...filter, options: { ...options, program } }),
+    () => filters.change(filter),
+  );
+}
+
+function sameProgram(a: readonly Instruction[], b: readonly Instruction[]): boolean {
+  return a.length === b.length && a.every((it, i) => {
+    const { code, jt, jf, k } = b[i]!;
+    return it.code === code && it.jt === jt && it.jf === jf && it.k === k;
+  });
+}
+
+/** Compares with the kernel's report: it ignores silently what it does not know. */
+function verify(device: NamedLink, values: DirectionValues): void {
+  const root = new LinkQdiscs(device).list().find(({ parent }) => parent === "root");
+  const got = root && valuesOf(root);
+  if (got && sameValues(got, values)) return;
+  throw new NetlinkError({
+    operation: `impair ${describeLink(device)}`,
+    netns: device.ref.description,
+    errno: ERRNO.EINVAL,
+    text: `The kernel has ${show(got)} in place of ${show(values)}`,
+  });
+}
+
+/** Puts a discipline at the root. While it is exchanged the kernel drops packets, and counts them. */
+function addRoot(link: NamedLink, values: DirectionValues, steps: Steps): void {
+  const { mtu, stats } = infoOf(link);
+  steps.lost += drain(link);
+  const discipline = disciplineFor(values, { kind: kindOf(), mtu });
+  steps.do(() => addQdisc(link, discipline), () => new LinkQdiscs(link).delete("root"));
+  verify(link, values);
+  steps.lost += infoOf(link).stats!.txDropped - stats!.txDropped;
+}
+
+/**
+ * Adds a discipline. With its first one a link without a queue gets one (`qdisc_create()` of Linux); this takes it
+ * off again.
+ */
+function addQdisc(link: NamedLink, discipline: QdiscOptions): void {
+  const { ref, index } = link;
+  const { txqlen } = infoOf(link);
+  const restore = () => {
+    if (txqlen === 0) connectionTo(ref).request(setLink({ index, txqlen }));
+  };
+  const qdiscs = new LinkQdiscs(link);
+  Steps.run((steps) => {
+    steps.do(() => qdiscs.add(discipline), () => {
+      qdiscs.delete(discipline.kind === "clsact" ? "ingress" : "root");
+      restore();
+    });
+    restore();
+  });
+}
+
+function remove(found: Found, steps: Steps): void {
+  if (found.filter) removeDetour(found, found.filter, steps);
+  else removeRoot(found, steps);
+}
+
+function removeRoot({ device: link, values }: Found, steps: Steps): void {
+  const qdiscs = new LinkQdiscs(link);
+  const context = { kind: kindOf(), mtu: infoOf(link).mtu };
+  steps.do(
+    () => qdiscs.change(passing(values, context)),
+    () => qdiscs.change(disciplineFor(values, context)),
+  );
+  steps.lost += drain(link);
+  const before = infoOf(link).stats!.txDropped;
+  steps.do(
+    () => qdiscs.delete("root"),
+    () => addQdisc(link, disciplineFor(values, context)),
+  );
+  steps.lost += infoOf(link).stats!.txDropped - before;
+}
+
+/** Leads packets through an ifb and back. No packet is lost by that. */
+function addDetour(
+  spot: Spot,
+  options: { values: DirectionValues; program: readonly Instruction[] },
+  steps: Steps,
+): void {
+  const { link, side } = spot;
+  const { values, program } = options;
+  const name = `imp${link.index}${side === "egress" ? "out" : "in"}`;
+  const device = createIfb(link, { name, values }, steps);
+  const qdiscs = new LinkQdiscs(link);
+  const filters = new LinkFilters(link);
+  const hooks = qdiscs.list().some(({ parent }) => parent === "ingress");
+  const owner = !hooks || filters.list().some((it) => isLead(it) && it.handle === OWNER);
+  if (!hooks) {
+    steps.do(() => addQdisc(link, { kind: "clsact" }), () => qdiscs.delete("ingress"));
+  }
+  const filter: FilterOptions = {
+    kind: "bpf",
+    parent: side,
+    priority: PRIORITY,
+    handle: owner ? OWNER : GUEST,
+    options: { program, actions: [{ kind: "mirred", action: "redirect", dev: device.index }] },
+  };
+  steps.do(
+    () => filters.add(filter),
+    () => filters.delete(filters.list({ parent: side }).filter(isLead)),
+  );
+}
+
+/** Creates an ifb with a discipline, in the link's group so that it goes with it. */
+function createIfb(
+  link: NamedLink,
+  options: { name: string; index?: number; values: DirectionValues },
+  steps: Steps,
+): NamedLink {
+  const { ref } = link;
+  const { name, index, values } = options;
+  const connection = connectionTo(ref);
+  const { mtu, group } = infoOf(link);
+  const message = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
+  steps.do(
+    () => connection.request(newLink({ ...message, ...(index === undefined ? {} : { index }) })),
+    () => connection.request(deleteLink({ name })),
+  );
+  const made = connection.request(getLink(name, { stats: false }));
+  const device: NamedLink = { ref, index: made.index, name, kind: "ifb" };
+  connection.request(setLink({ index: made.index, afSpec: { inet6: { addrGenMode: "none" } } }));
+  new LinkQdiscs(device).add(disciplineFor(values, { kind: kindOf(), mtu }));
+  connection.request(setLink({ index: made.index, ...upFlags(true) }));
+  verify(device, values);
+  return device;
+}
+
+/** Lets packets go straight on, waits for those on the detour, and removes it. */
+function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Steps): void {
+  const filters = new LinkFilters(spot.link);
+  const qdiscs = new LinkQdiscs(spot.link);
+  steps.do(() => filters.delete(filter), () => filters.add(filter));
+  if (filter.handle === OWNER && filters.list().length === 0) {
+    steps.do(() => qdiscs.delete("ingress"), () => addQdisc(spot.link, { kind: "clsact" }));
+  }
+  steps.lost += drain(device);
+  const { index, name } = device;
+  steps.do(
+    () => connectionTo(device.ref).request(deleteLink({ index }, `ifb ${show(name)}`)),
+    // The filter of the undo leads to this index.
+    () => Steps.run((again) => createIfb(spot.link, { name, index, values }, again)),
+  );
+}
