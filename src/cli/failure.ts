@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { UnsupportedError } from "../link/supports.ts";
+import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { JSON_VERSION } from "./out.ts";
 import { UsageError, type Verb } from "./verb.ts";
 
