@@ -20,6 +20,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/netns"],
   ["src/view"],
   ["src/lab"],
+  ["src/page"],
   ["src/cli"],
   ["."], // mod.ts, cli.ts
 ];

@@ -31,6 +31,18 @@ export const VERBS: readonly Verb[] = [
     load: () => import("./draw.ts"),
   },
   {
+    name: "view",
+    summary: "Shows namespaces as a living picture on a local page",
+    usage: "[NETNS...]",
+    arguments: [0, Infinity],
+    completes: "netns",
+    options: {
+      port: { value: "PORT", help: "the port on 127.0.0.1; default: a free one" },
+      title: { value: "TEXT", help: "the title" },
+    },
+    load: () => import("./view.ts"),
+  },
+  {
     name: "links",
     summary: "Lists the links of a namespace",
     usage: "",

@@ -33,6 +33,7 @@ export type DrawEngine = "dot" | "neato" | "fdp" | "circo" | "twopi";
 
 /** A row of a box. */
 export interface RowPlace {
+  readonly name: string;
   readonly text: string;
   readonly detail: string;
   readonly depth: number;
@@ -109,6 +110,7 @@ function boxOf(node: GraphNode, detail: DrawDetail): Box {
     const text = row.note ? `${row.name}  ${row.note}` : row.name;
     const height = ROW + addresses.length * LINE;
     const place = {
+      name: row.name,
       text,
       detail: addresses.join("\n"),
       depth,

@@ -56,8 +56,10 @@ function styleOf(theme: DrawTheme): string {
     `.nl-address{fill:${color("quiet")};font:11.5px ui-monospace,monospace}`,
     `.nl-heading{fill:${color("text")};font:600 16px system-ui,sans-serif}`,
     `.nl-line{fill:none;stroke:${color("up")};stroke-width:1.75}`,
-    `.nl-down,.nl-cut{stroke:${color("down")};stroke-dasharray:6 4}`,
-    `.nl-impaired{stroke:${color("impaired")}}`,
+    ...[".nl-line", ".nl-box"].flatMap((part) => [
+      `.nl-is-down>${part},.nl-is-cut>${part}{stroke:${color("down")};stroke-dasharray:6 4}`,
+      `.nl-is-impaired>${part}{stroke:${color("impaired")}}`,
+    ]),
     `.nl-dot-up{fill:${color("switch-line")}}`,
     `.nl-dot-down{fill:${color("down")}}`,
     `.nl-label{fill:${color("impaired")};font:11px ui-monospace,monospace;text-anchor:middle}`,
@@ -71,13 +73,17 @@ const escape = (text: string): string =>
 const text = (x: number, y: number, look: string, content: string): string =>
   `<text x="${x}" y="${y}" class="nl-${look}">${escape(content)}</text>`;
 
-function boxSvg({ node, x, y, width, height, rows, edge }: BoxPlace): string {
-  const state = edge?.state && edge.state !== "up" ? ` nl-${edge.state}` : "";
+function boxSvg(
+  { node, x, y, width, height, rows, edge }: BoxPlace,
+  numbers: ReadonlyMap<GraphEdge, number>,
+): string {
   const parts = [
-    `<g data-node="${escape(node.id)}" role="img" aria-label="${escape(node.name)}">`,
-    `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7" class="nl-${
+    `<g data-node="${escape(node.id)}"${
+      edge ? ` data-edge="${numbers.get(edge)}" class="nl-is-${edge.state ?? "up"}"` : ""
+    } role="img" aria-label="${escape(node.name)}">`,
+    `<rect x="${x}" y="${y}" width="${width}" height="${height}" rx="7" class="nl-box nl-${
       LOOKS[node.kind ?? "netns"]
-    }${state}"/>`,
+    }"/>`,
     ...edge ? [`<title>${escape(titleOf(edge))}</title>`] : [],
     text(x + width / 2, y + 20, "title", node.name),
   ];
@@ -92,7 +98,9 @@ function boxSvg({ node, x, y, width, height, rows, edge }: BoxPlace): string {
     const left = x + 12 + row.depth * 14;
     const middle = y + row.y + 10;
     parts.push(
-      `<circle cx="${left + 2}" cy="${middle}" r="3" class="nl-dot-${row.up ? "up" : "down"}"/>`,
+      `<circle data-interface="${escape(row.name)}" cx="${
+        left + 2
+      }" cy="${middle}" r="3" class="nl-dot-${row.up ? "up" : "down"}"/>`,
       text(left + 10, middle + 4, "name", row.text),
       ...row.detail.split("\n").filter(Boolean).map((address, i) =>
         text(left + 10, middle + 19 + i * 15, "address", address)
@@ -111,11 +119,13 @@ const titleOf = ({ from, to, kind, label = [] }: GraphEdge): string =>
   [`${from.interface ?? from.node} – ${to.interface ?? to.node}`, kind, ...label]
     .filter(Boolean).join(", ");
 
-function lineSvg({ edge, path, middle }: LinePlace): string {
-  const look = edge.state && edge.state !== "up" ? ` nl-${edge.state}` : "";
-  return `<path d="${path}" class="nl-line${look}" ><title>${
+function lineSvg(
+  { edge, path, middle }: LinePlace,
+  numbers: ReadonlyMap<GraphEdge, number>,
+): string {
+  return `<g data-edge="${numbers.get(edge)}" class="nl-is-${edge.state ?? "up"}"><title>${
     escape(titleOf(edge))
-  }</title></path>` + labelSvg(edge.label ?? [], middle);
+  }</title><path d="${path}" class="nl-line"/>${labelSvg(edge.label ?? [], middle)}</g>`;
 }
 
 function labelSvg(label: readonly string[], [x, y]: readonly [number, number]): string {
@@ -136,6 +146,7 @@ function labelSvg(label: readonly string[], [x, y]: readonly [number, number]): 
  * @param theme The colours.
  */
 export function svgOf(graph: NetworkGraph, places: Places, theme: DrawTheme = "auto"): string {
+  const numbers = new Map(graph.edges.map((edge, i) => [edge, i]));
   const above = graph.title === undefined ? 0 : 28;
   const width = Math.max(places.width, (graph.title?.length ?? 0) * 10 + 32);
   const height = places.height + above;
@@ -147,8 +158,8 @@ export function svgOf(graph: NetworkGraph, places: Places, theme: DrawTheme = "a
     `<rect x="0" y="${-above}" width="${width}" height="${height}" class="nl-page"/>`,
     ...graph.title === undefined ? [] : [text(16, -4, "heading", graph.title)],
     ...places.blocks.map(blockSvg),
-    ...places.lines.map(lineSvg),
-    ...places.boxes.map(boxSvg),
+    ...places.lines.map((line) => lineSvg(line, numbers)),
+    ...places.boxes.map((box) => boxSvg(box, numbers)),
     "</svg>",
   ].join("\n") + "\n";
 }

@@ -18,7 +18,8 @@ deno("docs", "check", ...SOURCES);
 
 // A browser drops its connections when links come and go, as they do where networks are tested: so it
 // gets a namespace with nothing but `lo`, which reaches no registry.
-deno(".", "cache", "--quiet", "tests/site/browser_test.ts", "tests/site/links_test.ts");
+const TESTS = ["browser", "links", "view"].map((name) => `tests/site/${name}_test.ts`);
+deno(".", "cache", "--quiet", ...TESTS);
 const unshare = Deno.uid() === 0 ? "-n" : "-rn";
 const inNetNs = ["unshare", unshare, "sh", "-c", 'ip link set lo up && exec "$0" "$@"'];
 run(".", [...inNetNs, Deno.execPath(), "test", "-A", ...Deno.args, "tests/site"]);

@@ -1,0 +1,13 @@
+/**
+ * The living picture of a network on a local page.
+ *
+ * @module
+ */
+export { type ServedPage, servePage, type ServePageOptions } from "./server.ts";
+export {
+  type EndCounters,
+  NetNsSource,
+  type PageEvent,
+  type PageSource,
+  type PageValues,
+} from "./source.ts";
