@@ -47,6 +47,7 @@ export const english: Language = {
         performance: "Performance",
         "tun-program": "Writing a TUN program",
         capture: "Capturing packets",
+        pictures: "Pictures",
         errors: "Errors explained",
       }),
       section("Coming from", "/migrate/", {
@@ -58,6 +59,7 @@ export const english: Language = {
       }),
       section("Reference", "/", {
         reference: "API",
+        "command-line": "The command netloom",
         performance: "Figures",
         architecture: "Architecture",
         kernels: "Tested kernels",
