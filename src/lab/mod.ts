@@ -4,3 +4,6 @@
  * @module
  */
 export type * from "./resolved.ts";
+export { Lab } from "./lab.ts";
+export { LabError } from "./transaction.ts";
+export { up, type UpOptions } from "./up.ts";

@@ -79,7 +79,7 @@ export function shellWord(value: unknown): string {
 }
 
 /** Puts `-n NAME` after the name of a program of iproute2's, and others behind `ip netns exec`. */
-function inNetNs(command: string, name: string): string {
+export function inNetNs(command: string, name: string): string {
   const word = shellWord(name);
   if (!/^(ip|bridge|tc) /.test(command)) return `ip netns exec ${word} ${command}`;
   return command.replace(/^\w+/, (program) => `${program} -n ${word}`);

@@ -1,0 +1,193 @@
+/**
+ * The handle of a running lab.
+ *
+ * @module
+ */
+import type { CaptureOptions } from "../capture/capture.ts";
+import type { PcapngTarget } from "../capture/writer.ts";
+import type { MonitorOptions } from "../observe/monitor.ts";
+import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
+import type { DrawOptions } from "../view/draw.ts";
+import type { NetworkGraph } from "../view/graph.ts";
+import { graphOf } from "./graph.ts";
+import { LabLink } from "./link.ts";
+import { LabNode, nodeOf } from "./node.ts";
+import type { LabNodes } from "./nodes.ts";
+import type { ResolvedTopology, ResolvedWire } from "./resolved.ts";
+import { endOf } from "./difference.ts";
+import {
+  captureWires,
+  LabCapture,
+  type LabEvents,
+  mergedEvents,
+  type Reachability,
+  reachability,
+  type ReachabilityOptions,
+} from "./watch.ts";
+
+/** The parts of a lab. */
+export interface LabParts {
+  /** Its topology. */
+  readonly topology: ResolvedTopology;
+  /** Its namespaces. */
+  readonly nodes: LabNodes;
+  /** Removes it. */
+  readonly takeDown: () => Promise<void>;
+}
+
+const REACHABILITY: OptionNames<ReachabilityOptions> = { timeout: true, concurrency: true };
+
+/** A running lab. */
+export class Lab implements AsyncDisposable {
+  readonly #parts: LabParts;
+  readonly #handles = new Map<string, LabNode>();
+  readonly #links = new Map<string, LabLink>();
+  readonly #captures: LabCapture[] = [];
+  readonly #events: LabEvents[] = [];
+
+  /** Use `up()`. */
+  constructor(parts: LabParts) {
+    this.#parts = parts;
+  }
+
+  /** Its name; absent for a lab without a name. */
+  get name(): string | undefined {
+    return this.topology.name;
+  }
+
+  /** Its topology. */
+  get topology(): ResolvedTopology {
+    return this.#parts.topology;
+  }
+
+  /** The names of its nodes, in name order. */
+  get nodes(): string[] {
+    return this.topology.nodes.map(({ name }) => name);
+  }
+
+  /**
+   * A node.
+   *
+   * @param name Its name.
+   * @throws {TypeError} When the lab has no such node.
+   */
+  node(name: string): LabNode {
+    let node = this.#handles.get(name);
+    if (!node) {
+      nodeOf(this.topology, name);
+      node = new LabNode(name, this.topology, this.#parts.nodes);
+      this.#handles.set(name, node);
+    }
+    return node;
+  }
+
+  /**
+   * The wire between two nodes.
+   *
+   * @param from One node, or its end of the wire: `h1`, `h1:eth0`. The handle is about this end.
+   * @param to The other node or end.
+   * @throws {TypeError} When there is no such wire, or several.
+   */
+  link(from: string, to: string): LabLink {
+    const wire = this.#wire(from, to);
+    const [a, b] = wire.ends;
+    const [near, far] = matches(a, from) && matches(b, to) ? [a, b] : [b, a];
+    let link = this.#links.get(near);
+    if (!link) {
+      link = new LabLink([near, far], (node) => this.node(node));
+      this.#links.set(near, link);
+    }
+    return link;
+  }
+
+  #wire(from: string, to: string): ResolvedWire {
+    const found = this.topology.wires.filter(({ ends: [a, b] }) =>
+      matches(a, from) && matches(b, to) || matches(a, to) && matches(b, from)
+    );
+    if (found.length === 1) return found[0]!;
+    if (found.length > 1) {
+      const ends = found.map(({ ends }) => ends.join(" -- ")).join(", ");
+      throw new TypeError(`Several wires join ${from} and ${to}: name one of ${ends} by its ends`);
+    }
+    for (const end of [from, to]) nodeOf(this.topology, end.replace(/:.*/, ""));
+    const near = this.topology.wires.flatMap(({ ends: [a, b] }) =>
+      matches(a, from) ? [endOf(b).node] : matches(b, from) ? [endOf(a).node] : []
+    );
+    throw new TypeError(
+      `No wire joins ${from} and ${to}${didYouMean(to, near)}: ` +
+        `${show(from)} has wires to ${near.join(", ") || "no node"}`,
+    );
+  }
+
+  /**
+   * Pings from each node that has an address to each other one.
+   *
+   * @param options Timeout, and the number of pings at the same time.
+   */
+  reachability(options: ReachabilityOptions = {}): Promise<Reachability> {
+    checkOptions(options, REACHABILITY);
+    return reachability(this.topology, (name) => this.node(name), options);
+  }
+
+  /**
+   * Follows the changes in all nodes: first a snapshot of each, then each change.
+   *
+   * @param options The tables to follow, as for `netns.monitor()`.
+   */
+  events(options: Omit<MonitorOptions, "netns"> = {}): LabEvents {
+    const names = this.nodes;
+    const events = mergedEvents(
+      new Map(names.map((name) => [name, this.node(name).netns.monitor(options)])),
+    );
+    this.#events.push(events);
+    return events;
+  }
+
+  /**
+   * Captures all wires into one pcapng file, from this call on. Each wire is an interface of the file, with
+   * the name of its first end: `h1:eth0`. The file is closed at the latest with the lab, and stays.
+   *
+   * @param target The path of the file, or a stream.
+   * @param options Filter, snap length and more, for each wire; by default the kernel keeps 1 MiB of each.
+   * @returns Ends the capture when it is stopped or disposed of.
+   */
+  capture(target: PcapngTarget, options: CaptureOptions = {}): LabCapture {
+    const capture = new LabCapture(
+      captureWires(this.topology, (name) => this.node(name), options),
+      target,
+    );
+    this.#captures.push(capture);
+    return capture;
+  }
+
+  /** The lab as a graph, for `draw()`. */
+  graph(): NetworkGraph {
+    return graphOf(this.topology);
+  }
+
+  /**
+   * Draws the lab.
+   *
+   * @param options Format, colors and layout; default: SVG.
+   */
+  async draw(options: DrawOptions = {}): Promise<string> {
+    const { draw } = await import("../view/draw.ts");
+    return await draw(this.graph(), options);
+  }
+
+  /** Ends captures and events, removes the lab, and waits until it is gone. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const events of this.#events.splice(0)) events.close();
+    const stopped = await Promise.allSettled(this.#captures.splice(0).map((it) => it.stop()));
+    for (const link of this.#links.values()) link.release();
+    for (const node of this.#handles.values()) node.release();
+    this.#links.clear();
+    await this.#parts.takeDown();
+    for (const result of stopped) if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** Whether an end is this one, or one of this node. */
+function matches(end: string, wanted: string): boolean {
+  return wanted.includes(":") ? end === wanted : end.startsWith(`${wanted}:`);
+}

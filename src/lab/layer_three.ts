@@ -1,0 +1,233 @@
+/**
+ * The VLANs, addresses and routes of a node, as steps.
+ *
+ * @module
+ */
+import type { Request } from "../netlink/message.ts";
+import { deleteAddress, newAddress } from "../rtnetlink/address.ts";
+import { addBridgeVlan, type BridgeVlan, deleteBridgeVlan } from "../rtnetlink/bridge_vlan.ts";
+import { deleteRoute, newRoute } from "../rtnetlink/route.ts";
+import type { RouteInfo, RouteMessage, RouteNexthop } from "../rtnetlink/route_message.ts";
+import type { Living } from "./living.ts";
+import type { ResolvedInterface, ResolvedNode, ResolvedRoute } from "./resolved.ts";
+import type { Step } from "./steps.ts";
+
+/** A node and its state. */
+export interface NodeContext {
+  /** The node. */
+  readonly node: ResolvedNode;
+  /** The same node in topologies before. */
+  readonly before: readonly ResolvedNode[];
+  /** Its state; `undefined` for a node that is created. */
+  readonly living: Living | undefined;
+  /** The indexes of links, by `node:name`. */
+  readonly indexes: ReadonlyMap<string, number>;
+  /** Names of the links that are there, or are created by then. */
+  readonly usable: ReadonlySet<string>;
+}
+
+/** Steps of a node. */
+export interface NodeSteps {
+  /** Creations and changes. */
+  readonly build: Step[];
+  /** Removals. */
+  readonly remove: Step[];
+}
+
+/** Compares the VLANs, addresses and routes of a node. */
+export function layerThree(context: NodeContext): NodeSteps {
+  const steps: NodeSteps = { build: [], remove: [] };
+  for (const it of context.node.interfaces) {
+    if (!context.usable.has(it.name)) continue;
+    if (it.vlans || wasSet(context, it.name)) compareVlans(context, it, steps);
+    compareAddresses(context, it, steps);
+  }
+  compareRoutes(context, steps);
+  return steps;
+}
+
+type Verb = Step["verb"];
+
+function step(
+  { node: { name } }: NodeContext,
+  verb: Verb,
+  object: string,
+  request: Request<undefined>,
+): Step {
+  const action = { kind: "request", via: name, request: () => request } as const;
+  return { verb, node: name, object, action };
+}
+
+function indexOf({ node, indexes, living }: NodeContext, name: string): number {
+  return indexes.get(`${node.name}:${name}`) ?? living!.links.get(name)!.index!;
+}
+
+function wasSet({ before }: NodeContext, name: string): boolean {
+  return before.some(({ interfaces }) => interfaces.some((it) => it.name === name && it.vlans));
+}
+
+/** The VLANs that the kernel gives to a new port. */
+function defaultVlans({ node }: NodeContext, { master }: ResolvedInterface): BridgeVlan[] {
+  const bridge = node.interfaces.find(({ name }) => name === master);
+  const vid = Number(bridge?.options.vlanDefaultPvid ?? 1);
+  return vid === 0 ? [] : [{ vid, pvid: true, untagged: true }];
+}
+
+function expanded(vlans: readonly BridgeVlan[]): Map<number, BridgeVlan> {
+  return new Map(
+    vlans.flatMap(({ vid, end = vid, pvid, untagged }) =>
+      Array.from({ length: end - vid + 1 }, (_, i) => [vid + i, { vid: vid + i, pvid, untagged }])
+    ),
+  );
+}
+
+function compareVlans(context: NodeContext, it: ResolvedInterface, { build }: NodeSteps): void {
+  const index = indexOf(context, it.name);
+  const what = `${context.node.name}:${it.name}`;
+  const wanted = expanded(it.vlans ?? defaultVlans(context, it));
+  const link = context.living?.links.get(it.name);
+  const isPort = link !== undefined && link.index === index && !!link.master;
+  const has = expanded(
+    isPort ? context.living!.vlans.get(index) ?? [] : defaultVlans(context, it),
+  );
+  for (const vid of has.keys()) {
+    if (wanted.has(vid)) continue;
+    const object = `VLAN ${vid} of ${what}`;
+    build.push(step(context, "change", object, deleteBridgeVlan({ index, vid })));
+  }
+  for (const [vid, { pvid, untagged }] of wanted) {
+    const old = has.get(vid);
+    if (old?.pvid === pvid && old.untagged === untagged) continue;
+    const request = addBridgeVlan({ index, vid, pvid, untagged });
+    build.push(step(context, old ? "change" : "create", `VLAN ${vid} of ${what}`, request));
+  }
+}
+
+/** The text of an address that both sides have in common: the kernel writes IPv6 in its short form. */
+function plainAddress(address: string): string {
+  if (!address.includes(":")) return address;
+  const [host, length] = address.split("/");
+  return `${new URL(`http://[${host}]`).hostname.slice(1, -1)}/${length}`;
+}
+
+function compareAddresses(
+  context: NodeContext,
+  it: ResolvedInterface,
+  { build, remove }: NodeSteps,
+): void {
+  const index = indexOf(context, it.name);
+  const end = `${context.node.name}:${it.name}`;
+  const has = new Set(
+    (context.living?.addresses.get(index) ?? []).map(({ address }) => plainAddress(address)),
+  );
+  const wanted = new Set(it.addresses.map(plainAddress));
+  for (const address of it.addresses) {
+    if (has.has(plainAddress(address))) continue;
+    const nodad = it.nodad && address.includes(":");
+    const request = newAddress({ index, address, ...(nodad && { flags: ["nodad"] }) });
+    build.push(step(context, "create", `address ${address} of ${end}`, request));
+  }
+  const old = context.before.flatMap(({ interfaces }) => interfaces)
+    .filter(({ name }) => name === it.name).flatMap(({ addresses }) => addresses);
+  for (const address of new Set(old)) {
+    if (wanted.has(plainAddress(address)) || !has.has(plainAddress(address))) continue;
+    const request = deleteAddress({ index, address });
+    remove.push(step(context, "remove", `address ${address} of ${end}`, request));
+  }
+}
+
+/** A route as a request has it. */
+function routeMessage(context: NodeContext, route: ResolvedRoute): RouteMessage {
+  const { destination, type, nexthops, metric, table, prefsrc } = route;
+  const message: RouteMessage = { destination, protocol: "static" };
+  message.family = destination.includes(":") ? "inet6" : "inet";
+  if (type !== "unicast") message.type = type;
+  if (metric !== undefined) message.metric = metric;
+  if (table !== undefined) message.table = table;
+  if (prefsrc !== undefined) message.prefsrc = prefsrc;
+  const hops = nexthops.map(({ gateway, dev, weight }): RouteNexthop => ({
+    ...(gateway !== undefined && { gateway }),
+    ...(dev !== undefined && { oif: indexOf(context, dev) }),
+    ...(weight !== undefined && { weight }),
+  }));
+  if (hops.length === 1) {
+    const { gateway, oif } = hops[0]!;
+    if (gateway !== undefined) message.gateway = gateway;
+    if (oif !== undefined) message.oif = oif;
+  } else if (hops.length > 1) message.nexthops = hops;
+  return message;
+}
+
+/** What the kernel tells routes apart by. */
+function keyOf({ destination, family, metric, table, type }: RouteMessage | RouteInfo): string {
+  const six = family === "inet6";
+  const prefix = destination === "default" || destination === "::/0" ||
+      destination === "0.0.0.0/0"
+    ? "default"
+    : plainAddress(destination);
+  return [
+    six ? 6 : 4,
+    prefix,
+    metric ?? (six ? 1024 : 0),
+    table === undefined || table === 254 ? "main" : table,
+    // An unreachable route of IPv4 is in the place of another one.
+    six ? type ?? "unicast" : "",
+  ].join(" ");
+}
+
+/** Whether a living route has the next hops and the kind of the wanted one. */
+function sameRoute(has: RouteInfo, wanted: RouteMessage): boolean {
+  if (has.type !== (wanted.type ?? "unicast")) return false;
+  if (wanted.prefsrc !== undefined && has.prefsrc !== wanted.prefsrc) return false;
+  const hops = ({ nexthops, gateway, oif }: RouteInfo | RouteMessage) =>
+    (nexthops ?? [{ gateway, oif }]) as RouteNexthop[];
+  const [old, next] = [hops(has), hops(wanted)];
+  return old.length === next.length &&
+    next.every(({ gateway, oif, weight = 1 }) =>
+      old.some((it) =>
+        (gateway === undefined || it.gateway !== undefined &&
+            plainAddress(it.gateway) === plainAddress(gateway)) &&
+        (oif === undefined || it.oif === oif) && (it.weight ?? 1) === weight
+      )
+    );
+}
+
+function compareRoutes(context: NodeContext, { build, remove }: NodeSteps): void {
+  const { node, before, living, usable } = context;
+  const routes = living?.routes ?? [];
+  const has = Map.groupBy(routes, keyOf);
+  const wanted = new Set<string>();
+  const isUsable = ({ nexthops }: ResolvedRoute) =>
+    nexthops.every(({ dev }) => dev === undefined || usable.has(dev));
+  for (const route of node.routes) {
+    const message = isUsable(route) ? routeMessage(context, route) : undefined;
+    wanted.add(message ? keyOf(message) : keyOf(bare(route)));
+    const old = message && has.get(keyOf(message));
+    if (!message || old?.some((it) => sameRoute(it, message))) continue;
+    const object = `route ${route.destination} of ${node.name}`;
+    const request = newRoute(message, { replace: old !== undefined });
+    build.push(step(context, old ? "change" : "create", object, request));
+  }
+  for (const route of before.flatMap(({ routes }) => routes)) {
+    const key = keyOf(bare(route));
+    if (wanted.has(key)) continue;
+    wanted.add(key);
+    for (const old of has.get(key) ?? []) {
+      if (old.protocol !== "static") continue;
+      const object = `route ${route.destination} of ${node.name}`;
+      remove.push(step(context, "remove", object, deleteRoute(old)));
+    }
+  }
+}
+
+/** A route without its next hops, whose links may be gone. */
+function bare({ destination, type, metric, table }: ResolvedRoute): RouteMessage {
+  const family = destination.includes(":") ? "inet6" : "inet";
+  return {
+    destination,
+    family,
+    type,
+    ...(metric !== undefined && { metric }),
+    ...(table !== undefined && { table }),
+  };
+}

@@ -1,0 +1,152 @@
+/**
+ * The namespaces of a lab, by node.
+ *
+ * @module
+ */
+import { homeNetNs, type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { connectionTo, openNamed, resolveNetNs } from "../netlink/connections.ts";
+import { show } from "../options.ts";
+import { setLink, upFlags } from "../rtnetlink/link.ts";
+import { giveName, removeName } from "../scope/record.ts";
+import { RemovalWatch } from "../scope/removal.ts";
+import { type Living, type LivingTables, readLiving } from "./living.ts";
+import type { LivingNodes } from "./difference.ts";
+import type { ResolvedNode } from "./resolved.ts";
+import type { NodeRefs } from "./steps.ts";
+
+/** The owner of the namespaces: a scope, or the record of a lab with a name. */
+export interface Owner {
+  /** Gives a node's namespace a name below /run/netns; absent in a lab without a name. */
+  nameOf?(node: string): string;
+  /** A namespace was created, and is about to get its name. */
+  created(node: string, ref: NetNsRef): void;
+  /** Links are about to be created in a namespace of others. */
+  visited(node: string, ref: NetNsRef): void;
+  /** The lab is about to change a setting for the first time. */
+  setting(node: string, name: string, before: string): void;
+}
+
+/** The namespaces of a lab. */
+export class LabNodes implements NodeRefs, LivingNodes {
+  readonly #owner: Owner;
+  readonly #refs = new Map<string, NetNsRef>();
+  readonly #own = new Set<string>();
+  readonly #living = new Map<string, Living>();
+  readonly #settings = new Map<string, string>();
+  readonly #leaving: NetNsRef[] = [];
+  #tables: LivingTables = { routes: true, vlans: true };
+
+  /** Starts without any. */
+  constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  /** The tables that {@link LabNodes.living} reads. */
+  set tables(tables: LivingTables) {
+    this.#tables = tables;
+  }
+
+  /** The names of the nodes that have a namespace. */
+  names(): string[] {
+    return [...this.#refs.keys()];
+  }
+
+  /** Whether the lab has created the namespace of a node. */
+  owns(node: string): boolean {
+    return this.#own.has(node);
+  }
+
+  /** Opens the namespace of a node that exists already. */
+  open(node: ResolvedNode): void {
+    if (this.#refs.has(node.name)) return;
+    const ref = node.netns === undefined ? homeNetNs() : resolveNetNs(node.netns).ref;
+    this.#refs.set(node.name, ref);
+    this.#owner.visited(node.name, ref);
+  }
+
+  /** Opens the namespace of a node by its name; `false` when there is none with this cookie. */
+  find(node: string, cookie: bigint): boolean {
+    let ref: NetNsRef;
+    try {
+      ref = openNamed(this.#owner.nameOf!(node));
+    } catch {
+      return false;
+    }
+    if (ref.cookie !== cookie) {
+      ref.close();
+      return false;
+    }
+    this.#refs.set(node, ref);
+    this.#own.add(node);
+    return true;
+  }
+
+  ref(node: string): NetNsRef {
+    const ref = this.#refs.get(node);
+    if (!ref) throw new TypeError(`Node ${show(node)} has no namespace`);
+    return ref;
+  }
+
+  create(node: string): void {
+    const name = this.#owner.nameOf?.(node);
+    const ref = newNetNs(`netns of node ${show(node)}`, name);
+    this.#refs.set(node, ref);
+    this.#own.add(node);
+    this.#owner.created(node, ref);
+    if (name !== undefined) giveName(name, ref);
+    connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, `link "lo" of ${node}`));
+  }
+
+  remove(node: string): void {
+    const ref = this.ref(node);
+    if (ref.netnsName !== undefined) removeName(ref.netnsName, ref);
+    this.#refs.delete(node);
+    this.#own.delete(node);
+    this.#leaving.push(ref);
+  }
+
+  /** Drops the namespaces that were removed and waits until they are gone. */
+  async removed(): Promise<string[]> {
+    if (this.#leaving.length === 0) return [];
+    using watch = new RemovalWatch();
+    const leaving = this.#leaving.splice(0);
+    for (const ref of leaving) watch.add(ref);
+    for (const ref of leaving) watch.drop(ref);
+    return await watch.wait();
+  }
+
+  setting(node: string, name: string, before: string): void {
+    const key = `${node} ${name}`;
+    if (this.#settings.has(key)) return;
+    this.#owner.setting(node, name, before);
+    this.#settings.set(key, before);
+  }
+
+  settingBefore(node: string, name: string): string | undefined {
+    return this.#settings.get(`${node} ${name}`);
+  }
+
+  /** Takes over what a record says of a setting. */
+  recall(node: string, name: string, before: string): void {
+    this.#settings.set(`${node} ${name}`, before);
+  }
+
+  living(node: string): Living | undefined {
+    const ref = this.#refs.get(node);
+    if (!ref) return undefined;
+    let living = this.#living.get(node);
+    if (!living) this.#living.set(node, living = readLiving(ref, this.#tables));
+    return living;
+  }
+
+  /** Forgets what was read. */
+  refresh(): void {
+    this.#living.clear();
+  }
+
+  /** Closes the references, and leaves the namespaces. */
+  close(): void {
+    for (const ref of this.#refs.values()) if (ref !== homeNetNs()) ref.close();
+    this.#refs.clear();
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * The settings and nftables of a node, as steps.
+ *
+ * @module
+ */
+import type { Living } from "./living.ts";
+import type { ResolvedInterface, ResolvedNode } from "./resolved.ts";
+import type { Step } from "./steps.ts";
+
+/** A link whose settings are asked for. */
+interface LinkContext {
+  readonly link: ResolvedInterface;
+  /** The link does not exist yet. */
+  readonly isNew: boolean;
+}
+
+/** Whether the lab creates the namespace of a node. */
+export function isOwn({ kind }: ResolvedNode): boolean {
+  return kind !== "netns" && kind !== "host-machine";
+}
+
+/** The links whose IPv6 settings are the lab's. */
+function isCreated({ kind }: ResolvedInterface): boolean {
+  return kind !== "loopback" && kind !== "existing";
+}
+
+/** The defaults of new links that a node starts with, so that most links need no setting of their own. */
+function defaultsOf(node: ResolvedNode): Readonly<Record<string, string>> {
+  const links = node.interfaces.filter(isCreated);
+  if (!isOwn(node) || links.length === 0) return {};
+  if (links.every(({ ipv6 }) => !ipv6)) return { disable_ipv6: "1" };
+  return links.some(({ ipv6, nodad }) => ipv6 && nodad) ? { accept_dad: "0" } : {};
+}
+
+/** The IPv6 settings of a link that differ from those of a fresh namespace. */
+function ipv6Of({ ipv6, nodad }: ResolvedInterface): Readonly<Record<string, string>> {
+  return ipv6 ? { disable_ipv6: "0", accept_dad: nodad ? "0" : "1" } : { disable_ipv6: "1" };
+}
+
+const FRESH: Readonly<Record<string, string>> = { disable_ipv6: "0", accept_dad: "1" };
+
+/** Settings that name a link: they can be written when it exists. */
+function namesLink(node: ResolvedNode, setting: string): string | undefined {
+  const [, name] = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(setting) ?? [];
+  const link = name?.replaceAll("/", ".");
+  return node.interfaces.find((it) => it.name === link && it.kind !== "loopback")?.name;
+}
+
+/**
+ * The settings of a node, or of one of its links, that have to be written.
+ *
+ * @param node The node.
+ * @param living Its state; `undefined` for a namespace that is created.
+ * @param context The link; without it, the settings that name no link.
+ */
+export function nodeSettings(
+  node: ResolvedNode,
+  living: Living | undefined,
+  context?: LinkContext,
+): Step[] {
+  const steps: Step[] = [];
+  const { link, isNew } = context ?? {};
+  const add = (name: string, value: string, derived: boolean): void => {
+    if (living && !isNew && same(living.sysctl(name), value)) return;
+    if (living && derived && living.sysctl("net.ipv6.conf.all.disable_ipv6") === undefined) return;
+    steps.push({
+      verb: "change",
+      node: node.name,
+      object: `setting ${name} of ${node.name}`,
+      action: { kind: "sysctl", name, value, ...(derived && { derived }) },
+    });
+  };
+  const defaults = defaultsOf(node);
+  if (!link) {
+    if (!living) {
+      for (const key in defaults) add(`net.ipv6.conf.default.${key}`, defaults[key]!, true);
+    }
+  } else if (isCreated(link)) {
+    const wanted = ipv6Of(link);
+    // In a namespace that has been there, the defaults are those of an earlier topology.
+    const known = living ? undefined : { ...FRESH, ...defaults };
+    for (const key in wanted) {
+      if (known?.[key] === wanted[key]) continue;
+      add(`net.ipv6.conf.${link.name.replaceAll(".", "/")}.${key}`, wanted[key]!, true);
+    }
+  }
+  for (const [name, value] of Object.entries(node.sysctls)) {
+    if (namesLink(node, name) === link?.name) add(name, value, false);
+  }
+  return steps;
+}
+
+/** Whether the kernel has the value; it separates several numbers by tabs. */
+function same(has: string | undefined, wanted: string): boolean {
+  return has?.replace(/\s+/g, " ") === wanted.trim().replace(/\s+/g, " ");
+}
+
+/** The tables that a script of nft names. */
+export function tablesOf(script: string): string[] {
+  const names = [...script.matchAll(/^\s*(?:add\s+)?table\s+(?:(\w+)\s+)?([\w-]+)\s*(?:\{|;|$)/gm)];
+  return [...new Set(names.map(([, family = "ip", name]) => `${family} ${name}`))];
+}
+
+/**
+ * The script that puts the tables of a node in the place of those it had.
+ *
+ * @param node The node.
+ * @param before The scripts that may be in force.
+ * @param isKnown Whether the first of them is in force: the kernel reports tables in another form.
+ */
+export function nodeTables(
+  node: ResolvedNode,
+  before: readonly string[],
+  isKnown: boolean,
+): Step[] {
+  if (isKnown && (before[0] ?? "") === node.nftables) return [];
+  const tables = [...before, node.nftables].flatMap(tablesOf);
+  const clear = [...new Set(tables)].map((it) => `add table ${it}; delete table ${it};`).join(" ");
+  const script = `${clear}\n${node.nftables}`.trim();
+  if (script === "") return [];
+  const verb = before.some((it) => it) ? "change" : "create";
+  const object = `nftables of ${node.name}`;
+  return [{ verb, node: node.name, object, action: { kind: "nft", script } }];
+}

@@ -1,0 +1,188 @@
+/**
+ * The steps from one state of a lab to the next one: each is about one object of the kernel, is shown by
+ * `plan` and sent by `up`.
+ *
+ * @module
+ */
+import { SyscallError } from "../../ffi/errno.ts";
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { connectionTo } from "../netlink/connections.ts";
+import type { Request } from "../netlink/message.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { inNetNs, shellWord } from "../netlink/trace.ts";
+import { refusal } from "../link/create.ts";
+import type { LinkMessage } from "../rtnetlink/link.ts";
+import { NetNsCommand } from "../netns/command.ts";
+import { sysctl } from "../netns/sysctl.ts";
+
+/** The number of the descriptor of a node's namespace. */
+export type FdOf = (node: string) => number;
+
+/** The node whose socket sends a request: the name of a node, or this for a namespace without links. */
+export const WORKSHOP = "";
+
+/** The action of a step. */
+export type Action =
+  /** Creates or removes the namespace of the node. */
+  | { readonly kind: "netns" }
+  /** Sends a request over the socket of a node, or of the workshop. */
+  | { readonly kind: "request"; readonly via: string; readonly request: (fd: FdOf) => Request }
+  /** Writes a setting; `derived`: only where the namespace has it. */
+  | {
+    readonly kind: "sysctl";
+    readonly name: string;
+    readonly value: string;
+    readonly derived?: boolean;
+  }
+  /** Runs a script of nft. */
+  | { readonly kind: "nft"; readonly script: string };
+
+/** One step. */
+export interface Step {
+  /** Whether the object comes, changes or goes. */
+  readonly verb: "create" | "change" | "remove";
+  /** The node that has the object. */
+  readonly node: string;
+  /** The object: `veth h1:eth0 -- sw:h1`, `address 10.0.0.1/24 of h1:eth0`. */
+  readonly object: string;
+  /** The action. */
+  readonly action: Action;
+}
+
+/** The namespaces that steps act on. */
+export interface NodeRefs {
+  /** The namespace of a node. */
+  ref(node: string): NetNsRef;
+  /** Creates the namespace of a node. */
+  create(node: string): void;
+  /** Removes the namespace of a node. */
+  remove(node: string): void;
+  /** Notes the value that a setting had before the first write. */
+  setting(node: string, name: string, before: string): void;
+}
+
+/** The refusals of a removal that say that the object is gone already, as with the link it was on. */
+const GONE: ReadonlySet<string> = new Set(["ENODEV", "ESRCH", "ENOENT", "EADDRNOTAVAIL"]);
+
+/**
+ * Performs steps in their order. Neighboring requests over one socket are one send.
+ *
+ * @throws The error of the first step that the kernel refuses. Later requests of the same send have been
+ * sent by then.
+ */
+export function perform(steps: readonly Step[], nodes: NodeRefs): void {
+  let workshop: NetNsRef | undefined;
+  const refOf = (via: string): NetNsRef =>
+    via === WORKSHOP ? workshop ??= newNetNs("the workshop of the lab") : nodes.ref(via);
+  try {
+    for (let at = 0; at < steps.length;) {
+      const { action, node, verb } = steps[at]!;
+      if (action.kind === "request") {
+        const part = sendFrom(steps, at, action.via);
+        send(part, refOf(action.via), (name) => nodes.ref(name).fd.value);
+        at += part.length;
+        continue;
+      }
+      if (action.kind === "netns") verb === "remove" ? nodes.remove(node) : nodes.create(node);
+      else if (action.kind === "sysctl") write(node, action, nodes);
+      else runNft(nodes.ref(node), action.script);
+      at++;
+    }
+  } finally {
+    workshop?.close();
+  }
+}
+
+function sendFrom(steps: readonly Step[], from: number, via: string): readonly Step[] {
+  let end = from + 1;
+  for (; end < steps.length; end++) {
+    const { action } = steps[end]!;
+    if (action.kind !== "request" || action.via !== via) break;
+  }
+  return steps.slice(from, end);
+}
+
+function send(steps: readonly Step[], ref: NetNsRef, fd: FdOf): void {
+  const results = connectionTo(ref).batch((add) => {
+    for (const { action } of steps) if (action.kind === "request") add(action.request(fd));
+  });
+  for (const [i, result] of results.entries()) {
+    if (result.ok) continue;
+    const { error } = result;
+    const { verb, action } = steps[i]!;
+    if (verb === "remove" && error instanceof NetlinkError && GONE.has(error.code)) continue;
+    throw action.kind === "request" ? explained(action.request(fd), error, ref) : error;
+  }
+}
+
+/** Adds the reason to the refusal of a link: a kind or option that the kernel lacks, a name that is taken. */
+function explained({ message }: Request, error: Error, ref: NetNsRef): Error {
+  const kind = (message as LinkMessage).linkInfo?.kind;
+  return kind === undefined ? error : refusal(kind, error, message, ref);
+}
+
+function write(
+  node: string,
+  { name, value, derived = false }: Extract<Action, { kind: "sysctl" }>,
+  nodes: NodeRefs,
+): void {
+  const ref = nodes.ref(node);
+  try {
+    nodes.setting(node, name, sysctl(ref, name));
+    sysctl(ref, name, value);
+  } catch (error) {
+    const none = error instanceof SyscallError && error.code === "ENOENT";
+    if (!derived || !none) throw error;
+  }
+}
+
+/**
+ * Runs a script of nft in a namespace. The script is one transaction.
+ *
+ * @throws {Error} With the message of nft.
+ */
+export function runNft(ref: NetNsRef, script: string): void {
+  const { success, stderr } = new NetNsCommand(ref, "nft", {
+    args: [script],
+    mounts: false,
+    stdin: "null",
+  }).outputSync();
+  if (success) return;
+  throw new Error(`nft in ${ref.label}: ${new TextDecoder().decode(stderr).trim()}`);
+}
+
+/** The names of things in command lines. */
+export interface Names {
+  /** The namespace of a node as `ip -n` takes it. */
+  netns(node: string): string;
+  /** The link of a node with an index. */
+  link(node: string, index: number): string | undefined;
+}
+
+/** The equivalent command line of iproute2, sysctl or nft. */
+export function commandOf({ action, node, verb }: Step, names: Names): string {
+  switch (action.kind) {
+    case "netns":
+      return `ip netns ${verb === "remove" ? "delete" : "add"} ${shellWord(names.netns(node))}`;
+    case "sysctl":
+      return inNetNs(`sysctl -w ${shellWord(`${action.name}=${action.value}`)}`, names.netns(node));
+    case "nft":
+      return inNetNs(`nft ${shellWord(action.script)}`, names.netns(node));
+    case "request":
+      return requestCommand(action, names);
+  }
+}
+
+/** Above all numbers of descriptors: stands for a namespace that need not exist yet. */
+const NO_FD = 1_000_000_000;
+
+function requestCommand(
+  { via, request }: Extract<Action, { kind: "request" }>,
+  names: Names,
+): string {
+  const nodes: string[] = [];
+  const line = request((node) => NO_FD + nodes.push(node)).command()
+    .replace(/\S+\/fd\/(1\d{9})\b/g, (_, fd) => shellWord(names.netns(nodes[fd - NO_FD - 1]!)))
+    .replace(/\bif(\d+)\b/g, (word, index) => names.link(via, Number(index)) ?? word);
+  return via === WORKSHOP ? line : inNetNs(line, names.netns(via));
+}
