@@ -432,11 +432,11 @@ const undo: Undo<Placed> = (done) => {
 };
 
 function add(ref: NetNsRef, placed: readonly Placed[]): void {
-  addAll(connectionTo(ref), placed, newRequest, undo, parts);
+  addAll(connectionTo(ref), placed, newRequest, undo, { parts });
 }
 
 function replace(ref: NetNsRef, placed: readonly Placed[]): void {
-  replaceAll(connectionTo(ref), placed, newRequest, undo, parts);
+  replaceAll(connectionTo(ref), placed, newRequest, undo, { parts });
 }
 
 function remove(ref: NetNsRef, placed: readonly Placed[]): void {

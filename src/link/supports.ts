@@ -1,5 +1,6 @@
 /**
- * Capabilities of the running kernel: kinds of links, their options, and the error for those it lacks.
+ * Capabilities of the running kernel: kinds of links and of traffic control, their options, and the error for
+ * those it lacks.
  *
  * @module
  */
@@ -15,10 +16,12 @@ import { NetlinkError } from "../netlink/error.ts";
 import { lackingKind, lackingOption, UnsupportedError } from "../rtnetlink/unsupported.ts";
 import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
 import type { KindOptions, LinkKind } from "../rtnetlink/link_kinds/kind.ts";
+import type { TrafficCapabilities, TrafficKind } from "../traffic/supports.ts";
+import defer * as traffic from "../traffic/supports.ts";
 import { verify } from "./verify.ts";
 
 /** Capabilities of the running kernel. */
-export interface Capabilities {
+export interface Capabilities extends TrafficCapabilities {
   /** Its release, as `uname -r` prints it: `6.12.48+deb13-amd64`. */
   readonly kernel: string;
   /** By the name of each link kind that netloom has a class for: whether the kernel has it. */
@@ -28,16 +31,17 @@ export interface Capabilities {
 const knownKinds = new Map<string, boolean>();
 
 /**
- * Whether the running kernel has a link kind, or an option of one. The kernel is asked once, in a
- * throw-away namespace, and the answer is remembered. As creating such a link does, asking loads the
- * kind's module.
+ * Whether the running kernel has a link kind, a queueing discipline, a filter or an action, or an option of
+ * one. The kernel is asked once, in a throw-away namespace, and the answer is remembered. As creating such
+ * an object does, asking loads the kind's module.
  *
- * @param kind The kernel's name of the kind: `ipvlan`.
+ * @param kind The kernel's name of the link kind, `ipvlan`; or `{ qdisc: "netem" }`, `{ filter: "flower" }`,
+ * `{ action: "mirred" }`.
  * @param option An option of the kind, `vlanFiltering`, or of a port of it, `port.locked`. Options that
  * every kernel has, back to Linux 6.1, count as there.
  * @returns `false` when the kernel has neither the kind nor a module with it.
  * @throws {SyscallError} EPERM without the privilege to create a namespace.
- * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes, or has no such option.
+ * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes (15 of traffic control), or has no such option.
  *
  * @example A link of the best kind there is
  * ```ts
@@ -51,8 +55,18 @@ const knownKinds = new Map<string, boolean>();
  *   : Macvlan.create({ name: "host0", netns, parent, mode: "bridge" });
  * assertEquals(link.read().parent, parent.index);
  * ```
+ *
+ * @example A delay where the kernel has netem
+ * ```ts
+ * import { Link, NetNs, supports } from "@netloom/netloom";
+ *
+ * using netns = NetNs.create();
+ * const { qdiscs } = Link.get("lo", { netns });
+ * if (supports({ qdisc: "netem" })) qdiscs.add({ kind: "netem", options: { delay: "20ms" } });
+ * ```
  */
-export function supports(kind: string, option?: string): boolean {
+export function supports(kind: string | TrafficKind, option?: string): boolean {
+  if (typeof kind === "object" && kind !== null) return traffic.supportsTraffic(kind, option);
   if (typeof kind !== "string" || !/^[\x21-\x7e]{1,55}$/.test(kind)) {
     throw new TypeError(`kind must name a link kind: got ${show(kind)}`);
   }
@@ -70,9 +84,9 @@ function supportsOption(kind: string, option: string): boolean {
 }
 
 /**
- * Reads which link kinds of netloom the running kernel has: see {@link supports}.
+ * Reads which kinds of links and of traffic control the running kernel has: see {@link supports}.
  *
- * @returns The kernel's release, and the link kinds.
+ * @returns The kernel's release, and the kinds that netloom knows.
  * @throws {SyscallError} EPERM without the privilege to create a namespace.
  *
  * @example Link kinds that this machine lacks
@@ -88,6 +102,7 @@ export function capabilities(): Capabilities {
   return {
     kernel: readText("/proc/sys/kernel/osrelease").trim(),
     links: probe(linkKindNames()),
+    ...traffic.trafficCapabilities(),
   };
 }
 

@@ -43,7 +43,8 @@ function located(error: unknown, index: number, total: number): unknown {
 }
 
 /**
- * The kernel refused some of the entries that a call was given. The error itself is that of the first.
+ * The kernel refused some of the entries that a call was given. The error itself is that of the first, which
+ * is its `cause`.
  *
  * @example All or nothing
  * ```ts
@@ -87,6 +88,7 @@ export class BatchError extends NetlinkError {
   ) {
     const { operation, netns, errno, ack } = first;
     super({ operation, netns, errno, ack });
+    this.cause = first;
     this.index = counts.index;
     this.refused = counts.refused;
     this.total = counts.total;
@@ -158,23 +160,30 @@ function takeBack<E>(connection: Connection, done: E[], undo: Undo<E>): string {
  */
 export type PartsOf<E> = (wholes: readonly E[]) => (entry: E) => boolean;
 
+/** Explains the refusal of an entry: a kind that the kernel lacks. */
+export type Explain<E> = (error: NetlinkError, entry: E) => NetlinkError;
+
+/** How entries are set. */
+export interface SetOptions<E> {
+  /** Tells the entries that the kernel adds with others of the call: these are changed then. */
+  readonly parts?: PartsOf<E>;
+  /** Explains refusals. */
+  readonly explain?: Explain<E>;
+}
+
 const none = () => false;
 const noParts = () => none;
 const all = () => () => true;
 
-/**
- * Adds entries, all or none.
- *
- * @param parts Tells the entries that the kernel has added with others of the call: these are changed then.
- */
+/** Adds entries, all or none. */
 export function addAll<E>(
   connection: Connection,
   entries: readonly E[],
   request: (entry: E, replace: boolean) => Request,
   undo: Undo<E>,
-  parts: PartsOf<E> = noParts,
+  options: SetOptions<E> = {},
 ): void {
-  setAll(connection, entries, request, { undo, parts, mayChange: parts });
+  setAll(connection, entries, request, { undo, mayChange: options.parts ?? noParts, ...options });
 }
 
 /**
@@ -186,10 +195,33 @@ export function replaceAll<E>(
   entries: readonly E[],
   request: (entry: E, replace: boolean) => Request,
   undo: Undo<E>,
-  parts: PartsOf<E> = noParts,
+  options: SetOptions<E> = {},
 ): void {
-  if (entries.length === 1) return void connection.request(request(entries[0]!, true));
-  setAll(connection, entries, request, { undo, parts, mayChange: all });
+  if (entries.length === 1) {
+    return setOne(connection, entries[0]!, (entry) => request(entry, true), options.explain);
+  }
+  setAll(connection, entries, request, { undo, mayChange: all, ...options });
+}
+
+/** Sends the request for one entry. */
+export function setOne<E>(
+  connection: Connection,
+  entry: E,
+  request: (entry: E) => Request,
+  explain?: Explain<E>,
+): void {
+  const { refusals } = send(connection, [entry], request);
+  if (refusals.length > 0) refuse(explained(refusals, [entry], explain), 1, "");
+}
+
+/** The refusals with the error of the first one explained. */
+function explained<E>(
+  refusals: readonly Refusal[],
+  entries: readonly E[],
+  explain: Explain<E> | undefined,
+): readonly Refusal[] {
+  const [{ index, error }, ...others] = refusals as [Refusal];
+  return explain ? [{ index, error: explain(error, entries[index]!) }, ...others] : refusals;
 }
 
 /** Adds entries, then changes those that `mayChange` allows of the ones that are there. */
@@ -197,9 +229,8 @@ function setAll<E>(
   connection: Connection,
   entries: readonly E[],
   request: (entry: E, replace: boolean) => Request,
-  { undo, parts, mayChange }: {
+  { undo, parts = noParts, mayChange, explain }: SetOptions<E> & {
     readonly undo: Undo<E>;
-    readonly parts: PartsOf<E>;
     readonly mayChange: PartsOf<E>;
   },
 ): void {
@@ -219,7 +250,9 @@ function setAll<E>(
     const changed = send(connection, sent, (entry) => request(entry, true));
     failed = changed.refusals.map(({ index, error }) => ({ index: again[index]!, error }));
   }
-  if (failed.length > 0) refuse(failed, entries.length, takeBack(connection, done, undo));
+  if (failed.length === 0) return;
+  const outcome = takeBack(connection, done, undo);
+  refuse(explained(failed, entries, explain), entries.length, outcome);
 }
 
 /**

@@ -69,8 +69,9 @@ const SOURCES: Readonly<Record<string, readonly [config: string, module?: string
 };
 
 /**
- * The running kernel does not have a link kind, an option of one, or what an impairment needs. A `NetlinkError` with the code
- * EOPNOTSUPP that names the build option, module or version with the kind or the option.
+ * The running kernel does not have a kind, or an option of one: a link kind, a queueing discipline, a filter,
+ * an action, or what an impairment needs. It names the build option, module or version with it. Its code is
+ * the kernel's: ENOENT for queueing disciplines, filters and actions, otherwise EOPNOTSUPP.
  *
  * @example Handling a kind that the kernel lacks
  * ```ts

@@ -13,6 +13,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  setOne,
   type Undo,
 } from "../netlink/collection.ts";
 import type { Connection } from "../netlink/connection.ts";
@@ -36,6 +37,9 @@ import {
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { explainRefusal } from "./supports.ts";
+
+const EXPLAIN = { explain: explainRefusal };
 
 /** Which class: its handle `1:10`, or what `list()` gave. */
 export type ClassTarget = Handle | ClassInfo;
@@ -92,13 +96,13 @@ export class LinkClasses {
    * @throws {RangeError} For values out of range; none is added then.
    */
   add(entries: Many<ClassOptions | ClassInfo>): void {
-    addAll(this.#connection, this.#messages(entries), (it) => this.#new(it, "add"), undo);
+    addAll(this.#connection, this.#messages(entries), (it) => this.#new(it, "add"), undo, EXPLAIN);
   }
 
   /** Adds classes, or changes those that are there. Otherwise as {@link LinkClasses.add}. */
   replace(entries: Many<ClassOptions | ClassInfo>): void {
     const request = (it: TcMessage, replace: boolean) => this.#new(it, replace ? "replace" : "add");
-    replaceAll(this.#connection, this.#messages(entries), request, undo);
+    replaceAll(this.#connection, this.#messages(entries), request, undo, EXPLAIN);
   }
 
   /**
@@ -109,7 +113,7 @@ export class LinkClasses {
    */
   change(entry: ClassOptions | ClassInfo): void {
     const [message] = this.#messages(entry);
-    this.#connection.request(this.#new(message!, "change"));
+    setOne(this.#connection, message!, (it) => this.#new(it, "change"), explainRefusal);
   }
 
   /**

@@ -13,6 +13,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  setOne,
 } from "../netlink/collection.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
@@ -38,6 +39,9 @@ import {
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { explainRefusal } from "./supports.ts";
+
+const EXPLAIN = { explain: explainRefusal };
 
 /** Which filters of a link. */
 export interface LinkFilterFilter {
@@ -96,22 +100,22 @@ export class LinkFilters {
    * Adds filters, all or none, in this order.
    *
    * @param entries One or many; also what `list()` gave. Links in actions are in this link's namespace.
-   * @throws {NetlinkError} EEXIST when there is one with the handle, ENOENT when the kernel lacks the kind or
-   * an action, EINVAL without the queueing discipline.
+   * @throws {NetlinkError} EEXIST when there is one with the handle, EINVAL without the queueing discipline.
+   * @throws {UnsupportedError} When the kernel lacks the kind or an action.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For malformed options; none is added then.
    * @throws {RangeError} For values out of range; none is added then.
    */
   add(entries: Many<FilterOptions | FilterInfo>): void {
     const messages = this.#messages(entries);
-    addAll(this.#connection, messages, (it) => this.#new(it, "add"), this.#undo(messages));
+    addAll(this.#connection, messages, (it) => this.#new(it, "add"), this.#undo(messages), EXPLAIN);
   }
 
   /** Adds filters, or replaces those with the same place and handle. Otherwise as {@link LinkFilters.add}. */
   replace(entries: Many<FilterOptions | FilterInfo>): void {
     const messages = this.#messages(entries);
     const request = (it: TcMessage, replace: boolean) => this.#new(it, replace ? "replace" : "add");
-    replaceAll(this.#connection, messages, request, this.#undo(messages));
+    replaceAll(this.#connection, messages, request, this.#undo(messages), EXPLAIN);
   }
 
   /**
@@ -122,7 +126,7 @@ export class LinkFilters {
    */
   change(entry: FilterOptions | FilterInfo): void {
     const [message] = this.#messages(entry);
-    this.#connection.request(this.#new(message!, "change"));
+    setOne(this.#connection, message!, (it) => this.#new(it, "change"), explainRefusal);
   }
 
   /**

@@ -28,6 +28,7 @@ export type {
   ImpairOptions,
 } from "./impairment_values.ts";
 export { LinkQdiscs, type QdiscParent, type QdiscTarget } from "./qdiscs.ts";
+export type { TrafficCapabilities, TrafficKind } from "./supports.ts";
 export type {
   CommonQdiscInfo,
   QdiscInfo,

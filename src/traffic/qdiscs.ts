@@ -13,6 +13,7 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  setOne,
   type Undo,
 } from "../netlink/collection.ts";
 import type { Connection } from "../netlink/connection.ts";
@@ -39,6 +40,9 @@ import {
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { checkSupport, explainRefusal } from "./supports.ts";
+
+const EXPLAIN = { explain: explainRefusal };
 
 /** A place: `root`, `ingress`, or a class that a queueing discipline sits on. */
 export interface QdiscParent {
@@ -102,13 +106,20 @@ export class LinkQdiscs {
    * Adds queueing disciplines, all or none, in this order.
    *
    * @param entries One or many; also what `list()` gave.
-   * @throws {NetlinkError} EEXIST when there is one already, ENOENT when the kernel lacks the kind.
+   * @throws {NetlinkError} EEXIST when there is one already.
+   * @throws {UnsupportedError} When the kernel lacks the kind, or an option of it.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For malformed options; none is added then.
    * @throws {RangeError} For values out of range; none is added then.
    */
   add(entries: Many<QdiscOptions | QdiscInfo>): void {
-    addAll(this.#connection, this.#messages(entries), (it) => this.#new(it, "add"), undo);
+    addAll(
+      this.#connection,
+      this.#messages(entries, "add"),
+      (it) => this.#new(it, "add"),
+      undo,
+      EXPLAIN,
+    );
   }
 
   /**
@@ -119,7 +130,7 @@ export class LinkQdiscs {
    */
   replace(entries: Many<QdiscOptions | QdiscInfo>): void {
     const request = (it: TcMessage, replace: boolean) => this.#new(it, replace ? "replace" : "add");
-    replaceAll(this.#connection, this.#messages(entries), request, undo);
+    replaceAll(this.#connection, this.#messages(entries, "replace"), request, undo, EXPLAIN);
   }
 
   /**
@@ -130,8 +141,8 @@ export class LinkQdiscs {
    * @throws {NetlinkError} ENOENT when there is none, EINVAL when it is of another kind.
    */
   change(entry: QdiscOptions | QdiscInfo): void {
-    const [message] = this.#messages(entry);
-    this.#connection.request(this.#new(message!, "change"));
+    const [message] = this.#messages(entry, "change");
+    setOne(this.#connection, message!, (it) => this.#new(it, "change"), explainRefusal);
   }
 
   /**
@@ -184,9 +195,14 @@ export class LinkQdiscs {
     return { ...request, operation: `${verb} qdisc at ${at} of ${describeLink(this.#link)}` };
   }
 
-  #messages(entries: Many<QdiscOptions | QdiscInfo>): TcMessage[] {
-    const { index } = this.#link;
-    return convert(entries, (entry) => qdiscMessage(entry, index));
+  #messages(entries: Many<QdiscOptions | QdiscInfo>, mode: TcMode): TcMessage[] {
+    const { index, ref } = this.#link;
+    return convert(entries, (entry) => {
+      const message = qdiscMessage(entry, index);
+      const { operation } = this.#new(message, mode);
+      checkSupport(message, { operation, netns: ref.description });
+      return message;
+    });
   }
 
   #new(message: TcMessage, mode: TcMode): Request<undefined> {

@@ -15,8 +15,11 @@ const paths = Deno.args.filter((arg) => !arg.startsWith("-"));
 const some = paths.length > 0 || flags.some((flag) => flag.startsWith("--filter"));
 const together = Deno.args.includes(TOGETHER) && !some ? [TOGETHER] : [];
 
-const { kernel, links } = capabilities();
-const facts: Facts = { release: kernel, kinds: { ...links, tun: supports("tun") } };
+const { kernel, links, qdiscs, filters, actions } = capabilities();
+const facts: Facts = {
+  release: kernel,
+  kinds: { ...links, tun: supports("tun"), ...qdiscs, ...filters, ...actions },
+};
 console.log(`${FACTS}${JSON.stringify(facts)}`);
 
 const runs = paths.length > 0 ? [["test", "-A", ...flags, ...paths]] : [

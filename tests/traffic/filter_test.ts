@@ -4,9 +4,10 @@ import { source } from "../../src/netlink/bytes.ts";
 import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
 import type { FilterInfo, FilterOptions } from "../../src/traffic/mod.ts";
 import { bodyOf, fromHex, type Json, run } from "../helpers.ts";
+import { test } from "../leaks.ts";
 import { CAPTURED } from "./captured.ts";
 import { FILTER_CASES } from "./cases.ts";
-import { kernelTest, Pair, tc } from "./oracle.ts";
+import { kernelTest, kindsOf, lacksOf, Pair, tcOrText } from "./oracle.ts";
 
 function read(body: string): FilterInfo {
   const bytes = fromHex(body);
@@ -26,18 +27,19 @@ for (const { entry, words, info } of FILTER_CASES) {
 const plain = (value: unknown) =>
   JSON.stringify(value).replace(/"(index|bytes|packets|installed|last_used)":\d+,?/g, "");
 
-kernelTest("clsact", "Filters are the same in the kernel, set here and by tc", () => {
-  using pair = new Pair();
-  const { link, netns } = pair;
-  link.qdiscs.add({ kind: "clsact" });
-  const look = () =>
-    plain([
-      link.filters.list(),
-      tc(netns.ref, "filter show dev v0 egress"),
-      tc(netns.ref, "filter show dev v0 ingress"),
-    ]);
-  for (const { entry, words, info, lacks } of FILTER_CASES) {
-    if (lacks) continue;
+for (const { entry, words, info } of FILTER_CASES) {
+  const lacks = lacksOf({ qdisc: "clsact" }, { qdisc: "htb" }, ...kindsOf(entry));
+  test(`It is the same in the kernel, set here and by: ${words}`, { lacks }, () => {
+    using pair = new Pair();
+    const { link, netns } = pair;
+    link.qdiscs.add([{ kind: "clsact" }, { kind: "htb", handle: "1:" }]);
+    const look = () =>
+      plain([
+        link.filters.list(),
+        ...["egress", "ingress", "parent 1:"].map((at) =>
+          tcOrText(netns.ref, `filter show dev v0 ${at}`)
+        ),
+      ]);
     const lines: string[] = [];
     {
       using _trace = trace(({ command }) => lines.push(command));
@@ -58,8 +60,9 @@ kernelTest("clsact", "Filters are the same in the kernel, set here and by tc", (
     link.filters.add(read!); // what list() gave
     assertEquals(look(), ours);
     link.filters.delete(link.filters.list());
-  }
-});
+    assertEquals(link.filters.list(), []);
+  });
+}
 
 kernelTest("clsact", "add() adds all or none, and leaves the filters that were there", () => {
   using pair = new Pair();
@@ -118,7 +121,7 @@ Deno.test("A filter that is refused names the option", () => {
       [
         { ...filter, options: { actions: [{ kind: "gacd" }] } },
         TypeError,
-        'options.actions[0].kind must be one of "mirred", "gact"',
+        'options.actions[0].kind must be one of "gact", "mirred"',
       ],
       [{ ...filter, kind: "bpf" }, TypeError, "options must have one of program and fd"],
     ] as const

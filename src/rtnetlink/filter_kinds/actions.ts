@@ -4,10 +4,12 @@
  * @module
  */
 import { type Field, struct, text, u16, u32, u64 } from "../../netlink/attribute.ts";
-import { NLA_F } from "../../netlink/constants.ts";
+import { NLA_F, NLM_F } from "../../netlink/constants.ts";
+import type { Request } from "../../netlink/message.ts";
 import { forEachAttribute } from "../../netlink/attribute.ts";
-import { type Schema, schema, taggedSchema } from "../../netlink/schema.ts";
-import { checkOptions, integer, show, wordValue } from "../../options.ts";
+import { type Fields, nested, type Schema, schema, taggedSchema } from "../../netlink/schema.ts";
+import { checkObject, checkOptions, integer, type OptionNames, wordValue } from "../../options.ts";
+import { RTM } from "../constants.ts";
 import type { LinkTarget } from "../link_kinds/kind.ts";
 import {
   bytesIn,
@@ -184,27 +186,98 @@ interface ActionData {
   mask?: number;
 }
 
-const many = (fields: object, prefix: string): Schema<ActionData> =>
-  schema<ActionData>(prefix, {}, fields as never, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+/** A kind of actions. */
+interface ActionKind<A extends Action> {
+  /** The kernel's build option that brings it, without `CONFIG_`. */
+  readonly config: string;
+  /** The attribute set of its options. */
+  readonly data: Schema<ActionData>;
+  /** The public names of its options. */
+  readonly options: OptionNames<A>;
+  /** Options on the wire. */
+  encode(action: A, path: string): ActionData;
+  /** Options that are reported. */
+  decode(data: ActionData): Omit<A, "kind">;
+  /** The words of an action in `tc`. */
+  words(action: A): string;
+}
 
-const SCHEMAS: Readonly<Record<Action["kind"], Schema<ActionData>>> = {
-  mirred: many({ parms: mirredParms }, "TCA_MIRRED_"),
-  gact: many({ parms }, "TCA_GACT_"),
-  police: many({ police, table: rateTable, rate64: u64(TCA_POLICE.RATE64) }, "TCA_POLICE_"),
-  skbedit: many({
+const dataOf = (prefix: string, fields: Partial<Fields<ActionData>>): Schema<ActionData> =>
+  schema<ActionData>(prefix, {}, fields as Fields<ActionData>, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+
+const mirred: ActionKind<MirredAction> = {
+  config: "NET_ACT_MIRRED",
+  data: dataOf("TCA_MIRRED_", { parms: mirredParms }),
+  options: { kind: true, action: true, direction: true, dev: true },
+  encode: ({ action, direction = "egress", dev }, path) => {
+    const mirror = wordValue(action, { redirect: 0, mirror: 1 }, `${path}.action`);
+    const way = wordValue(direction, { egress: 1, ingress: 3 }, `${path}.direction`);
+    return {
+      parms: {
+        index: 0,
+        control: mirror ? CONTROLS.pipe : CONTROLS.stolen,
+        eaction: way + mirror,
+        ifindex: integer(dev, `${path}.dev`, 1, 0x7fffffff),
+      },
+    };
+  },
+  decode: ({ parms }) => {
+    const { eaction = 1, ifindex = 0 } = parms!;
+    const direction = eaction > 2 ? "ingress" : "egress";
+    return { action: MIRRED[(eaction - 1) % 2]!, direction, dev: ifindex };
+  },
+  words: ({ action, direction = "egress", dev }) => `mirred ${direction} ${action} dev if${dev}`,
+};
+
+const gact: ActionKind<GactAction> = {
+  config: "NET_ACT_GACT",
+  data: dataOf("TCA_GACT_", { parms }),
+  options: { kind: true, control: true },
+  encode: (action, path) => ({
+    parms: { index: 0, control: control(action.control, "drop", `${path}.control`) },
+  }),
+  decode: ({ parms }) => ({ control: controlWord(parms!.control) }),
+  words: ({ control }) => `gact ${control}`,
+};
+
+const policeKind: ActionKind<PoliceAction> = {
+  config: "NET_ACT_POLICE",
+  data: dataOf("TCA_POLICE_", { police, table: rateTable, rate64: u64(TCA_POLICE.RATE64) }),
+  options: { kind: true, rate: true, burst: true, mtu: true, exceed: true },
+  encode: (action, path) => {
+    const rate = bytesPerSecond(action.rate, `${path}.rate`);
+    const burst = ticksOf(parseSize(action.burst, `${path}.burst`), rate, `${path}.burst`);
+    const spec = { rate, overhead: 0, mpu: 0, linklayer: LINKLAYERS.ethernet };
+    const mtu = parseSize(action.mtu ?? 0, `${path}.mtu`);
+    const after = control(action.exceed, "reclassify", `${path}.exceed`);
+    return {
+      police: { index: 0, control: after, burst, mtu, rate: spec },
+      table: rate,
+      ...(rate > 0xffffffff ? { rate64: rate } : {}),
+    };
+  },
+  decode: ({ police, rate64 }) => {
+    const { burst, mtu, rate: spec, control } = police!;
+    const rate = rate64 ?? spec.rate;
+    const exceed = controlWord(control);
+    return { rate: rate * 8, burst: bytesIn(burst, rate), mtu, exceed };
+  },
+  words: ({ rate, burst, mtu, exceed }) =>
+    `police rate ${rateWord(rate)} burst ${sizeWord(burst)}` +
+    (mtu === undefined ? "" : ` mtu ${sizeWord(mtu)}`) +
+    (exceed === undefined ? "" : ` conform-exceed ${exceed}`),
+};
+
+const skbedit: ActionKind<SkbeditAction> = {
+  config: "NET_ACT_SKBEDIT",
+  data: dataOf("TCA_SKBEDIT_", {
     parms,
     priority: u32(TCA_SKBEDIT.PRIORITY),
     queueMapping: u16(TCA_SKBEDIT.QUEUE_MAPPING),
     mark: u32(TCA_SKBEDIT.MARK),
     mask: u32(TCA_SKBEDIT.MASK),
-  }, "TCA_SKBEDIT_"),
-};
-
-const NAMES: Readonly<Record<Action["kind"], Readonly<Record<string, true>>>> = {
-  mirred: { kind: true, action: true, direction: true, dev: true },
-  gact: { kind: true, control: true },
-  police: { kind: true, rate: true, burst: true, mtu: true, exceed: true },
-  skbedit: {
+  }),
+  options: {
     kind: true,
     mark: true,
     mask: true,
@@ -212,7 +285,31 @@ const NAMES: Readonly<Record<Action["kind"], Readonly<Record<string, true>>>> = 
     queueMapping: true,
     control: true,
   },
+  encode: ({ kind: _, control: after, ...rest }, path) => (
+    { ...rest, parms: { index: 0, control: control(after, "pipe", `${path}.control`) } }
+  ),
+  decode: ({ parms, ...rest }) => ({ ...rest, control: controlWord(parms!.control) }),
+  words: ({ mark, mask, priority, queueMapping, control }) =>
+    "skbedit" + (queueMapping === undefined ? "" : ` queue_mapping ${queueMapping}`) +
+    (priority === undefined ? "" : ` priority ${priority}`) +
+    (mark === undefined ? "" : ` mark ${mark}${mask === undefined ? "" : `/${mask}`}`) +
+    (control === undefined ? "" : ` ${control}`),
 };
+
+/** The actions that netloom knows, by the kernel's names. */
+const ACTIONS = { gact, mirred, police: policeKind, skbedit } as unknown as Readonly<
+  Record<Action["kind"], ActionKind<Action>>
+>;
+
+/** An action by the kernel's name; `undefined` when the table does not have it. */
+export function actionKind(kind: string): { readonly config: string } | undefined {
+  return Object.hasOwn(ACTIONS, kind) ? ACTIONS[kind as Action["kind"]] : undefined;
+}
+
+/** The names of the actions in the table, sorted. */
+export function actionKindNames(): string[] {
+  return Object.keys(ACTIONS).sort();
+}
 
 interface ActionNest {
   kind?: string;
@@ -226,7 +323,12 @@ const nest = taggedSchema<ActionNest>(schema<object>("TCA_ACT_", TCA_ACT, {}), {
   index: u32(TCA_ACT.INDEX),
   stats: statsField(TCA_ACT.STATS),
 } as unknown as Readonly<Record<string, Field<unknown>>>, {
-  options: { type: TCA_ACT.OPTIONS, tag: "kind", schemaOf: (kind) => SCHEMAS[kind as "gact"] },
+  options: {
+    type: TCA_ACT.OPTIONS,
+    tag: "kind",
+    schemaOf: (kind = "") =>
+      Object.hasOwn(ACTIONS, kind) ? ACTIONS[kind as "gact"].data : undefined,
+  },
 });
 
 function control(value: Control | undefined, fallback: Control, path: string): number {
@@ -240,65 +342,50 @@ function controlWord(value: number): Control {
 
 /** An action on the wire. */
 function encode(action: Action, path: string): ActionData {
-  if (typeof action !== "object" || action === null) {
-    throw new TypeError(`${path} must be an action: got ${show(action)}`);
-  }
-  checkOptions(action, wordValue(action.kind, NAMES, `${path}.kind`), path);
-  if (action.kind === "gact") {
-    return { parms: { index: 0, control: control(action.control, "drop", `${path}.control`) } };
-  }
-  if (action.kind === "mirred") {
-    const { direction = "egress", dev } = action;
-    const mirror = wordValue(action.action, { redirect: 0, mirror: 1 }, `${path}.action`);
-    const way = wordValue(direction, { egress: 1, ingress: 3 }, `${path}.direction`);
-    return {
-      parms: {
-        index: 0,
-        control: mirror ? CONTROLS.pipe : CONTROLS.stolen,
-        eaction: way + mirror,
-        ifindex: integer(dev, `${path}.dev`, 1, 0x7fffffff),
-      },
-    };
-  }
-  if (action.kind === "skbedit") {
-    const { kind: _, control: after, ...rest } = action;
-    return { ...rest, parms: { index: 0, control: control(after, "pipe", `${path}.control`) } };
-  }
-  const rate = bytesPerSecond(action.rate, `${path}.rate`);
-  const burst = ticksOf(parseSize(action.burst, `${path}.burst`), rate, `${path}.burst`);
-  const spec = { rate, overhead: 0, mpu: 0, linklayer: LINKLAYERS.ethernet };
-  const mtu = parseSize(action.mtu ?? 0, `${path}.mtu`);
-  const after = control(action.exceed, "reclassify", `${path}.exceed`);
-  return {
-    police: { index: 0, control: after, burst, mtu, rate: spec },
-    table: rate,
-    ...(rate > 0xffffffff ? { rate64: rate } : {}),
-  };
+  checkObject(action, path);
+  const kind = wordValue(action.kind, ACTIONS, `${path}.kind`);
+  checkOptions(action, kind.options, path);
+  return kind.encode(action, path);
 }
 
 function decode({ kind = "", options, stats }: ActionNest): ActionInfo {
-  const data = (options ?? {}) as ActionData;
+  const known = Object.hasOwn(ACTIONS, kind);
+  const data = (known ? options ?? {} : {}) as ActionData;
   const index = data.parms?.index ?? data.police?.index ?? 0;
   const common = { index, stats: statsOf(stats) };
-  const after = controlWord(data.parms?.control ?? 0);
-  if (kind === "gact") return { kind, control: after, ...common };
-  if (kind === "mirred") {
-    const { eaction = 1, ifindex = 0 } = data.parms!;
-    const direction = eaction > 2 ? "ingress" : "egress";
-    return { kind, action: MIRRED[(eaction - 1) % 2]!, direction, dev: ifindex, ...common };
-  }
-  if (kind === "skbedit") {
-    const { parms: _, ...rest } = data;
-    return { kind, ...rest, control: after, ...common };
-  }
-  if (kind === "police") {
-    const { burst, mtu, rate: spec, control } = data.police!;
-    const rate = data.rate64 ?? spec.rate;
-    const exceed = controlWord(control);
-    return { kind, rate: rate * 8, burst: bytesIn(burst, rate), mtu, exceed, ...common };
-  }
+  if (known) return { kind, ...ACTIONS[kind as "gact"].decode(data), ...common } as ActionInfo;
   const bytes = options instanceof Uint8Array ? options : new Uint8Array(0);
   return { kind: "unknown", kernelKind: kind, options: bytes, ...common };
+}
+
+const named = schema<{ kind?: string }>("TCA_ACT_", TCA_ACT, { kind: text(TCA_ACT.KIND, 15) });
+const one = schema<{ one?: { kind?: string } }>("TCA_ACT_", {}, { one: nested(1, named) });
+const table = schema<{ table?: { one?: { kind?: string } } }>("TCA_", { ACT_TAB: 1 }, {
+  table: nested(1, one),
+});
+
+/**
+ * Adds an action without options, for the answer: the kernel refuses all that it knows for the options they
+ * lack, and others as unknown.
+ */
+export function tryAction(kind: string): Request<undefined> {
+  return {
+    type: RTM.NEWACTION,
+    typeName: "RTM_NEWACTION",
+    flags: NLM_F.CREATE,
+    operation: `try action ${kind}`,
+    format: {
+      headerLength: 4,
+      schemaOf: () => table,
+      write: (writer) => {
+        writer.reserve(4); // struct tcamsg
+        table.write(writer, { table: { one: { kind } } });
+      },
+      read: (source, start, end) => table.read(source, start + 4, end),
+    },
+    message: {},
+    command: () => `tc actions add action ${kind}`,
+  };
 }
 
 /** The list of actions of a filter, in the order in which they run. */
@@ -326,24 +413,6 @@ export function actionsField(type: number): Field<readonly Action[]> {
 
 /** The words of actions in `tc`. */
 export function actionWords(value: unknown): string {
-  return (value as readonly Action[]).map((action) => `action ${words(action)}`).join(" ");
-}
-
-function words(action: Action): string {
-  if (action.kind === "gact") return `gact ${action.control}`;
-  if (action.kind === "mirred") {
-    const { direction = "egress", dev } = action;
-    return `mirred ${direction} ${action.action} dev if${dev}`;
-  }
-  if (action.kind === "police") {
-    const { rate, burst, mtu, exceed } = action;
-    return `police rate ${rateWord(rate)} burst ${sizeWord(burst)}` +
-      (mtu === undefined ? "" : ` mtu ${sizeWord(mtu)}`) +
-      (exceed === undefined ? "" : ` conform-exceed ${exceed}`);
-  }
-  const { mark, mask, priority, queueMapping, control } = action;
-  return "skbedit" + (queueMapping === undefined ? "" : ` queue_mapping ${queueMapping}`) +
-    (priority === undefined ? "" : ` priority ${priority}`) +
-    (mark === undefined ? "" : ` mark ${mark}${mask === undefined ? "" : `/${mask}`}`) +
-    (control === undefined ? "" : ` ${control}`);
+  return (value as readonly Action[])
+    .map((action) => `action ${ACTIONS[action.kind].words(action)}`).join(" ");
 }

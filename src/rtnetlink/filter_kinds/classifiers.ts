@@ -6,7 +6,7 @@
 import { type Field, mapped, text, u16, u32 } from "../../netlink/attribute.ts";
 import { schema } from "../../netlink/schema.ts";
 import { checkOptions, integer, type OptionNames, show } from "../../options.ts";
-import type { TcOptions } from "../qdisc_kinds/kind.ts";
+import type { FilterKind } from "../qdisc_kinds/kind.ts";
 import { formatHandle, type Handle, parseHandle } from "../traffic_control.ts";
 import { type Action, type ActionInfo, actionsField, actionWords } from "./actions.ts";
 
@@ -173,7 +173,8 @@ const hex = (value: number): string => `0x${value.toString(16)}`;
 const words = { actions: actionWords } as const;
 
 /** u32: compares 32 bits at given places. */
-export const u32Filter: TcOptions<U32Options, U32Info, U32Options> = {
+export const u32Filter: FilterKind<U32Options, U32Info, U32Options> = {
+  config: "NET_CLS_U32",
   data: schema<U32Options>("TCA_U32_", TCA_U32, {
     classid: classidField(TCA_U32.CLASSID),
     match: selector,
@@ -195,7 +196,8 @@ export const u32Filter: TcOptions<U32Options, U32Info, U32Options> = {
 };
 
 /** matchall: matches all packets. */
-export const matchall: TcOptions<FilterActions, FilterActionsInfo, FilterActions> = {
+export const matchall: FilterKind<FilterActions, FilterActionsInfo, FilterActions> = {
+  config: "NET_CLS_MATCHALL",
   data: schema<FilterActions>("TCA_MATCHALL_", TCA_MATCHALL, {
     classid: classidField(TCA_MATCHALL.CLASSID),
     actions: actionsField(TCA_MATCHALL.ACT),
@@ -207,7 +209,8 @@ export const matchall: TcOptions<FilterActions, FilterActionsInfo, FilterActions
 };
 
 /** fw: compares the mark with the filter's handle. */
-export const fw: TcOptions<FwOptions, FwInfo, FwOptions> = {
+export const fw: FilterKind<FwOptions, FwInfo, FwOptions> = {
+  config: "NET_CLS_FW",
   data: schema<FwOptions>("TCA_FW_", TCA_FW, {
     classid: classidField(TCA_FW.CLASSID),
     mask: u32(TCA_FW.MASK),
@@ -247,7 +250,8 @@ export interface BpfData extends BpfOptions {
 }
 
 /** bpf: a program decides. */
-export const bpf: TcOptions<BpfOptions, BpfInfo, BpfData> = {
+export const bpf: FilterKind<BpfOptions, BpfInfo, BpfData> = {
+  config: "NET_CLS_BPF",
   data: schema<BpfData>("TCA_BPF_", TCA_BPF, {
     actions: actionsField(TCA_BPF.ACT),
     classid: classidField(TCA_BPF.CLASSID),

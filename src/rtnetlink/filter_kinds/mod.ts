@@ -3,16 +3,16 @@
  *
  * @module
  */
-import type { TcOptions } from "../qdisc_kinds/kind.ts";
+import type { FilterKind } from "../qdisc_kinds/kind.ts";
 import * as table from "./table.ts";
 
 /** The table of classifiers, by the kernel's names. */
 export type FilterKinds = typeof table;
 
-const kinds = table as unknown as Readonly<Record<string, TcOptions>>;
+const kinds = table as unknown as Readonly<Record<string, FilterKind>>;
 
 /** A classifier by the kernel's name; `undefined` when the table does not have it. */
-export function filterKind(kind: string | undefined): TcOptions | undefined {
+export function filterKind(kind: string | undefined): FilterKind | undefined {
   return kind !== undefined && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
 }
 

@@ -7,7 +7,7 @@
 import type { AttributeNames, Field } from "../../netlink/attribute.ts";
 import type { Schema } from "../../netlink/schema.ts";
 import { integer, show } from "../../options.ts";
-import type { KindOptionNames } from "../link_kinds/kind.ts";
+import type { KindOptionNames, OptionRequirement } from "../link_kinds/kind.ts";
 import { parseRate, type Rate } from "../units.ts";
 
 /** The words of an option in `tc`: its name and a function for its value, or a function for all words. */
@@ -39,6 +39,18 @@ export interface TcOptions<
   readonly readOnly?: readonly string[];
   /** Counters of its own (TCA_STATS_APP). */
   readonly xstats?: Field<object>;
+  /** Options that not every kernel has. It ignores them, so they are tried before they are sent. */
+  readonly requires?: Readonly<Record<string, OptionRequirement>>;
+}
+
+/** A classifier: one entry of the table of filters. */
+export interface FilterKind<
+  O extends object = object,
+  I extends object = object,
+  D extends object = object,
+> extends TcOptions<O, I, D> {
+  /** The kernel's build option that brings it, without `CONFIG_`. Its module is `cls_` and its name. */
+  readonly config: string;
 }
 
 /** A queueing discipline. */
@@ -51,6 +63,8 @@ export interface QdiscKind<
   readonly kind: string;
   /** The kernel's build option that brings it, without `CONFIG_`. */
   readonly config: string;
+  /** The module that brings it. Default: `sch_` and its name. */
+  readonly module?: string;
   /** Sits at the ingress hook, not at the root. */
   readonly ingress?: true;
   /** Its classes, where the user creates them. */

@@ -136,7 +136,7 @@ export interface NetemOptions {
   slot?: NetemSlot;
   /**
    * The seed of the random numbers, for the same packets each time: an integer in 0..2^64-1, above 2^53-1 as
-   * text of its digits. Default: the kernel chooses one. Linux 6.6; older kernels ignore it.
+   * text of its digits. Default: the kernel chooses one. Linux 6.6.
    */
   seed?: number | string;
 }
@@ -465,6 +465,7 @@ const distributionWord = (value: unknown): string => typeof value === "string" ?
 export const netem: QdiscKind<NetemOptions, NetemInfo, NetemData> = {
   kind: "netem",
   config: "NET_SCH_NETEM",
+  requires: { seed: { linux: "6.6", probe: 1 } },
   data: netemData,
   options: OPTIONS,
   encode,

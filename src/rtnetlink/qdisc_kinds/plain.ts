@@ -116,6 +116,7 @@ export const prio: QdiscKind<PrioOptions, PrioInfo, PrioData> = {
 
 const hook = {
   config: "NET_SCH_INGRESS",
+  module: "sch_ingress",
   ingress: true,
   data: noAttributes<NoOptions>("TCA_"),
   encode: () => undefined,
