@@ -18,7 +18,14 @@ import {
   type RouteType,
   RTM,
 } from "./constants.ts";
-import { byteValue, checkFamily, familyOption, type IpFamily, isOfFamily } from "./fields.ts";
+import {
+  byteValue,
+  checkFamily,
+  familyNumber,
+  familyOption,
+  type IpFamily,
+  isOfFamily,
+} from "./fields.ts";
 import { type RouteAttributes, type RouteMetrics, routeSchema, RTM_F } from "./route_attributes.ts";
 import {
   familyOf,
@@ -237,6 +244,7 @@ const FILTER: OptionNames<RouteFilter> = {
 export function dumpRoutes(filter: RouteFilter = {}): DumpRequest<RouteInfo> {
   checkOptions(filter, FILTER);
   const { family, table, oif, protocol, type } = filter;
+  familyNumber(family); // refuses an unknown one
   // Asked for one family, the kernel refuses a table that is not there yet, and silently leaves out a route
   // that does not fit into a message; asked for all families, the table is empty, and the route an error.
   const all = { family: AF.UNSPEC };
