@@ -1,9 +1,31 @@
 /**
  * Labs: whole networks from YAML or TypeScript, checked and with everything derived.
  *
+ * @example A topology in YAML, with everything filled in
+ * ```ts
+ * import { parse, resolve } from "@netloom/netloom/lab";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const spec = await parse(`
+ * addressing: { ipv4: 10.0.0.0/16 }
+ * nodes:
+ *   r1: { kind: router }
+ *   h[1-2]:
+ * links:
+ *   - segment: [r1, h1, h2]
+ * `);
+ * const { nodes } = resolve(spec);
+ * assertEquals(nodes.map(({ name }) => name), ["h1", "h2", "lan-r1", "r1"]);
+ * ```
+ *
  * @module
  */
+export { type Problem, TopologyError } from "./problem.ts";
+export { load, parse, type ParseOptions } from "./read.ts";
+export { check, resolve } from "./resolve.ts";
 export type * from "./resolved.ts";
+export type { Path } from "./rules.ts";
+export * from "./spec.ts";
 export { Lab } from "./lab.ts";
 export { LabError } from "./transaction.ts";
 export { up, type UpOptions } from "./up.ts";

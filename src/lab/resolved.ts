@@ -291,13 +291,17 @@ export type ResolvedFault =
   | { readonly kind: "cut" | "heal"; readonly wires: readonly WireEnds[] }
   | { readonly kind: "hold" | "release"; readonly wires: readonly WireEnds[] }
   | { readonly kind: "flap"; readonly wires: readonly WireEnds[]; readonly every: number }
-  | {
-    readonly kind: "impair";
-    readonly wires: readonly WireEnds[];
-    readonly impair: Readonly<Partial<Record<Direction, ResolvedImpairment | null>>>;
-  }
+  | { readonly kind: "impair"; readonly changes: readonly ImpairChange[] }
   | { readonly kind: "partition"; readonly groups: readonly (readonly string[])[] }
   | { readonly kind: "isolate" | "pause" | "kill"; readonly nodes: readonly string[] };
+
+/** New impairments of a wire; `null` clears, an absent direction stays as it is. */
+export interface ImpairChange {
+  /** The wire. */
+  readonly ends: WireEnds;
+  /** The impairments by direction, from its first end. */
+  readonly impair: Readonly<Partial<Record<Direction, ResolvedImpairment | null>>>;
+}
 
 /** The two ends of a wire. */
 export type WireEnds = readonly [Endpoint, Endpoint];
