@@ -53,6 +53,7 @@ function pathOf(specifier: string): string {
 }
 
 function folderOf(path: string): string {
+  if (/^(npm|jsr):/.test(path)) return path;
   return path.includes("/") ? path.replace(/^(src\/[^/]+|[^/]+)\/.*/, "$1") : ".";
 }
 
