@@ -98,7 +98,7 @@ export class BatchError extends NetlinkError {
 }
 
 /** A refusal, and the position of the entry in the call. */
-interface Refusal {
+export interface Refusal {
   readonly index: number;
   readonly error: NetlinkError;
 }
@@ -130,8 +130,14 @@ function send<E>(
   return { done, refusals };
 }
 
-/** Throws for the first refusal, with the counts. */
-function refuse(refusals: readonly Refusal[], total: number, others: string): never {
+/**
+ * Throws for the first refusal, with the counts.
+ *
+ * @param refusals One or more, in the order of the entries.
+ * @param total How many entries the call was given.
+ * @param others What became of the others.
+ */
+export function refuse(refusals: readonly Refusal[], total: number, others: string): never {
   const [first] = refusals as [Refusal];
   if (total === 1) throw first.error;
   throw new BatchError(first.error, {

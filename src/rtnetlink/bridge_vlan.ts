@@ -14,7 +14,7 @@ import {
 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { type Schema, schema } from "../netlink/schema.ts";
+import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { AF, RTEXT_FILTER, RTM } from "./constants.ts";
 import { IFLA } from "./link_attributes.ts";
 import { checkOptions, integer, type OptionNames } from "../options.ts";
@@ -43,6 +43,12 @@ export const BRIDGE_VLAN_INFO = {
   BRENTRY: 1 << 5,
   ONLY_OPTS: 1 << 6,
 } as const;
+
+/** Attribute numbers of VLAN messages (RTM_GETVLAN), and of a VLAN in them. */
+export const BRIDGE_VLANDB = { ENTRY: 1, GLOBAL_OPTIONS: 2 } as const;
+
+/** Attribute numbers of a VLAN in a VLAN message. */
+export const BRIDGE_VLANDB_ENTRY = { INFO: 1, RANGE: 2 } as const;
 
 /** One VLAN, or all from `vid` to `end`. */
 export interface BridgeVlanRange {
@@ -276,5 +282,65 @@ export function dumpBridgeVlans(filter: BridgeVlanFilter = {}): DumpRequest<Brid
     reply: readBridgeVlans,
     filter: (entry) => index === undefined || entry.index === index,
     command: () => `bridge -compressvlans vlan show${index === undefined ? "" : ` dev if${index}`}`,
+  };
+}
+
+/** Size of `struct br_vlan_msg`. */
+const VLAN_HEADER = 8;
+
+const vlanEntrySchema: Schema<{ info?: VlanEntry; range?: number }> = schema(
+  "BRIDGE_VLANDB_ENTRY_",
+  BRIDGE_VLANDB_ENTRY,
+  {
+    info: { ...vlanEntry, type: BRIDGE_VLANDB_ENTRY.INFO },
+    range: u16(BRIDGE_VLANDB_ENTRY.RANGE),
+  },
+);
+
+const vlanDbSchema: Schema<{ entry?: object }> = schema("BRIDGE_VLANDB_", BRIDGE_VLANDB, {
+  entry: nested(BRIDGE_VLANDB.ENTRY, vlanEntrySchema),
+});
+
+/** Reads the VLANs in a VLAN message, RTM_NEWVLAN. */
+function readVlanDb(source: Source, start: number, end: number): BridgeVlanInfo {
+  const vlans: BridgeVlan[] = [];
+  forEachAttribute(source, start + VLAN_HEADER, end, (type, at, length) => {
+    if (type !== BRIDGE_VLANDB.ENTRY) return;
+    const { info = { vid: 0, flags: 0 }, range } = vlanEntrySchema.read(source, at, at + length);
+    vlans.push({
+      vid: info.vid,
+      ...(range === undefined ? {} : { end: range }),
+      pvid: (info.flags & BRIDGE_VLAN_INFO.PVID) !== 0,
+      untagged: (info.flags & BRIDGE_VLAN_INFO.UNTAGGED) !== 0,
+    });
+  });
+  return { index: source.view.getUint32(start + 4, true), vlans };
+}
+
+/**
+ * Reads the VLANs of one port or bridge: the kernel sends no others. A long list comes in several parts.
+ * EOPNOTSUPP where the kernel has no VLANs of bridges. Linux 5.6.
+ *
+ * @param index Index of the port or bridge.
+ */
+export function dumpVlansOf(index: number): DumpRequest<BridgeVlanInfo> {
+  return {
+    type: RTM.GETVLAN,
+    typeName: "RTM_GETVLAN",
+    flags: 0,
+    operation: `list vlans of link ${index}`,
+    format: {
+      headerLength: VLAN_HEADER,
+      schemaOf: () => vlanDbSchema,
+      write: (writer: Writer, { index }: { readonly index: number }) => {
+        const at = writer.reserve(VLAN_HEADER);
+        writer.view.setUint8(at, AF.BRIDGE);
+        writer.view.setUint32(at + 4, index, true);
+      },
+      read: readVlanDb,
+    },
+    message: { index },
+    reply: readVlanDb,
+    command: () => `bridge -d vlan show dev if${index}`,
   };
 }

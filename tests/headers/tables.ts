@@ -130,6 +130,8 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [bridgeVlan.IFLA_BRIDGE, "IFLA_BRIDGE_"],
   [bridgeVlan.BRIDGE_FLAGS, "BRIDGE_FLAGS_"],
   [bridgeVlan.BRIDGE_VLAN_INFO, "BRIDGE_VLAN_INFO_"],
+  [bridgeVlan.BRIDGE_VLANDB, "BRIDGE_VLANDB_"],
+  [bridgeVlan.BRIDGE_VLANDB_ENTRY, "BRIDGE_VLANDB_ENTRY_"],
   [bridge.IFLA_BR, "IFLA_BR_"],
   [bridge.BRIDGE_QUERIER, "BRIDGE_QUERIER_"],
   [bridge.BR_BOOLOPT, "BR_BOOLOPT_", {

@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { newNetNs } from "../../ffi/namespace.ts";
 import {
+  BatchError,
   Bridge,
   type BridgeFdbEntry,
   type BridgeFdbFilter,
   type BridgeFdbInfo,
   type BridgePort,
   NetlinkError,
+  supports,
   Veth,
 } from "../../mod.ts";
 import { bridge as bridgeCommand, type Json, run } from "../helpers.ts";
@@ -330,4 +332,68 @@ test("BridgeFdb.add() cannot add a dynamic entry to a port that does not learn",
   Veth.create({ name: "p1", netns, master: bridge, peer: { name: "v1", netns } });
   const add = () => bridge.fdb.add({ mac: mac(1), port: "p1", state: "dynamic" });
   assertEquals(assertThrows(add, NetlinkError).code, "EPERM");
+});
+
+const noVlans = supports("bridge", "vlanFiltering")
+  ? undefined
+  : "this kernel has no bridge option vlanFiltering";
+
+test("BridgeFdb.add() without a VLAN adds all or nothing where a VLAN has the address", {
+  lacks: noVlans,
+}, async () => {
+  using lab = await Lab.open();
+  const { bridge, ports: [p1, p2] } = lab;
+  for (const { vlans } of [p1, p2, bridge]) vlans.add([{ vid: 2, end: 3 }]);
+  p2.vlans.add({ vid: 7 });
+  const table = () =>
+    lab.shown().map(({ mac, ifname, vlan, state }) => `${mac} ${ifname} ${vlan} ${state}`).sort();
+  const places = [
+    [() => p1.fdb, 'port "p1"'],
+    [() => bridge.port("p1").fdb, 'port "p1"'],
+    [() => bridge.fdb, 'bridge "br0"'],
+  ] as const;
+  for (const [fdbOf, what] of places) {
+    for (const vlan of [1, 2, 3]) {
+      // On the same port, on another, and on the bridge itself.
+      for (const taken of [p1.fdb, p2.fdb, bridge.fdb]) {
+        taken.add({ mac: mac(9), vlan });
+        const before = table();
+        const error = assertThrows(() => fdbOf().add({ mac: mac(9) }), NetlinkError);
+        assertEquals(error.code, "EEXIST");
+        assertEquals(
+          error.message,
+          `add forwarding entry ${
+            mac(9)
+          } on ${what} in ${lab.ref.label}: File exists (EEXIST); the ` +
+            `address has an entry for VLAN ${vlan}, which the ${what.split(" ")[0]} is in`,
+        );
+        const many = [{ mac: mac(8) }, { mac: mac(9) }, { mac: mac(7), vlan: 2 }];
+        const batch = assertThrows(() => fdbOf().add(many), BatchError);
+        assertEquals([batch.index, batch.refused, batch.total], [1, 1, 3]);
+        assert(batch.message.endsWith("1 of 3 were refused, none is added"), batch.message);
+        assertEquals(table(), before);
+        taken.delete({ mac: mac(9), vlan });
+      }
+    }
+    const before = table();
+    const order = assertThrows(
+      () => fdbOf().add([{ mac: mac(9), vlan: 3, state: "permanent" }, { mac: mac(9) }]),
+      TypeError,
+    );
+    assert(
+      order.message.startsWith("entries[1]: an entry without a VLAN is for VLAN 3"),
+      order.message,
+    );
+    assertEquals(table(), before);
+    // The other way round the second one changes a part of the first, and all are there.
+    fdbOf().add([{ mac: mac(9) }, { mac: mac(9), vlan: 3, state: "permanent" }]);
+    assertEquals(lab.find(mac(9)).map(({ vlan }) => vlan ?? 0).sort(), [0, 1, 2, 3]);
+    fdbOf().delete({ mac: mac(9) });
+    assertEquals(table(), before);
+    // A VLAN that the port is not in does not count.
+    p2.fdb.add({ mac: mac(9), vlan: 7 });
+    fdbOf().add({ mac: mac(9) });
+    fdbOf().delete({ mac: mac(9) });
+    p2.fdb.delete({ mac: mac(9), vlan: 7 });
+  }
 });

@@ -5,6 +5,7 @@ import {
   type BridgeVlanMessage,
   deleteBridgeVlan,
   dumpBridgeVlans,
+  dumpVlansOf,
 } from "../../src/rtnetlink/bridge_vlan.ts";
 import { bodyOf, readReply } from "../helpers.ts";
 
@@ -113,4 +114,23 @@ Deno.test("addBridgeVlan() and deleteBridgeVlan() check the range of a VLAN id",
       assertThrows(() => bodyOf(request({ index: 4, vid: 1, end: vid })), error, `: got ${vid}`);
     }
   }
+});
+
+Deno.test("dumpVlansOf() asks for one port, and reads ranges and flags", () => {
+  const request = dumpVlansOf(4);
+  assertEquals(bodyOf(request), "07000000 04000000");
+  // As Linux 6.12 sent it for VLAN 1, pvid and untagged, and VLANs 10 to 20.
+  const body = `07000000 04000000
+     24000180 08000100 06000100 05000300 03000000 05000900 00000000 05000600 01000000
+     2c000180 08000100 00000a00 06000200 14000000 05000300 03000000 05000900 00000000 05000600
+     01000000`;
+  assertEquals(readReply(request, body), {
+    index: 4,
+    vlans: [{ vid: 1, pvid: true, untagged: true }, {
+      vid: 10,
+      end: 20,
+      pvid: false,
+      untagged: false,
+    }],
+  });
 });
