@@ -205,7 +205,7 @@ test("Options of a port are those of its master's kind", () => {
   assertThrows(
     () => veth.set({ port: { lerning: true } as never }),
     TypeError,
-    'Unknown option "port.lerning": did you mean "learning"?',
+    'Unknown option "port.lerning": did you mean "port.learning"?',
   );
   assertThrows(() => Link.get("i0", { netns }).set({ port: {} }), TypeError, "needs a master");
   assertThrows(
@@ -287,7 +287,7 @@ test("supports() answers for every option that has a requirement, and for no oth
     assertEquals(typeof supports("bridge", option), "boolean", option);
   }
   assert(supports("bridge", "stp") && supports("bridge", "port.cost"));
-  assertThrows(() => supports("bridge", "port.costs"), TypeError, 'did you mean "cost"?');
+  assertThrows(() => supports("bridge", "port.costs"), TypeError, 'did you mean "port.cost"?');
   assertThrows(() => supports("bridge", "port"), TypeError, 'Unknown option "port"');
 });
 
@@ -300,5 +300,5 @@ kernelTest("veth", "A name that is taken at the far end is told of the far end's
     NetlinkError,
   );
   assertEquals([error.code, error.netns], ["EEXIST", 'netns "kinds-far"']);
-  assertStringIncludes(error.message, 'the name "taken"');
+  assertStringIncludes(error.message, 'peer.name "taken" is taken by bridge "taken"');
 });
