@@ -294,3 +294,9 @@ export const epoll = lazy({
   },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
 });
+
+/** Timers with a descriptor. */
+export const timer = lazy({
+  timerfd_create: { parameters: ["i32", "i32"], result: "i32" },
+  timerfd_settime: { parameters: ["i32", "i32", "buffer", "pointer"], result: "i32" },
+});

@@ -102,6 +102,7 @@ export const SKF_AD = {
   PROTOCOL: 0,
   PKTTYPE: 4,
   IFINDEX: 8,
+  MARK: 20,
   HATYPE: 28,
   VLAN_TAG: 44,
   VLAN_TAG_PRESENT: 48,

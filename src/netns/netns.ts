@@ -33,7 +33,7 @@ import {
   NETNS_MONITOR_OPTIONS,
 } from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { giveName, isNamed, removeName, undone } from "../scope/record.ts";
+import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";

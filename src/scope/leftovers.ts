@@ -8,15 +8,17 @@ import { readDirectory, readText } from "../../ffi/file.ts";
 import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, NETNS_DIRECTORY, netnsPath } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
+import { isNamed, removeNameOf } from "./netns_names.ts";
 import {
   exclusively,
   type FoundRecord,
-  isNamed,
+  hasRedirectRecords,
+  isRedirectRecord,
   type RecordDirectory,
-  removeNameOf,
   type ScopeContent,
   ScopeError,
 } from "./record.ts";
+import { removeRedirects } from "./redirects.ts";
 import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
@@ -90,6 +92,28 @@ export function cleanScopes(name?: string): ScopeInfo[] {
   });
 }
 
+/**
+ * Removes the redirects that killed programs have left: until then their links drop all frames. A scope does
+ * this when it is opened, and so does a redirect.
+ *
+ * @returns What could not be done, in sentences.
+ */
+export function removeDeadRedirects(): string[] {
+  if (!hasRedirectRecords()) return [];
+  const notes: string[] = [];
+  exclusively((directory) => {
+    for (const name of directory.names().filter(isRedirectRecord)) {
+      try {
+        using record = directory.find(name);
+        if (record && !record.isOpen) notes.push(...removeLeftovers(record));
+      } catch (error) {
+        notes.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+  });
+  return notes;
+}
+
 function forEachRecord(
   directory: RecordDirectory,
   visit: (name: string, record: FoundRecord | ScopeError) => void,
@@ -120,7 +144,12 @@ function infoOf(record: string, found: FoundRecord | ScopeError): ScopeInfo {
       .map(({ name }) => ({ name, netns: label }))
   );
   const pid = isOpen ? holder : content?.pid;
-  return { name, state: isOpen ? "open" : "left", pid, group, netns, links, notes: reached.notes };
+  const dead = isOpen ? [] : content?.redirects ?? [];
+  const notes = [
+    ...reached.notes,
+    ...dead.map((it) => `link "${it.redirected}" drops the frames that it gave to its program`),
+  ];
+  return { name, state: isOpen ? "open" : "left", pid, group, netns, links, notes };
 }
 
 /** Removes the links and names of a record, and the record; returns the namespaces that were not found. */
@@ -128,7 +157,11 @@ function removeLeftovers(record: FoundRecord): readonly string[] {
   const { content } = record;
   using reached = reach(content);
   if (content) {
-    for (const { ref } of reached.all) deleteGroup(connectionTo(ref), content.group);
+    for (const { ref } of reached.all) {
+      const redirects = content.redirects.filter(({ cookie }) => cookie === `${ref.cookie}`);
+      for (const it of redirects) removeRedirects(connectionTo(ref), it, { hook: it.hook });
+      deleteGroup(connectionTo(ref), content.group);
+    }
     for (const { name, cookie } of content.created) removeNameOf(cookie, name);
   }
   record.remove();

@@ -1,8 +1,7 @@
 /**
  * The state of scopes on disk. A record holds all that a later run needs to clear up after a killed one, as
  * lines of JSON below /run, which a restart empties like the kernel's tables. The program that has the
- * scope open holds a lock on its record (flock(2)), which ends with the program however that ends. Names of
- * namespaces are mounts below /run/netns, as `ip netns` has them.
+ * scope open holds a lock on its record (flock(2)), which ends with the program however that ends.
  *
  * @module
  */
@@ -14,7 +13,6 @@ import {
   identify,
   lock,
   lockHolder,
-  makeDirectory,
   open,
   processId,
   readDirectory,
@@ -24,18 +22,10 @@ import {
   tryLock,
   write,
 } from "../../ffi/file.ts";
-import {
-  bindMount,
-  inodeOf,
-  mountTmpfs,
-  type NetNsRef,
-  ownsMounts,
-  shareMount,
-  unmount,
-} from "../../ffi/namespace.ts";
-import { isNetNsName, NETNS_DIRECTORY, netnsPath, openNamed } from "../netlink/connections.ts";
-import { reportNetNs } from "../netlink/trace.ts";
+import { isNetNsName } from "../netlink/connections.ts";
 import { show } from "../options.ts";
+import { isDenied, undone, withRunDirectory } from "./netns_names.ts";
+import { readRedirectLine, type RedirectLine } from "./redirects.ts";
 
 const DIRECTORY = "/run/netloom";
 const SUFFIX = ".jsonl";
@@ -88,7 +78,7 @@ interface HeaderLine {
 }
 
 /** A line after the first. */
-export type RecordLine = CreatedLine | VisitedLine;
+export type RecordLine = CreatedLine | VisitedLine | RedirectLine;
 
 /** What a record says. */
 export interface ScopeContent {
@@ -100,11 +90,37 @@ export interface ScopeContent {
   readonly created: { readonly name: string; readonly cookie: bigint }[];
   /** Namespaces of others in which it may have links. */
   readonly visited: { readonly label: string; readonly cookie: bigint }[];
+  /** Links whose frames it redirects to its program. */
+  readonly redirects: RedirectLine[];
 }
 
 /** The name of a scope's record: that of the scope, or its group. */
 export function recordName(name: string | undefined, group: number): string {
   return name ?? `@${group.toString(16)}`;
+}
+
+/** The end of the names of records of redirects: a look at the names shows whether there are any. */
+const REDIRECT = "-redirect";
+
+/** The name of the record of a redirect. */
+export function redirectRecordName(group: number): string {
+  return recordName(undefined, group) + REDIRECT;
+}
+
+/** Whether a name is that of the record of a redirect. */
+export function isRedirectRecord(name: string): boolean {
+  return name.startsWith("@") && name.endsWith(REDIRECT);
+}
+
+/** Whether there are records of redirects that this user may read. */
+export function hasRedirectRecords(): boolean {
+  if (!exists(DIRECTORY)) return false;
+  try {
+    return readDirectory(DIRECTORY).some((file) => file.endsWith(REDIRECT + SUFFIX));
+  } catch (error) {
+    if (isDenied(error)) return false;
+    throw error;
+  }
 }
 
 /** Checks a scope's name: it becomes a file name. */
@@ -304,7 +320,13 @@ function parseRecord(
   if (lines.length === 0) return { header: undefined, content: undefined };
   const parsed = lines.map((line, i) => parseLine(line, `${file}, line ${i + 1}`));
   const header = checkHeader(parsed[0]!, `${file}, line 1`);
-  const content: ScopeContent = { pid: header.pid, group: header.group, created: [], visited: [] };
+  const content: ScopeContent = {
+    pid: header.pid,
+    group: header.group,
+    created: [],
+    visited: [],
+    redirects: [],
+  };
   for (const [i, line] of parsed.entries()) {
     if (i === 0) continue;
     const place = `${file}, line ${i + 1}`;
@@ -317,7 +339,11 @@ function parseRecord(
       content.created.push({ name: created, cookie: BigInt(cookie) });
     } else if (typeof visited === "string") {
       content.visited.push({ label: visited, cookie: BigInt(cookie) });
-    } else throw malformed(place, "neither created nor visited is a text");
+    } else {
+      const redirect = readRedirectLine(line);
+      if (!redirect) throw malformed(place, "it has none of created, visited and redirected");
+      content.redirects.push(redirect);
+    }
   }
   return { header, content };
 }
@@ -360,130 +386,4 @@ function numberOf(line: Record<string, unknown>, key: string, place: string): nu
 
 function malformed(place: string, flaw: string): ScopeError {
   return new ScopeError(`Cannot read ${place}: ${flaw}; look at it, then remove the file`);
-}
-
-/** Whether a namespace has this name. The stale file of a crash is none. */
-export function isNamed(name: string): boolean {
-  return inodeOf(netnsPath(name)) !== undefined;
-}
-
-/** Gives a namespace a name. EEXIST when another has it. */
-export function giveName(name: string, ref: NetNsRef): void {
-  const path = netnsPath(name);
-  if (isNamed(name)) throw taken(name);
-  withRunDirectory(NETNS_DIRECTORY, 0o755, () => {
-    // `ip netns` takes the lock, too. A plain file is a crash's then, not one about to be a mount.
-    using _lock = lock(NETNS_DIRECTORY);
-    if (!createFile(path, name)) {
-      if (isNamed(name)) throw taken(name);
-      removeFile(path);
-      if (!createFile(path, name)) throw taken(name);
-    }
-    try {
-      // For other mount namespaces to see it, too.
-      shareMount(NETNS_DIRECTORY);
-      bindMount(`/proc/self/fd/${ref.fd.value}`, path, `create netns ${show(name)}`);
-      reportNetNs("add", name);
-    } catch (error) {
-      throw undone(error, () => removeFile(path));
-    }
-  });
-}
-
-function taken(name: string): SyscallError {
-  return new SyscallError(`create netns ${show(name)}`, {
-    syscall: "open",
-    errno: ERRNO.EEXIST,
-    hint: "NetNs.open() opens it, NetNs.delete() removes its name",
-  });
-}
-
-function createFile(path: string, name: string): boolean {
-  let file: Fd;
-  try {
-    const operation = `create netns ${show(name)} at ${path}`;
-    file = open(path, C.O_RDONLY | C.O_CREAT | C.O_EXCL, operation);
-  } catch (error) {
-    if (error instanceof SyscallError && error.errno === ERRNO.EEXIST) return false;
-    throw error;
-  }
-  file.close();
-  return true;
-}
-
-/**
- * Removes a name; the namespace itself lives on while something holds it.
- *
- * @param name The name.
- * @param ref Only when it is the name of this namespace, which is open. Default: whichever has it.
- * @returns `false` when there is none.
- */
-export function removeName(name: string, ref?: NetNsRef): boolean {
-  const path = netnsPath(name);
-  if (ref) {
-    // An inode is an identity as long as the namespace is held open.
-    const inode = inodeOf(path);
-    if (inode === undefined) return removeStale(name);
-    if (inode !== ref.inode) return false;
-  }
-  unmount(path);
-  const removed = removeFile(path);
-  reportNetNs("delete", name);
-  return removed;
-}
-
-/** Removes a name if it leads to the namespace with this cookie, or is a stale file. */
-export function removeNameOf(cookie: bigint, name: string): boolean {
-  if (!isNamed(name)) return removeStale(name);
-  using _lock = lock(NETNS_DIRECTORY);
-  using ref = openNamed(name);
-  return ref.cookie === cookie && removeName(name, ref);
-}
-
-/** Removes the file of a name that leads to no namespace: a crash or a refused step has left it. */
-function removeStale(name: string): boolean {
-  const path = netnsPath(name);
-  if (!exists(path)) return false;
-  // `ip netns` has the lock between creating a file and mounting the namespace on it.
-  using _lock = lock(NETNS_DIRECTORY);
-  return !isNamed(name) && removeFile(path);
-}
-
-const DENIED: readonly number[] = [ERRNO.EACCES, ERRNO.EPERM, ERRNO.EROFS];
-
-/** Whether an error says that this user must not write there. */
-export function isDenied(error: unknown): boolean {
-  return error instanceof SyscallError && error.syscall !== "mount" && DENIED.includes(error.errno);
-}
-
-/**
- * Runs `create`, which creates a file in `directory` (directly below /run), after creating that.
- *
- * Inside `unshare -Urmn` /run belongs to the machine's root, and nobody may write there. The mount
- * namespace is the user's own then: an empty tmpfs over the directory, or over /run when there is no such
- * directory, is seen by nobody outside. Where the mount namespace is not the user's own, the first error
- * is thrown.
- */
-function withRunDirectory<T>(directory: string, mode: number, create: () => T): T {
-  try {
-    makeDirectory(directory, mode);
-    return create();
-  } catch (error) {
-    if (!isDenied(error) || !ownsMounts()) throw error;
-    if (exists(directory)) mountTmpfs(directory, "netloom", mode);
-    else mountTmpfs("/run", "netloom", 0o755);
-    makeDirectory(directory, mode);
-    return create();
-  }
-}
-
-/** Runs `undo` after `error` and returns the error to throw: of both, when `undo` fails, too. */
-export function undone(error: unknown, undo: () => void): unknown {
-  try {
-    undo();
-    return error;
-  } catch (second) {
-    const message = error instanceof Error ? error.message : String(error);
-    return new AggregateError([error, second], `${message}; undoing it failed, too`);
-  }
 }

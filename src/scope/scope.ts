@@ -9,15 +9,20 @@ import { processId, sendToSelf } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { cleanScopes, clearLeftovers, listScopes, type ScopeInfo } from "./leftovers.ts";
+import {
+  cleanScopes,
+  clearLeftovers,
+  listScopes,
+  removeDeadRedirects,
+  type ScopeInfo,
+} from "./leftovers.ts";
+import { isDenied, removeName } from "./netns_names.ts";
 import {
   checkScopeName,
   exclusively,
-  isDenied,
   newGroup,
   type RecordLine,
   recordName,
-  removeName,
   type ScopeRecord,
 } from "./record.ts";
 import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
@@ -161,17 +166,21 @@ export class Scope implements AsyncDisposable {
     checkOptions(options, OPTIONS);
     const { name, replace = false } = options;
     const group = newGroup();
+    const notes = removeDeadRedirects();
     if (name === undefined) {
-      if (!replace) return new Scope(options, group);
+      if (!replace) return new Scope(options, group).#noting(notes);
       throw new TypeError("Scope.open({ replace: true }) needs a name: whose leftovers to remove");
     }
     checkScopeName(name);
     return exclusively((directory) => {
-      const notes = clearLeftovers(directory, name, replace);
-      const scope = new Scope(options, group, directory.create(name, group));
-      scope.notes.push(...notes);
-      return scope;
+      notes.push(...clearLeftovers(directory, name, replace));
+      return new Scope(options, group, directory.create(name, group)).#noting(notes);
     });
+  }
+
+  #noting(notes: readonly string[]): this {
+    this.notes.push(...notes);
+    return this;
   }
 
   /**

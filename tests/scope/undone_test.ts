@@ -1,5 +1,5 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { undone } from "../../src/scope/record.ts";
+import { undone } from "../../src/scope/netns_names.ts";
 
 Deno.test("undone() gives the first error back when undoing works", () => {
   const first = new TypeError("first");

@@ -1,0 +1,407 @@
+/**
+ * Takes the frames of a link out to this program, and puts frames back: a filter at clsact redirects them to
+ * a TAP (tc-mirred(8)), and packet sockets send them (packet(7)).
+ *
+ * A frame that is put back has a mark (`SO_MARK`), which the filter lets pass. Outgoing frames go through the
+ * link's queueing disciplines again, incoming ones arrive as from the wire: a packet socket sends them into a
+ * helper veth, whose other end redirects them to the link. Closing the TAPs alone would leave filters that
+ * drop every frame; so a record says how to remove them before they are there (`src/scope/redirects.ts`).
+ *
+ * @module
+ */
+import { C } from "../../../ffi/constants.ts";
+import { ERRNO } from "../../../ffi/errno.ts";
+import type { NetNsRef } from "../../../ffi/namespace.ts";
+import { linkSocketAddress, Socket } from "../../../ffi/socket.ts";
+import { IFF_TUN_FLAGS, openTunDevice, setInterface } from "../../../ffi/tun.ts";
+import { ARPHRD, type Filter, type Instruction } from "../../capture/filter.ts";
+import { FdDevice } from "../../device/fd_device.ts";
+import { TunQueue } from "../../device/tun_queue.ts";
+import type { Connection } from "../../netlink/connection.ts";
+import { connectionTo } from "../../netlink/connections.ts";
+import { NetlinkError } from "../../netlink/error.ts";
+import type { Request } from "../../netlink/message.ts";
+import type { Result } from "../../netlink/outbox.ts";
+import { show } from "../../options.ts";
+import { type FilterInfo, filterMessage, newFilter } from "../../rtnetlink/filter.ts";
+import {
+  getLink,
+  kindOf,
+  type LinkMessage,
+  newLink,
+  setLink,
+  upFlags,
+} from "../../rtnetlink/link.ts";
+import type { LinkInfo } from "../../rtnetlink/link_info.ts";
+import { newQdisc, qdiscMessage } from "../../rtnetlink/qdisc.ts";
+import { removeDeadRedirects } from "../../scope/leftovers.ts";
+import { isDenied, undone } from "../../scope/netns_names.ts";
+import {
+  exclusively,
+  newGroup,
+  type RecordDirectory,
+  redirectRecordName,
+  type ScopeRecord,
+} from "../../scope/record.ts";
+import {
+  type Hooks,
+  readHooks,
+  type RedirectTag,
+  removeRedirects,
+  tagClass,
+  tagOf,
+} from "../../scope/redirects.ts";
+import { deleteGroup } from "../../scope/removal.ts";
+import { scopeOf } from "../../scope/scope.ts";
+import { type DirectionName, helperProgram, markOf, redirectProgram } from "./program.ts";
+
+/** A link, for messages and to find it. */
+export interface RedirectLink {
+  /** Its namespace. */
+  readonly ref: NetNsRef;
+  /** Its index. */
+  readonly index: number;
+}
+
+/** Options of {@link Redirect.open}. */
+export interface RedirectOptions {
+  /** What is being done, for errors: `intercept`, `impair`. */
+  readonly verb: string;
+  /** Whose frames: those that the link sends, receives, or both. */
+  readonly directions: readonly DirectionName[];
+  /** Directions that frames can be put into besides. */
+  readonly sends?: readonly DirectionName[];
+  /** The frames. Default: all. */
+  readonly filter?: Filter | readonly Instruction[] | undefined;
+  /** Hands over GSO packets whole. Otherwise each frame is as on a wire. */
+  readonly gso: boolean;
+}
+
+/** A frame's own time in the queue of a TAP is short: a program that does nothing else reads 1,000 in a millisecond. */
+const QUEUE = 4096;
+
+/** Below the least MTU of IPv6: so the TAP's own stack sends nothing. Redirected frames may be larger. */
+const TAP_MTU = 1279;
+const HELPER_MTU = 65_535;
+const SEND_BUFFER = 4 << 20;
+
+/** The words of `tc` for the places. */
+const PLACES: Readonly<Record<DirectionName, "egress" | "ingress">> = {
+  out: "egress",
+  in: "ingress",
+};
+
+/** A TAP that frames come out of. */
+interface TapOf {
+  readonly queue: TunQueue;
+  readonly index: number;
+}
+
+/** The frames of a link, taken out to this program. */
+export class Redirect implements Disposable {
+  /** `intercept veth "v0"`, for errors. */
+  readonly what: string;
+  /** The namespace of the link. */
+  readonly ref: NetNsRef;
+  readonly #link: LinkInfo;
+  readonly #taps = new Map<DirectionName, TapOf>();
+  readonly #outlets = new Map<DirectionName, FdDevice>();
+  readonly #group = newGroup();
+  #record: ScopeRecord | undefined;
+  /** Whether filters may be there. */
+  #installed = false;
+  #level = 0;
+  #hook = false;
+
+  private constructor(ref: NetNsRef, link: LinkInfo, what: string) {
+    this.ref = ref;
+    this.#link = link;
+    this.what = what;
+  }
+
+  /**
+   * Redirects frames. They wait in the TAPs from then on.
+   *
+   * @param link The link.
+   * @param options Which frames.
+   * @throws {NetlinkError} EOPNOTSUPP for a link without Ethernet header, EEXIST where the link has the
+   *   queueing discipline ingress, which has no place for outgoing frames, ENOENT where the kernel lacks a part.
+   * @throws {SyscallError} Without privileges, or without TUN.
+   * @throws {TypeError} For a malformed filter.
+   */
+  static open({ ref, index }: RedirectLink, options: RedirectOptions): Redirect {
+    const connection = connectionTo(ref);
+    const link = connection.request(getLink(index, { stats: false }));
+    const what = `${options.verb} ${kindOf(link) ?? "link"} ${show(link.name)}`;
+    if (link.type !== ARPHRD.ETHER && link.type !== ARPHRD.LOOPBACK) {
+      throw refused(what, ref, ERRNO.EOPNOTSUPP, "its frames have no Ethernet header");
+    }
+    removeDeadRedirects();
+    const redirect = new Redirect(ref, link, what);
+    try {
+      redirect.#open(connection, options);
+    } catch (error) {
+      throw undone(error, () => redirect.close());
+    }
+    return redirect;
+  }
+
+  /** The scope that owns the link, which closes what belongs to the link first. */
+  get scope(): { use(resource: Disposable): unknown } | undefined {
+    return scopeOf(this.#link.group);
+  }
+
+  /** The device with the frames of a direction. */
+  tap(direction: DirectionName): TunQueue {
+    return this.#taps.get(direction)!.queue;
+  }
+
+  /** The device that puts frames into a direction. */
+  outlet(direction: DirectionName): FdDevice {
+    return this.#outlets.get(direction)!;
+  }
+
+  /** Frames that the kernel has dropped because this program did not read them in time. */
+  drops(direction: DirectionName): number {
+    const tap = this.#taps.get(direction);
+    if (!tap || tap.queue.closed) return 0;
+    return connectionTo(this.ref).request(getLink(tap.index)).stats!.txDropped;
+  }
+
+  #open(connection: Connection, options: RedirectOptions): void {
+    const { directions, sends = [], filter, gso } = options;
+    const { index } = this.#link;
+    for (const direction of directions) {
+      this.#taps.set(direction, this.#openTap(connection, direction, gso));
+    }
+    exclusive((directory) => {
+      const hooks = readHooks(connection, index);
+      this.#plan(hooks, directions);
+      const requests = this.#requests(hooks, directions, filter);
+      if (directory) this.#note(directory);
+      for (const direction of new Set([...directions, ...sends])) {
+        this.#outlets.set(direction, this.#openOutlet(connection, direction));
+      }
+      this.#installed = true;
+      check(connection.batch(requests));
+    });
+  }
+
+  /** The level of the filters, behind those of the link's other redirects. */
+  #plan({ kind, filters }: Hooks, directions: readonly DirectionName[]): void {
+    if (kind === "ingress" && directions.includes("out")) {
+      throw refused(
+        this.what,
+        this.ref,
+        ERRNO.EEXIST,
+        "its queueing discipline ingress has no place for outgoing frames: clsact has one",
+      );
+    }
+    const tags = filters.map(tagOf).filter((tag) => tag !== undefined);
+    this.#level = Math.max(0, ...tags.map(({ level }) => level)) + 1;
+    if (this.#level > 255) {
+      throw refused(this.what, this.ref, ERRNO.ENOSPC, "255 redirects of a link are the most");
+    }
+    this.#hook = kind === undefined || tags.some(({ hook }) => hook);
+  }
+
+  #requests(
+    { kind, filters }: Hooks,
+    directions: readonly DirectionName[],
+    filter: RedirectOptions["filter"],
+  ): Request[] {
+    const { index } = this.#link;
+    const tag: RedirectTag = { level: this.#level, hook: this.#hook };
+    const hook = kind ? [] : [newQdisc(qdiscMessage({ kind: "clsact" }, index))];
+    return [
+      ...hook,
+      ...directions.map((direction) => {
+        const parent = PLACES[direction];
+        const mark = { direction, index, level: this.#level };
+        return newFilter(filterMessage({
+          kind: "bpf",
+          parent,
+          priority: freePriority(filters.filter((it) => it.parent === parent)),
+          options: {
+            classid: tagClass(tag),
+            program: redirectProgram(filter, mark),
+            actions: [{
+              kind: "mirred",
+              action: "redirect",
+              dev: this.#taps.get(direction)!.index,
+            }],
+          },
+        }, index));
+      }),
+    ];
+  }
+
+  /** Writes the undo down, before there is anything to undo. */
+  #note(directory: RecordDirectory): void {
+    const { index, name: redirected } = this.#link;
+    const kind = kindOf(this.#link);
+    const { cookie } = this.ref;
+    this.#record = directory.create(redirectRecordName(this.#group), this.#group);
+    this.#record.append({ visited: this.ref.label, cookie: `${cookie}` });
+    this.#record.append({
+      redirected,
+      index,
+      ...(kind !== undefined && { kind }),
+      hook: this.#hook,
+      cookie: `${cookie}`,
+    });
+  }
+
+  #openTap(connection: Connection, direction: DirectionName, gso: boolean): TapOf {
+    const { TAP, NO_PI, VNET_HDR, TUN_EXCL } = IFF_TUN_FLAGS;
+    const fd = openTunDevice(this.ref, this.what);
+    try {
+      const flags = TAP | NO_PI | VNET_HDR | TUN_EXCL;
+      const name = setInterface(fd, { name: this.#name(direction.slice(0, 1)), flags }, this.what);
+      const queue = new TunQueue(fd, `tap ${show(name)}${this.ref.place}`, true, false);
+      queue.resetHeaderLength();
+      queue.setOffloads(gso || ["checksum"]);
+      const { index } = connection.request(getLink(name, { stats: false }));
+      const settings: LinkMessage = { index, mtu: TAP_MTU, txqlen: QUEUE, group: this.#group };
+      check(connection.batch([setLink(settings), setLink({ index, ...upFlags(true) })]));
+      return { queue, index };
+    } catch (error) {
+      fd.close();
+      throw error;
+    }
+  }
+
+  #openOutlet(connection: Connection, direction: DirectionName): FdDevice {
+    const { index, type } = this.#link;
+    // What goes out of the loopback link comes in.
+    const direct = direction === "out" || type === ARPHRD.LOOPBACK;
+    const mark = markOf({ direction, index, level: this.#level });
+    return this.#openSocket(direct ? index : this.#createHelper(connection, mark), mark);
+  }
+
+  /** A name that nobody else has: with the random part of the group. */
+  #name(end: string): string {
+    return `nl${this.#group.toString(16).slice(2)}${end}`;
+  }
+
+  /** Creates the veth through which frames come in, and returns the index of the end to send on. */
+  #createHelper(connection: Connection, mark: number): number {
+    const { mac } = this.#link;
+    const [name, peer] = [this.#name("a"), this.#name("b")];
+    const end: LinkMessage = { mtu: HELPER_MTU, group: this.#group };
+    connection.request(newLink({
+      ...end,
+      name,
+      linkInfo: {
+        kind: "veth",
+        // With the MAC of the link the kernel takes the same frames for its own.
+        data: { peer: { ...end, name: peer, ...(mac !== undefined && { mac }) } },
+      },
+    }));
+    const near = connection.request(getLink(name, { stats: false })).index;
+    const far = connection.request(getLink(peer, { stats: false })).index;
+    const settings = (index: number): Request[] => [
+      setLink({ index, afSpec: { inet6: { addrGenMode: "none" } } }),
+      setLink({ index, ...upFlags(true) }),
+    ];
+    check(connection.batch([
+      ...settings(near),
+      ...settings(far),
+      newQdisc(qdiscMessage({ kind: "ingress" }, far)),
+      newFilter(filterMessage({
+        kind: "bpf",
+        parent: "ingress",
+        priority: 1,
+        options: {
+          program: helperProgram(mark),
+          actions: [{
+            kind: "mirred",
+            action: "redirect",
+            direction: "ingress",
+            dev: this.#link.index,
+          }],
+        },
+      }, far)),
+    ]));
+    return near;
+  }
+
+  #openSocket(index: number, mark: number): FdDevice {
+    const { what, ref } = this;
+    const socket = new Socket(ref, C.AF_PACKET, C.SOCK_RAW, 0, what);
+    try {
+      socket.setOptionInt(C.SOL_PACKET, C.PACKET_VNET_HDR, 1, what);
+      socket.setOptionInt(C.SOL_SOCKET, C.SO_MARK, mark, what);
+      if (!socket.setOption(C.SOL_SOCKET, C.SO_SNDBUFFORCE, SEND_BUFFER)) {
+        socket.setOptionInt(C.SOL_SOCKET, C.SO_SNDBUF, SEND_BUFFER, what);
+      }
+      socket.bind(linkSocketAddress(index, 0), what);
+      return new FdDevice(socket.fd, `packet socket of ${what}`);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+  }
+
+  /**
+   * Lets the frames go their way again. Frames that were taken out before can still be read and put back.
+   * A second call does nothing.
+   *
+   * @throws {NetlinkError} When the kernel refuses; then all is as before.
+   */
+  stop(): void {
+    if (!this.#installed) return;
+    const taps = [...this.#taps.values()].map(({ index }) => index);
+    exclusive(() =>
+      removeRedirects(connectionTo(this.ref), this.#link, { taps, hook: this.#hook })
+    );
+    this.#installed = false;
+  }
+
+  /** Restores the link and closes all devices. A second call does nothing. */
+  close(): void {
+    this.stop();
+    // A TAP whose link is gone closes faster.
+    if (this.#taps.size > 0) deleteGroup(connectionTo(this.ref), this.#group);
+    for (const { queue } of this.#taps.values()) queue.close();
+    for (const outlet of this.#outlets.values()) outlet.close();
+    this.#taps.clear();
+    this.#record?.remove();
+    this.#record = undefined;
+  }
+
+  /** Same as {@link Redirect.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The first priority behind those of netloom, and not that of somebody else. */
+function freePriority(filters: readonly FilterInfo[]): number {
+  const own = filters.filter(tagOf).map(({ priority }) => priority);
+  let free = Math.max(0, ...own) + 1;
+  while (filters.some(({ priority }) => priority === free)) free++;
+  return free;
+}
+
+/** Runs `fn` while no other program changes redirects; without lock and records where this user has none. */
+function exclusive(fn: (directory: RecordDirectory | undefined) => void): void {
+  let begun = false;
+  try {
+    exclusively((directory) => {
+      begun = true;
+      fn(directory);
+    });
+  } catch (error) {
+    if (begun || !isDenied(error)) throw error;
+    fn(undefined);
+  }
+}
+
+function check(results: readonly Result<unknown>[]): void {
+  for (const result of results) if (!result.ok) throw result.error;
+}
+
+function refused(operation: string, ref: NetNsRef, errno: number, hint: string): NetlinkError {
+  return new NetlinkError({ operation, netns: ref.description, errno, hint });
+}
