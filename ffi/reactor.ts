@@ -249,8 +249,13 @@ class Reactor {
 
   /** One after the other, until one finds nothing: there is no second edge for what is left. */
   #wakeUp(waiters: Waiter[]): void {
-    while (waiters.length > 0 && waiters[0]!.attempt()) {
-      if (waiters.shift()!.patient) this.#patient--;
+    while (waiters.length > 0) {
+      const [waiter] = waiters;
+      if (!waiter!.attempt()) return;
+      // The attempt may have closed the descriptor, which ends all waits for it.
+      if (waiters[0] !== waiter) continue;
+      waiters.shift();
+      if (waiter!.patient) this.#patient--;
       this.#waiting--;
     }
   }

@@ -18,6 +18,13 @@
 export * from "./kinds.ts";
 export { LinkBase, type WaitForOptions } from "./base.ts";
 export { LinkTraffic } from "./traffic.ts";
+export type {
+  Intercept,
+  InterceptHandler,
+  InterceptOptions,
+  InterceptStats,
+} from "../traffic/intercept.ts";
+export type { InterceptedFrame } from "../traffic/user/frame.ts";
 export type { LinkGetOptions, LinkState } from "./find.ts";
 export { LinkAddresses, type LinkAddressFilter } from "./addresses.ts";
 export type {

@@ -17,6 +17,8 @@ import defer * as filters from "../traffic/filters.ts";
 import type { Impairment, ImpairTarget, PeerEnd } from "../traffic/impair.ts";
 import defer * as impair from "../traffic/impair.ts";
 import type { ImpairOptions } from "../traffic/impairment_values.ts";
+import type { Intercept, InterceptHandler, InterceptOptions } from "../traffic/intercept.ts";
+import defer * as intercept from "../traffic/intercept.ts";
 import type { LinkQdiscs } from "../traffic/qdiscs.ts";
 import defer * as qdiscs from "../traffic/qdiscs.ts";
 import { peerOf } from "./find.ts";
@@ -154,5 +156,48 @@ export abstract class LinkTraffic implements NamedLink {
    */
   capture(options: CaptureOptions = {}): Capture {
     return openCapture(this.ref, this, options);
+  }
+
+  /**
+   * Hands each of its frames to a function before it goes on, from this call on; see {@link InterceptedFrame}. Frames
+   * are as on a wire. What the filter does not match is never copied to this program.
+   *
+   * Several interceptions of a link follow each other in the order in which they were started. Outgoing frames go
+   * through the link's queueing disciplines behind the last one.
+   *
+   * @param handler Decides about each frame; a frame about which it decides nothing passes. It may be async.
+   * @param options Which frames, how many may wait, until when.
+   * @returns The interception; closing it restores the link.
+   * @throws {NetlinkError} EOPNOTSUPP for the loopback link and links without Ethernet headers, ENODEV when it is gone, EEXIST when it has the
+   *   queueing discipline `ingress`, which has no place for outgoing frames, ENOENT when the kernel lacks cls_bpf or mirred.
+   * @throws {SyscallError} EPERM without privileges; ENOENT without TUN.
+   * @throws {TypeError} For malformed options.
+   * @throws {RangeError} For numbers out of range.
+   *
+   * @example Lose the first ping, and delay the others
+   * ```ts
+   * import { NetNs, Veth } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using a = NetNs.create();
+   * using b = NetNs.create();
+   * const veth = Veth.create({
+   *   name: "v0",
+   *   netns: a,
+   *   up: true,
+   *   addresses: ["10.0.0.1/24"],
+   *   peer: { name: "v0", netns: b, up: true, addresses: ["10.0.0.2/24"] },
+   * });
+   * await veth.waitFor((link) => link.operstate === "up");
+   * using _interception = veth.intercept((frame) => {
+   *   if (frame.packet.icmp?.sequence === 1) frame.drop();
+   *   else frame.delay(20);
+   * }, { filter: { protocol: "icmp" }, direction: "out" });
+   * const { received, min } = await a.ping("10.0.0.2", { count: 3, interval: 50, timeout: 500 });
+   * assertEquals([received, min! >= 20], [2, true]);
+   * ```
+   */
+  intercept(handler: InterceptHandler, options: InterceptOptions = {}): Intercept {
+    return new intercept.Intercept(this, handler, options);
   }
 }

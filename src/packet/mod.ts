@@ -65,6 +65,7 @@ export { Coalescer, type CoalescerOptions } from "./coalescer.ts";
 export { Dns, DNS_PORT, DNS_TYPE, type DnsData, type DnsQuestion, type DnsRecord } from "./dns.ts";
 export { dns, type DnsFields } from "./dns_build.ts";
 export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
+export { FrameHeaders } from "./frame_headers.ts";
 export { format, type FormatFrame, type FormatOptions } from "./format.ts";
 export {
   ECHO_HEADER,

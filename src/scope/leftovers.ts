@@ -18,7 +18,7 @@ import {
   type ScopeContent,
   ScopeError,
 } from "./record.ts";
-import { removeRedirects } from "./redirects.ts";
+import defer * as redirects from "./redirects.ts";
 import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
@@ -158,8 +158,10 @@ function removeLeftovers(record: FoundRecord): readonly string[] {
   using reached = reach(content);
   if (content) {
     for (const { ref } of reached.all) {
-      const redirects = content.redirects.filter(({ cookie }) => cookie === `${ref.cookie}`);
-      for (const it of redirects) removeRedirects(connectionTo(ref), it, { hook: it.hook });
+      for (const it of content.redirects) {
+        if (it.cookie !== `${ref.cookie}`) continue;
+        redirects.removeRedirects(connectionTo(ref), it, { hook: it.hook });
+      }
       deleteGroup(connectionTo(ref), content.group);
     }
     for (const { name, cookie } of content.created) removeNameOf(cookie, name);

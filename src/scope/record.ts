@@ -24,8 +24,7 @@ import {
 } from "../../ffi/file.ts";
 import { isNetNsName } from "../netlink/connections.ts";
 import { show } from "../options.ts";
-import { isDenied, undone, withRunDirectory } from "./netns_names.ts";
-import { readRedirectLine, type RedirectLine } from "./redirects.ts";
+import { undone, withRunDirectory } from "./netns_names.ts";
 
 const DIRECTORY = "/run/netloom";
 const SUFFIX = ".jsonl";
@@ -61,6 +60,24 @@ interface CreatedLine {
 interface VisitedLine {
   readonly visited: string;
   readonly cookie: string;
+}
+
+/** The link that a redirect takes frames from. */
+export interface RedirectedLink {
+  /** Its index. */
+  readonly index: number;
+  /** Its kind; absent for loopback and physical links. */
+  readonly kind?: string | undefined;
+}
+
+/** How to undo a redirect of frames to the program. */
+export interface RedirectLine extends RedirectedLink {
+  /** The link's name. */
+  readonly redirected: string;
+  /** The cookie of its namespace. */
+  readonly cookie: string;
+  /** Whether the redirect adds the link's clsact. */
+  readonly hook: boolean;
 }
 
 /** The first line. */
@@ -118,7 +135,8 @@ export function hasRedirectRecords(): boolean {
   try {
     return readDirectory(DIRECTORY).some((file) => file.endsWith(REDIRECT + SUFFIX));
   } catch (error) {
-    if (isDenied(error)) return false;
+    // Another user's, or no directory: whoever needs a record there says so.
+    if (error instanceof SyscallError) return false;
     throw error;
   }
 }
@@ -357,6 +375,14 @@ function parseLine(line: string, place: string): Record<string, unknown> {
   }
   if (typeof value !== "object" || value === null) throw malformed(place, "it is no object");
   return value as Record<string, unknown>;
+}
+
+/** Reads the line of a redirect; `undefined` for a malformed one. */
+function readRedirectLine(line: Readonly<Record<string, unknown>>): RedirectLine | undefined {
+  const { redirected, index, kind, hook } = line;
+  const good = typeof redirected === "string" && Number.isSafeInteger(index) &&
+    (kind === undefined || typeof kind === "string") && typeof hook === "boolean";
+  return good ? line as unknown as RedirectLine : undefined;
 }
 
 function checkHeader(line: Record<string, unknown>, place: string): HeaderLine {

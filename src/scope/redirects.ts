@@ -18,6 +18,7 @@ import {
 import { getLink, kindOf } from "../rtnetlink/link.ts";
 import { deleteQdisc, dumpQdiscs } from "../rtnetlink/qdisc.ts";
 import { parseHandle, QDISC_PARENTS } from "../rtnetlink/traffic_control.ts";
+import type { RedirectedLink } from "./record.ts";
 
 /** The major number of the classes that mark filters of netloom: `nl`. */
 const MARK = 0x6e6c;
@@ -44,34 +45,6 @@ export function tagOf(filter: FilterInfo): RedirectTag | undefined {
   const classid = parseHandle(filter.options.classid, { path: "classid" });
   if (classid >>> 16 !== MARK) return undefined;
   return { level: classid & ~HOOK & 0xffff, hook: (classid & HOOK) !== 0 };
-}
-
-/** The link that a redirect takes frames from. */
-export interface RedirectedLink {
-  /** Its index. */
-  readonly index: number;
-  /** Its kind; `undefined` or absent for loopback and physical links. */
-  readonly kind?: string | undefined;
-}
-
-/** The line of a record that says how to undo a redirect. */
-export interface RedirectLine extends RedirectedLink {
-  /** The link's name. */
-  readonly redirected: string;
-  /** The cookie of its namespace. */
-  readonly cookie: string;
-  /** Whether the redirect adds the link's clsact. */
-  readonly hook: boolean;
-}
-
-/** Reads such a line; `undefined` for a malformed one. */
-export function readRedirectLine(
-  line: Readonly<Record<string, unknown>>,
-): RedirectLine | undefined {
-  const { redirected, index, kind, hook } = line;
-  const good = typeof redirected === "string" && Number.isSafeInteger(index) &&
-    (kind === undefined || typeof kind === "string") && typeof hook === "boolean";
-  return good ? line as unknown as RedirectLine : undefined;
 }
 
 /** Queueing discipline and filters at the places of clsact. */

@@ -12,6 +12,7 @@
 import { C } from "../../../ffi/constants.ts";
 import { ERRNO } from "../../../ffi/errno.ts";
 import type { NetNsRef } from "../../../ffi/namespace.ts";
+import { until } from "../../../ffi/reactor.ts";
 import { linkSocketAddress, Socket } from "../../../ffi/socket.ts";
 import { IFF_TUN_FLAGS, openTunDevice, setInterface } from "../../../ffi/tun.ts";
 import { ARPHRD, type Filter, type Instruction } from "../../capture/filter.ts";
@@ -68,13 +69,13 @@ export interface RedirectOptions {
   /** What is being done, for errors: `intercept`, `impair`. */
   readonly verb: string;
   /** Whose frames: those that the link sends, receives, or both. */
-  readonly directions: readonly DirectionName[];
-  /** Directions that frames can be put into besides. */
-  readonly sends?: readonly DirectionName[];
+  readonly direction: DirectionName | "both";
   /** The frames. Default: all. */
   readonly filter?: Filter | readonly Instruction[] | undefined;
-  /** Hands over GSO packets whole. Otherwise each frame is as on a wire. */
+  /** Hands over GSO packets whole, and partial checksums. Otherwise each frame is as on a wire. */
   readonly gso: boolean;
+  /** Frames can be put into the other direction, too. */
+  readonly answers?: boolean;
 }
 
 /** A frame's own time in the queue of a TAP is short: a program that does nothing else reads 1,000 in a millisecond. */
@@ -91,10 +92,22 @@ const PLACES: Readonly<Record<DirectionName, "egress" | "ingress">> = {
   in: "ingress",
 };
 
+const BOTH: readonly DirectionName[] = ["out", "in"];
+
 /** A TAP that frames come out of. */
-interface TapOf {
-  readonly queue: TunQueue;
-  readonly index: number;
+export class Tap extends TunQueue {
+  /** Index of its link. */
+  index = 0;
+
+  /**
+   * Resolves when `take` gives a value: it is called now, and whenever frames have come. What it reads it also has to
+   * deal with, so that nothing is under way when the redirect is closed.
+   */
+  taken<T extends object>(take: () => T | undefined): Promise<T> {
+    const value = take();
+    if (value !== undefined) return Promise.resolve(value);
+    return until(this.fd, "read", { attempt: take, tried: true, patient: true });
+  }
 }
 
 /** The frames of a link, taken out to this program. */
@@ -103,8 +116,10 @@ export class Redirect implements Disposable {
   readonly what: string;
   /** The namespace of the link. */
   readonly ref: NetNsRef;
+  /** The directions that are redirected. */
+  readonly directions: readonly DirectionName[];
   readonly #link: LinkInfo;
-  readonly #taps = new Map<DirectionName, TapOf>();
+  readonly #taps = new Map<DirectionName, Tap>();
   readonly #outlets = new Map<DirectionName, FdDevice>();
   readonly #group = newGroup();
   #record: ScopeRecord | undefined;
@@ -112,11 +127,21 @@ export class Redirect implements Disposable {
   #installed = false;
   #level = 0;
   #hook = false;
+  #closed = false;
+  readonly #drops = new Map<DirectionName, number>();
+  /** What ends the waits for the owner's end. */
+  readonly #ends: (() => void)[] = [];
 
-  private constructor(ref: NetNsRef, link: LinkInfo, what: string) {
+  private constructor(
+    ref: NetNsRef,
+    link: LinkInfo,
+    what: string,
+    directions: readonly DirectionName[],
+  ) {
     this.ref = ref;
     this.#link = link;
     this.what = what;
+    this.directions = directions;
   }
 
   /**
@@ -124,7 +149,7 @@ export class Redirect implements Disposable {
    *
    * @param link The link.
    * @param options Which frames.
-   * @throws {NetlinkError} EOPNOTSUPP for a link without Ethernet header, EEXIST where the link has the
+   * @throws {NetlinkError} EOPNOTSUPP for the loopback link and links without Ethernet header, EEXIST where the link has the
    *   queueing discipline ingress, which has no place for outgoing frames, ENOENT where the kernel lacks a part.
    * @throws {SyscallError} Without privileges, or without TUN.
    * @throws {TypeError} For a malformed filter.
@@ -133,11 +158,17 @@ export class Redirect implements Disposable {
     const connection = connectionTo(ref);
     const link = connection.request(getLink(index, { stats: false }));
     const what = `${options.verb} ${kindOf(link) ?? "link"} ${show(link.name)}`;
-    if (link.type !== ARPHRD.ETHER && link.type !== ARPHRD.LOOPBACK) {
+    if (link.type === ARPHRD.LOOPBACK) {
+      // A route that the packet keeps on its way through the loopback link; without it they count as spoofed.
+      throw refused(what, ref, ERRNO.EOPNOTSUPP, "it takes its own packets back only untouched");
+    }
+    if (link.type !== ARPHRD.ETHER) {
       throw refused(what, ref, ERRNO.EOPNOTSUPP, "its frames have no Ethernet header");
     }
     removeDeadRedirects();
-    const redirect = new Redirect(ref, link, what);
+    const { direction } = options;
+    const directions = direction === "both" ? BOTH : [direction];
+    const redirect = new Redirect(ref, link, what, directions);
     try {
       redirect.#open(connection, options);
     } catch (error) {
@@ -146,14 +177,23 @@ export class Redirect implements Disposable {
     return redirect;
   }
 
-  /** The scope that owns the link, which closes what belongs to the link first. */
-  get scope(): { use(resource: Disposable): unknown } | undefined {
-    return scopeOf(this.#link.group);
+  /**
+   * Closes the owner of the redirect, which closes this: with the scope of the link, with the namespace's handle, when
+   * the program ends by itself, and when a signal is aborted.
+   */
+  closeWith(owner: Disposable, signal?: AbortSignal): void {
+    const close = () => owner[Symbol.dispose]();
+    scopeOf(this.#link.group)?.use({ [Symbol.dispose]: () => this.#ends.length > 0 && close() });
+    this.#ends.push(this.ref.onClose(close));
+    for (const [target, event] of [[globalThis, "unload"], [signal, "abort"]] as const) {
+      target?.addEventListener(event, close);
+      this.#ends.push(() => target?.removeEventListener(event, close));
+    }
   }
 
   /** The device with the frames of a direction. */
-  tap(direction: DirectionName): TunQueue {
-    return this.#taps.get(direction)!.queue;
+  tap(direction: DirectionName): Tap {
+    return this.#taps.get(direction)!;
   }
 
   /** The device that puts frames into a direction. */
@@ -161,25 +201,33 @@ export class Redirect implements Disposable {
     return this.#outlets.get(direction)!;
   }
 
-  /** Frames that the kernel has dropped because this program did not read them in time. */
+  /** Frames of a direction that the kernel has dropped because this program did not read them in time. */
   drops(direction: DirectionName): number {
     const tap = this.#taps.get(direction);
-    if (!tap || tap.queue.closed) return 0;
-    return connectionTo(this.ref).request(getLink(tap.index)).stats!.txDropped;
+    if (!tap || this.#closed) return this.#drops.get(direction) ?? 0;
+    try {
+      const { txDropped } = connectionTo(this.ref).request(getLink(tap.index)).stats!;
+      this.#drops.set(direction, txDropped);
+    } catch (error) {
+      // Somebody has deleted the TAP.
+      if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
+    }
+    return this.#drops.get(direction) ?? 0;
   }
 
   #open(connection: Connection, options: RedirectOptions): void {
-    const { directions, sends = [], filter, gso } = options;
+    const { filter, gso, answers = false } = options;
+    const { directions } = this;
     const { index } = this.#link;
     for (const direction of directions) {
       this.#taps.set(direction, this.#openTap(connection, direction, gso));
     }
     exclusive((directory) => {
       const hooks = readHooks(connection, index);
-      this.#plan(hooks, directions);
-      const requests = this.#requests(hooks, directions, filter);
+      this.#plan(hooks);
+      const requests = this.#requests(hooks, filter);
       if (directory) this.#note(directory);
-      for (const direction of new Set([...directions, ...sends])) {
+      for (const direction of answers ? BOTH : directions) {
         this.#outlets.set(direction, this.#openOutlet(connection, direction));
       }
       this.#installed = true;
@@ -188,8 +236,8 @@ export class Redirect implements Disposable {
   }
 
   /** The level of the filters, behind those of the link's other redirects. */
-  #plan({ kind, filters }: Hooks, directions: readonly DirectionName[]): void {
-    if (kind === "ingress" && directions.includes("out")) {
+  #plan({ kind, filters }: Hooks): void {
+    if (kind === "ingress" && this.directions.includes("out")) {
       throw refused(
         this.what,
         this.ref,
@@ -205,17 +253,13 @@ export class Redirect implements Disposable {
     this.#hook = kind === undefined || tags.some(({ hook }) => hook);
   }
 
-  #requests(
-    { kind, filters }: Hooks,
-    directions: readonly DirectionName[],
-    filter: RedirectOptions["filter"],
-  ): Request[] {
+  #requests({ kind, filters }: Hooks, filter: RedirectOptions["filter"]): Request[] {
     const { index } = this.#link;
     const tag: RedirectTag = { level: this.#level, hook: this.#hook };
     const hook = kind ? [] : [newQdisc(qdiscMessage({ kind: "clsact" }, index))];
     return [
       ...hook,
-      ...directions.map((direction) => {
+      ...this.directions.map((direction) => {
         const parent = PLACES[direction];
         const mark = { direction, index, level: this.#level };
         return newFilter(filterMessage({
@@ -252,19 +296,20 @@ export class Redirect implements Disposable {
     });
   }
 
-  #openTap(connection: Connection, direction: DirectionName, gso: boolean): TapOf {
+  #openTap(connection: Connection, direction: DirectionName, gso: boolean): Tap {
     const { TAP, NO_PI, VNET_HDR, TUN_EXCL } = IFF_TUN_FLAGS;
     const fd = openTunDevice(this.ref, this.what);
     try {
       const flags = TAP | NO_PI | VNET_HDR | TUN_EXCL;
       const name = setInterface(fd, { name: this.#name(direction.slice(0, 1)), flags }, this.what);
-      const queue = new TunQueue(fd, `tap ${show(name)}${this.ref.place}`, true, false);
-      queue.resetHeaderLength();
-      queue.setOffloads(gso || ["checksum"]);
+      const tap = new Tap(fd, `tap ${show(name)}${this.ref.place}`, true, false);
+      tap.resetHeaderLength();
+      tap.setOffloads(gso);
       const { index } = connection.request(getLink(name, { stats: false }));
+      tap.index = index;
       const settings: LinkMessage = { index, mtu: TAP_MTU, txqlen: QUEUE, group: this.#group };
       check(connection.batch([setLink(settings), setLink({ index, ...upFlags(true) })]));
-      return { queue, index };
+      return tap;
     } catch (error) {
       fd.close();
       throw error;
@@ -272,11 +317,10 @@ export class Redirect implements Disposable {
   }
 
   #openOutlet(connection: Connection, direction: DirectionName): FdDevice {
-    const { index, type } = this.#link;
-    // What goes out of the loopback link comes in.
-    const direct = direction === "out" || type === ARPHRD.LOOPBACK;
+    const { index } = this.#link;
     const mark = markOf({ direction, index, level: this.#level });
-    return this.#openSocket(direct ? index : this.#createHelper(connection, mark), mark);
+    const at = direction === "out" ? index : this.#createHelper(connection, mark);
+    return this.#openSocket(at, mark);
   }
 
   /** A name that nobody else has: with the random part of the group. */
@@ -305,8 +349,9 @@ export class Redirect implements Disposable {
       setLink({ index, ...upFlags(true) }),
     ];
     check(connection.batch([
-      ...settings(near),
+      // In this order the end that sends has a carrier when it comes up, and sends from then on.
       ...settings(far),
+      ...settings(near),
       newQdisc(qdiscMessage({ kind: "ingress" }, far)),
       newFilter(filterMessage({
         kind: "bpf",
@@ -360,12 +405,15 @@ export class Redirect implements Disposable {
 
   /** Restores the link and closes all devices. A second call does nothing. */
   close(): void {
+    if (this.#closed) return;
     this.stop();
+    for (const direction of this.directions) this.drops(direction);
+    this.#closed = true;
+    for (const end of this.#ends.splice(0)) end();
     // A TAP whose link is gone closes faster.
     if (this.#taps.size > 0) deleteGroup(connectionTo(this.ref), this.#group);
-    for (const { queue } of this.#taps.values()) queue.close();
+    for (const tap of this.#taps.values()) tap.close();
     for (const outlet of this.#outlets.values()) outlet.close();
-    this.#taps.clear();
     this.#record?.remove();
     this.#record = undefined;
   }
