@@ -10,7 +10,7 @@
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd, read, write } from "./file.ts";
-import { epoll as symbols } from "./libc.ts";
+import { direct, epoll as symbols, timer } from "./libc.ts";
 import { Turn } from "../src/waiting.ts";
 
 /** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
@@ -362,4 +362,52 @@ export async function readable(fd: Fd, signal?: AbortSignal): Promise<void> {
 /** Resolves when `fd` takes more to write (or has an error to report); otherwise as {@link readable}. */
 export async function writable(fd: Fd, signal?: AbortSignal): Promise<void> {
   await until(fd, "write", { attempt: () => true, signal, tried: false });
+}
+
+/**
+ * A timer that expires once each time it is set, exact to some 0.1 ms: those of the event loop count whole milliseconds
+ * (timerfd_create(2)).
+ */
+export class Timer implements Disposable {
+  readonly #fd: Fd;
+  /** `struct itimerspec`: the interval, which stays 0, and the time. */
+  readonly #time = new Uint8Array(32);
+  readonly #view = new DataView(this.#time.buffer);
+  readonly #count = new Uint8Array(8);
+
+  /** Creates a timer that is not set. */
+  constructor() {
+    const fd = timer().timerfd_create(C.CLOCK_MONOTONIC, C.TFD_CLOEXEC | C.TFD_NONBLOCK);
+    if (fd < 0) {
+      throw new SyscallError("create a timer", { syscall: "timerfd_create", errno: errno() });
+    }
+    this.#fd = new Fd(fd);
+  }
+
+  /** Sets it to expire in `ms` milliseconds; what is past expires at once. */
+  set(ms: number): void {
+    const ns = Math.max(Math.ceil(ms * 1e6), 1);
+    const seconds = Math.floor(ns / 1e9);
+    this.#view.setInt32(16, seconds, true);
+    this.#view.setInt32(24, ns - seconds * 1e9, true);
+    if (timer().timerfd_settime(this.#fd.value, 0, this.#time, null) !== 0) {
+      throw new SyscallError("set a timer", { syscall: "timerfd_settime", errno: errno() });
+    }
+  }
+
+  /** Resolves when it has expired; rejects when it is closed. Does not end the wait of a device by itself. */
+  expired(): Promise<true> {
+    const attempt = () => direct().read(this.#fd.value, this.#count, 8) > 0 || undefined;
+    return until(this.#fd, "read", { attempt, tried: false, patient: true });
+  }
+
+  /** Closes it: a pending wait rejects. A second call does nothing. */
+  close(): void {
+    this.#fd.close();
+  }
+
+  /** Same as {@link Timer.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
-import { Timer } from "../../ffi/timer.ts";
+import { Timer } from "../../ffi/reactor.ts";
 import { DIRECTIONS } from "../capture/compile.ts";
 import type { Filter, Instruction } from "../capture/filter.ts";
 import { PacketBatch } from "../device/packet_device.ts";

@@ -211,6 +211,8 @@ export const HEADERS = [
   "asm/socket.h",
   "asm/unistd.h",
   "linux/sockios.h",
+  "linux/time.h",
+  "linux/timerfd.h",
   "linux/bpf.h",
   "linux/eventpoll.h",
   "linux/fcntl.h",

@@ -5,9 +5,9 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The most modules that an entry point loads, type-only imports included. Lower a limit when it can be. */
 const MOST: Record<string, number> = {
-  "mod.ts": 147,
+  "mod.ts": 160,
   "src/observe/mod.ts": 49,
-  "src/link/mod.ts": 112,
+  "src/link/mod.ts": 133,
 };
 
 for (const [entry, most] of Object.entries(MOST)) {
