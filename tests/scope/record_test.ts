@@ -27,7 +27,10 @@ test("Scope refuses a malformed record with file and line, and removes nothing",
     [[{ ...HEADER, group: 77 }], "line 1: group 77 is not that of a scope"],
     [[HEADER, {}], "line 2: cookie is undefined, not a number as text"],
     [[HEADER, { created: "x", cookie: 5 }], "line 2: cookie is 5, not a number as text"],
-    [[HEADER, { created: 7, cookie: "5" }], "line 2: it has none of created, visited and redirected"],
+    [
+      [HEADER, { created: 7, cookie: "5" }],
+      "line 2: it has none of created, visited and redirected",
+    ],
     [[HEADER, { created: "../x", cookie: "5" }], 'line 2: "../x" is no name of a netns'],
   ];
   using stranger = Bridge.create({ name: "record-br" });
