@@ -7,7 +7,7 @@ import { homeNetNs, type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, openNamed, resolveNetNs } from "../netlink/connections.ts";
 import { show } from "../options.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { giveName, removeName } from "../scope/record.ts";
+import { giveName, removeName } from "../scope/netns_names.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import { type Living, type LivingTables, readLiving } from "./living.ts";
 import type { LivingNodes } from "./difference.ts";
