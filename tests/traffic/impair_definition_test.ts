@@ -4,13 +4,11 @@ import { kernelLack } from "../../src/traffic/impair_discipline.ts";
 import { mergeValues } from "../../src/traffic/impairment_values.ts";
 import type { DirectionName, EngineName, ImpairOptions } from "../../src/traffic/mod.ts";
 import { test } from "../leaks.ts";
-import { distance, fits, type Flow, kolmogorov, median, sleep, Wire } from "./meter.ts";
+import { distance, fits, kolmogorov, median, sleep, Wire } from "./meter.ts";
 
 const DIRECTIONS: readonly DirectionName[] = ["out", "in"];
 /** Milliseconds that a busy machine may add. Never less than the delay: that would be a wrong one. */
 const LATE = 15;
-/** The clocks of sending and arriving are not one. */
-const EARLY = 0.5;
 
 /** Registers a test for each engine that can do the values. */
 function engineTest(
@@ -29,17 +27,10 @@ function engineTest(
   }
 }
 
-/** A flow whose base latency is known. */
-async function calibrated(wire: Wire, direction: DirectionName, length = 300): Promise<Flow> {
-  const flow = wire.flow(direction, { length });
-  await flow.calibrate();
-  return flow;
-}
-
 engineTest("A delay holds each packet that long, in each direction its own", {
   delay: 1,
 }, async (wire, engine) => {
-  const flows = [await calibrated(wire, "out"), await calibrated(wire, "in")];
+  const flows = [wire.flow("out"), wire.flow("in")];
   wire.link.impair({ out: { delay: "30ms" }, in: { delay: 60 }, engine });
   for (const [i, delay] of [30, 60].entries()) {
     using flow = flows[i]!;
@@ -47,7 +38,7 @@ engineTest("A delay holds each packet that long, in each direction its own", {
     assertEquals(latencies.length, 60);
     const [least, middle] = [Math.min(...latencies), median(latencies)];
     assert(
-      least >= delay - EARLY && middle <= delay + LATE,
+      least >= delay && middle <= delay + LATE,
       `${DIRECTIONS[i]}: ${least} ${middle}`,
     );
   }
@@ -57,7 +48,7 @@ engineTest(
   "A direction that is not impaired stays as it is",
   { delay: 1 },
   async (wire, engine) => {
-    using flow = await calibrated(wire, "in");
+    using flow = wire.flow("in");
     wire.link.impair({ out: { delay: 200, loss: "50%" }, engine });
     const arrivals = await flow.send({ count: 60, gap: 1 });
     assertEquals(arrivals.length, 60);
@@ -80,22 +71,19 @@ const DISTRIBUTIONS = {
 
 for (const [distribution, expected] of Object.entries(DISTRIBUTIONS)) {
   const options: ImpairOptions = {
-    delay: 100,
-    jitter: 30,
+    delay: 800,
+    jitter: 200,
     keepOrder: false,
     distribution: distribution as keyof typeof DISTRIBUTIONS,
   };
   engineTest(`A jitter varies the delay: ${distribution}`, options, async (wire, engine) => {
-    using flow = await calibrated(wire, "out");
+    using flow = wire.flow("out");
     wire.link.impair({ ...options, engine });
-    const arrivals = await flow.send({ count: 400, gap: 1, wait: 400 });
-    assertEquals(arrivals.length, 400);
-    // All are late by the same time, more or less: the form of the distribution is what counts.
+    const arrivals = await flow.send({ count: 300, gap: 2, wait: 2000 });
+    assertEquals(arrivals.length, 300);
     const latencies = arrivals.map(({ latency }) => latency);
-    const shift = median(latencies) - 100;
-    assert(Math.abs(shift) < LATE, `the median is ${shift} ms off`);
-    const d = distance(latencies, (x) => expected((x - 100 - Math.max(0, shift)) / 30));
-    assert(d < kolmogorov(400), `the distance is ${d}`);
+    const d = distance(latencies, (x) => expected((x - 800) / 200));
+    assert(d < kolmogorov(300), `the distance is ${d}`);
   });
 }
 
@@ -165,8 +153,8 @@ engineTest("A share of packets has one wrong bit", { corrupt: 0.5 }, async (wire
   const arrivals = await flow.send({ count: 1000 });
   const flipped = arrivals.filter((it) => it.flipped > 0);
   assertEquals(new Set(flipped.map((it) => it.flipped)), new Set([1]));
-  // In the headers and the time stamp nobody looks.
-  const share = 0.5 * (1000 - 12) / 1042;
+  // Nobody looks into the headers and the number.
+  const share = 0.5 * (1000 - 4) / 1042;
   assert(fits(flipped.length, arrivals.length, share), `${flipped.length} of ${arrivals.length}`);
 });
 
@@ -174,7 +162,7 @@ engineTest("A share of packets overtakes those that are delayed", {
   delay: 1,
   reorder: 0.25,
 }, async (wire, engine) => {
-  using flow = await calibrated(wire, "out");
+  using flow = wire.flow("out");
   wire.link.impair({ delay: 150, reorder: "25%", engine });
   const arrivals = await flow.send({ count: 400, gap: 1, wait: 400 });
   assertEquals(arrivals.length, 400);
@@ -185,11 +173,11 @@ engineTest("A share of packets overtakes those that are delayed", {
 engineTest("A rate is kept within 3 %, in each direction its own", {
   rate: 1e6,
 }, async (wire, engine) => {
-  wire.link.impair({ out: { rate: "8mbit" }, in: { rate: "2mbit" }, engine });
-  for (const [direction, rate] of [["out", 8e6], ["in", 2e6]] as const) {
+  wire.link.impair({ out: { rate: "400kbit" }, in: { rate: "200kbit" }, engine });
+  for (const [direction, rate] of [["out", 4e5], ["in", 2e5]] as const) {
     using flow = wire.flow(direction, { length: 1000 });
-    const count = rate / 8 / 1000;
-    const arrivals = await flow.send({ count: count * 1.2, wait: 1500 });
+    const count = rate / 8 / 1000 * 2;
+    const arrivals = await flow.send({ count: count * 1.2, wait: 2500 });
     // The first ones may pass at once.
     const [first, last] = [arrivals[Math.floor(count / 10)]!, arrivals.at(-1)!];
     const bytes = (arrivals.length - Math.floor(count / 10) - 1) * 1000;
@@ -209,7 +197,7 @@ engineTest("Packets beyond the limit are lost", { delay: 1, limit: 1 }, async (w
 engineTest("match impairs its packets, and leaves others untouched", {
   rate: 1e6,
 }, async (wire, engine) => {
-  using matched = await calibrated(wire, "out", 500);
+  using matched = wire.flow("out", { length: 500 });
   using other = wire.flow("out", { port: 9001 });
   wire.link.impair({ rate: "1mbit", match: { protocol: "udp", port: 9000 }, engine });
   const [slow, free] = await Promise.all([

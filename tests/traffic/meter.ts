@@ -1,17 +1,16 @@
-// A packet generator with time stamps across a veth pair: what each datagram went through, by the kernel's own
-// time of its arrival.
-import { type Link, NetNs, UdpSocket, Veth } from "../../mod.ts";
+// A packet generator across a link between two bridges: when each datagram reached the link and when it left, by the
+// kernel's own time stamps. So it does not matter when a busy machine runs the generator.
+import { Bridge, type Link, NetNs, UdpSocket, Veth } from "../../mod.ts";
+import type { CapturedFrame } from "../../src/capture/mod.ts";
 import { run } from "../helpers.ts";
 
 /** An arrival of a datagram. */
 export interface Arrival {
   readonly sequence: number;
-  /** Milliseconds from its sending, less those of a link that is not impaired. */
+  /** Milliseconds on the link. */
   readonly latency: number;
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** Bytes of the frame. */
-  readonly length: number;
   /** Bits of its data that differ from those that were sent. */
   readonly flipped: number;
 }
@@ -30,50 +29,62 @@ export interface Sending {
 
 const HEADERS = 14 + 20 + 8;
 
-/** Milliseconds since 1970, to the microsecond. */
-const now = (): number => performance.timeOrigin + performance.now();
-
 export const sleep = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A veth pair between two namespaces that know each other. */
+/** A host, and the port of the bridge that it sends to. */
+interface End {
+  readonly host: NetNs;
+  readonly port: Link;
+}
+
+/** Two hosts, each behind a bridge, and the link between the bridges. */
 export class Wire implements Disposable {
-  readonly near: NetNs = NetNs.create();
-  readonly far: NetNs = NetNs.create();
+  readonly #all: readonly NetNs[];
+  /** The link, in the namespace of the first bridge. */
   readonly link: Veth;
+  readonly #ends: readonly End[];
 
   constructor() {
+    const hosts = [NetNs.create(), NetNs.create()] as const;
+    const bridges = [NetNs.create(), NetNs.create()] as const;
+    this.#all = [...hosts, ...bridges];
+    // Nothing but the datagrams is on the link.
+    const end = { up: true, addrGenMode: "none" } as const;
+    const masters = bridges.map((netns) =>
+      Bridge.create({ ...end, name: "br0", netns, mcastSnooping: false })
+    );
     this.link = Veth.create({
+      ...end,
       name: "v0",
-      netns: this.near,
-      up: true,
-      mac: "02:00:00:00:00:01",
-      addresses: ["10.0.0.1/24"],
-      addrGenMode: "none",
-      peer: {
-        name: "v1",
-        netns: this.far,
-        up: true,
-        mac: "02:00:00:00:00:02",
-        addresses: ["10.0.0.2/24"],
-        addrGenMode: "none",
-      },
+      netns: bridges[0],
+      master: masters[0]!,
+      peer: { ...end, name: "v1", netns: bridges[1], master: masters[1]! },
     });
-    run(this.near.ref, "ip neighbor replace 10.0.0.2 lladdr 02:00:00:00:00:02 dev v0");
-    run(this.far.ref, "ip neighbor replace 10.0.0.1 lladdr 02:00:00:00:00:01 dev v1");
+    this.#ends = hosts.map((host, i) => {
+      const { peer } = Veth.create({
+        ...end,
+        name: "host",
+        netns: host,
+        mac: `02:00:00:00:00:0${i + 1}`,
+        addresses: [`10.0.0.${i + 1}/24`],
+        peer: { ...end, name: "port", netns: bridges[i]!, master: masters[i]! },
+      });
+      run(host.ref, `ip neighbor replace 10.0.0.${2 - i} lladdr 02:00:00:00:00:0${2 - i} dev host`);
+      return { host, port: peer };
+    });
   }
 
   /** A flow in one direction. */
   flow(direction: "out" | "in", options: { port?: number; length?: number } = {}): Flow {
-    const { near, far, link } = this;
+    const [near, far] = this.#ends as readonly [End, End];
     return direction === "out"
-      ? new Flow({ ...options, from: near, to: far, target: link.peer, address: "10.0.0.2" })
-      : new Flow({ ...options, from: far, to: near, target: link, address: "10.0.0.1" });
+      ? new Flow({ ...options, from: near, to: far.host, end: this.link.peer, address: "10.0.0.2" })
+      : new Flow({ ...options, from: far, to: near.host, end: this.link, address: "10.0.0.1" });
   }
 
   [Symbol.dispose](): void {
-    this.near[Symbol.dispose]();
-    this.far[Symbol.dispose]();
+    for (const netns of this.#all) netns[Symbol.dispose]();
   }
 }
 
@@ -81,79 +92,82 @@ export class Wire implements Disposable {
 export class Flow implements Disposable {
   readonly #sender: UdpSocket;
   readonly #sink: UdpSocket;
-  readonly #target: Link;
+  readonly #start: Link;
+  readonly #end: Link;
   readonly #payload: Uint8Array<ArrayBuffer>;
-  readonly #port: number;
-  #base = 0;
 
   constructor(options: {
-    from: NetNs;
+    from: End;
     to: NetNs;
-    target: Link;
+    end: Link;
     address: string;
     port?: number;
     length?: number;
   }) {
-    const { from, to, target, address, port = 9000, length = 300 } = options;
-    this.#port = port;
-    this.#target = target;
+    const { from, to, end, address, port = 9000, length = 300 } = options;
+    this.#start = from.port;
+    this.#end = end;
     this.#payload = new Uint8Array(length - HEADERS);
     // Nobody reads it: without it the destination would answer that there is no port.
     this.#sink = UdpSocket.open({ netns: to, local: { address, port } });
-    this.#sender = UdpSocket.open({ netns: from, remote: { address, port } });
-  }
-
-  /** Measures the link as it is now: it is not impaired. */
-  async calibrate(): Promise<void> {
-    const arrivals = await this.send({ count: 30, gap: 3 });
-    this.#base = median(arrivals.map(({ latency }) => latency));
+    this.#sender = UdpSocket.open({ netns: from.host, remote: { address, port } });
   }
 
   /** Sends, and waits for the arrivals, which it gives in their order. */
   async send({ count, gap = 0, wait = 300, each }: Sending): Promise<Arrival[]> {
-    const capture = this.#target.capture({ direction: "in", snaplen: 2048 });
+    using start = this.#start.capture({ direction: "in", snaplen: 2048 });
+    using end = this.#end.capture({ direction: "in", snaplen: 2048 });
+    const entries = new Map<number, number>();
     const arrivals: Arrival[] = [];
-    const reading = (async () => {
-      for await (const { data, timestamp, length } of capture) {
-        if (length === this.#payload.length + HEADERS) arrivals.push(this.#read(data, timestamp));
-      }
-    })();
+    const length = this.#payload.length + HEADERS;
+    const reading = Promise.all([
+      (async () => {
+        for await (const frame of start) {
+          if (frame.length !== length) continue;
+          const { sequence, at } = read(frame);
+          entries.set(sequence, at);
+        }
+      })(),
+      (async () => {
+        for await (const frame of end) if (frame.length === length) arrivals.push(read(frame));
+      })(),
+    ]);
+    await this.#generate({ count, gap, ...(each && { each }) });
+    await sleep(wait);
+    for (const capture of [start, end]) capture.stop();
+    await reading;
+    return arrivals.map((it) => ({ ...it, latency: it.at - entries.get(it.sequence)! }));
+  }
+
+  async #generate({ count, gap = 0, each }: Sending): Promise<void> {
     const view = new DataView(this.#payload.buffer);
     const begin = performance.now();
     for (let i = 0; i < count; i++) {
       view.setUint32(0, i);
-      view.setFloat64(4, now());
-      view.setUint16(12, this.#port);
       await this.#sender.write(this.#payload);
       each?.(i);
       const due = begin + gap * (i + 1) - performance.now();
       if (due > 0 || i % 20 === 19) await sleep(Math.max(0, due));
     }
-    await sleep(wait);
-    capture.stop();
-    await reading;
-    return arrivals;
-  }
-
-  #read(frame: Uint8Array<ArrayBuffer>, timestamp: bigint): Arrival {
-    const view = new DataView(frame.buffer, frame.byteOffset + HEADERS);
-    const at = Number(timestamp / 1000n) / 1000;
-    let flipped = 0;
-    for (let i = 14; i < this.#payload.length; i++) flipped += bits(view.getUint8(i));
-    flipped += bits(view.getUint16(12) ^ this.#port);
-    return {
-      sequence: view.getUint32(0),
-      latency: at - view.getFloat64(4) - this.#base,
-      at,
-      length: frame.length,
-      flipped,
-    };
   }
 
   [Symbol.dispose](): void {
     this.#sender.close();
     this.#sink.close();
   }
+}
+
+/** The number of a datagram, its time, and its wrong bits: behind the number all are 0. */
+function read({ data, timestamp }: CapturedFrame): Arrival {
+  const view = new DataView(data.buffer, data.byteOffset + HEADERS, data.length - HEADERS);
+  let flipped = 0;
+  for (let i = 4; i < view.byteLength; i++) flipped += bits(view.getUint8(i));
+  return {
+    sequence: view.getUint32(0),
+    at: Number(timestamp / 1000n) / 1000,
+    flipped,
+    latency: NaN,
+  };
 }
 
 function bits(value: number): number {
