@@ -10,13 +10,15 @@ const DIRECTIONS: readonly DirectionName[] = ["out", "in"];
 /** Milliseconds that a busy machine may add. Never less than the delay: that would be a wrong one. */
 const LATE = 15;
 
+const ENGINES: readonly EngineName[] = ["kernel"];
+
 /** Registers a test for each engine that can do the values. */
 function engineTest(
   name: string,
   options: ImpairOptions,
   fn: (wire: Wire, engine: EngineName) => Promise<void>,
 ): void {
-  for (const engine of ["kernel", "user"] as const) {
+  for (const engine of ENGINES) {
     const lack = engine === "kernel" ? kernelLack(mergeValues({}, options)) : undefined;
     const lacks = lack && `this kernel has no ${lack.kind}, ${lack.hint}`;
     test(`${name} (${engine})`, { lacks }, async () => {
