@@ -31,7 +31,9 @@ import {
   pair,
   record,
   type Rule,
+  template,
   text,
+  type TextRule,
   withOne,
   words,
 } from "./rules.ts";
@@ -68,12 +70,14 @@ const END = `${NODE}(?::${INTERFACE})?`;
 const nodeName: Rule<string> = text('a node name such as "h1", or a range such as "h[1-4]"', {
   pattern: new RegExp(`^${NODE}$`),
 });
-const endpointName: Rule<EndpointName> = text('an endpoint such as "h1" or "h1:eth0"', {
-  pattern: new RegExp(`^${END}$`),
-});
-const linkText: Rule<LinkText> = text('a link such as "h1 -- h2" or "h1:eth0 -- h2:eth0"', {
-  pattern: new RegExp(String.raw`^\s*${END}\s+--\s+${END}\s*$`),
-});
+const endpointName: Rule<EndpointName> = template(
+  'an endpoint such as "h1" or "h1:eth0"',
+  new RegExp(`^${END}$`),
+);
+const linkText: Rule<LinkText> = template(
+  'a link such as "h1 -- h2" or "h1:eth0 -- h2:eth0"',
+  new RegExp(String.raw`^\s*${END}\s+--\s+${END}\s*$`),
+);
 const linkName: Rule<string> = text("a link name of 1 to 15 bytes", {
   pattern: new RegExp(`^${INTERFACE}$`),
   parse: checkLinkName,
@@ -120,7 +124,7 @@ const rate: Rule<Rate> = amount(
   parseRate,
 );
 const share: Rule<Share> = either(
-  text('a share such as "1%"', { pattern: new RegExp(`${DIGITS}(%)?\\s*$`), parse: atMostAll }),
+  text('a share such as "1%"', { pattern: new RegExp(`${DIGITS}(%)?\\s*$`), parse: parseShare }),
   number("a share such as 0.01", 0, 1),
 );
 
@@ -395,9 +399,14 @@ const event: Rule<EventSpec> = withOne(
 );
 
 const pool: Rule<AddressingSpec> = object<AddressingSpec>("AddressingSpec", {
-  ipv4: prefix,
-  ipv6: prefix,
+  ipv4: poolPrefix("10.0.0.0/16"),
+  ipv6: poolPrefix("fd00::/48"),
 });
+
+function poolPrefix(example: string): Rule<string> {
+  const { pattern, parse } = prefix as Required<Pick<TextRule, "pattern" | "parse">>;
+  return text(`a pool such as "${example}"`, { pattern, parse });
+}
 
 const { name, without, ...inner }: Fields<TopologySpec> = {
   name: text('a name such as "two-tier"', { pattern: /^[A-Za-z0-9][\w.-]{0,63}$/ }),
@@ -465,9 +474,4 @@ function socketAddress(value: string, path: string): void {
   ipAddress(address, path);
   if (Number(port) >= 1 && Number(port) <= 65_535) return;
   throw new RangeError(`${path} must have a port in 1..65535: got ${show(value)}`);
-}
-
-function atMostAll(value: string, path: string): void {
-  if (parseShare(value, path) <= 1) return;
-  throw new RangeError(`${path} must be at most 100%: got ${show(value)}`);
 }

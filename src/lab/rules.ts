@@ -27,8 +27,8 @@ export type RuleData =
   | { readonly is: "either"; readonly of: readonly RuleData[] }
   | { readonly is: "later"; readonly rule: () => RuleData };
 
-/** Text of a form; where `number` is set, numbers too. */
-interface TextRule {
+/** Text of a form. */
+export interface TextRule {
   readonly is: "text";
   readonly what: string;
   readonly pattern?: RegExp;
@@ -64,11 +64,16 @@ type RequiredKey<T> = {
 }[keyof T];
 
 /** Text, of any form or of a pattern; `what` continues "must be". */
-export function text<T extends string = string>(
+export function text(
   what = "text",
   options: Omit<TextRule, "is" | "what"> = {},
-): Rule<T> {
+): Rule<string> {
   return { is: "text", what, ...options };
+}
+
+/** Text of a type that a pattern has too: a template literal. */
+export function template<T extends string>(what: string, pattern: RegExp): Rule<T> {
+  return { is: "text", what, pattern };
 }
 
 /** A whole number in a range. */
@@ -193,7 +198,8 @@ export function walk(
       return value.forEach((entry, i) => inside(rule.of, entry, i));
     case "either": {
       const part = rule.of.length === 1 ? rule.of[0]! : partFor(rule.of, value);
-      return part === undefined ? refuse(rule, value) : walk(part, value, path, report);
+      const whole = part === undefined || isPlain(part) && !holds(part, value);
+      return whole ? refuse(rule, value) : walk(part, value, path, report);
     }
     default:
       if (!holds(rule, value)) return refuse(rule, value);
@@ -229,7 +235,8 @@ function walkObject(
     if (Object.hasOwn(fields, key)) walk(fields[key]!, value[key], path, report);
     else {
       const known = Object.keys(fields).filter((name) => fields[name]!.is !== "any");
-      report(path.slice(), unknownOption(placeOf(path), key, known).message, "key");
+      const outer = path.length === 1 ? "" : `${placeOf(path.slice(0, -1))}.`;
+      report(path.slice(), unknownOption(outer + key, key, known).message, "key");
     }
     path.pop();
   }
@@ -282,6 +289,11 @@ function holds(rule: RuleData, value: unknown): boolean {
     default:
       return false;
   }
+}
+
+/** Whether a rule is for values without parts, of which it says nothing but whether they hold. */
+function isPlain({ is }: RuleData): boolean {
+  return is === "text" || is === "words";
 }
 
 /** The part of a union that a value is meant for: by its type, then by its keys. */

@@ -61,7 +61,7 @@ export type NodeKind = "host" | "router" | "switch" | "nat" | "host-machine" | "
 
 /** A node: a network namespace. */
 export interface NodeSpec {
-  /** Its kind: what it does with packets of others. Default: `host`. */
+  /** Its kind. A router forwards, a switch is a bridge, a NAT leads outside. Default: `host`. */
   readonly kind?: NodeKind;
   /** The group whose options it takes. */
   readonly group?: string;
