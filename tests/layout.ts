@@ -11,6 +11,7 @@ export const LAYERS: readonly (readonly string[])[] = [
   ["src/packet"],
   ["src/netlink"],
   ["src/rtnetlink", "src/genetlink", "src/sockdiag"],
+  ["src/nftables"],
   ["src/device"],
   ["src/scope"],
   ["src/capture"],

@@ -153,6 +153,21 @@ export function u64(type: number, range: Range = {}): Field<number> {
   };
 }
 
+/** A 64-bit number in network byte order: exact to 2^53. */
+export function be64(type: number, range: Range = {}): Field<number> {
+  const { min = 0, max = Number.MAX_SAFE_INTEGER, unit } = range;
+  return {
+    type,
+    write: (w, value, path) => {
+      integer(value, path, min, max, unit);
+      const at = w.reserve(8);
+      w.view.setBigUint64(at, BigInt(value), false);
+    },
+    read: (s, at, length) =>
+      length < 8 ? short("be64", type, length) : Number(s.view.getBigUint64(at, false)),
+  };
+}
+
 /** A number that comes in 4 or 8 bytes, whichever it fits (`nla_put_uint`). */
 export function uint(type: number): Field<number> {
   const [narrow, wide] = [u32(type), u64(type)];

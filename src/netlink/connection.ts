@@ -102,6 +102,26 @@ export class Connection implements Disposable {
   }
 
   /**
+   * Sends requests as one transaction: all are done, or none. For families that have such batches
+   * (nfnetlink); the first and the last request are the frame around them.
+   *
+   * @param requests The requests. One with `NLM_F_ECHO` has its reply as value, if that fits.
+   * @returns A result for each. When one is refused, none is `ok`: the others have ECANCELED.
+   */
+  transaction(requests: readonly Request[]): Result<unknown>[] {
+    using memory = lend();
+    const outbox = new Outbox(memory, this.#where, true);
+    for (const request of requests) outbox.add(request);
+    try {
+      this.#use((socket) => outbox.sendWhole(socket, this.#take(outbox.length)));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      return outbox.results(error);
+    }
+    return outbox.results();
+  }
+
+  /**
    * Reads a whole table. An interrupted dump is read again, a few times; then
    * {@link DumpInterruptedError} has what was read.
    */

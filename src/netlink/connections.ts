@@ -29,6 +29,12 @@ class NetNsConnection extends Connection {
     return super.batch(requests);
   }
 
+  /** As {@link Connection.transaction}; refuses when the reference is closed. */
+  override transaction(requests: readonly Request[]): Result<unknown>[] {
+    this.#netns.check(requests[0]?.operation);
+    return super.transaction(requests);
+  }
+
   /** As {@link Connection.dump}; refuses when the reference is closed. */
   override dump<T>(request: DumpRequest<T>): T[] {
     this.#netns.check(request.operation);

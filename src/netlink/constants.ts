@@ -6,7 +6,7 @@
  */
 
 /** Netlink families. */
-export const NETLINK = { ROUTE: 0, SOCK_DIAG: 4, GENERIC: 16 } as const;
+export const NETLINK = { ROUTE: 0, SOCK_DIAG: 4, NETFILTER: 12, GENERIC: 16 } as const;
 
 /** Socket options at level {@link SOL_NETLINK}. */
 export const NETLINK_OPTION = {

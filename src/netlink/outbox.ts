@@ -55,16 +55,19 @@ export class Outbox {
   readonly #results: Result<unknown>[] = [];
   /** The whole requests, for a trace alone. */
   readonly #requests: Request[] | undefined = tracing() ? [] : undefined;
+  readonly #flagsOf: (request: Request) => number;
 
   /**
    * Makes an empty one.
    *
    * @param memory For messages and answers.
    * @param where The namespace, for errors.
+   * @param whole For {@link Outbox.sendWhole}: most messages are not acknowledged.
    */
-  constructor(memory: Memory, where: Where) {
+  constructor(memory: Memory, where: Where, whole = false) {
     this.#memory = memory;
     this.#where = where;
+    this.#flagsOf = whole ? ({ flags }) => NLM_F.REQUEST | flags : flagsOf;
   }
 
   /** The number of requests. */
@@ -76,7 +79,7 @@ export class Outbox {
   add(request: Request): void {
     const { format, message, operation, reply } = request;
     const { writer, operations } = this.#memory;
-    const start = writeMessage(writer, request, flagsOf(request), 0);
+    const start = writeMessage(writer, request, this.#flagsOf(request), 0);
     this.#entries.push({
       start,
       operation: operations.length,
@@ -97,6 +100,63 @@ export class Outbox {
     }
   }
 
+  /**
+   * Sends all at once, to a family that takes them whole or not at all (nfnetlink). The first and the last
+   * are the frame around them. One acknowledgement stands for all, errors come for each.
+   */
+  sendWhole(socket: NetlinkSocket, base: number): void {
+    const { writer } = this.#memory;
+    const last = this.length - 2;
+    for (let i = 0; i < this.length; i++) {
+      writer.view.setUint32(this.#entries[i]!.start + 8, base + i, true);
+    }
+    const at = this.#entries[last]!.start + 6;
+    writer.view.setUint16(at, writer.view.getUint16(at, true) | NLM_F.ACK, true);
+    socket.send(writer.bytes, writer.length);
+    const results: (Result<unknown> | undefined)[] = [];
+    let failed = false;
+    let acknowledged = false;
+    const visit = (header: Header): void => {
+      const index = header.sequence - base;
+      if (index < 0 || index >= this.length) return;
+      const result = this.#result(index, header);
+      if (result === ACKNOWLEDGED) acknowledged ||= index === last;
+      else if (result) {
+        failed ||= !result.ok;
+        results[index] = result;
+      }
+    };
+    let lost: SyscallError | undefined;
+    for (;;) {
+      const length = this.#receive(socket, last);
+      if (length instanceof SyscallError) {
+        if (lost) throw length;
+        lost = length;
+      } else if (length < 0) break;
+      else if (length <= this.#memory.received.bytes.length) {
+        forEachMessage(this.#memory.received, length, visit);
+      }
+      // Of a result that is too long only the sequence number counts: it was done.
+    }
+    const missing = failed || acknowledged
+      ? undefined
+      : unanswered(this.#operation(last), this.#where, lost);
+    for (let i = 0; i < this.length; i++) {
+      const error = missing ?? (failed ? this.#canceled(i) : undefined);
+      this.#results[i] = results[i] ?? (error ? { ok: false, error } : ACKNOWLEDGED);
+    }
+  }
+
+  /** The error of a message that was not refused itself. */
+  #canceled(index: number): NetlinkError {
+    return new NetlinkError({
+      ...this.#operation(index),
+      netns: this.#where.description,
+      errno: ERRNO.ECANCELED,
+      text: "Another message of the batch was refused",
+    });
+  }
+
   /** The results, in order, when sending has failed with `error` or has not. Tells traces of them. */
   results(error?: KernelError): Result<unknown>[] {
     for (let i = 0; i < this.length; i++) {
@@ -104,7 +164,7 @@ export class Outbox {
     }
     for (const [i, request] of (this.#requests ?? []).entries()) {
       const result = this.#results[i]!;
-      report(request, flagsOf(request), this.#where, result.ok ? undefined : result.error);
+      report(request, this.#flagsOf(request), this.#where, result.ok ? undefined : result.error);
     }
     return this.#results;
   }

@@ -35,6 +35,8 @@ export interface NetlinkSocket extends Disposable {
 export type SendHook = (bytes: Uint8Array<ArrayBuffer>, length: number) => void;
 
 const NOTHING = new Uint8Array(0);
+/** Bytes that the send buffer of a socket takes at once without more ado. */
+const SEND_BUFFER = 64 << 10;
 
 let hook: SendHook | undefined;
 
@@ -51,6 +53,7 @@ const RECEIVE = "receive a netlink message";
 export class KernelSocket implements NetlinkSocket {
   readonly #socket: Socket;
   #received = 0;
+  #sendBuffer = SEND_BUFFER;
 
   /**
    * Opens a socket.
@@ -94,6 +97,13 @@ export class KernelSocket implements NetlinkSocket {
   /** Sends the first `length` bytes as one datagram. */
   send(bytes: Uint8Array<ArrayBuffer>, length: number): void {
     hook?.(bytes, length);
+    if (length > this.#sendBuffer) {
+      this.#sendBuffer = length;
+      // The kernel doubles it, and needs some of it. FORCE as for the receive buffer.
+      if (!this.#socket.setOption(C.SOL_SOCKET, C.SO_SNDBUFFORCE, length)) {
+        this.#socket.setOption(C.SOL_SOCKET, C.SO_SNDBUF, length);
+      }
+    }
     this.#socket.send(bytes, length, "send a netlink message");
   }
 

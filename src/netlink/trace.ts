@@ -105,6 +105,7 @@ export function report(
 ): void {
   if (handlers.size === 0) return;
   const command = request.command();
+  if (command === "") return; // a part of another request
   tell({
     type: request.typeName,
     operation: request.operation,
@@ -130,6 +131,6 @@ export function reportNetNs(verb: "add" | "delete", name: string): void {
 }
 
 function tell(message: TraceMessage): void {
-  const reads = message.type.startsWith("RTM_GET");
+  const reads = /^(RTM|NFT_MSG)_GET/.test(message.type);
   for (const [handler, { changes = false }] of handlers) if (!changes || !reads) handler(message);
 }

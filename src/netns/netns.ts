@@ -15,33 +15,20 @@ import {
   threadCount,
   within,
 } from "../../ffi/namespace.ts";
-import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import {
-  type Batch,
-  batch,
   connectionTo,
   NETNS_DIRECTORY,
   netnsPath,
   type NetNsTarget,
   resolveNetNs,
 } from "../netlink/connections.ts";
-import type { Result } from "../netlink/outbox.ts";
-import {
-  type Monitor,
-  monitor,
-  type MonitorOptions,
-  NETNS_MONITOR_OPTIONS,
-} from "../observe/monitor.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
 import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
-import { ping, type PingOptions, type PingResult } from "./ping.ts";
-import { sysctl } from "./sysctl.ts";
-import { NetNsRoutes } from "./routes.ts";
-import { NetNsAddresses, NetNsLinks, NetNsNeighbors } from "./tables.ts";
+import { NetNsNetwork } from "./network.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
@@ -78,12 +65,13 @@ export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
  * assertEquals(netns.links.list().map((link) => link.name), ["lo"]);
  * ```
  */
-export class NetNs implements Disposable, AsyncDisposable {
+export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
   /** What lower layers work with. */
-  readonly ref: NetNsRef;
+  override readonly ref: NetNsRef;
   #owned: boolean;
 
   private constructor(ref: NetNsRef, owned: boolean) {
+    super();
     this.ref = ref;
     this.#owned = owned;
   }
@@ -214,64 +202,6 @@ export class NetNs implements Disposable, AsyncDisposable {
     return holders(this.#open("list processes"));
   }
 
-  /** Its links. */
-  get links(): NetNsLinks {
-    return new NetNsLinks(this);
-  }
-
-  /** Its IP addresses. */
-  get addresses(): NetNsAddresses {
-    return new NetNsAddresses(this);
-  }
-
-  /** Its routes. */
-  get routes(): NetNsRoutes {
-    return new NetNsRoutes(this);
-  }
-
-  /** Its neighbors: the tables of ARP and neighbor discovery. */
-  get neighbors(): NetNsNeighbors {
-    return new NetNsNeighbors(this);
-  }
-
-  /** Sends many requests at once; see {@link batch}. */
-  batch(build: (batch: Batch) => void): Result<unknown>[] {
-    return batch(build, { netns: this });
-  }
-
-  /** Follows changes of links, addresses, routes and neighbors; see {@link monitor}. */
-  monitor(options: Omit<MonitorOptions, "netns"> = {}): Monitor {
-    checkOptions(options, NETNS_MONITOR_OPTIONS);
-    return monitor({ ...options, netns: this });
-  }
-
-  /**
-   * Captures the frames of all its links, from this call on, as {@link Link.capture} does those of one. A
-   * link's name in {@link Frame.interface} is the one it has when its first frame is read.
-   *
-   * @param options Filter, snap length, direction, until when; not `promiscuous`.
-   * @throws {SyscallError} EPERM without CAP_NET_RAW.
-   * @throws {TypeError} For malformed options.
-   * @throws {RangeError} For numbers out of range.
-   */
-  capture(options: Omit<CaptureOptions, "promiscuous"> = {}): Capture {
-    return openCapture(this.#open("capture"), undefined, options);
-  }
-
-  /**
-   * Reads or writes a kernel setting of this namespace.
-   *
-   * @param name As in `sysctl(8)`: `net.ipv4.ip_forward`, with `/` for a dot inside a link's name; or
-   * `net/ipv4/ip_forward`, with dots as they are.
-   * @param value One line of text or a number to write; without it the setting is only read.
-   * @returns The setting afterwards, without the closing newline.
-   * @throws {SyscallError} ENOENT when there is no such setting; the message has the nearest one.
-   * @throws {TypeError} For a name outside `net.`, and for any other value.
-   */
-  sysctl(name: string, value?: string | number): string {
-    return sysctl(this.#open(`sysctl ${name}`), name, value);
-  }
-
   /**
    * Runs a function in the namespace: sockets, devices and links that it creates belong to the namespace.
    * The function is synchronous: code after an `await` would run outside again.
@@ -382,20 +312,6 @@ export class NetNs implements Disposable, AsyncDisposable {
    */
   fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
     return fetchWithin(this.#open("fetch"), input, init);
-  }
-
-  /**
-   * Sends ICMP echo requests, IPv4 or IPv6, over a raw socket: no `ping` program, and no privileges
-   * beyond those for creating namespaces. At a multicast or broadcast address all hosts may reply.
-   *
-   * @param address The IP address; a link-local one with its link as zone: `fe80::1%eth0`.
-   * @param options Count, interval, timeout, concurrency, size, signal.
-   * @returns Statistics, also when no reply came.
-   * @throws {SyscallError} ENETUNREACH when there is no route.
-   * @throws {TypeError} For a malformed address or option.
-   */
-  ping(address: string, options: PingOptions = {}): Promise<PingResult> {
-    return ping(this.#open(`ping ${address}`), address, options);
   }
 
   /** Gives ownership up: a named namespace stays when the handle is disposed. */

@@ -12,29 +12,20 @@
 import type { Instruction } from "../capture/filter.ts";
 import { checkProgram } from "../capture/filter.ts";
 import { compileFilter } from "../capture/compile.ts";
-import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { show } from "../options.ts";
 import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
-import {
-  deleteLink,
-  getLink,
-  type LinkMessage,
-  newLink,
-  setLink,
-  upFlags,
-} from "../rtnetlink/link.ts";
+import { deleteLink, getLink, newLink, setLink, upFlags } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
-import { isUnknownKind, lackingKind, UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import { LinkFilters } from "./filters.ts";
 import {
   disciplineFor,
-  disciplineKind,
   EVERYTHING,
+  kernelFeatures,
   passing,
   valuesOf,
 } from "./impair_discipline.ts";
@@ -166,7 +157,7 @@ function follow(spot: Spot, filter: Lead): Found {
 function settle(wanted: Wanted, looks: readonly Look[], steps: Steps): Found | undefined {
   const { values, program, spots } = wanted;
   if (!values) return undefined;
-  const kind = disciplineKind();
+  const kind = kindOf();
   const keep = looks.flatMap(({ found }) => found).find(({ filter, qdisc }) =>
     qdisc.kind === kind && (filter !== undefined || program === undefined)
   );
@@ -181,6 +172,10 @@ function settle(wanted: Wanted, looks: readonly Look[], steps: Steps): Found | u
   return undefined;
 }
 
+function kindOf(): "netem" | "tbf" {
+  return kernelFeatures().netem ? "netem" : "tbf";
+}
+
 function infoOf({ ref, index }: NamedLink): LinkInfo & { mtu: number } {
   const info = connectionTo(ref).request(getLink(index));
   return { ...info, mtu: info.mtu ?? 1500 };
@@ -188,7 +183,7 @@ function infoOf({ ref, index }: NamedLink): LinkInfo & { mtu: number } {
 
 function changeDiscipline(found: Found, values: DirectionValues, steps: Steps): void {
   const { device, spot, values: before } = found;
-  const context = { kind: disciplineKind(), mtu: infoOf(spot.link).mtu };
+  const context = { kind: kindOf(), mtu: infoOf(spot.link).mtu };
   const qdiscs = new LinkQdiscs(device);
   steps.do(
     () => qdiscs.change(disciplineFor(values, { ...context, before })),
@@ -236,7 +231,7 @@ function verify(device: NamedLink, values: DirectionValues): void {
 function addRoot(link: NamedLink, values: DirectionValues, steps: Steps): void {
   const { mtu, stats } = infoOf(link);
   steps.lost += drain(link);
-  const discipline = disciplineFor(values, { kind: disciplineKind(), mtu });
+  const discipline = disciplineFor(values, { kind: kindOf(), mtu });
   steps.do(() => addQdisc(link, discipline), () => new LinkQdiscs(link).delete("root"));
   verify(link, values);
   steps.lost += infoOf(link).stats!.txDropped - stats!.txDropped;
@@ -269,7 +264,7 @@ function remove(found: Found, steps: Steps): void {
 
 function removeRoot({ device: link, values }: Found, steps: Steps): void {
   const qdiscs = new LinkQdiscs(link);
-  const context = { kind: disciplineKind(), mtu: infoOf(link).mtu };
+  const context = { kind: kindOf(), mtu: infoOf(link).mtu };
   steps.do(
     () => qdiscs.change(passing(values, context)),
     () => qdiscs.change(disciplineFor(values, context)),
@@ -323,27 +318,18 @@ function createIfb(
   const { name, index, values } = options;
   const connection = connectionTo(ref);
   const { mtu, group } = infoOf(link);
-  const message: LinkMessage = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
+  const message = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
   steps.do(
-    () => newIfb(connection, { ...message, ...(index === undefined ? {} : { index }) }),
+    () => connection.request(newLink({ ...message, ...(index === undefined ? {} : { index }) })),
     () => connection.request(deleteLink({ name })),
   );
   const made = connection.request(getLink(name, { stats: false }));
   const device: NamedLink = { ref, index: made.index, name, kind: "ifb" };
   connection.request(setLink({ index: made.index, afSpec: { inet6: { addrGenMode: "none" } } }));
-  new LinkQdiscs(device).add(disciplineFor(values, { kind: disciplineKind(), mtu }));
+  new LinkQdiscs(device).add(disciplineFor(values, { kind: kindOf(), mtu }));
   connection.request(setLink({ index: made.index, ...upFlags(true) }));
   verify(device, values);
   return device;
-}
-
-function newIfb(connection: Connection, message: LinkMessage): void {
-  try {
-    connection.request(newLink(message));
-  } catch (error) {
-    if (!(error instanceof NetlinkError) || !isUnknownKind(error)) throw error;
-    throw new UnsupportedError(lackingKind("ifb"), error);
-  }
 }
 
 /** Lets packets go straight on, waits for those on the detour, and removes it. */

@@ -21,6 +21,7 @@ import { stats64 } from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import { FILTER_PARENTS } from "../../src/rtnetlink/filter.ts";
+import * as nftUnits from "../../src/nftables/statement_table.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import { includeDirs, readConstants } from "./headers.ts";
 import { readStruct } from "./structs.ts";
@@ -307,6 +308,9 @@ Deno.test("Every table of constants in ffi/ and src/ is in this test", async () 
     LINKTYPE,
     // Composed of TC_H_CLSACT and TC_H_MIN_*.
     FILTER_PARENTS,
+    // Units of text that nft reads.
+    nftUnits.BYTE_UNITS,
+    nftUnits.LIMIT_UNITS,
   ]);
   const missing: string[] = [];
   for (const file of ["ffi", "src"].flatMap(modulesBelow)) {

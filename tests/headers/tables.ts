@@ -42,10 +42,20 @@ import * as tbf from "../../src/rtnetlink/qdisc_kinds/tbf.ts";
 import * as trafficControl from "../../src/rtnetlink/traffic_control.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import * as routeNames from "../../src/rtnetlink/constants.ts";
+import * as nft from "../../src/nftables/constants.ts";
+import * as nftActs from "../../src/nftables/expressions/act.ts";
+import * as nftSteps from "../../src/nftables/expressions/compute.ts";
+import { ETHER_TYPES } from "../../src/nftables/selectors.ts";
+import { VERDICTS } from "../../src/nftables/data.ts";
 import * as inetDiag from "../../src/sockdiag/inet_diag.ts";
 import type { Arch } from "./headers.ts";
 
 export type Table = Readonly<Record<string, number>>;
+
+/** The kernel's names of a table's words: the prefix, and the word in capitals. */
+function named(prefix: string, table: Table): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.keys(table).map((word) => [word, prefix + word.toUpperCase()]));
+}
 
 /** Our tables, the prefix of the kernel's names, and the names that are not prefix and key. */
 export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<string, string>>][] = [
@@ -188,6 +198,88 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [ovsFlow.OVS_FLOW_ATTR, "OVS_FLOW_ATTR_"],
   [ovsFlow.OVS_KEY_ATTR, "OVS_KEY_ATTR_"],
   [ovsFlow.OVS_ACTION_ATTR, "OVS_ACTION_ATTR_"],
+  [nft.NFNL_SUBSYS, "NFNL_SUBSYS_"],
+  [nft.NFNL_MSG_BATCH, "NFNL_MSG_BATCH_"],
+  [nft.NFNL_BATCH, "NFNL_BATCH_"],
+  [nft.NFNLGRP, "NFNLGRP_"],
+  [nft.FAMILIES, "NFPROTO_", { ip: "NFPROTO_IPV4", ip6: "NFPROTO_IPV6" }],
+  [nft.NFT_MSG, "NFT_MSG_"],
+  [nft.NFTA_TABLE, "NFTA_TABLE_"],
+  [nft.NFT_TABLE_F, "NFT_TABLE_F_"],
+  [nft.NFTA_CHAIN, "NFTA_CHAIN_"],
+  [nft.NFTA_HOOK, "NFTA_HOOK_"],
+  [nft.NFTA_DEVICE, "NFTA_DEVICE_"],
+  [nft.NFTA_RULE, "NFTA_RULE_"],
+  [nft.NFTA_SET, "NFTA_SET_"],
+  [nft.NFTA_SET_DESC, "NFTA_SET_DESC_"],
+  [nft.NFTA_SET_FIELD, "NFTA_SET_FIELD_"],
+  [nft.NFT_SET, "NFT_SET_"],
+  [nft.NFTA_SET_ELEM_LIST, "NFTA_SET_ELEM_LIST_"],
+  [nft.NFTA_SET_ELEM, "NFTA_SET_ELEM_"],
+  [nft.NFT_SET_ELEM, "NFT_SET_ELEM_"],
+  [nft.NFTA_GEN, "NFTA_GEN_"],
+  [nft.NFTA_LIST, "NFTA_LIST_"],
+  [nft.NFTA_EXPR, "NFTA_EXPR_"],
+  [nft.NFTA_DATA, "NFTA_DATA_"],
+  [nft.NFTA_VERDICT, "NFTA_VERDICT_"],
+  [nft.NFTA_OBJ, "NFTA_OBJ_"],
+  [nft.NFTA_FLOWTABLE, "NFTA_FLOWTABLE_"],
+  [nftSteps.NFTA_PAYLOAD, "NFTA_PAYLOAD_"],
+  [nftSteps.NFTA_META, "NFTA_META_"],
+  [nftSteps.NFTA_CT, "NFTA_CT_"],
+  [nftSteps.NFTA_NG, "NFTA_NG_"],
+  [nftSteps.NFTA_IMMEDIATE, "NFTA_IMMEDIATE_"],
+  [nftSteps.NFTA_CMP, "NFTA_CMP_"],
+  [nftSteps.NFTA_RANGE, "NFTA_RANGE_"],
+  [nftSteps.NFTA_BITWISE, "NFTA_BITWISE_"],
+  [nftSteps.NFTA_BYTEORDER, "NFTA_BYTEORDER_"],
+  [nftSteps.NFTA_LOOKUP, "NFTA_LOOKUP_"],
+  [nftActs.NFTA_COUNTER, "NFTA_COUNTER_"],
+  [nftActs.NFTA_LIMIT, "NFTA_LIMIT_"],
+  [nftActs.NFTA_QUOTA, "NFTA_QUOTA_"],
+  [nftActs.NFTA_LOG, "NFTA_LOG_"],
+  [nftActs.NFTA_REJECT, "NFTA_REJECT_"],
+  [nftActs.NFTA_NAT, "NFTA_NAT_"],
+  [nftActs.NFTA_MASQ, "NFTA_MASQ_"],
+  [nftActs.NFTA_REDIR, "NFTA_REDIR_"],
+  [nftActs.NFTA_QUEUE, "NFTA_QUEUE_"],
+  [nftActs.NFTA_FWD, "NFTA_FWD_"],
+  [nftActs.NFTA_DUP, "NFTA_DUP_"],
+  [nftSteps.PAYLOAD_BASES, "", {
+    link: "NFT_PAYLOAD_LL_HEADER",
+    network: "NFT_PAYLOAD_NETWORK_HEADER",
+    transport: "NFT_PAYLOAD_TRANSPORT_HEADER",
+    inner: "NFT_PAYLOAD_INNER_HEADER",
+  }],
+  [nftSteps.META_KEYS, "NFT_META_", named("NFT_META_", nftSteps.META_KEYS)],
+  [nftSteps.CT_KEYS, "NFT_CT_", named("NFT_CT_", nftSteps.CT_KEYS)],
+  [nftSteps.NUMGEN_TYPES, "NFT_NG_", { inc: "NFT_NG_INCREMENTAL", random: "NFT_NG_RANDOM" }],
+  [nftSteps.CMP_OPS, "NFT_CMP_", named("NFT_CMP_", nftSteps.CMP_OPS)],
+  [nftSteps.RANGE_OPS, "NFT_RANGE_", named("NFT_RANGE_", nftSteps.RANGE_OPS)],
+  [nftSteps.BITWISE_OPS, "NFT_BITWISE_", named("NFT_BITWISE_", nftSteps.BITWISE_OPS)],
+  [
+    nftSteps.BYTEORDER_OPS,
+    "NFT_BYTEORDER_",
+    named("NFT_BYTEORDER_", nftSteps.BYTEORDER_OPS),
+  ],
+  [nftActs.LIMIT_TYPES, "", { packets: "NFT_LIMIT_PKTS", bytes: "NFT_LIMIT_PKT_BYTES" }],
+  [nftActs.LOG_LEVELS, "NFT_LOGLEVEL_", {
+    ...named("NFT_LOGLEVEL_", nftActs.LOG_LEVELS),
+    warn: "NFT_LOGLEVEL_WARNING",
+  }],
+  [nftActs.REJECT_TYPES, "", {
+    icmp: "NFT_REJECT_ICMP_UNREACH",
+    "tcp reset": "NFT_REJECT_TCP_RST",
+    icmpx: "NFT_REJECT_ICMPX_UNREACH",
+  }],
+  [nftActs.NAT_TYPES, "NFT_NAT_", named("NFT_NAT_", nftActs.NAT_TYPES)],
+  [nftActs.NF_NAT_RANGE, "NF_NAT_RANGE_"],
+  [ETHER_TYPES, "ETH_P_", { ip: "ETH_P_IP", ip6: "ETH_P_IPV6", arp: "ETH_P_ARP" }],
+  [VERDICTS, "NFT_", {
+    ...named("NFT_", VERDICTS),
+    drop: "NF_DROP",
+    accept: "NF_ACCEPT",
+  }],
   [ICMP, "ICMP_", { ECHO_REPLY: "ICMP_ECHOREPLY" }],
   [ICMPV6, "ICMPV6_", { ECHO: "ICMPV6_ECHO_REQUEST" }],
   [ETHERTYPE, "ETH_P_"],
@@ -231,6 +323,10 @@ export const HEADERS = [
   "linux/if_vlan.h",
   "linux/io_uring.h",
   "linux/mman.h",
+  "linux/netfilter.h",
+  "linux/netfilter/nf_nat.h",
+  "linux/netfilter/nf_tables.h",
+  "linux/netfilter/nfnetlink.h",
   "linux/mount.h",
   "linux/neighbour.h",
   "linux/net_namespace.h",

@@ -5,7 +5,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The most modules that an entry point loads, type-only imports included. Lower a limit when it can be. */
 const MOST: Record<string, number> = {
-  "mod.ts": 160,
+  "mod.ts": 186,
   "src/observe/mod.ts": 49,
   "src/link/mod.ts": 133,
 };

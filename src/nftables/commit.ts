@@ -1,0 +1,101 @@
+/**
+ * Sending a batch: all of it is done, or nothing.
+ *
+ * @module
+ */
+import { ERRNO, type KernelError } from "../../ffi/errno.ts";
+import { BatchError } from "../netlink/collection.ts";
+import type { Connection } from "../netlink/connection.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
+import type { Result } from "../netlink/outbox.ts";
+import { batchFrame } from "./message.ts";
+import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
+
+/** Options of {@link commit}. */
+export interface CommitOptions {
+  /** What the batch does, for an error of it as a whole. */
+  readonly operation?: string;
+  /** Of each request: the position of its entry in the call. */
+  readonly owners?: readonly number[];
+  /** How many entries the call was given. */
+  readonly total?: number;
+  /** The generation that it is for: there must be no later one. */
+  readonly generation?: number;
+}
+
+/** How often a change is tried that is of what was read, when others change the ruleset meanwhile. */
+const ATTEMPTS = 8;
+
+function send(
+  connection: Connection,
+  requests: readonly Request[],
+  { operation = "change the ruleset", generation }: CommitOptions,
+): Result<unknown>[] {
+  const [begin, end] = batchFrame(operation, generation);
+  return connection.transaction([begin, ...requests, end]);
+}
+
+/** The refusals, with the position of each request; those of the frame have -1. */
+function refusals(
+  results: readonly Result<unknown>[],
+): { readonly index: number; readonly error: KernelError | Error }[] {
+  return results.flatMap((result, i) =>
+    result.ok || result.error instanceof NetlinkError && result.error.errno === ERRNO.ECANCELED
+      ? []
+      : [{ index: i === results.length - 1 ? -1 : i - 1, error: result.error }]
+  );
+}
+
+/**
+ * Sends requests as one batch: all are done, or none.
+ *
+ * @param connection To the namespace, over NETLINK_NETFILTER.
+ * @param requests The requests.
+ * @param options What the batch does, and of which entries its requests are.
+ * @throws {NetlinkError} The first refusal.
+ * @throws {BatchError} When the call was given several entries.
+ */
+export function commit(
+  connection: Connection,
+  requests: readonly Request[],
+  options: CommitOptions = {},
+): void {
+  if (requests.length === 0) return;
+  const refused = refusals(send(connection, requests, options));
+  const first = refused[0];
+  if (!first) return;
+  const { owners = [], total = 1 } = options;
+  if (total === 1 || first.index < 0 || !(first.error instanceof NetlinkError)) throw first.error;
+  throw new BatchError(first.error, {
+    index: owners[first.index] ?? 0,
+    refused: new Set(refused.map(({ index }) => owners[index])).size,
+    total,
+    others: "nothing has changed",
+  });
+}
+
+/**
+ * Changes what is there: reads the ruleset and sends a batch that the kernel takes only while the ruleset is
+ * still the one that was read. Otherwise it reads again, a few times.
+ *
+ * @param connection To the namespace.
+ * @param filter Which tables to read.
+ * @param change Gives the requests for the tables that were read.
+ * @throws {NetlinkError} ERESTART when others change the ruleset each time.
+ */
+export function commitChange(
+  connection: Connection,
+  filter: TableFilter,
+  change: (tables: readonly TableInfo[]) => readonly Request[],
+): void {
+  for (let attempt = 1;; attempt++) {
+    const { tables, generation } = readRuleset(connection, filter);
+    try {
+      return commit(connection, change(tables), { generation });
+    } catch (error) {
+      const changed = error instanceof NetlinkError && error.errno === ERRNO.ERESTART;
+      if (!changed || attempt === ATTEMPTS) throw error;
+    }
+  }
+}

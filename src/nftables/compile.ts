@@ -1,0 +1,86 @@
+/**
+ * Rules as programs of expressions, and as lines of `nft`.
+ *
+ * @module
+ */
+import { checkObject, unknownOption } from "../options.ts";
+import type { Expression } from "./expressions/mod.ts";
+import { type AddSet, compileMatch, type Match, matchWords } from "./match.ts";
+import type { Family } from "./message.ts";
+import { Layers, type SelectorName, SELECTORS } from "./selectors.ts";
+import { type Context, STATEMENTS } from "./statement_table.ts";
+import type { Rule, Statements } from "./statements.ts";
+
+/** The words that a rule may have. */
+const WORDS = [...Object.keys(SELECTORS), ...Object.keys(STATEMENTS), "comment"];
+
+/** The parts of a rule. */
+export function partsOf(rule: Rule): readonly Statements[] {
+  return Array.isArray(rule) ? rule as readonly Statements[] : [rule as Statements];
+}
+
+/** The words of a rule with their values, in order. */
+function* entriesOf(rule: Rule): Generator<[word: string, value: unknown]> {
+  for (const part of partsOf(rule)) {
+    for (const [word, value] of Object.entries(part)) if (value !== undefined) yield [word, value];
+  }
+}
+
+/** The comment of a rule. */
+export function commentOf(rule: Rule): string | undefined {
+  return partsOf(rule).findLast(({ comment }) => comment !== undefined)?.comment;
+}
+
+const selectorOf = (word: string) =>
+  Object.hasOwn(SELECTORS, word) ? SELECTORS[word as SelectorName] : undefined;
+
+/** Where a rule is compiled for. */
+export interface CompileOptions {
+  /** The family of its table. */
+  readonly family: Family;
+  /** Takes in sets without names. */
+  readonly addSet: AddSet;
+  /** The place of the rule, for errors. */
+  readonly path?: string;
+}
+
+/**
+ * Compiles a rule.
+ *
+ * @throws {TypeError} For an unknown word, a malformed value, and protocols that exclude each other.
+ * @throws {RangeError} For a number out of range.
+ */
+export function compileRule(
+  rule: Rule,
+  { family, addSet, path = "" }: CompileOptions,
+): Expression[] {
+  for (const part of partsOf(rule)) checkObject(part, path || "rule");
+  const layers = new Layers(family);
+  const context: Context = { family, layers, addSet };
+  const steps: Expression[] = [];
+  for (const [word, value] of entriesOf(rule)) {
+    const at = path ? `${path}.${word}` : word;
+    const selector = selectorOf(word);
+    if (selector) {
+      steps.push(...layers.require(selector.layer, at));
+      steps.push(...compileMatch(selector, value, { path: at, addSet }));
+      layers.note(word, value);
+    } else if (Object.hasOwn(STATEMENTS, word)) {
+      steps.push(...STATEMENTS[word]!.compile(value as never, at, context));
+    } else if (word !== "comment") throw unknownOption(at, word, WORDS);
+  }
+  return steps;
+}
+
+/** A rule as a line of `nft`. */
+export function ruleWords(rule: Rule): string {
+  const words: string[] = [];
+  for (const [word, value] of entriesOf(rule)) {
+    const selector = selectorOf(word);
+    if (selector) words.push(`${word} ${matchWords(value as Match<string>, selector.type)}`);
+    else if (word !== "comment") words.push(STATEMENTS[word]!.words(value as never));
+  }
+  const comment = commentOf(rule);
+  if (comment !== undefined) words.push(`comment "${comment}"`);
+  return words.join(" ");
+}

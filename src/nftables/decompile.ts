@@ -1,0 +1,495 @@
+/**
+ * Rules as a person writes them, of the programs that the kernel has: as far as netloom knows the steps. The
+ * others are kept as they are.
+ *
+ * @module
+ */
+import type { Data, DataOf } from "./data.ts";
+import {
+  bytesNumber,
+  type DataType,
+  hostInteger32,
+  mark,
+  packetType,
+  type Value,
+} from "./datatypes.ts";
+import { NF_NAT_RANGE } from "./expressions/act.ts";
+import type { PayloadData } from "./expressions/compute.ts";
+import type { Expression, ExpressionKinds } from "./expressions/mod.ts";
+import { flagWords, type Match } from "./match.ts";
+import type { Family } from "./message.ts";
+import { Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
+import { verdictText } from "./set_entry.ts";
+import { formatNatTarget, formatSpan, maskLength } from "./span.ts";
+import { BURST, byteWords, LIMIT_UNITS, REJECT_CODES } from "./statement_table.ts";
+import type { Limit, NatFlags, Statements } from "./statements.ts";
+
+/** The elements of a set without a name: those of `__set0`. */
+export type AnonymousElements = (set: string) => readonly Value[] | undefined;
+
+/** A word of a rule, its value, and the number of expressions that it stands for. */
+interface Found {
+  readonly word: string;
+  readonly value: unknown;
+  readonly steps: number;
+}
+
+type Known<K extends keyof ExpressionKinds> = DataOf<ExpressionKinds[K]>;
+
+/** Reads a program. */
+class Decompiler {
+  readonly #steps: readonly Expression[];
+  readonly #elements: AnonymousElements;
+  readonly #layers: Layers;
+  readonly #family: Family;
+  readonly #found: Found[] = [];
+  /** Comparisons of layers that the next match may bring along by itself. */
+  #pending: Found[] = [];
+  #at = 0;
+
+  constructor(
+    steps: readonly Expression[],
+    { family, elements }: { family: Family; elements: AnonymousElements },
+  ) {
+    this.#steps = steps;
+    this.#family = family;
+    this.#elements = elements;
+    this.#layers = new Layers(family);
+  }
+
+  read(): Statements[] {
+    while (this.#at < this.#steps.length) {
+      const found = this.#match() ?? this.#statement() ?? this.#unknown();
+      this.#take(found);
+      this.#at += found.steps;
+    }
+    this.#found.push(...this.#pending);
+    return joined(this.#found);
+  }
+
+  #data<K extends keyof ExpressionKinds>(name: K, ahead = 0): Known<K> | undefined {
+    const step = this.#steps[this.#at + ahead];
+    return step?.name === name ? step.data as Known<K> : undefined;
+  }
+
+  #unknown(): Found {
+    return { word: "expressions", value: [this.#steps[this.#at]!], steps: 1 };
+  }
+
+  /** Leaves out the comparisons that compiling brings along: exactly those that the match needs. */
+  #take(found: Found): void {
+    const selector = SELECTORS[found.word as SelectorName] as Selector | undefined;
+    const layer = selector?.layer ?? rejectLayer(found);
+    if (isLayer(found)) {
+      this.#pending.push(found);
+      return;
+    }
+    const before = this.#pending;
+    this.#pending = [];
+    for (const it of layer === undefined ? before : this.#written(before, layer)) {
+      this.#found.push(it);
+      this.#note(it);
+    }
+    this.#found.push(found);
+    this.#note(found);
+  }
+
+  /** Of the comparisons before a match, those that compiling does not bring along: the first ones. */
+  #written(before: readonly Found[], layer: NonNullable<Selector["layer"]>): readonly Found[] {
+    for (let kept = 0; kept < before.length; kept++) {
+      const needed = this.#required(layer, before.slice(0, kept));
+      const have = before.slice(kept).reduce((sum, { steps }) => sum + steps, 0);
+      const from = this.#at - have;
+      const same = needed.length === have &&
+        needed.every((step, i) => sameStep(step, this.#steps[from + i]!));
+      if (same) return before.slice(0, kept);
+    }
+    return before;
+  }
+
+  /** What compiling would bring along, without noting it. */
+  #required(layer: NonNullable<Selector["layer"]>, before: readonly Found[]): Expression[] {
+    const copy = new Layers(this.#family);
+    for (const { word, value } of [...this.#found, ...before]) this.#noteIn(copy, word, value);
+    try {
+      return copy.require(layer, "");
+    } catch {
+      return []; // the program compares what excludes itself
+    }
+  }
+
+  #note({ word, value }: Found): void {
+    this.#noteIn(this.#layers, word, value);
+  }
+
+  #noteIn(layers: Layers, word: string, value: unknown): void {
+    const layer = (SELECTORS[word as SelectorName] as Selector | undefined)?.layer;
+    try {
+      layers.require(layer, "");
+    } catch {
+      // it is compared all the same
+    }
+    layers.note(word, value);
+  }
+
+  /** A load and what is compared. */
+  #match(): Found | undefined {
+    const numgen = this.#data("numgen");
+    if (numgen) {
+      const compared = this.#comparison(hostInteger32, 1);
+      if (!compared) return undefined;
+      const { type: mode, modulus: mod, offset } = numgen;
+      const value = { mode, mod, ...(offset ? { offset } : {}), match: compared.value };
+      return { word: "numgen", value, steps: compared.steps };
+    }
+    const payload = this.#data("payload");
+    const loads = this.#selectors();
+    for (const [word, selector] of loads) {
+      const short = payload && payload.len < selector.type.size;
+      const compared = short
+        ? this.#prefix(selector.type, payload.len)
+        : this.#comparison(selector.type, 1);
+      if (compared) return { word, ...compared };
+    }
+    return undefined;
+  }
+
+  /** What the step at hand may load, the header that the rule has compared first. */
+  #selectors(): [SelectorName, Selector][] {
+    const step = this.#steps[this.#at]!;
+    if (step.name !== "payload" && step.name !== "meta" && step.name !== "ct") return [];
+    const entries = Object.entries(SELECTORS) as [SelectorName, Selector][];
+    const found = entries.filter(([, { load, type }]) =>
+      step.name === "payload"
+        ? load.name === "payload" && samePlace(load.data, step.data, type)
+        : load.name === step.name && sameStep(load, step)
+    );
+    return found.filter(([, { layer }]) => layer === undefined || this.#fits(layer));
+  }
+
+  /** Whether the header is the one at hand: the rule compares it here or before. */
+  #fits(layer: NonNullable<Selector["layer"]>): boolean {
+    const copy = new Layers(this.#family);
+    for (const { word, value } of [...this.#found, ...this.#pending]) {
+      this.#noteIn(copy, word, value);
+    }
+    if (layer === "ether") return copy.has("ether") || this.#pending.length === 0;
+    return copy.has(layer);
+  }
+
+  /** The first bytes of an address. */
+  #prefix(type: DataType, len: number): Omit<Found, "word"> | undefined {
+    const cmp = this.#data("cmp", 1);
+    if (
+      !cmp || !type.prefixes || cmp.data.length !== len || (cmp.op !== "eq" && cmp.op !== "neq")
+    ) {
+      return undefined;
+    }
+    const bytes = new Uint8Array(type.size);
+    bytes.set(cmp.data);
+    const value = `${type.format(bytes)}/${len * 8}`;
+    return { value: cmp.op === "eq" ? value : { not: value }, steps: 2 };
+  }
+
+  /** What is compared with the load at hand, `ahead` steps from here on. */
+  #comparison(type: DataType, ahead: number): Omit<Found, "word"> | undefined {
+    const lookup = this.#data("lookup", ahead);
+    if (lookup) {
+      if (lookup.dreg !== undefined || lookup.sreg !== 1) return undefined;
+      const value = this.#member(lookup.set, (lookup.flags ?? 0) === 1, type);
+      return value === undefined ? undefined : { value, steps: ahead + 1 };
+    }
+    const swap = this.#data("byteorder", ahead);
+    if (swap) return this.#ordered(type, ahead + 1, true);
+    const bits = this.#data("bitwise", ahead);
+    if (bits) return this.#masked(type, ahead);
+    return this.#ordered(type, ahead, false);
+  }
+
+  #member(set: string, not: boolean, type: DataType): Match<Value> | undefined {
+    if (!set.startsWith("__")) return not ? { not: `@${set}` } : `@${set}`;
+    const values = this.#elements(set);
+    if (!values) return undefined;
+    if (type.flags) return not ? { notIn: values } : { in: values };
+    return not ? { not: values } : values;
+  }
+
+  #ordered(type: DataType, ahead: number, swapped: boolean): Omit<Found, "word"> | undefined {
+    const order = (bytes: Uint8Array) => swapped ? bytes.toReversed() : bytes;
+    const outside = this.#data("range", ahead);
+    if (outside) {
+      const span = { from: order(outside.from), to: order(outside.to) };
+      const range = formatSpan(span, { ...type, prefixes: undefined } as unknown as DataType);
+      return { value: outside.op === "neq" ? { not: range } : range, steps: ahead + 1 };
+    }
+    const cmp = this.#data("cmp", ahead);
+    if (!cmp || cmp.sreg !== 1) return undefined;
+    const next = this.#data("cmp", ahead + 1);
+    if (cmp.op === "gte" && next?.op === "lte" && next.data.length === type.size) {
+      const value = `${type.format(order(cmp.data))}-${type.format(order(next.data))}`;
+      return { value, steps: ahead + 2 };
+    }
+    const value = compared(order(cmp.data), type);
+    if (value === undefined) return undefined;
+    if (cmp.op === "eq") {
+      return { value: type.flags ? { is: flagWords(cmp.data, type) } : value, steps: ahead + 1 };
+    }
+    const given = type.flags ? flagWords(cmp.data, type) : value;
+    return { value: { [cmp.op === "neq" ? "not" : cmp.op]: given }, steps: ahead + 1 };
+  }
+
+  #masked(type: DataType, ahead: number): Omit<Found, "word"> | undefined {
+    const bits = this.#data("bitwise", ahead)!;
+    const cmp = this.#data("cmp", ahead + 1);
+    const { mask, xor } = bits;
+    const plain = mask && xor?.every((byte) => byte === 0) && (bits.op ?? "bool") === "bool";
+    if (!plain || !cmp || (cmp.op !== "eq" && cmp.op !== "neq")) return undefined;
+    const steps = ahead + 2;
+    const not = cmp.op === "neq";
+    if (type.prefixes) {
+      const length = maskLength(mask);
+      if (length === undefined) return undefined;
+      const value = `${type.format(cmp.data)}/${length}`;
+      return { value: not ? { not: value } : value, steps };
+    }
+    if (type.flags && not && cmp.data.every((byte) => byte === 0)) {
+      return { value: flagWords(mask, type), steps };
+    }
+    const words = (bytes: Uint8Array) =>
+      type.flags ? flagWords(bytes, type) : bytesNumber(bytes, type.order);
+    return { value: { mask: words(mask), [not ? "not" : "is"]: words(cmp.data) }, steps };
+  }
+
+  /** A statement that is no match. */
+  #statement(): Found | undefined {
+    const step = this.#steps[this.#at]!;
+    if (step.name === "immediate") return this.#immediate(step.data.dreg, step.data.data);
+    if (step.name === "reject") return { word: "reject", value: this.#reject(step.data), steps: 1 };
+    const read =
+      (READERS as Readonly<Record<string, (data: never) => object | undefined>>)[step.name];
+    const entry = read && Object.entries(read(step.data as never) ?? {})[0];
+    return entry && { word: entry[0], value: entry[1], steps: 1 };
+  }
+
+  /** A verdict, or constants that the next step takes. */
+  #immediate(dreg: number, data: Data): Found | undefined {
+    if (dreg === 0) {
+      if (data instanceof Uint8Array || typeof data.verdict === "number") return undefined;
+      return { word: "verdict", value: verdictText(data), steps: 1 };
+    }
+    const constants = new Map<number, Uint8Array>();
+    let ahead = 0;
+    for (let it = this.#data("immediate"); it?.data instanceof Uint8Array;) {
+      constants.set(it.dreg, it.data);
+      it = this.#data("immediate", ++ahead);
+    }
+    const found = this.#translation(constants, ahead) ?? this.#setting(constants, ahead);
+    return found && { ...found, steps: ahead + 1 };
+  }
+
+  /** The answer depends on the family. */
+  #reject({ type, icmpCode = 0 }: Known<"reject">): Statements["reject"] {
+    if (type === "tcp reset") return "tcp reset";
+    const family = this.#family;
+    const own = family === "ip" || family === "ip6";
+    const code = Uint8Array.of(icmpCode);
+    if (type === "icmpx") {
+      if (icmpCode === 1 && !own) return true;
+      return `icmpx ${REJECT_CODES.icmpx!.format(code)}` as Statements["reject"];
+    }
+    const six = family === "ip6" || this.#fits("ip6");
+    if (own && icmpCode === (six ? 4 : 3)) return true;
+    const word = six ? "icmpv6" : "icmp";
+    return `${word} ${REJECT_CODES[word]!.format(code)}` as Statements["reject"];
+  }
+
+  #setting(constants: Map<number, Uint8Array>, ahead: number): Omit<Found, "steps"> | undefined {
+    const first = constants.size === 1 ? constants.get(1) : undefined;
+    if (!first) return undefined;
+    const number = () => bytesNumber(first, "host");
+    const meta = this.#data("meta", ahead);
+    if (meta?.sreg === 1) {
+      if (meta.key === "mark" || meta.key === "priority") {
+        return { word: `meta ${meta.key} set`, value: number() };
+      }
+      if (meta.key === "pkttype") {
+        return { word: "meta pkttype set", value: packetType.format(first) };
+      }
+    }
+    const ct = this.#data("ct", ahead);
+    if (ct?.sreg === 1 && ct.key === "mark") {
+      return { word: "ct mark set", value: mark.format(first) };
+    }
+    const [fwd, dup] = [this.#data("fwd", ahead), this.#data("dup", ahead)];
+    if (fwd && fwd.addr === undefined) return { word: "fwd to", value: number() };
+    if (dup && dup.addr === undefined) return { word: "dup to", value: number() };
+    return undefined;
+  }
+
+  #translation(
+    constants: Map<number, Uint8Array>,
+    ahead: number,
+  ): Omit<Found, "steps"> | undefined {
+    // Of a single address or port the kernel has the same register twice.
+    const at = (register: number | undefined, first?: number) =>
+      register === undefined || register === first ? undefined : constants.get(register);
+    const nat = this.#data("nat", ahead);
+    const other = this.#data("masq", ahead) ?? this.#data("redir", ahead);
+    const data = nat ?? other;
+    if (!data) return undefined;
+    const flags = natFlags(data.flags);
+    const parts = {
+      addrMin: at(nat?.addrMin),
+      addrMax: at(nat?.addrMax, nat?.addrMin),
+      protoMin: at(data.protoMin),
+      protoMax: at(data.protoMax, data.protoMin),
+    };
+    const used = Object.values(parts).filter((part) => part).length;
+    if (!flags || used !== constants.size) return undefined;
+    const to = formatNatTarget(parts as Parameters<typeof formatNatTarget>[0]);
+    const plain = Object.keys(flags).length === 0;
+    if (nat) return { word: String(nat.type), value: plain ? to : { to, ...flags } };
+    const word = this.#data("masq", ahead) ? "masquerade" : "redirect";
+    const port = /^:(\d+)$/.exec(to)?.[1];
+    if (word === "redirect" && plain && port !== undefined) return { word, value: Number(port) };
+    return { word, value: { to, ...flags } };
+  }
+}
+
+/** A value that is compared as a whole; a name may be shorter, and stands for any rest then. */
+function compared(bytes: Uint8Array, type: DataType): Value | undefined {
+  if (bytes.length === type.size) return type.format(bytes);
+  if (type.name !== "ifname" || bytes.length > type.size) return undefined;
+  return `${new TextDecoder().decode(bytes)}*`;
+}
+
+function samePlace(a: PayloadData, b: PayloadData, { size, prefixes }: DataType): boolean {
+  return a.base === b.base && a.offset === b.offset && b.dreg === 1 &&
+    (b.len === size || prefixes === true && b.len < size && b.len > 0);
+}
+
+function sameStep(a: Expression, b: Expression): boolean {
+  const plain = (it: Expression) =>
+    JSON.stringify(it, (_, value) => value instanceof Uint8Array ? [...value] : value);
+  return plain(sorted(a)) === plain(sorted(b));
+}
+
+const sorted = ({ name, data }: Expression): Expression => ({
+  name,
+  data: Object.fromEntries(Object.entries(data).sort(([a], [b]) => a < b ? -1 : 1)),
+} as unknown as Expression);
+
+/** Comparisons that tell a layer, which other matches may bring along. */
+function isLayer({ word, value }: Found): boolean {
+  return (word === "meta nfproto" || word === "meta protocol" || word === "meta l4proto" ||
+    word === "meta iiftype") &&
+    typeof value !== "object";
+}
+
+/** Which comparison a `reject` brings along; that of a TCP reset is written, as `nft` does. */
+function rejectLayer({ word, value }: Found): Selector["layer"] {
+  if (word !== "reject" || typeof value !== "string") return undefined;
+  if (value.startsWith("icmp ")) return "ip";
+  return value.startsWith("icmpv6 ") ? "ip6" : undefined;
+}
+
+/** The words of {@link NatFlags}; `undefined` for bits that have none. */
+function natFlags(flags = 0): NatFlags | undefined {
+  const known = NF_NAT_RANGE.PROTO_RANDOM | NF_NAT_RANGE.PROTO_RANDOM_FULLY |
+    NF_NAT_RANGE.PERSISTENT |
+    NF_NAT_RANGE.MAP_IPS | NF_NAT_RANGE.PROTO_SPECIFIED;
+  if (flags & ~known) return undefined;
+  return {
+    ...(flags & NF_NAT_RANGE.PROTO_RANDOM ? { random: true } : {}),
+    ...(flags & NF_NAT_RANGE.PROTO_RANDOM_FULLY ? { fullyRandom: true } : {}),
+    ...(flags & NF_NAT_RANGE.PERSISTENT ? { persistent: true } : {}),
+  };
+}
+
+const unitOf = (seconds: number) =>
+  Object.keys(LIMIT_UNITS).find((unit) => LIMIT_UNITS[unit] === seconds);
+
+function limitOf({ rate, unit, burst = 0, type, flags = 0 }: Known<"limit">): object | undefined {
+  const word = unitOf(unit);
+  if (word === undefined) return undefined;
+  const text =
+    (type === "bytes" ? `${byteWords(rate)}/${word}` : `${rate}/${word}`) as Limit["rate"];
+  const over = (flags & 1) !== 0;
+  const usual = burst === (type === "bytes" ? 0 : BURST);
+  if (usual && !over) return { limit: text };
+  return { limit: { rate: text, ...(over ? { over } : {}), ...(usual ? {} : { burst }) } };
+}
+
+/** Of expressions that stand for themselves: the word and the value. */
+const READERS: {
+  readonly [K in keyof ExpressionKinds]?: (data: Known<K>) => object | undefined;
+} = {
+  counter: ({ packets = 0, bytes = 0 }) => ({ counter: { packets, bytes } }),
+  limit: limitOf,
+  quota: ({ bytes, flags = 0, consumed = 0 }) => ({
+    quota: flags & 1 || consumed
+      ? { bytes, ...(flags & 1 ? { over: true } : {}), ...(consumed ? { used: consumed } : {}) }
+      : bytes,
+  }),
+  log: ({ prefix, group, level, snaplen, qthreshold, flags }) => {
+    if (flags || typeof level === "number") return undefined;
+    const log = {
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(group === undefined ? {} : { group }),
+      ...(level === undefined || level === "warn" ? {} : { level }),
+      ...(snaplen ? { snaplen } : {}),
+      ...(qthreshold ? { queueThreshold: qthreshold } : {}),
+    };
+    return { log: Object.keys(log).length > 0 ? log : true };
+  },
+  notrack: () => ({ notrack: true }),
+  queue: ({ num = 0, total = 1, flags = 0, sreg }) => {
+    if (sreg !== undefined) return undefined;
+    if (total === 1 && !flags) return { queue: num };
+    return {
+      queue: {
+        num,
+        ...(total === 1 ? {} : { total }),
+        ...(flags & 1 ? { bypass: true } : {}),
+        ...(flags & 2 ? { fanout: true } : {}),
+      },
+    };
+  },
+  masq: ({ protoMin, flags }) => {
+    const words = natFlags(flags);
+    if (protoMin !== undefined || !words) return undefined;
+    return { masquerade: Object.keys(words).length > 0 ? words : true };
+  },
+  redir: ({ protoMin, flags }) => {
+    const words = natFlags(flags);
+    if (protoMin !== undefined || !words) return undefined;
+    return { redirect: Object.keys(words).length > 0 ? words : true };
+  },
+};
+
+/** Joins words to objects; a word that comes again begins another one. */
+function joined(found: readonly Found[]): Statements[] {
+  const parts: Record<string, unknown>[] = [];
+  for (const { word, value } of found) {
+    const last = parts.at(-1);
+    if (word === "expressions" && last && Object.keys(last).at(-1) === word) {
+      (last[word] as Expression[]).push(...value as Expression[]);
+    } else if (last && !Object.hasOwn(last, word)) last[word] = value;
+    else parts.push({ [word]: value });
+  }
+  return (parts.length > 0 ? parts : [{}]) as Statements[];
+}
+
+/**
+ * Reads a program as a rule.
+ *
+ * @param steps The program.
+ * @param options The family of the table, and the elements of sets without names.
+ * @returns The statements in order; a word that comes again begins another object.
+ */
+export function decompile(
+  steps: readonly Expression[],
+  options: { readonly family: Family; readonly elements: AnonymousElements },
+): Statements[] {
+  return new Decompiler(steps, options).read();
+}

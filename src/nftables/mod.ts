@@ -1,0 +1,196 @@
+/**
+ * nftables: the firewall of a namespace, as `nft` sets it.
+ *
+ * `netns.nftables` is a collection of tables. A rule is an object with the words of `nft` as properties, in
+ * the order in which a packet meets them. Below that are the messages and the expressions of the kernel.
+ *
+ * @example Half of the packets to a port are lost
+ * ```ts
+ * import { NetNs } from "@netloom/netloom";
+ * import type { Rule } from "@netloom/netloom/nftables";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const loss: Rule = {
+ *   "udp dport": 53,
+ *   numgen: { mode: "random", mod: 100, match: { lt: 50 } },
+ *   counter: true,
+ *   verdict: "drop",
+ * };
+ * const chains = [{ name: "input", hook: "input" as const, rules: [loss] }];
+ * netns.nftables.add({ family: "inet", name: "loss", chains });
+ * const [rule] = netns.nftables.rules.list();
+ * assertEquals(
+ *   rule!.text,
+ *   "udp dport 53 numgen random mod 100 < 50 counter packets 0 bytes 0 drop",
+ * );
+ * ```
+ *
+ * @module
+ */
+export { Nftables, type ReplaceOptions, type TableSelector } from "./nftables.ts";
+export {
+  type ChainFilter,
+  type ChainOptions,
+  type ChainSelector,
+  type ElementsEntry,
+  NftChains,
+  NftElements,
+  NftRules,
+  NftSets,
+  type RuleSelector,
+  type SetFilter,
+  type SetOptions,
+  type SetSelector,
+} from "./collections.ts";
+export { type ChainEntry, type RuleEntry, type TableEntry } from "./entries.ts";
+export {
+  type ChainInfo,
+  type RuleInfo,
+  type SetInfo,
+  type TableFilter,
+  type TableInfo,
+  type WireSet,
+} from "./ruleset.ts";
+export { type DropOptions, type LinkName, type MasqueradeOptions, OwnTable } from "./own_table.ts";
+export { commit, type CommitOptions } from "./commit.ts";
+export {
+  type Counter,
+  type Limit,
+  type LimitRate,
+  type LimitUnit,
+  type Log,
+  type LogLevel,
+  type Masquerade,
+  type Nat,
+  type NatFlags,
+  type Numgen,
+  type Queue,
+  type Quota,
+  type Reject,
+  type Rule,
+  type Statements,
+  type Verdict,
+} from "./statements.ts";
+export { type Comparison, type Match, type SetReference } from "./match.ts";
+export {
+  type Element,
+  type ElementEntry,
+  type ElementKey,
+  type SetEntry,
+  type SetFlag,
+} from "./set_entry.ts";
+export { type Value } from "./datatypes.ts";
+export { type SelectorName } from "./selectors.ts";
+export {
+  deleteAllTables,
+  deleteTable,
+  deleteTableByHandle,
+  dumpFlowtables,
+  dumpObjects,
+  dumpTables,
+  flowtableFormat,
+  type FlowtableMessage,
+  newFlowtable,
+  newObject,
+  newTable,
+  objectFormat,
+  type ObjectMessage,
+  type ReadTable,
+  tableFormat,
+  type TableMessage,
+  type TableName,
+} from "./table.ts";
+export {
+  chainFormat,
+  type ChainMessage,
+  type ChainName,
+  deleteChain,
+  deleteRule,
+  dumpChains,
+  dumpRules,
+  type Hook,
+  type HookMessage,
+  newChain,
+  newRule,
+  type NewRuleOptions,
+  type Policy,
+  type Priority,
+  priorityNumber,
+  type PriorityWord,
+  type ReadChain,
+  type ReadRule,
+  ruleFormat,
+  type RuleMessage,
+  type RuleMode,
+} from "./chain.ts";
+export {
+  deleteElements,
+  deleteSet,
+  dumpElements,
+  dumpSets,
+  type ElementMessage,
+  elementsFormat,
+  type ElementsMessage,
+  newElements,
+  newSet,
+  type ReadSet,
+  type SetDescription,
+  setFormat,
+  type SetMessage,
+  type SetName,
+  type SetRequestOptions,
+} from "./set.ts";
+export {
+  type Family,
+  type Generation,
+  generationFormat,
+  getGeneration,
+  nftDump,
+  nftFormat,
+  type NftMessage,
+  nftRequest,
+  type RequestText,
+} from "./message.ts";
+export {
+  type Data,
+  type DataOf,
+  type ExpressionKind,
+  type VerdictData,
+  type VerdictWord,
+} from "./data.ts";
+export {
+  type Expression,
+  type ExpressionKinds,
+  expressionNames,
+  expressionWords,
+  type KnownExpression,
+  type UnknownExpression,
+} from "./expressions/mod.ts";
+export {
+  type BitwiseData,
+  type ByteorderData,
+  type CmpData,
+  type CmpOp,
+  type CtData,
+  type ImmediateData,
+  type LookupData,
+  type MetaData,
+  type NumgenData,
+  type PayloadData,
+  type RangeData,
+} from "./expressions/compute.ts";
+export {
+  type CounterData,
+  type DupData,
+  type FwdData,
+  type LimitData,
+  type LogData,
+  type MasqData,
+  type NatData,
+  type QueueData,
+  type QuotaData,
+  type RedirData,
+  type RejectData,
+} from "./expressions/act.ts";
+export { FAMILIES, NFT_MSG } from "./constants.ts";
