@@ -180,14 +180,17 @@ class Comparer {
       this.#it.nodes.living(node.name)?.links.get(name)?.index;
   }
 
+  /** Creates the namespace where there is none, and writes the settings that name no link. */
   #createNode(node: ResolvedNode): void {
     const { name } = node;
-    if (this.#it.nodes.living(name)) return;
-    if (isOwn(node)) {
+    const living = this.#it.nodes.living(name);
+    if (!living && isOwn(node)) {
       const object = `node ${name}`;
       this.#build.push({ verb: "create", node: name, object, action: { kind: "netns" } });
     }
-    this.#build.push(...nodeSettings(node, undefined));
+    // Before the links, which take the defaults over.
+    this.#build.push(...nodeSettings(node, living));
+    if (living) this.#restoreSettings(node, living);
   }
 
   #createWire({ ends: [a, b] }: ResolvedWire): void {
@@ -196,7 +199,7 @@ class Comparer {
     const messages = [a, b].map((end): LinkMessage => {
       const { node, name } = endOf(end);
       const it = this.#target.get(node)!.interfaces.find((it) => it.name === name)!;
-      return { ...this.#basics(node, it), index: this.#indexes.get(end)! };
+      return { ...this.#basics(it), index: this.#indexes.get(end)! };
     });
     const [outer, peer] = messages as [LinkMessage, LinkMessage];
     const [near, far] = [endOf(a).node, endOf(b).node];
@@ -217,8 +220,9 @@ class Comparer {
   }
 
   /** The part of a creating message that all kinds have. */
-  #basics(_node: string, { name, mac, mtu }: ResolvedInterface): LinkMessage {
-    const message: LinkMessage = { name, group: this.#it.group };
+  #basics({ name, mac, mtu }: ResolvedInterface): LinkMessage {
+    const message: LinkMessage = { name };
+    if (this.#it.group) message.group = this.#it.group;
     if (mac !== undefined) message.mac = mac;
     if (mtu !== undefined) message.mtu = mtu;
     return message;
@@ -226,10 +230,6 @@ class Comparer {
 
   #buildNode(node: ResolvedNode): void {
     const living = this.#it.nodes.living(node.name);
-    if (living) {
-      this.#build.push(...nodeSettings(node, living));
-      this.#restoreSettings(node, living);
-    }
     const usable = node.interfaces.filter((it) => this.#isUsable(node, it));
     for (const it of usable) this.#createLink(node, it);
     for (const it of usable) this.#build.push(...this.#linkSettings(node, it, living));
@@ -281,7 +281,7 @@ class Comparer {
     const end: Endpoint = `${node.name}:${it.name}`;
     if (it.kind === "veth" || this.#states.get(end)!.is === "same") return;
     const message: LinkMessage = {
-      ...this.#basics(node.name, it),
+      ...this.#basics(it),
       index: this.#indexes.get(end)!,
       linkInfo: { kind: it.kind },
     };

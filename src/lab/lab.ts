@@ -44,6 +44,7 @@ export class Lab implements AsyncDisposable {
   readonly #links = new Map<string, LabLink>();
   readonly #captures: LabCapture[] = [];
   readonly #events: LabEvents[] = [];
+  #owned = true;
 
   /** Use `up()`. */
   constructor(parts: LabParts) {
@@ -175,14 +176,24 @@ export class Lab implements AsyncDisposable {
     return await draw(this.graph(), options);
   }
 
-  /** Ends captures and events, removes the lab, and waits until it is gone. */
+  /** Gives ownership up: a lab with a name stays when the handle is disposed of, until `down()`. */
+  persist(): this {
+    if (this.name === undefined) {
+      throw new TypeError("A lab without a name ends with its handle: bring it up with a name");
+    }
+    this.#owned = false;
+    return this;
+  }
+
+  /** Ends captures and events; removes the lab if the handle owns it, and waits until it is gone. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const events of this.#events.splice(0)) events.close();
     const stopped = await Promise.allSettled(this.#captures.splice(0).map((it) => it.stop()));
     for (const link of this.#links.values()) link.release();
     for (const node of this.#handles.values()) node.release();
     this.#links.clear();
-    await this.#parts.takeDown();
+    if (this.#owned) await this.#parts.takeDown();
+    else this.#parts.nodes.close();
     for (const result of stopped) if (result.status === "rejected") throw result.reason;
   }
 }

@@ -28,4 +28,6 @@ export type { Path } from "./rules.ts";
 export * from "./spec.ts";
 export { Lab } from "./lab.ts";
 export { LabError } from "./transaction.ts";
-export { up, type UpOptions } from "./up.ts";
+export { down, type LabInfo, list } from "./named.ts";
+export { type LabPlan, type PlannedStep, planOf, type PlanOptions } from "./plan.ts";
+export { attach, up, type UpOptions } from "./up.ts";

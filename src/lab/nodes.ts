@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SyscallError } from "../../ffi/errno.ts";
 import { homeNetNs, type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, openNamed, resolveNetNs } from "../netlink/connections.ts";
 import { show } from "../options.ts";
@@ -56,10 +57,25 @@ export class LabNodes implements NodeRefs, LivingNodes {
     return this.#own.has(node);
   }
 
-  /** Opens the namespace of a node that exists already. */
-  open(node: ResolvedNode): void {
+  /**
+   * Opens a namespace that exists already.
+   *
+   * @param node The node.
+   * @param known The cookie that the namespace had: it is left alone when it is gone, or another one.
+   */
+  open(node: ResolvedNode, known?: { readonly cookie: bigint }): void {
     if (this.#refs.has(node.name)) return;
-    const ref = node.netns === undefined ? homeNetNs() : resolveNetNs(node.netns).ref;
+    let ref: NetNsRef;
+    try {
+      ref = node.netns === undefined ? homeNetNs() : resolveNetNs(node.netns).ref;
+    } catch (error) {
+      if (known && error instanceof SyscallError) return;
+      throw error;
+    }
+    if (known && ref.cookie !== known.cookie) {
+      if (ref !== homeNetNs()) ref.close();
+      return;
+    }
     this.#refs.set(node.name, ref);
     this.#owner.visited(node.name, ref);
   }
@@ -69,8 +85,9 @@ export class LabNodes implements NodeRefs, LivingNodes {
     let ref: NetNsRef;
     try {
       ref = openNamed(this.#owner.nameOf!(node));
-    } catch {
-      return false;
+    } catch (error) {
+      if (error instanceof SyscallError) return false;
+      throw error;
     }
     if (ref.cookie !== cookie) {
       ref.close();

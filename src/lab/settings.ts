@@ -27,7 +27,7 @@ function isCreated({ kind }: ResolvedInterface): boolean {
 /** The defaults of new links that a node starts with, so that most links need no setting of their own. */
 function defaultsOf(node: ResolvedNode): Readonly<Record<string, string>> {
   const links = node.interfaces.filter(isCreated);
-  if (!isOwn(node) || links.length === 0) return {};
+  if (links.length === 0) return {};
   if (links.every(({ ipv6 }) => !ipv6)) return { disable_ipv6: "1" };
   return links.some(({ ipv6, nodad }) => ipv6 && nodad) ? { accept_dad: "0" } : {};
 }
@@ -61,8 +61,9 @@ export function nodeSettings(
   const steps: Step[] = [];
   const { link, isNew } = context ?? {};
   const add = (name: string, value: string, derived: boolean): void => {
-    if (living && !isNew && same(living.sysctl(name), value)) return;
-    if (living && derived && living.sysctl("net.ipv6.conf.all.disable_ipv6") === undefined) return;
+    const has = living && !isNew ? living.sysctl(name) : undefined;
+    if (has !== undefined && same(has, value)) return;
+    if (derived && living?.sysctl("net.ipv6.conf.all.disable_ipv6") === undefined && living) return;
     steps.push({
       verb: "change",
       node: node.name,
@@ -70,17 +71,16 @@ export function nodeSettings(
       action: { kind: "sysctl", name, value, ...(derived && { derived }) },
     });
   };
-  const defaults = defaultsOf(node);
+  const defaults = { ...FRESH, ...defaultsOf(node) };
   if (!link) {
-    if (!living) {
-      for (const key in defaults) add(`net.ipv6.conf.default.${key}`, defaults[key]!, true);
+    for (const key in isOwn(node) ? defaults : {}) {
+      if (!living && FRESH[key] === defaults[key]) continue;
+      add(`net.ipv6.conf.default.${key}`, defaults[key]!, true);
     }
   } else if (isCreated(link)) {
     const wanted = ipv6Of(link);
-    // In a namespace that has been there, the defaults are those of an earlier topology.
-    const known = living ? undefined : { ...FRESH, ...defaults };
     for (const key in wanted) {
-      if (known?.[key] === wanted[key]) continue;
+      if (isNew && isOwn(node) && defaults[key] === wanted[key]) continue;
       add(`net.ipv6.conf.${link.name.replaceAll(".", "/")}.${key}`, wanted[key]!, true);
     }
   }
@@ -91,8 +91,8 @@ export function nodeSettings(
 }
 
 /** Whether the kernel has the value; it separates several numbers by tabs. */
-function same(has: string | undefined, wanted: string): boolean {
-  return has?.replace(/\s+/g, " ") === wanted.trim().replace(/\s+/g, " ");
+function same(has: string, wanted: string): boolean {
+  return has.replace(/\s+/g, " ") === wanted.trim().replace(/\s+/g, " ");
 }
 
 /** The tables that a script of nft names. */

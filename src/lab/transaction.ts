@@ -36,13 +36,20 @@ const ROUNDS = 4;
 /** Compares with the kernel as it is now. */
 export function compare(transition: Transition, nodes: LabNodes): Difference {
   nodes.refresh();
-  const all = [transition.target, ...transition.before].flatMap((it) => it?.nodes ?? []);
+  const target = transition.target?.nodes ?? [];
+  const all = [...target, ...transition.before.flatMap(({ nodes }) => nodes)];
   nodes.tables = {
     routes: all.some(({ routes }) => routes.length > 0),
     vlans: all.some(({ interfaces }) => interfaces.some(({ vlans }) => vlans)),
   };
-  for (const node of all) if (!isOwn(node)) nodes.open(node);
+  for (const node of target) if (!isOwn(node)) nodes.open(node);
   return differenceOf({ ...transition, nodes });
+}
+
+/** Removes all objects of the topologies before. The namespaces end later. */
+export function removeEverything(transition: Transition, nodes: LabNodes): void {
+  const { build, remove } = compare({ ...transition, target: undefined }, nodes);
+  perform([...build, ...remove], nodes);
 }
 
 /** Creates and changes, and verifies it. Returns the removals that are left. */

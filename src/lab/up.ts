@@ -4,40 +4,96 @@
  * @module
  */
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
+import type { ReadyOptions } from "../scope/ready.ts";
 import { Scope, scopes } from "../scope/scope.ts";
 import { Lab } from "./lab.ts";
+import { converge, down, list, nodesOf } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
+import { checkLabName, readRecord } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
-import { build, carryTraffic, compare, type Transition } from "./transaction.ts";
+import { build, carryTraffic, compare, LabError, type Transition } from "./transaction.ts";
 import { perform } from "./steps.ts";
 
 /** Options of {@link up}. */
 export interface UpOptions {
+  /**
+   * Gives the lab a name: it has names below /run/netns and a record, and outlives the program with
+   * `persist()`. A lab of that name that runs already is brought to the topology. Default: a lab without a
+   * name, also where the file has one.
+   */
+  readonly name?: string;
   /** Milliseconds until the lab has to carry traffic; default 10,000. */
   readonly timeout?: number;
-  /** Ends the wait early; what was created is removed. */
+  /** Ends the wait early; the lab is as before then. */
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS: OptionNames<UpOptions> = { timeout: true, signal: true };
+const OPTIONS: OptionNames<UpOptions> = { name: true, timeout: true, signal: true };
 
 /**
- * Brings a lab without a name up: its namespaces have no names, so labs never collide. It is removed when
- * the handle is disposed of. Returns when the lab carries traffic and was compared with the topology. When
- * a step fails, everything is removed.
+ * Brings a lab up. Returns when it carries traffic and was compared with the topology.
  *
- * @param topology The topology, with everything filled in.
- * @param options Timeout and signal.
+ * Without a name, the namespaces have no names, so labs never collide, and the lab is removed when the
+ * handle is disposed of. When a step fails, everything is removed.
+ *
+ * With a name, a lab that runs already is brought to the topology, and what stays the same keeps running.
+ * Creations and changes come first, removals last: a failure before the first removal brings the lab back to
+ * the state before; after it, the next command goes on, as after a `kill -9`.
+ *
+ * @param topology The topology.
+ * @param options Name, timeout and signal.
  * @returns The owning handle.
  * @throws {NetlinkError} When the kernel refuses an object.
- * @throws {LabError} When the kernel does not have what it was asked for.
+ * @throws {LabError} When the kernel does not have what it was asked for, or another process changes the
+ * lab of that name.
  * @throws {ScopeError} When the lab does not carry traffic in time.
  */
 export async function up(topology: ResolvedTopology, options: UpOptions = {}): Promise<Lab> {
   checkOptions(options, OPTIONS);
-  options.signal?.throwIfAborted();
+  const { name, ...ready } = options;
+  ready.signal?.throwIfAborted();
+  refuseMissing(topology);
+  if (name === undefined) return await upNameless(topology, ready);
+  const target = { ...topology, name: checkLabName(name) };
+  const { nodes } = await converge(target, name, ready);
+  const takeDown = async () => {
+    nodes.close();
+    await down(name);
+  };
+  return new Lab({ topology: target, nodes, takeDown });
+}
+
+/**
+ * A handle of a lab that runs.
+ *
+ * @param name The name of the lab.
+ * @returns A borrowed handle: disposing of it leaves the lab alone.
+ * @throws {LabError} When there is no such lab.
+ */
+export function attach(name: string): Lab {
+  const state = readRecord(checkLabName(name));
+  if (!state?.settled) {
+    const known = list().map(({ name }) => name);
+    throw new LabError(`There is no lab ${show(name)}${didYouMean(name, known)}`);
+  }
+  const nodes = nodesOf(name, state);
+  return new Lab({ topology: state.settled, nodes, takeDown: () => Promise.resolve() }).persist();
+}
+
+/** Refuses what is not there yet, before anything is created. */
+function refuseMissing({ nodes }: ResolvedTopology): void {
+  for (const { name, rules, interfaces } of nodes) {
+    if (rules.length > 0) throw new LabError(`Node ${show(name)}: policy rules cannot be set yet`);
+    const physical = interfaces.find(({ kind }) => kind === "physical");
+    if (physical) {
+      throw new LabError(`${name}:${physical.name}: links of the machine cannot be moved yet`);
+    }
+  }
+}
+
+async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Promise<Lab> {
   // Namespaces without names go with the process: only links elsewhere need the signals.
   const scope = Scope.open({ signals: topology.nodes.some((node) => !isOwn(node)) });
   const nodes = new LabNodes(scopeOwner(scope));
@@ -67,8 +123,9 @@ async function removeAll(transition: Transition, nodes: LabNodes, scope: Scope):
     await using _scope = scope;
     if (nodes.names().every((node) => nodes.owns(node))) return;
     const before = [transition.target!];
-    const { remove } = compare({ ...transition, target: undefined, before }, nodes);
-    perform(remove.filter(({ action }) => action.kind !== "netns"), nodes);
+    const { build, remove } = compare({ ...transition, target: undefined, before }, nodes);
+    const elsewhere = [...build, ...remove].filter(({ action }) => action.kind !== "netns");
+    perform(elsewhere, nodes);
   } finally {
     nodes.close();
   }

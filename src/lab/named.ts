@@ -1,0 +1,264 @@
+/**
+ * Labs with a name: they outlive the program, and each command continues from the record.
+ *
+ * @module
+ */
+import { NetlinkError } from "../netlink/error.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { show } from "../options.ts";
+import type { ReadyOptions } from "../scope/ready.ts";
+import { LabNodes, type Owner } from "./nodes.ts";
+import { changerOf, LabRecord, readRecord, recordNames, type RecordState } from "./record.ts";
+import type { ResolvedTopology } from "./resolved.ts";
+import { isOwn } from "./settings.ts";
+import {
+  build,
+  carryTraffic,
+  compare,
+  finish,
+  LabError,
+  removeEverything,
+  type Transition,
+} from "./transaction.ts";
+
+/** The name of a node's namespace below /run/netns. */
+export function netnsNameOf(lab: string, node: string): string {
+  return `${lab}.${node}`;
+}
+
+/** The namespaces of a lab, found again by its record. */
+export function nodesOf(name: string, state: RecordState, record?: LabRecord): LabNodes {
+  const owner: Owner = {
+    nameOf: (node) => netnsNameOf(name, node),
+    created: (node, { cookie }) => record?.namespace(node, cookie),
+    visited: (node, { cookie }) => record?.namespace(node, cookie),
+    setting: (node, setting, before) => record?.setting(node, setting, before),
+  };
+  const nodes = new LabNodes(owner);
+  const known = topologiesOf(state).flatMap(({ nodes }) => nodes);
+  for (const [node, cookie] of state.cookies) {
+    const resolved = known.find((it) => it.name === node);
+    if (!resolved || isOwn(resolved)) nodes.find(node, cookie);
+    else nodes.open(resolved, { cookie });
+  }
+  for (const { node, name, before } of state.settings) nodes.recall(node, name, before);
+  return nodes;
+}
+
+/** The topologies whose objects may be there, the newest first. */
+export function topologiesOf({ pending, settled }: RecordState): ResolvedTopology[] {
+  return [pending?.target, settled].filter((it) => it !== undefined);
+}
+
+/** The transition from what a record says to a topology. */
+export function transitionOf(
+  state: RecordState,
+  target: ResolvedTopology | undefined,
+): Transition {
+  return {
+    target,
+    before: topologiesOf(state),
+    isKnown: state.pending === undefined,
+    group: state.group,
+  };
+}
+
+/**
+ * Brings a lab with a name to a topology: what stays the same keeps running. A failure before the first
+ * removal brings the lab back to the state before; after it, the next command goes on.
+ */
+export async function converge(
+  target: ResolvedTopology,
+  name: string,
+  options: ReadyOptions = {},
+): Promise<{ nodes: LabNodes }> {
+  using record = LabRecord.open(name, { create: true });
+  const nodes = nodesOf(name, record.state, record);
+  try {
+    await recover(record, nodes);
+    const transition = transitionOf(record.state, target);
+    const { build, remove } = compare(transition, nodes);
+    if (!record.state.settled || build.length + remove.length > 0 || isOther(record, target)) {
+      record.begin(target);
+      await change(transition, { record, nodes, options });
+    }
+    return { nodes };
+  } catch (error) {
+    nodes.close();
+    throw error;
+  } finally {
+    if (!record.state.settled && !record.state.pending) record.remove();
+  }
+}
+
+/** Whether the record has another topology: one that differs in what the kernel does not tell. */
+function isOther({ state }: LabRecord, target: ResolvedTopology): boolean {
+  return JSON.stringify(state.settled) !== JSON.stringify(target);
+}
+
+/** What a command works with. */
+interface Work {
+  readonly record: LabRecord;
+  readonly nodes: LabNodes;
+  readonly options: ReadyOptions;
+}
+
+async function change(transition: Transition, work: Work): Promise<void> {
+  const { record, nodes, options } = work;
+  const target = transition.target!;
+  let removals;
+  try {
+    removals = build(transition, nodes);
+    options.signal?.throwIfAborted();
+    if (removals.length === 0) await carryTraffic(target, nodes, options);
+  } catch (error) {
+    throw await rolledBack(error, work);
+  }
+  if (removals.length > 0) {
+    record.removing();
+    try {
+      finish(transition, removals, nodes);
+      await nodes.removed();
+    } catch (error) {
+      throw halfDone(record.name, error);
+    }
+  }
+  record.reached();
+  if (removals.length > 0) await carryTraffic(target, nodes, options);
+}
+
+/** Goes back to the state before, and returns the error to throw. */
+async function rolledBack(error: unknown, { record, nodes }: Work): Promise<unknown> {
+  try {
+    await goTo(record.state.settled, record, nodes);
+    record.undone();
+    return error;
+  } catch (second) {
+    return new AggregateError(
+      [error, second],
+      `${messageOf(error)}; going back failed, too: the next command tries it again`,
+    );
+  }
+}
+
+/** Undoes or completes what an interrupted command has begun. */
+async function recover(record: LabRecord, nodes: LabNodes): Promise<void> {
+  const { pending, settled } = record.state;
+  if (!pending) return;
+  if (pending.removing) {
+    await goTo(pending.target, record, nodes);
+    record.reached();
+  } else {
+    await goTo(settled, record, nodes);
+    record.undone();
+  }
+}
+
+async function goTo(
+  target: ResolvedTopology | undefined,
+  { state }: LabRecord,
+  nodes: LabNodes,
+): Promise<void> {
+  const transition = transitionOf(state, target);
+  if (target) finish(transition, build(transition, nodes), nodes);
+  else removeEverything(transition, nodes);
+  await nodes.removed();
+}
+
+function halfDone(name: string, error: unknown): Error {
+  return new LabError(
+    `Lab ${show(name)} is half changed, as removals had begun: the next command goes on: ` +
+      messageOf(error),
+    { cause: error },
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Removes a lab: exactly what its record proves to be the lab's. It needs neither the file of the lab nor a
+ * process of it.
+ *
+ * @param name The name of the lab.
+ * @returns Whether there was such a lab.
+ * @throws {LabError} When another process changes the lab.
+ * @throws {ScopeError} When a namespace stays, because processes are in it; the record is gone by then.
+ *
+ * @example A lab that outlives the program, and its end
+ * ```ts
+ * import { down, list, up } from "@netloom/netloom/lab";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lab = await up({ nodes: { a: {}, b: {} }, links: ["a -- b"] }, { name: "pair" });
+ * lab.persist();
+ * assertEquals(list().map(({ name }) => name), ["pair"]);
+ * assertEquals(await down("pair"), true);
+ * ```
+ */
+export async function down(name: string): Promise<boolean> {
+  using record = LabRecord.open(name);
+  if (!record) return false;
+  const nodes = nodesOf(name, record.state, record);
+  try {
+    removeEverything(transitionOf(record.state, undefined), nodes);
+    record.remove();
+    await nodes.removed();
+  } finally {
+    nodes.close();
+  }
+  return true;
+}
+
+/** A lab with a name. */
+export interface LabInfo {
+  /** Its name. */
+  readonly name: string;
+  /**
+   * `up`; `changing` while a process changes it; `interrupted` when a command was killed: the next one undoes
+   * or completes that; `unreadable` when its record cannot be read.
+   */
+  readonly state: "up" | "changing" | "interrupted" | "unreadable";
+  /** The process that changes it. */
+  readonly pid?: number;
+  /** Its nodes, each with the name of its namespace. */
+  readonly nodes: readonly { readonly name: string; readonly netns: string }[];
+  /** The number of its wires. */
+  readonly wires: number;
+  /** The reason for `unreadable`. */
+  readonly note?: string;
+}
+
+/** Lists the labs with a name, those of killed commands included. */
+export function list(): LabInfo[] {
+  return recordNames().map(infoOf).filter((info) => info !== undefined);
+}
+
+function infoOf(name: string): LabInfo | undefined {
+  const pid = changerOf(name);
+  try {
+    const state = readRecord(name);
+    if (!state && pid === undefined) return undefined;
+    const [topology] = state ? topologiesOf(state) : [];
+    const nodes = topology?.nodes.map((node) => ({
+      name: node.name,
+      netns: isOwn(node) ? netnsNameOf(name, node.name) : existingName(node.netns),
+    })) ?? [];
+    const word = pid !== undefined ? "changing" : state?.pending ? "interrupted" : "up";
+    const wires = topology?.wires.length ?? 0;
+    return { name, state: word, nodes, wires, ...(pid !== undefined && { pid }) };
+  } catch (error) {
+    if (
+      error instanceof LabError || error instanceof NetlinkError || error instanceof SyscallError
+    ) {
+      return { name, state: "unreadable", nodes: [], wires: 0, note: error.message };
+    }
+    throw error;
+  }
+}
+
+function existingName(netns: ResolvedTopology["nodes"][number]["netns"]): string {
+  if (!netns) return "";
+  return "name" in netns ? netns.name : "path" in netns ? netns.path : `/proc/${netns.pid}/ns/net`;
+}

@@ -1,0 +1,98 @@
+/**
+ * The plan of a lab: everything that `up` would create, change and remove, with the equivalent commands.
+ *
+ * @module
+ */
+import { checkOptions, type OptionNames } from "../options.ts";
+import { endOf } from "./difference.ts";
+import { netnsNameOf, nodesOf, transitionOf } from "./named.ts";
+import { LabNodes } from "./nodes.ts";
+import { checkLabName, readRecord } from "./record.ts";
+import type { ResolvedTopology } from "./resolved.ts";
+import { isOwn } from "./settings.ts";
+import { commandOf, type Names, type Step } from "./steps.ts";
+import { compare, type Transition } from "./transaction.ts";
+
+/** Options of {@link plan}. */
+export interface PlanOptions {
+  /** The name of the lab that `up` would bring to the topology. Default: a new lab without a name. */
+  readonly name?: string;
+}
+
+const OPTIONS: OptionNames<PlanOptions> = { name: true };
+
+/** One step of a plan. */
+export interface PlannedStep {
+  /** Whether the object comes, changes or goes. */
+  readonly verb: "create" | "change" | "remove";
+  /** The node that has the object. */
+  readonly node: string;
+  /** The object: `veth h1:eth0 -- sw:h1`, `address 10.0.0.1/24 of h1:eth0`. */
+  readonly object: string;
+  /** The command line with the same effect, of `ip`, `bridge`, `sysctl` or `nft`. */
+  readonly command: string;
+}
+
+/** What `up` would do. */
+export interface LabPlan {
+  /** The steps in their order; removals come last. Links that are replaced are removed and then created. */
+  readonly steps: readonly PlannedStep[];
+  /** The namespaces and interfaces of others that the steps touch: `db`, `db:eth0`. */
+  readonly touches: readonly string[];
+  /** Objects whose names led to a place that was taken, see `topology.displaced`. */
+  readonly displaced: ResolvedTopology["displaced"];
+}
+
+/** The plan of a topology with everything filled in. */
+export function planOf(topology: ResolvedTopology, options: PlanOptions = {}): LabPlan {
+  checkOptions(options, OPTIONS);
+  const { name } = options;
+  const state = name === undefined ? undefined : readRecord(checkLabName(name));
+  const nodes = state ? nodesOf(name!, state) : new LabNodes(NOBODY);
+  try {
+    const transition: Transition = state
+      ? transitionOf(state, topology)
+      : { target: topology, before: [], isKnown: true, group: 0 };
+    const { build, remove, indexes } = compare(transition, nodes);
+    const names = namesIn(indexes, (node) => name === undefined ? node : netnsNameOf(name, node));
+    const steps = [...build, ...remove];
+    return {
+      steps: steps.map(({ verb, node, object, action }) => ({
+        verb,
+        node,
+        object,
+        command: commandOf({ verb, node, object, action }, names),
+      })),
+      touches: touched(topology, steps),
+      displaced: topology.displaced,
+    };
+  } finally {
+    nodes.close();
+  }
+}
+
+const NOBODY = { created: () => {}, visited: () => {}, setting: () => {} };
+
+function namesIn(indexes: ReadonlyMap<string, number>, netns: (node: string) => string): Names {
+  const byIndex = new Map([...indexes].map(([end, index]) => {
+    const { node, name } = endOf(end as `${string}:${string}`);
+    return [`${node}:${index}`, name];
+  }));
+  return { netns, link: (node, index) => byIndex.get(`${node}:${index}`) };
+}
+
+function touched({ nodes }: ResolvedTopology, steps: readonly Step[]): string[] {
+  const others = new Map(nodes.filter((node) => !isOwn(node)).map((node) => [node.name, node]));
+  const found = new Set(steps.map(({ node }) => node).filter((node) => others.has(node)));
+  const parents = nodes.flatMap(({ interfaces }) => interfaces.map(({ parent }) => parent));
+  for (const parent of parents) {
+    if (parent === undefined || !others.has(endOf(parent).node)) continue;
+    const { node, name } = endOf(parent);
+    const it = others.get(node)!.interfaces.find((it) => it.name === name);
+    if (!it || it.kind === "existing") found.add(parent);
+  }
+  for (const { name, interfaces } of nodes) {
+    for (const it of interfaces) if (it.kind === "physical") found.add(`${name}:${it.name}`);
+  }
+  return [...found].sort();
+}
