@@ -38,7 +38,7 @@ export interface LabParts {
 const REACHABILITY: OptionNames<ReachabilityOptions> = { timeout: true, concurrency: true };
 
 /** A running lab. */
-export class Lab implements AsyncDisposable {
+export class Lab<N extends string = string> implements AsyncDisposable {
   readonly #parts: LabParts;
   readonly #handles = new Map<string, LabNode>();
   readonly #links = new Map<string, LabLink>();
@@ -72,7 +72,7 @@ export class Lab implements AsyncDisposable {
    * @param name Its name.
    * @throws {TypeError} When the lab has no such node.
    */
-  node(name: string): LabNode {
+  node(name: N): LabNode {
     let node = this.#handles.get(name);
     if (!node) {
       nodeOf(this.topology, name);
@@ -89,13 +89,13 @@ export class Lab implements AsyncDisposable {
    * @param to The other node or end.
    * @throws {TypeError} When there is no such wire, or several.
    */
-  link(from: string, to: string): LabLink {
+  link(from: N | `${N}:${string}`, to: N | `${N}:${string}`): LabLink {
     const wire = this.#wire(from, to);
     const [a, b] = wire.ends;
     const [near, far] = matches(a, from) && matches(b, to) ? [a, b] : [b, a];
     let link = this.#links.get(near);
     if (!link) {
-      link = new LabLink([near, far], (node) => this.node(node));
+      link = new LabLink([near, far], (node) => this.node(node as N));
       this.#links.set(near, link);
     }
     return link;
@@ -127,7 +127,7 @@ export class Lab implements AsyncDisposable {
    */
   reachability(options: ReachabilityOptions = {}): Promise<Reachability> {
     checkOptions(options, REACHABILITY);
-    return reachability(this.topology, (name) => this.node(name), options);
+    return reachability(this.topology, (name) => this.node(name as N), options);
   }
 
   /**
@@ -138,7 +138,7 @@ export class Lab implements AsyncDisposable {
   events(options: Omit<MonitorOptions, "netns"> = {}): LabEvents {
     const names = this.nodes;
     const events = mergedEvents(
-      new Map(names.map((name) => [name, this.node(name).netns.monitor(options)])),
+      new Map(names.map((name) => [name, this.node(name as N).netns.monitor(options)])),
     );
     this.#events.push(events);
     return events;
@@ -154,7 +154,7 @@ export class Lab implements AsyncDisposable {
    */
   capture(target: PcapngTarget, options: CaptureOptions = {}): LabCapture {
     const capture = new LabCapture(
-      captureWires(this.topology, (name) => this.node(name), options),
+      captureWires(this.topology, (name) => this.node(name as N), options),
       target,
     );
     this.#captures.push(capture);

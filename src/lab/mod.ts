@@ -27,7 +27,16 @@ export type * from "./resolved.ts";
 export type { Path } from "./rules.ts";
 export * from "./spec.ts";
 export { Lab } from "./lab.ts";
+export { LabLink } from "./link.ts";
+export { LabNode } from "./node.ts";
+export type {
+  LabCapture,
+  LabEvent,
+  LabEvents,
+  Reachability,
+  ReachabilityOptions,
+} from "./watch.ts";
 export { LabError } from "./transaction.ts";
 export { down, type LabInfo, list } from "./named.ts";
-export { type LabPlan, type PlannedStep, planOf, type PlanOptions } from "./plan.ts";
+export { type LabPlan, plan, type PlannedStep, type PlanOptions } from "./plan.ts";
 export { attach, up, type UpOptions } from "./up.ts";

@@ -163,6 +163,7 @@ async function goTo(
   if (target) finish(transition, build(transition, nodes), nodes);
   else removeEverything(transition, nodes);
   await nodes.removed();
+  if (target) await carryTraffic(target, nodes);
 }
 
 function halfDone(name: string, error: unknown): Error {
@@ -191,8 +192,11 @@ function messageOf(error: unknown): string {
  * import { down, list, up } from "@netloom/netloom/lab";
  * import { assertEquals } from "@std/assert";
  *
- * const lab = await up({ nodes: { a: {}, b: {} }, links: ["a -- b"] }, { name: "pair" });
- * lab.persist();
+ * {
+ *   const spec = { nodes: { a: {}, b: {} }, links: ["a -- b"] } as const;
+ *   await using lab = await up(spec, { name: "pair" });
+ *   lab.persist();
+ * }
  * assertEquals(list().map(({ name }) => name), ["pair"]);
  * assertEquals(await down("pair"), true);
  * ```

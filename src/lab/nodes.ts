@@ -127,9 +127,13 @@ export class LabNodes implements NodeRefs, LivingNodes {
     if (this.#leaving.length === 0) return [];
     using watch = new RemovalWatch();
     const leaving = this.#leaving.splice(0);
-    for (const ref of leaving) watch.add(ref);
-    for (const ref of leaving) watch.drop(ref);
-    return await watch.wait();
+    try {
+      for (const ref of leaving) watch.add(ref);
+      for (const ref of leaving) watch.drop(ref);
+      return await watch.wait();
+    } finally {
+      for (const ref of leaving) ref.close();
+    }
   }
 
   setting(node: string, name: string, before: string): void {
@@ -163,7 +167,9 @@ export class LabNodes implements NodeRefs, LivingNodes {
 
   /** Closes the references, and leaves the namespaces. */
   close(): void {
-    for (const ref of this.#refs.values()) if (ref !== homeNetNs()) ref.close();
+    for (const ref of [...this.#refs.values(), ...this.#leaving.splice(0)]) {
+      if (ref !== homeNetNs()) ref.close();
+    }
     this.#refs.clear();
   }
 }

@@ -10,6 +10,8 @@ import { LabNodes } from "./nodes.ts";
 import { checkLabName, readRecord } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
+import { resolve } from "./resolve.ts";
+import type { TopologySpec } from "./spec.ts";
 import { commandOf, type Names, type Step } from "./steps.ts";
 import { compare, type Transition } from "./transaction.ts";
 
@@ -43,9 +45,36 @@ export interface LabPlan {
   readonly displaced: ResolvedTopology["displaced"];
 }
 
-/** The plan of a topology with everything filled in. */
-export function planOf(topology: ResolvedTopology, options: PlanOptions = {}): LabPlan {
+/**
+ * Lists everything that `up` would create, change and remove, by comparing with the kernel. Nothing is
+ * changed.
+ *
+ * @param spec The topology.
+ * @param options The name of the lab.
+ * @returns The steps, and the interfaces of others that they touch.
+ * @throws {TopologyError} When the topology has problems.
+ * @throws {SyscallError} When a namespace of the topology does not exist.
+ *
+ * @example The commands of a pair of nodes
+ * ```ts
+ * import { plan } from "@netloom/netloom/lab";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { steps } = plan({ nodes: { a: {}, b: {} }, links: ["a -- b"] });
+ * assertEquals(steps[0], {
+ *   verb: "create",
+ *   node: "a",
+ *   object: "node a",
+ *   command: "ip netns add a",
+ * });
+ * ```
+ */
+export function plan<N extends string>(
+  spec: TopologySpec<N> | ResolvedTopology,
+  options: PlanOptions = {},
+): LabPlan {
   checkOptions(options, OPTIONS);
+  const topology = resolved(spec);
   const { name } = options;
   const state = name === undefined ? undefined : readRecord(checkLabName(name));
   const nodes = state ? nodesOf(name!, state) : new LabNodes(NOBODY);
@@ -69,6 +98,13 @@ export function planOf(topology: ResolvedTopology, options: PlanOptions = {}): L
   } finally {
     nodes.close();
   }
+}
+
+/** A topology with everything filled in. */
+export function resolved<N extends string>(
+  spec: TopologySpec<N> | ResolvedTopology,
+): ResolvedTopology {
+  return "wires" in spec && "version" in spec ? spec : resolve(spec as TopologySpec<N>);
 }
 
 const NOBODY = { created: () => {}, visited: () => {}, setting: () => {} };

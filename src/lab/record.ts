@@ -12,7 +12,6 @@ import {
   type Fd,
   identify,
   lockHolder,
-  makeDirectory,
   open,
   processId,
   readDirectory,
@@ -26,8 +25,8 @@ import { exclusively, newGroup } from "../scope/record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import { LabError } from "./transaction.ts";
 
-/** The directory of the records. */
-export const LABS = "/run/netloom/labs";
+/** The directory of the records, beside those of scopes. */
+const LABS = "/run/netloom";
 const SUFFIX = ".lab";
 /** The version of the lines. */
 const VERSION = 1;
@@ -132,7 +131,7 @@ export class LabRecord implements Disposable {
   static open(name: string, { create = false } = {}): LabRecord | undefined {
     checkLabName(name);
     const path = pathOf(name);
-    if (create) exclusively(() => makeDirectory(LABS, 0o700));
+    if (create) exclusively(() => {}); // creates the directory
     for (;;) {
       const fd = openFile(path, create);
       if (!fd) return undefined;

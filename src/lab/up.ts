@@ -7,11 +7,13 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
 import { Scope, scopes } from "../scope/scope.ts";
-import { Lab } from "./lab.ts";
+import { Lab, type LabParts } from "./lab.ts";
 import { converge, down, list, nodesOf } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
+import { resolved } from "./plan.ts";
 import { checkLabName, readRecord } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
+import type { NodeName, TopologySpec } from "./spec.ts";
 import { isOwn } from "./settings.ts";
 import { build, carryTraffic, compare, LabError, type Transition } from "./transaction.ts";
 import { perform } from "./steps.ts";
@@ -42,20 +44,37 @@ const OPTIONS: OptionNames<UpOptions> = { name: true, timeout: true, signal: tru
  * Creations and changes come first, removals last: a failure before the first removal brings the lab back to
  * the state before; after it, the next command goes on, as after a `kill -9`.
  *
- * @param topology The topology.
+ * @param spec The topology.
  * @param options Name, timeout and signal.
  * @returns The owning handle.
+ * @throws {TopologyError} When the topology has problems.
  * @throws {NetlinkError} When the kernel refuses an object.
  * @throws {LabError} When the kernel does not have what it was asked for, or another process changes the
  * lab of that name.
  * @throws {ScopeError} When the lab does not carry traffic in time.
+ *
+ * @example Two hosts behind a router, in a test
+ * ```ts
+ * import { up } from "@netloom/netloom/lab";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using lab = await up({
+ *   nodes: { r: { kind: "router" }, h1: {}, h2: {} },
+ *   links: ["h1 -- r", "h2 -- r"],
+ * });
+ * assertEquals((await lab.node("h1").ping("h2")).received, 1);
+ * ```
  */
-export async function up(topology: ResolvedTopology, options: UpOptions = {}): Promise<Lab> {
+export async function up<N extends string>(
+  spec: TopologySpec<N> | ResolvedTopology,
+  options: UpOptions = {},
+): Promise<Lab<NodeName<N>>> {
   checkOptions(options, OPTIONS);
+  const topology = resolved(spec);
   const { name, ...ready } = options;
   ready.signal?.throwIfAborted();
   refuseMissing(topology);
-  if (name === undefined) return await upNameless(topology, ready);
+  if (name === undefined) return new Lab(await upNameless(topology, ready));
   const target = { ...topology, name: checkLabName(name) };
   const { nodes } = await converge(target, name, ready);
   const takeDown = async () => {
@@ -93,7 +112,7 @@ function refuseMissing({ nodes }: ResolvedTopology): void {
   }
 }
 
-async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Promise<Lab> {
+async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Promise<LabParts> {
   // Namespaces without names go with the process: only links elsewhere need the signals.
   const scope = Scope.open({ signals: topology.nodes.some((node) => !isOwn(node)) });
   const nodes = new LabNodes(scopeOwner(scope));
@@ -102,7 +121,7 @@ async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Pr
   try {
     build(transition, nodes);
     await carryTraffic(topology, nodes, options);
-    return new Lab({ topology, nodes, takeDown });
+    return { topology, nodes, takeDown };
   } catch (error) {
     await takeDown();
     throw error;

@@ -1,0 +1,22 @@
+// The state of a lab's namespaces as iproute2 tells it, without what may differ between two labs.
+import { openNamed } from "../../src/netlink/connections.ts";
+import { ip, type Json } from "../helpers.ts";
+
+/** Indexes, counters, timers and the group of the owner. */
+const VOLATILE =
+  /^(ifindex|link_index|link_netnsid|group|stats.*|.*_timer|.*_life_time|tentative|operstate|carrier_.*|root_id|bridge_id|num_._queues|qdisc|netns-immutable|parentbus|parentdev)$/;
+
+/** Links, addresses and routes of named namespaces, as text. */
+export function dump(names: readonly string[]): string {
+  return names.map((name) => {
+    using ref = openNamed(name);
+    const links = ip(ref, "-d -j address").map(stable).sort();
+    const routes = [...ip(ref, "-j route show table all"), ...ip(ref, "-6 -j route show table all")]
+      .filter(({ type }) => type !== "multicast" && type !== "anycast").map(stable).sort();
+    return [`${name.replace(/^.*?\./, "")}:`, ...links, ...routes].join("\n");
+  }).join("\n");
+}
+
+function stable(entry: Json): string {
+  return JSON.stringify(entry, (key, value) => VOLATILE.test(key) ? undefined : value);
+}

@@ -1,0 +1,295 @@
+// Labs with names: convergence, rollback, and what a killed command leaves.
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { processId } from "../../ffi/file.ts";
+import {
+  down,
+  list,
+  plan,
+  resolve,
+  type ResolvedTopology,
+  type TopologySpec,
+  up,
+} from "../../src/lab/mod.ts";
+import { LabRecord } from "../../src/lab/record.ts";
+import { interceptSends } from "../../src/netlink/socket.ts";
+import { NetNs, trace } from "../../mod.ts";
+import { test } from "../leaks.ts";
+import { machine } from "../machine.ts";
+import { dump } from "./dump.ts";
+import { node, port, topology, via, wire } from "./topologies.ts";
+
+const spec = {
+  addressing: { ipv4: "10.0.0.0/16" },
+  nodes: { h1: {}, h2: {}, h3: {}, r: { kind: "router" } },
+  links: [{ segment: ["r", "h1", "h2"], name: "lan" }, "h3 -- r"],
+} as const satisfies TopologySpec;
+
+/** Brings a lab up and leaves it. */
+async function start(spec: TopologySpec | ResolvedTopology, name = "lab"): Promise<void> {
+  const lab = await up(spec as TopologySpec, { name });
+  await lab.persist()[Symbol.asyncDispose]();
+}
+
+function names(name = "lab"): string[] {
+  return NetNs.list().filter((it) => it.startsWith(`${name}.`));
+}
+
+test("A lab with a name stays until down(), which needs nothing but the name", async () => {
+  const before = machine();
+  await start(spec);
+  assertEquals(names(), ["lab.h1", "lab.h2", "lab.h3", "lab.lan", "lab.r"]);
+  assertEquals(list().map(({ name, state, nodes, wires }) => [name, state, nodes.length, wires]), [
+    ["lab", "up", 5, 4],
+  ]);
+  {
+    using h1 = NetNs.open("lab.h1");
+    assertEquals((await h1.ping("127.0.0.1")).received, 1);
+  }
+  assertEquals(await down("lab"), true);
+  assertEquals(await down("lab"), false);
+  assertEquals(list(), []);
+  assertEquals(machine(), before);
+});
+
+test("A second up() of an unchanged lab sends no changing message", async () => {
+  await start(spec);
+  const sent: string[] = [];
+  {
+    using _trace = trace(({ command }) => sent.push(command), { changes: true });
+    await start(spec);
+  }
+  assertEquals(sent, []);
+  assertEquals(plan(spec, { name: "lab" }).steps, []);
+  await down("lab");
+});
+
+test("up() of a changed lab keeps what stays", async () => {
+  await start(spec);
+  const h1 = NetNs.open("lab.h1");
+  const index = h1.links.get("to-lan").index;
+  const cookie = h1.cookie;
+  const more = {
+    ...spec,
+    nodes: { ...spec.nodes, h4: {} },
+    links: [...spec.links, "h4 -- r"],
+  } as TopologySpec;
+  const ping = h1.ping(resolve(spec).hosts.find(({ name }) => name === "h3")!.addresses[0]!, {
+    count: 40,
+    interval: 20,
+  });
+  await start(more);
+  assertEquals((await ping).loss, 0);
+  h1[Symbol.dispose]();
+  {
+    using again = NetNs.open("lab.h1");
+    using link = again.links.get("to-lan");
+    assertEquals([again.cookie, link.index], [cookie, index]);
+  }
+  const converged = dump(names());
+  await down("lab");
+  await start(more);
+  assertEquals(converged, dump(names()));
+  await down("lab");
+});
+
+/** A lab with several kinds of objects, in two versions that differ in many of them. */
+function version(n: 1 | 2): ResolvedTopology {
+  const first = n === 1;
+  const mac = (n: number) => `02:00:00:00:00:${n.toString(16).padStart(2, "0")}`;
+  const nodes = [
+    node("a", [
+      port("eth0", { mac: mac(1), addresses: [first ? "10.0.0.1/24" : "10.0.0.11/24"] }),
+      port("eth1", { mac: mac(2), mtu: first ? 1500 : 1400, addresses: ["10.0.1.1/24"] }),
+    ], { routes: [via(first ? "10.0.0.2" : "10.0.1.2")] }),
+    node("b", [
+      port("eth0", {
+        mac: mac(3),
+        addresses: ["10.0.0.2/24", "fd00::2/64"],
+        ipv6: true,
+        ...(!first && { up: false }),
+      }),
+    ], { sysctls: first ? { "net.ipv4.ip_forward": "1" } : { "net.ipv4.tcp_ecn": "1" } }),
+    node("sw", [
+      port("br0", { kind: "bridge", mac: mac(4), options: { ageingTime: first ? 100 : 200 } }),
+      port("p1", { mac: mac(5), master: "br0", mtu: first ? 1500 : 1400 }),
+      ...(first ? [] : [port("p2", { mac: mac(6), master: "br0" })]),
+    ], { kind: "switch" }),
+    ...(first
+      ? [node("c", [port("eth0", { mac: mac(7), addresses: ["10.0.3.1/24"] })])]
+      : [node("d", [port("eth0", { mac: mac(8), addresses: ["10.0.1.2/24"] })])]),
+    node("e", [
+      port("eth0", { mac: mac(9), addresses: first ? ["10.0.3.2/24"] : [] }),
+      ...(first ? [] : [port("m0", {
+        kind: "macvlan",
+        mac: mac(10),
+        parent: "e:eth0",
+        addresses: ["10.0.9.1/24"],
+      })]),
+    ]),
+  ];
+  return topology(
+    nodes,
+    [
+      wire("a:eth0", "b:eth0"),
+      wire("a:eth1", "sw:p1"),
+      // The other end of e:eth0 is another node: the pair is replaced.
+      ...(first ? [wire("c:eth0", "e:eth0")] : [wire("d:eth0", "sw:p2"), wire("e:eth0", "x:eth0")]),
+    ].filter(({ ends }) => !ends[1].startsWith("x:")).concat(
+      first ? [] : [],
+    ),
+  );
+}
+
+/** Version 2 with the new other end of e:eth0. */
+function second(): ResolvedTopology {
+  const { nodes, wires } = version(2);
+  const x = node("x", [port("eth0", { mac: "02:00:00:00:00:0b", addresses: ["10.0.4.1/24"] })]);
+  return topology([...nodes, x], [...wires, wire("e:eth0", "x:eth0")]);
+}
+
+test("up() of another topology leaves the same as a fresh up() of that", async () => {
+  const [one, two] = [version(1), second()];
+  await start(one);
+  const first = dump(names());
+  await start(two);
+  const converged = dump(names());
+  await start(one);
+  assertEquals(dump(names()), first);
+  await down("lab");
+  await start(two);
+  assertEquals(converged, dump(names()));
+  await down("lab");
+});
+
+const NO_SUCH_TYPE = 0x7f0;
+
+/** Breaks the n-th message that changes something; calls `then` in place of that if it is given. */
+function fault(n: number, then?: () => void): Disposable & { count: number } {
+  const hook = interceptSends((bytes, length) => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+    for (let at = 0; at < length; at += (view.getUint32(at, true) + 3) & ~3) {
+      // Requests that read have the kind 2 in their lowest two bits (RTM_GET*).
+      if ((view.getUint16(at + 4, true) & 3) === 2 || ++state.count !== n) continue;
+      if (then) then();
+      else view.setUint16(at + 4, NO_SUCH_TYPE, true);
+    }
+  });
+  const state = { count: 0, [Symbol.dispose]: () => hook[Symbol.dispose]() };
+  return state;
+}
+
+test("A refused message at any step of a change rolls back, or the next command goes on", async () => {
+  const [one, two] = [version(1), second()];
+  await start(two);
+  const goal = dump(names());
+  await down("lab");
+  await start(one);
+  const before = dump(names());
+  let messages: number;
+  {
+    using hook = fault(0);
+    await start(two);
+    messages = hook.count;
+  }
+  await start(one);
+  const outcomes = { "rolled back": 0, "gone on": 0, "not noticed": 0 };
+  for (let n = 1; n <= messages; n++) {
+    let error: Error | undefined;
+    {
+      using _hook = fault(n);
+      await start(two).catch((reason) => error = reason);
+    }
+    const after = dump(names());
+    if (!error) {
+      // Removals of what is gone may be refused.
+      assertEquals(after, goal, `message ${n}`);
+      outcomes["not noticed"]++;
+    } else if (after === before) outcomes["rolled back"]++;
+    else {
+      if (!error.message.includes("the next command goes on")) {
+        assertEquals(after, before, `message ${n}: ${error}`);
+      }
+      await start(two);
+      assertEquals(dump(names()), goal, `message ${n}`);
+      outcomes["gone on"]++;
+    }
+    await start(one);
+    assertEquals(dump(names()), before, `back after message ${n}`);
+  }
+  assert(outcomes["rolled back"] > 5 && outcomes["gone on"] > 5, JSON.stringify(outcomes));
+  await down("lab");
+});
+
+test("Two commands cannot change one lab at once: the second one says who does", async () => {
+  await start(spec);
+  {
+    using _record = LabRecord.open("lab");
+    const error = await assertRejects(() => start(spec));
+    assertEquals(
+      (error as Error).message,
+      `Lab "lab" is being changed by process ${processId()}: wait until that has ended`,
+    );
+    assertEquals(list().map(({ state, pid }) => [state, pid]), [["changing", processId()]]);
+  }
+  const both = await Promise.allSettled([start(version(1)), start(version(1))]);
+  assertEquals(both.map(({ status }) => status), ["fulfilled", "rejected"]);
+  await down("lab");
+});
+
+/** Brings the lab to a topology in a process of its own, which kills itself before its n-th such send. */
+async function killedAt(n: number, spec: ResolvedTopology): Promise<boolean> {
+  const code = `
+    import { interceptSends } from "./src/netlink/socket.ts";
+    import { up } from "./src/lab/mod.ts";
+    let count = 0;
+    interceptSends((bytes) => {
+      const type = new DataView(bytes.buffer, bytes.byteOffset).getUint16(4, true);
+      if ((type & 3) === 2 || ++count !== ${n}) return;
+      Deno.kill(Deno.pid, "SIGKILL");
+    });
+    (await up(${JSON.stringify(spec)}, { name: "lab" })).persist();
+    Deno.exit(0);
+  `;
+  const { signal, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", code],
+    cwd: new URL("../../", import.meta.url),
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  return signal === "SIGKILL";
+}
+
+test("After a kill -9 at any send of a change, the next command completes or undoes it", async () => {
+  const [one, two] = [version(1), second()];
+  await start(two);
+  const goal = dump(names());
+  await down("lab");
+  let killed = 0;
+  for (let n = 1;; n++) {
+    await start(one);
+    if (!await killedAt(n, two)) break;
+    killed++;
+    assertEquals(list().map(({ state }) => state), ["interrupted"], `send ${n}`);
+    if (n % 2) {
+      await start(two);
+      assertEquals(dump(names()), goal, `send ${n}`);
+    } else {
+      assertEquals(await down("lab"), true);
+      assertEquals([NetNs.list(), list()], [[], []], `send ${n}`);
+    }
+  }
+  assert(killed > 5, `${killed}`);
+  await down("lab");
+});
+
+test("After a kill -9 at any send of the first up(), down() leaves the machine as it was", async () => {
+  const before = machine();
+  let killed = 0;
+  for (let n = 1; await killedAt(n, version(1)); n++) {
+    killed++;
+    if (n % 2) await start(version(1));
+    assertEquals(await down("lab"), true, `send ${n}`);
+    assertEquals([NetNs.list(), list(), machine()], [[], [], before], `send ${n}`);
+  }
+  assert(killed > 5, `${killed}`);
+  await down("lab");
+});
