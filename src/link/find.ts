@@ -15,7 +15,7 @@ import { checkOptions, type OptionNames, show } from "../options.ts";
 import { dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
-import { readDirectory } from "../../ffi/file.ts";
+import { processId, readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -193,7 +193,9 @@ function* candidates(counts: { named: number; processes: number }): Generator<Ca
     counts.named++;
     yield candidate(`${NETNS_DIRECTORY}/${name}`, `netns ${show(name)}`, name);
   }
-  for (const pid of processes()) {
+  const own = processId();
+  // This process comes first: most namespaces without a name are its own.
+  for (const pid of [own, ...processes().filter((pid) => pid !== own)]) {
     counts.processes++;
     const description = `netns of process ${pid}`;
     yield candidate(`/proc/${pid}/ns/net`, description);

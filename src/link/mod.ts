@@ -46,7 +46,7 @@ export type {
   ParentOptions,
   PortOptions,
 } from "./options.ts";
-export { type Capabilities, capabilities, supports } from "./supports.ts";
+export { type Capabilities, capabilities, type ImpairCapabilities, supports } from "./supports.ts";
 export { UnsupportedError } from "../rtnetlink/unsupported.ts";
 export { Tap, type TapCreateOptions, Tun } from "./tun.ts";
 export {

@@ -13,9 +13,16 @@ import { show, unknownOption } from "../options.ts";
 import { getLinkMessage, type LinkMessage, newLink, setLink } from "../rtnetlink/link.ts";
 import { linkKind, linkKindNames } from "../rtnetlink/link_kinds/mod.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { lackingKind, lackingOption, UnsupportedError } from "../rtnetlink/unsupported.ts";
+import {
+  isUnknownKind,
+  lackingKind,
+  lackingOption,
+  UnsupportedError,
+} from "../rtnetlink/unsupported.ts";
 import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
 import type { KindOptions, LinkKind } from "../rtnetlink/link_kinds/kind.ts";
+import defer * as impair from "../traffic/impair_discipline.ts";
+import type { DirectionValues } from "../traffic/impairment_values.ts";
 import type { TrafficCapabilities, TrafficKind } from "../traffic/supports.ts";
 import defer * as traffic from "../traffic/supports.ts";
 import { verify } from "./verify.ts";
@@ -26,6 +33,16 @@ export interface Capabilities extends TrafficCapabilities {
   readonly kernel: string;
   /** By the name of each link kind that netloom has a class for: whether the kernel has it. */
   readonly links: Readonly<Record<string, boolean>>;
+  /** The engines of `link.impair()`. */
+  readonly impair: ImpairCapabilities;
+}
+
+/** The engines of `link.impair()`, as far as the kernel decides. */
+export interface ImpairCapabilities {
+  /** The values that the kernel itself can do. */
+  readonly kernel: readonly (keyof DirectionValues)[];
+  /** Whether the kernel lets this process do it: packets can be led to a TAP and back. */
+  readonly user: boolean;
 }
 
 const knownKinds = new Map<string, boolean>();
@@ -99,10 +116,17 @@ function supportsOption(kind: string, option: string): boolean {
  * ```
  */
 export function capabilities(): Capabilities {
+  const links = probe(linkKindNames());
+  const all = traffic.trafficCapabilities();
+  const { qdiscs, filters, actions } = all;
   return {
     kernel: readText("/proc/sys/kernel/osrelease").trim(),
-    links: probe(linkKindNames()),
-    ...traffic.trafficCapabilities(),
+    links,
+    ...all,
+    impair: {
+      kernel: impair.kernelValues(),
+      user: [links.tun, qdiscs.clsact, filters.bpf, actions.mirred].every((it) => it === true),
+    },
   };
 }
 
@@ -131,12 +155,6 @@ function loadTun(netns: NetNsRef): void {
     // Without the node or the module there is no such kind, which the probe will find.
     if (!(error instanceof SyscallError)) throw error;
   }
-}
-
-/** Whether the kernel refused a kind as unknown. */
-function isUnknownKind(error: Error): boolean {
-  return error instanceof NetlinkError && error.code === "EOPNOTSUPP" &&
-    error.ack.message === "Unknown device type";
 }
 
 /**

@@ -119,6 +119,12 @@ export class UnsupportedError extends NetlinkError {
   }
 }
 
+/** Whether the kernel refused a kind of link as unknown. */
+export function isUnknownKind(error: Error): boolean {
+  return error instanceof NetlinkError && error.code === "EOPNOTSUPP" &&
+    error.ack.message === "Unknown device type";
+}
+
 /** A kind of link that the running kernel lacks. */
 export function lackingKind(kind: string): Lacking {
   const { config, module } = sourceOf(kind);

@@ -3,23 +3,17 @@
  *
  * @module
  */
-import { newNetNs } from "../../ffi/namespace.ts";
-import { connectionTo } from "../netlink/connections.ts";
-import { filterMessage, newFilter } from "../rtnetlink/filter.ts";
-import { newLink } from "../rtnetlink/link.ts";
-import {
-  deleteQdisc,
-  getQdisc,
-  newQdisc,
-  type QdiscInfo,
-  qdiscMessage,
-  type QdiscOptions,
-} from "../rtnetlink/qdisc.ts";
+import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
 import type { NetemOptions } from "../rtnetlink/qdisc_kinds/netem.ts";
 import type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
-import { QDISC_PARENTS } from "../rtnetlink/traffic_control.ts";
 import type { Lacking } from "../rtnetlink/unsupported.ts";
-import { type DirectionValues, type ImpairmentValues, limitOf } from "./impairment_values.ts";
+import {
+  type DirectionValues,
+  type ImpairmentValues,
+  limitOf,
+  VALUE_NAMES,
+} from "./impairment_values.ts";
+import { supportsTraffic } from "./supports.ts";
 
 /** The handle of netloom's disciplines: how any process knows them. */
 export const HANDLE = "6e6c:";
@@ -125,87 +119,47 @@ function limited(limit: number, values: DirectionValues): DirectionValues {
   return limit === limitOf(values) ? {} : { limit };
 }
 
-/** What the running kernel has for impairments. */
-export interface KernelFeatures {
-  /** netem: all values. */
-  readonly netem: boolean;
-  /** A seed of netem, Linux 6.6. */
-  readonly seed: boolean;
-  /** tbf: a rate. */
-  readonly tbf: boolean;
-  /** Links of the kind ifb. */
-  readonly ifb: boolean;
-  /** clsact, bpf filters and the action mirred: packets can be led elsewhere. */
-  readonly redirect: boolean;
-}
-
-let features: KernelFeatures | undefined;
-
-const LO = 1;
-const IFB = 2;
-
-/**
- * Asks the running kernel once, in a throw-away namespace.
- *
- * @throws {SyscallError} EPERM without the privilege to create a namespace.
- */
-export function kernelFeatures(): KernelFeatures {
-  if (features) return features;
-  using netns = newNetNs("netns for trying impairments");
-  const root = QDISC_PARENTS.root!;
-  const qdisc = (entry: QdiscOptions) => newQdisc(qdiscMessage(entry, LO));
-  const target = { kind: "mirred", action: "redirect" } as const;
-  const filter = (dev: number) =>
-    newFilter(filterMessage({
-      kind: "bpf",
-      parent: "egress",
-      priority: dev,
-      options: { program: EVERYTHING, actions: [{ ...target, dev: dev as never }] },
-    }, LO));
-  const results = connectionTo(netns).batch([
-    qdisc(disciplineFor({ seed: 1, loss: 1 }, { kind: "netem", mtu: 1500 })),
-    getQdisc({ index: LO, parent: root }),
-    deleteQdisc({ index: LO, parent: root }),
-    qdisc(disciplineFor({ rate: 8e6 }, { kind: "tbf", mtu: 1500 })),
-    newLink({ name: "ifb", index: IFB, linkInfo: { kind: "ifb" } }),
-    qdisc({ kind: "clsact" }),
-    filter(LO),
-  ]);
-  const [netem, read, , tbf, ifb, , redirect] = results;
-  const info = read!.ok ? read!.value as QdiscInfo : undefined;
-  return features = {
-    netem: netem!.ok,
-    seed: info?.kind === "netem" && info.options.seed !== undefined,
-    tbf: tbf!.ok,
-    ifb: ifb!.ok,
-    redirect: redirect!.ok,
-  };
-}
-
 /** A program that matches every packet. */
 export const EVERYTHING = [{ code: 0x06, jt: 0, jf: 0, k: 0xffffffff }] as const;
 
 /** The values that tbf can do. */
-const SHAPED = new Set(["rate", "limit"]);
+const SHAPED: readonly ValueName[] = ["rate", "limit"];
 
-/** What the kernel lacks for values; `undefined` when it has all. */
-export function kernelLack(
-  values: ImpairmentValues,
-  { netem, seed, tbf }: KernelFeatures = kernelFeatures(),
-): Lacking | undefined {
+type ValueName = keyof DirectionValues;
+
+/** The kind of the disciplines: netem can do all values, tbf a rate. */
+export function disciplineKind(): DisciplineContext["kind"] {
+  return supportsTraffic({ qdisc: "netem" }) ? "netem" : "tbf";
+}
+
+/** The values that the running kernel can do. */
+export function kernelValues(): readonly ValueName[] {
+  if (disciplineKind() === "tbf") return supportsTraffic({ qdisc: "tbf" }) ? SHAPED : [];
+  const seed = supportsTraffic({ qdisc: "netem" }, "seed");
+  return seed ? VALUE_NAMES : VALUE_NAMES.filter((name) => name !== "seed");
+}
+
+/** The part that the kernel lacks for values; `undefined` when it has all. */
+export function kernelLack(values: ImpairmentValues): Lacking | undefined {
+  const known = kernelValues();
   for (const direction of [values.out ?? {}, values.in ?? {}]) {
-    const names = Object.keys(direction);
-    const beyond = names.find((name) => !SHAPED.has(name));
-    if (names.length === 0) continue;
-    if (!netem && (beyond !== undefined || !tbf)) {
-      return lackOf(beyond ?? "rate", "netem", "NET_SCH_NETEM");
-    }
-    if (direction.seed !== undefined && !seed) {
+    const option = (Object.keys(direction) as ValueName[]).find((name) => !known.includes(name));
+    if (option === "seed" && known.length > SHAPED.length) {
       return {
-        option: "seed",
+        option,
         kind: "netem",
         linux: "6.6",
-        hint: "netem takes a seed from Linux 6.6 on",
+        hint: "the running kernel ignores a seed: Linux 6.6 or later has it",
+      };
+    }
+    if (option !== undefined) {
+      return {
+        option,
+        kind: "netem",
+        config: "NET_SCH_NETEM",
+        module: "sch_netem",
+        hint: `the running kernel lacks netem, which ${option} needs: CONFIG_NET_SCH_NETEM, ` +
+          "module sch_netem, brings it",
       };
     }
     if (direction.keepOrder === false && direction.rate !== undefined) {
@@ -217,16 +171,4 @@ export function kernelLack(
     }
   }
   return undefined;
-}
-
-/** A module that the kernel lacks. */
-export function lackOf(option: string, kind: string, config: string): Lacking {
-  const module = config.replace("NET_", "").toLowerCase();
-  return {
-    option,
-    kind,
-    config,
-    module,
-    hint: `${option} needs ${kind}: CONFIG_${config}, module ${module}, brings it`,
-  };
 }

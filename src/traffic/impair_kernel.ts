@@ -12,20 +12,29 @@
 import type { Instruction } from "../capture/filter.ts";
 import { checkProgram } from "../capture/filter.ts";
 import { compileFilter } from "../capture/compile.ts";
+import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { show } from "../options.ts";
 import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
-import { deleteLink, getLink, newLink, setLink, upFlags } from "../rtnetlink/link.ts";
+import {
+  deleteLink,
+  getLink,
+  type LinkMessage,
+  newLink,
+  setLink,
+  upFlags,
+} from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
+import { isUnknownKind, lackingKind, UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { ERRNO } from "../../ffi/errno.ts";
 import { LinkFilters } from "./filters.ts";
 import {
   disciplineFor,
+  disciplineKind,
   EVERYTHING,
-  kernelFeatures,
   passing,
   valuesOf,
 } from "./impair_discipline.ts";
@@ -77,6 +86,9 @@ const PRIORITY = 0x6e6c;
 /** The filter came with its clsact, which goes with it; or it is a guest in that of the user. */
 const OWNER = 0x6e6c0001;
 const GUEST = 0x6e6c0002;
+
+/** The place for filters. */
+const CLSACT: QdiscOptions = { kind: "clsact" };
 
 /** The program of `match`, as it is loaded. */
 export function programOf(
@@ -157,7 +169,7 @@ function follow(spot: Spot, filter: Lead): Found {
 function settle(wanted: Wanted, looks: readonly Look[], steps: Steps): Found | undefined {
   const { values, program, spots } = wanted;
   if (!values) return undefined;
-  const kind = kindOf();
+  const kind = disciplineKind();
   const keep = looks.flatMap(({ found }) => found).find(({ filter, qdisc }) =>
     qdisc.kind === kind && (filter !== undefined || program === undefined)
   );
@@ -172,10 +184,6 @@ function settle(wanted: Wanted, looks: readonly Look[], steps: Steps): Found | u
   return undefined;
 }
 
-function kindOf(): "netem" | "tbf" {
-  return kernelFeatures().netem ? "netem" : "tbf";
-}
-
 function infoOf({ ref, index }: NamedLink): LinkInfo & { mtu: number } {
   const info = connectionTo(ref).request(getLink(index));
   return { ...info, mtu: info.mtu ?? 1500 };
@@ -183,7 +191,7 @@ function infoOf({ ref, index }: NamedLink): LinkInfo & { mtu: number } {
 
 function changeDiscipline(found: Found, values: DirectionValues, steps: Steps): void {
   const { device, spot, values: before } = found;
-  const context = { kind: kindOf(), mtu: infoOf(spot.link).mtu };
+  const context = { kind: disciplineKind(), mtu: infoOf(spot.link).mtu };
   const qdiscs = new LinkQdiscs(device);
   steps.do(
     () => qdiscs.change(disciplineFor(values, { ...context, before })),
@@ -227,14 +235,22 @@ function verify(device: NamedLink, values: DirectionValues): void {
   });
 }
 
-/** Puts a discipline at the root. While it is exchanged the kernel drops packets, and counts them. */
+/** Puts a discipline at the root. */
 function addRoot(link: NamedLink, values: DirectionValues, steps: Steps): void {
-  const { mtu, stats } = infoOf(link);
-  steps.lost += drain(link);
-  const discipline = disciplineFor(values, { kind: kindOf(), mtu });
-  steps.do(() => addQdisc(link, discipline), () => new LinkQdiscs(link).delete("root"));
+  const discipline = disciplineFor(values, { kind: disciplineKind(), mtu: infoOf(link).mtu });
+  exchange(link, steps, () => addQdisc(link, discipline), () => deleteQdisc(link, "root"));
   verify(link, values);
-  steps.lost += infoOf(link).stats!.txDropped - stats!.txDropped;
+}
+
+/**
+ * Exchanges a discipline of a link, and counts the packets that are lost by that. Also for clsact the kernel stops the
+ * link for a moment (`dev_deactivate()`): it drops packets that are sent meanwhile, and those that wait at the root.
+ */
+function exchange(link: NamedLink, steps: Steps, step: () => void, undo: () => void): void {
+  steps.lost += drain(link);
+  const before = infoOf(link).stats!.txDropped;
+  steps.do(step, undo);
+  steps.lost += infoOf(link).stats!.txDropped - before;
 }
 
 /**
@@ -247,14 +263,17 @@ function addQdisc(link: NamedLink, discipline: QdiscOptions): void {
   const restore = () => {
     if (txqlen === 0) connectionTo(ref).request(setLink({ index, txqlen }));
   };
-  const qdiscs = new LinkQdiscs(link);
   Steps.run((steps) => {
-    steps.do(() => qdiscs.add(discipline), () => {
-      qdiscs.delete(discipline.kind === "clsact" ? "ingress" : "root");
+    steps.do(() => new LinkQdiscs(link).add(discipline), () => {
+      deleteQdisc(link, discipline.kind === "clsact" ? "ingress" : "root");
       restore();
     });
     restore();
   });
+}
+
+function deleteQdisc(link: NamedLink, place: "root" | "ingress"): void {
+  new LinkQdiscs(link).delete(place);
 }
 
 function remove(found: Found, steps: Steps): void {
@@ -264,21 +283,16 @@ function remove(found: Found, steps: Steps): void {
 
 function removeRoot({ device: link, values }: Found, steps: Steps): void {
   const qdiscs = new LinkQdiscs(link);
-  const context = { kind: kindOf(), mtu: infoOf(link).mtu };
+  const context = { kind: disciplineKind(), mtu: infoOf(link).mtu };
   steps.do(
     () => qdiscs.change(passing(values, context)),
     () => qdiscs.change(disciplineFor(values, context)),
   );
-  steps.lost += drain(link);
-  const before = infoOf(link).stats!.txDropped;
-  steps.do(
-    () => qdiscs.delete("root"),
-    () => addQdisc(link, disciplineFor(values, context)),
-  );
-  steps.lost += infoOf(link).stats!.txDropped - before;
+  const discipline = disciplineFor(values, context);
+  exchange(link, steps, () => deleteQdisc(link, "root"), () => addQdisc(link, discipline));
 }
 
-/** Leads packets through an ifb and back. No packet is lost by that. */
+/** Leads packets through an ifb and back. */
 function addDetour(
   spot: Spot,
   options: { values: DirectionValues; program: readonly Instruction[] },
@@ -288,12 +302,11 @@ function addDetour(
   const { values, program } = options;
   const name = `imp${link.index}${side === "egress" ? "out" : "in"}`;
   const device = createIfb(link, { name, values }, steps);
-  const qdiscs = new LinkQdiscs(link);
   const filters = new LinkFilters(link);
-  const hooks = qdiscs.list().some(({ parent }) => parent === "ingress");
+  const hooks = new LinkQdiscs(link).list().some(({ parent }) => parent === "ingress");
   const owner = !hooks || filters.list().some((it) => isLead(it) && it.handle === OWNER);
   if (!hooks) {
-    steps.do(() => addQdisc(link, { kind: "clsact" }), () => qdiscs.delete("ingress"));
+    exchange(link, steps, () => addQdisc(link, CLSACT), () => deleteQdisc(link, "ingress"));
   }
   const filter: FilterOptions = {
     kind: "bpf",
@@ -318,33 +331,42 @@ function createIfb(
   const { name, index, values } = options;
   const connection = connectionTo(ref);
   const { mtu, group } = infoOf(link);
-  const message = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
+  const message: LinkMessage = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
   steps.do(
-    () => connection.request(newLink({ ...message, ...(index === undefined ? {} : { index }) })),
+    () => newIfb(connection, { ...message, ...(index === undefined ? {} : { index }) }),
     () => connection.request(deleteLink({ name })),
   );
   const made = connection.request(getLink(name, { stats: false }));
   const device: NamedLink = { ref, index: made.index, name, kind: "ifb" };
   connection.request(setLink({ index: made.index, afSpec: { inet6: { addrGenMode: "none" } } }));
-  new LinkQdiscs(device).add(disciplineFor(values, { kind: kindOf(), mtu }));
+  new LinkQdiscs(device).add(disciplineFor(values, { kind: disciplineKind(), mtu }));
   connection.request(setLink({ index: made.index, ...upFlags(true) }));
   verify(device, values);
   return device;
 }
 
+function newIfb(connection: Connection, message: LinkMessage): void {
+  try {
+    connection.request(newLink(message));
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || !isUnknownKind(error)) throw error;
+    throw new UnsupportedError(lackingKind("ifb"), error);
+  }
+}
+
 /** Lets packets go straight on, waits for those on the detour, and removes it. */
 function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Steps): void {
   const filters = new LinkFilters(spot.link);
-  const qdiscs = new LinkQdiscs(spot.link);
+  const { link } = spot;
   steps.do(() => filters.delete(filter), () => filters.add(filter));
-  if (filter.handle === OWNER && filters.list().length === 0) {
-    steps.do(() => qdiscs.delete("ingress"), () => addQdisc(spot.link, { kind: "clsact" }));
-  }
   steps.lost += drain(device);
+  if (filter.handle === OWNER && filters.list().length === 0) {
+    exchange(link, steps, () => deleteQdisc(link, "ingress"), () => addQdisc(link, CLSACT));
+  }
   const { index, name } = device;
   steps.do(
     () => connectionTo(device.ref).request(deleteLink({ index }, `ifb ${show(name)}`)),
     // The filter of the undo leads to this index.
-    () => Steps.run((again) => createIfb(spot.link, { name, index, values }, again)),
+    () => Steps.run((again) => createIfb(link, { name, index, values }, again)),
   );
 }

@@ -227,7 +227,8 @@ const CHECKS: Checks = {
   },
 };
 
-const NAMES = Object.keys(CHECKS) as readonly (keyof DirectionOptions)[];
+/** The names of all values. */
+export const VALUE_NAMES = Object.keys(CHECKS) as readonly (keyof DirectionOptions)[];
 
 const DIRECTION: OptionNames<DirectionOptions> = {
   delay: true,
@@ -274,7 +275,7 @@ type Named = { [K in keyof DirectionValues]?: DirectionValues[K] | undefined };
 /** Checks the values that the options of one direction name. */
 function named(options: DirectionOptions, path: string): Named {
   const values: Record<string, unknown> = {};
-  for (const name of NAMES) {
+  for (const name of VALUE_NAMES) {
     const value = options[name];
     if (value === undefined) continue;
     const check = CHECKS[name] as (value: unknown, path: string) => unknown;
@@ -348,7 +349,7 @@ export function isEmpty({ out, in: incoming }: ImpairmentValues): boolean {
 
 /** Whether values of one direction are the same. */
 export function sameValues(a: DirectionValues = {}, b: DirectionValues = {}): boolean {
-  return NAMES.every((name) => a[name] === b[name]);
+  return VALUE_NAMES.every((name) => a[name] === b[name]);
 }
 
 /** The most packets that wait: a rate needs a queue that ends, a delay alone should lose nothing. */

@@ -94,7 +94,7 @@ Deno.test("What values resolve to can be given again", () => {
 
 const REFUSED: [ImpairOptions, typeof TypeError | typeof RangeError, string][] = [
   [{ dealy: 1 } as never, TypeError, 'Unknown option "dealy": did you mean "delay"?'],
-  [{ out: { los: 1 } } as never, TypeError, 'Unknown option "out.los": did you mean "loss"?'],
+  [{ out: { los: 1 } } as never, TypeError, 'Unknown option "out.los": did you mean "out.loss"?'],
   [{ out: 5 } as never, TypeError, "out must be an object: got 5"],
   [
     { delay: "20 parsecs" },
