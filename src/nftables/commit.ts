@@ -10,6 +10,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import type { Result } from "../netlink/outbox.ts";
 import { batchFrame } from "./message.ts";
+import { explainRefusal } from "./unsupported.ts";
 import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
 
 /** Options of {@link commit}. */
@@ -66,7 +67,9 @@ export function commit(
   const first = refused[0];
   if (!first) return;
   const { owners = [], total = 1 } = options;
-  if (total === 1 || first.index < 0 || !(first.error instanceof NetlinkError)) throw first.error;
+  if (!(first.error instanceof NetlinkError)) throw first.error;
+  const error = explainRefusal(connection, requests[first.index], first.error);
+  if (total === 1 || first.index < 0 || error !== first.error) throw error;
   throw new BatchError(first.error, {
     index: owners[first.index] ?? 0,
     refused: new Set(refused.map(({ index }) => owners[index])).size,

@@ -118,6 +118,8 @@ export const NFTA_SET = {
   HANDLE: 16,
   EXPR: 17,
   EXPRESSIONS: 18,
+  TYPE: 19,
+  COUNT: 20,
 } as const;
 
 /** Attribute numbers of a set's description. */

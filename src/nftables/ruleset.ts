@@ -17,6 +17,8 @@ import {
   type ReadRule,
 } from "./chain.ts";
 import { ruleWords } from "./compile.ts";
+import { UnsupportedError } from "../rtnetlink/unsupported.ts";
+import { lackingNftables } from "./unsupported.ts";
 import { NFT_SET, NFT_TABLE_F } from "./constants.ts";
 import type { Value } from "./datatypes.ts";
 import { decompile } from "./decompile.ts";
@@ -194,7 +196,7 @@ export function readRuleset(
     (table === undefined || name.table === table);
   let tables: TableInfo[] = [];
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const generation = connection.request(getGeneration());
+    const generation = generationOf(connection);
     try {
       tables = assemble(dumpAll(connection, wanted));
     } catch (error) {
@@ -212,6 +214,17 @@ export function readRuleset(
     text: `The ruleset changed during each of ${ATTEMPTS} reads`,
     hint: "error.partial has the last read",
   }, tables);
+}
+
+/** The generation. The first request to a kernel without nftables is refused here. */
+function generationOf(connection: Connection): number {
+  try {
+    return connection.request(getGeneration());
+  } catch (error) {
+    if (!(error instanceof NetlinkError) || error.errno !== ERRNO.EINVAL) throw error;
+    const { operation, netns, errno } = error;
+    throw new UnsupportedError(lackingNftables(), { operation, netns, errno });
+  }
 }
 
 /** Puts the objects of all dumps into their tables. */

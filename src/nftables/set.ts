@@ -105,7 +105,7 @@ const setSchema: Schema<SetMessage> = schema<SetMessage>("NFTA_SET_", NFTA_SET, 
   handle: be64(NFTA_SET.HANDLE),
   expr: expressionField(NFTA_SET.EXPR),
   expressions: expressionsField(NFTA_SET.EXPRESSIONS),
-}, [NFTA_SET.PAD]);
+}, [NFTA_SET.PAD, NFTA_SET.TYPE, NFTA_SET.COUNT]);
 
 /** The framing of messages about sets. */
 export const setFormat: MessageFormat<NftMessage<SetMessage>> = nftFormat(setSchema);

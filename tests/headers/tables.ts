@@ -245,6 +245,8 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [nftActs.NFTA_QUEUE, "NFTA_QUEUE_"],
   [nftActs.NFTA_FWD, "NFTA_FWD_"],
   [nftActs.NFTA_DUP, "NFTA_DUP_"],
+  [nftActs.NFTA_DYNSET, "NFTA_DYNSET_"],
+  [nftActs.DYNSET_OPS, "NFT_DYNSET_OP_", named("NFT_DYNSET_OP_", nftActs.DYNSET_OPS)],
   [nftSteps.PAYLOAD_BASES, "", {
     link: "NFT_PAYLOAD_LL_HEADER",
     network: "NFT_PAYLOAD_NETWORK_HEADER",
@@ -377,6 +379,8 @@ export const NEWER: Readonly<Record<string, string>> = {
   IFLA_NETNS_IMMUTABLE: "6.15",
   IFLA_VXLAN_MC_ROUTE: "6.15",
   NTF_EXT_EXT_VALIDATED: "6.17",
+  NFTA_SET_TYPE: "6.15",
+  NFTA_SET_COUNT: "6.15",
   IFLA_HEADROOM: "6.18",
   IFLA_TAILROOM: "6.18",
 };

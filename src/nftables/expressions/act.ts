@@ -4,9 +4,12 @@
  *
  * @module
  */
-import { be16, be32, be64, named, text, u8 } from "../../netlink/attribute.ts";
+import { be16, be32, be64, binary, named, text, u8 } from "../../netlink/attribute.ts";
 import { schema } from "../../netlink/schema.ts";
 import { type ExpressionKind, register } from "../data.ts";
+
+/** A value that was reported and stands for none. */
+const NONE = undefined as unknown as number;
 
 /** Attribute numbers of counter. */
 export const NFTA_COUNTER = { BYTES: 1, PACKETS: 2, PAD: 3 } as const;
@@ -385,6 +388,63 @@ export const dup: ExpressionKind<DupData> = {
     dev: register(NFTA_DUP.SREG_DEV),
   }),
   words: ({ addr, dev }) => registers({ sreg_addr: addr, sreg_dev: dev }).join(" "),
+};
+
+/** Attribute numbers of dynset. */
+export const NFTA_DYNSET = {
+  SET_NAME: 1,
+  SET_ID: 2,
+  OP: 3,
+  SREG_KEY: 4,
+  SREG_DATA: 5,
+  TIMEOUT: 6,
+  EXPR: 7,
+  PAD: 8,
+  FLAGS: 9,
+  EXPRESSIONS: 10,
+} as const;
+
+/** What a rule does with a set. */
+export const DYNSET_OPS = { add: 0, update: 1, delete: 2 } as const;
+
+/** Adds a register to a set, or takes it out. */
+export interface DynsetData {
+  /** The set's name. */
+  set: string;
+  /** What is done. */
+  op: keyof typeof DYNSET_OPS | number;
+  /** The register with the key. */
+  key: number;
+  /** That with the value of a map. */
+  value?: number;
+  /** Milliseconds that the element stays. */
+  timeout?: number;
+  /** 1: the rule ends where that fails. 2: there are expressions. */
+  flags?: number;
+  /** A counter or limit of each element, as it came. */
+  expr?: Uint8Array;
+  /** More than one of them. */
+  expressions?: Uint8Array;
+}
+
+const timeout = be64(NFTA_DYNSET.TIMEOUT);
+
+/** dynset: adds to a set. */
+export const dynset: ExpressionKind<DynsetData> = {
+  config: "NF_TABLES",
+  data: schema<DynsetData>("NFTA_DYNSET_", NFTA_DYNSET, {
+    set: text(NFTA_DYNSET.SET_NAME, 255),
+    op: named(be32(NFTA_DYNSET.OP), DYNSET_OPS),
+    key: register(NFTA_DYNSET.SREG_KEY),
+    value: register(NFTA_DYNSET.SREG_DATA),
+    // The kernel reports 0 for none, and refuses that where the set has no times.
+    timeout: { ...timeout, read: (s, at, length) => timeout.read(s, at, length) || NONE },
+    flags: be32(NFTA_DYNSET.FLAGS),
+    expr: { ...binary(NFTA_DYNSET.EXPR), nested: true },
+    expressions: { ...binary(NFTA_DYNSET.EXPRESSIONS), nested: true },
+  }, [NFTA_DYNSET.PAD]),
+  words: ({ op, key, set, timeout }) =>
+    `${op} reg_key ${key} set ${set}` + (timeout ? ` timeout ${timeout}ms` : ""),
 };
 
 /** notrack: the packet is part of no connection. */

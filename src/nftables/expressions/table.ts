@@ -18,6 +18,7 @@ export {
 export {
   counter,
   dup,
+  dynset,
   fwd,
   limit,
   log,

@@ -1,0 +1,420 @@
+// Whole rulesets: as nft sets them, as netloom reads them, and back again.
+import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { BatchError, Bridge, NetlinkError, NetNs, trace } from "../../mod.ts";
+import { interceptSends } from "../../src/netlink/socket.ts";
+import type { TableEntry } from "../../src/nftables/mod.ts";
+import { json, listed, nft } from "./nft.ts";
+
+/** A ruleset of nft with all that it knows of tables, also what netloom has no words for. */
+const THEIRS = `
+table inet filter {
+  comment "of nft"
+  counter seen { }
+  quota spent { over 500 bytes }
+  set plain { type ipv4_addr; elements = { 1.1.1.1, 2.2.2.2 } }
+  set ranges { type ipv4_addr; flags interval; elements = { 10.0.0.0/8, 192.168.0.1-192.168.0.9 } }
+  set timed { type inet_service; flags timeout; timeout 1h; size 100; elements = { 5 timeout 10m } }
+  set named { type ifname; comment "links"; elements = { "lo", "eth0" } }
+  set pairs { type ipv4_addr . inet_service; elements = { 1.1.1.1 . 80 } }
+  set spans { type ipv4_addr . inet_service; flags interval; elements = { 10.0.0.0/8 . 80-90 } }
+  set noted { type ipv6_addr; elements = { fd00::1 comment "one" } }
+  set meters { type ipv4_addr; flags dynamic; size 128; }
+  set counted { type ipv4_addr; counter; elements = { 1.1.1.1 counter packets 3 bytes 4 } }
+  map verdicts { type inet_service : verdict; elements = { 22 : accept, 80 : jump other } }
+  map ports { type ipv4_addr : inet_service; elements = { 1.1.1.1 : 80 } }
+  chain other { ip saddr @plain drop; }
+  chain input {
+    type filter hook input priority filter + 5; policy drop;
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    tcp dport vmap @verdicts
+    ip saddr @ranges counter name "seen" quota name "spent" drop
+    udp dport 53 update @meters { ip saddr limit rate 5/second } accept
+    ip saddr . tcp dport @spans accept
+    ip saddr . tcp dport { 1.1.1.1 . 80, 2.2.2.2 . 90 } accept
+    fib daddr type local tcp option maxseg size 100 accept
+    meta time > "2024-01-01" ip dscp cs1 accept
+    log prefix "x" level debug flags all
+    tcp dport { 1-5, 9 } ip6 saddr fd00::/9 jump other
+    ip daddr set 1.2.3.4
+    tcp dport 22 accept comment "ssh"
+  }
+}
+table ip nat {
+  chain post { type nat hook postrouting priority srcnat; masquerade random; }
+  chain pre { type nat hook prerouting priority dstnat; tcp dport 80 dnat to 10.0.0.2:8080; }
+}
+table netdev links {
+  chain in { type filter hook ingress device "lo" priority 5; ip saddr 1.2.3.4 drop; }
+  chain out { type filter hook egress devices = { lo, br0 } priority 0; ip saddr 1.2.3.4 drop; }
+}
+table bridge switch {
+  chain forward { type filter hook forward priority filter; ether saddr 02:00:00:00:00:01 drop; }
+}
+table ip6 asleep {
+  flags dormant
+  chain c { type filter hook output priority raw; reject; }
+}
+table arp answers {
+  chain c { type filter hook input priority filter; arp operation request drop; }
+}
+`;
+
+Deno.test("nftables.list() gives back what nft has set, to the byte", () => {
+  using netns = NetNs.create();
+  Bridge.create({ name: "br0", netns });
+  nft(netns, THEIRS);
+  const before = json(netns);
+  const rest = /expires \w+/; // it goes by
+  const text = listed(netns).replace(rest, "");
+  netns.nftables.replace(netns.nftables.list(), { all: true });
+  assertEquals(json(netns), before);
+  assertEquals(listed(netns).replace(rest, ""), text);
+});
+
+Deno.test("nftables.add() takes what list() gave, in another namespace", () => {
+  using netns = NetNs.create();
+  using other = NetNs.create();
+  for (const it of [netns, other]) Bridge.create({ name: "br0", netns: it });
+  nft(netns, THEIRS);
+  other.nftables.add(netns.nftables.list());
+  assertEquals(json(other), json(netns));
+});
+
+const OURS: TableEntry = {
+  family: "inet",
+  name: "filter",
+  comment: "of netloom",
+  sets: [
+    { name: "plain", type: "ipv4_addr", elements: ["1.1.1.1", "2.2.2.2"] },
+    { name: "ranges", type: "ipv4_addr", elements: ["10.0.0.0/8", "192.168.0.1-192.168.0.9"] },
+    { name: "all", type: "ipv6_addr", elements: ["fd00::/16", "ff00::/8"] },
+    {
+      name: "timed",
+      type: "inet_service",
+      timeout: 3600,
+      size: 100,
+      elements: [{ key: 5, timeout: 600 }],
+    },
+    { name: "named", type: "ifname", comment: "links", elements: ["lo", "eth0"] },
+    { name: "pairs", type: "ipv4_addr . inet_service", elements: [["1.1.1.1", 80]] },
+    { name: "spans", type: "ipv4_addr . inet_service", elements: [["10.0.0.0/8", "80-90"]] },
+    { name: "noted", type: "ipv6_addr", elements: [{ key: "fd00::1", comment: "one" }] },
+    {
+      name: "verdicts",
+      type: "inet_service",
+      map: "verdict",
+      elements: [{ key: 22, value: "accept" }, { key: 80, value: "jump other" }],
+    },
+    {
+      name: "ports",
+      type: "ipv4_addr",
+      map: "inet_service",
+      elements: [{ key: "1.1.1.1", value: 80 }],
+    },
+  ],
+  chains: [
+    { name: "other", rules: [{ "ip saddr": "@plain", verdict: "drop" }] },
+    {
+      name: "input",
+      hook: "input",
+      priority: "filter + 5",
+      policy: "drop",
+      comment: "what comes in",
+      rules: [{ "tcp dport": [22, "80-90"], verdict: "jump other" }],
+    },
+  ],
+};
+
+const OURS_IN_NFT = `table inet filter {
+	comment "of netloom"
+	set plain {
+		type ipv4_addr
+		elements = { 1.1.1.1, 2.2.2.2 }
+	}
+
+	set ranges {
+		type ipv4_addr
+		flags interval
+		elements = { 10.0.0.0/8, 192.168.0.1-192.168.0.9 }
+	}
+
+	set all {
+		type ipv6_addr
+		flags interval
+		elements = { fd00::/16,
+			     ff00::/8 }
+	}
+
+	set timed {
+		type inet_service
+		size 100
+		timeout 1h
+		elements = { 5 timeout 10m expires REST }
+	}
+
+	set named {
+		type ifname
+		comment "links"
+		elements = { "lo",
+			     "eth0" }
+	}
+
+	set pairs {
+		type ipv4_addr . inet_service
+		elements = { 1.1.1.1 . 80 }
+	}
+
+	set spans {
+		type ipv4_addr . inet_service
+		flags interval
+		elements = { 10.0.0.0/8 . 80-90 }
+	}
+
+	set noted {
+		type ipv6_addr
+		elements = { fd00::1 comment "one" }
+	}
+
+	map verdicts {
+		type inet_service : verdict
+		elements = { 22 : accept, 80 : jump other }
+	}
+
+	map ports {
+		type ipv4_addr : inet_service
+		elements = { 1.1.1.1 : 80 }
+	}
+
+	chain other {
+		ip saddr @plain drop
+	}
+
+	chain input {
+		comment "what comes in"
+		type filter hook input priority filter + 5; policy drop;
+		tcp dport { 22, 80-90 } jump other
+	}
+}
+`;
+
+Deno.test("nft reads what nftables.add() has set", () => {
+  using netns = NetNs.create();
+  netns.nftables.add(OURS);
+  assertEquals(listed(netns).replace(/expires \w+/, "expires REST"), OURS_IN_NFT);
+});
+
+Deno.test("nftables.list() has what add() was given", () => {
+  using netns = NetNs.create();
+  netns.nftables.add(OURS);
+  const { sets, chains } = netns.nftables.get({ family: "inet", name: "filter" });
+  const elements = (name: string) => sets.find((set) => set.name === name)!.elements;
+  for (const { name, elements: given } of OURS.sets!) {
+    if (name !== "timed") assertEquals(elements(name), given, name);
+  }
+  const input = chains.find(({ name }) => name === "input")!;
+  assertEquals([input.priority, input.policy, input.hook, input.comment], [
+    5,
+    "drop",
+    "input",
+    "what comes in",
+  ]);
+});
+
+Deno.test("nftables.replace() puts a table in place of another, and leaves the others", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table inet filter; add chain inet filter old; add table ip other");
+  netns.nftables.replace({ family: "inet", name: "filter", chains: [{ name: "new" }] });
+  const tables = netns.nftables.list();
+  assertEquals(tables.map(({ name }) => name).sort(), ["filter", "other"]);
+  assertEquals(netns.nftables.chains.list().map(({ name }) => name), ["new"]);
+  netns.nftables.replace({ family: "ip", name: "only" }, { all: true });
+  assertEquals(netns.nftables.list().map(({ name }) => name), ["only"]);
+});
+
+Deno.test("nftables.flush() deletes all tables, or those that match", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table inet a; add table ip a; add table ip b");
+  netns.nftables.flush({ family: "ip", table: "a" });
+  assertEquals(netns.nftables.list().map(({ family, name }) => [family, name]), [
+    ["inet", "a"],
+    ["ip", "b"],
+  ]);
+  netns.nftables.flush();
+  assertEquals(netns.nftables.list(), []);
+});
+
+Deno.test("A refused entry leaves everything as it was, and the error names it", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table inet there");
+  const before = listed(netns);
+  const error = assertThrows(() =>
+    netns.nftables.add([
+      { family: "inet", name: "a", chains: [{ name: "c", rules: [{ verdict: "drop" }] }] },
+      { family: "inet", name: "there" },
+    ]), BatchError);
+  assertEquals([error.code, error.index, error.refused, error.total], ["EEXIST", 1, 1, 2]);
+  assertEquals(error.operation, 'add table inet "there"');
+  assertEquals(listed(netns), before);
+  const rule = assertThrows(
+    () =>
+      netns.nftables.add({
+        family: "inet",
+        name: "a",
+        chains: [{ name: "c", rules: [{ verdict: "jump nowhere" }] }],
+      }),
+    NetlinkError,
+  );
+  assertEquals(
+    [rule.code, rule.operation, rule.ack.attribute?.[0]],
+    ["ENOENT", `add rule 'jump nowhere' to chain "c" of table inet "a"`, "NFTA_RULE_EXPRESSIONS"],
+  );
+  assertEquals(listed(netns), before);
+});
+
+Deno.test("A fault at any message of a batch leaves the ruleset as it was", () => {
+  using netns = NetNs.create();
+  nft(netns, "table inet filter { chain c { type filter hook input priority 0; accept; }; }");
+  const before = json(netns);
+  let messages = 0;
+  let broken = 0;
+  const each = (visit: (view: DataView, at: number) => void) =>
+    interceptSends((bytes, length) => {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, length);
+      for (let at = 0; at < length; at += (view.getUint32(at, true) + 3) & ~3) visit(view, at);
+    });
+  {
+    using _count = each(() => messages++);
+    netns.nftables.replace(OURS, { all: true });
+  }
+  nft(
+    netns,
+    "flush ruleset; table inet filter { chain c { type filter hook input priority 0; accept; }; }",
+  );
+  assert(messages > 20, `${messages} messages`);
+  for (let n = 1; n <= messages; n++) {
+    let count = 0;
+    const fault = each((view, at) => {
+      if (++count === n) view.setUint16(at + 4, 0x7f0, true);
+    });
+    try {
+      assertThrows(() => netns.nftables.replace(OURS, { all: true }), NetlinkError);
+      broken++;
+    } finally {
+      fault[Symbol.dispose]();
+    }
+    assertEquals(json(netns), before, `message ${n}`);
+  }
+  assertEquals(broken, messages);
+  netns.nftables.replace(OURS, { all: true }); // and it still works
+});
+
+Deno.test("flush() of some tables reads again when others change the ruleset meanwhile", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table ip a; add table inet b");
+  let changes = 0;
+  {
+    using _hook = interceptSends((bytes) => {
+      // NFNL_MSG_BATCH_BEGIN: between the reading and the batch.
+      if (new DataView(bytes.buffer).getUint16(4, true) === 16 && changes++ < 3) {
+        nft(netns, `add table ip other${changes}`);
+      }
+    });
+    netns.nftables.flush({ family: "ip" });
+  }
+  assertEquals(changes, 4);
+  assertEquals(netns.nftables.list().map(({ name }) => name), ["b"]);
+});
+
+Deno.test("flush() of some tables gives up when others change the ruleset each time", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table ip a");
+  let changes = 0;
+  using _hook = interceptSends((bytes) => {
+    if (new DataView(bytes.buffer).getUint16(4, true) === 16) {
+      nft(netns, `add table ip x${++changes}`);
+    }
+  });
+  const error = assertThrows(() => netns.nftables.flush({ family: "ip" }), NetlinkError);
+  assertEquals([error.code, changes], ["ERESTART", 8]);
+});
+
+Deno.test("list() reads again when others change the ruleset meanwhile", () => {
+  using netns = NetNs.create();
+  nft(netns, "add table ip a");
+  let changes = 0;
+  {
+    using _hook = interceptSends((bytes) => {
+      const type = new DataView(bytes.buffer).getUint16(4, true);
+      // NFT_MSG_GETRULE: after the tables.
+      if (type === (10 << 8 | 7) && changes++ < 2) nft(netns, `add table ip other${changes}`);
+    });
+    assertEquals(netns.nftables.list().map(({ name }) => name), ["a", "other1", "other2"]);
+  }
+});
+
+Deno.test("A batch of thousands of elements and rules is one message", () => {
+  using netns = NetNs.create();
+  const addresses = Array.from({ length: 5000 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
+  const rules = Array.from(
+    { length: 1000 },
+    (_, i) => ({ "tcp dport": i + 1, counter: true as const }),
+  );
+  let sends = 0;
+  {
+    using _hook = interceptSends(() => void sends++);
+    netns.nftables.add({
+      family: "inet",
+      name: "large",
+      sets: [{ name: "many", type: "ipv4_addr", elements: addresses }],
+      chains: [{ name: "c", rules }],
+    });
+  }
+  assertEquals(sends, 1);
+  const [table] = netns.nftables.list();
+  assertEquals(table!.sets[0]!.elements!.length, 5000);
+  assertEquals(table!.chains[0]!.rules.length, 1000);
+});
+
+Deno.test("A trace has the lines of nft, which do the same", () => {
+  using netns = NetNs.create("nft-trace");
+  using again = NetNs.create();
+  const lines: string[] = [];
+  {
+    using _trace = trace(({ command }) => lines.push(command), { changes: true });
+    netns.nftables.add({
+      family: "inet",
+      name: "t",
+      sets: [{ name: "s", type: "ipv4_addr", elements: ["1.1.1.1"] }],
+      chains: [{
+        name: "c",
+        hook: "input",
+        rules: [{ "tcp dport": [22, 80], log: { prefix: "it's " }, verdict: "accept" }],
+      }],
+    });
+  }
+  assertEquals(lines, [
+    "ip netns exec nft-trace nft create table inet t",
+    "ip netns exec nft-trace nft create chain inet t c " +
+    "'{ type filter hook input priority 0; policy accept; }'",
+    "ip netns exec nft-trace nft create set inet t s '{ type ipv4_addr; }'",
+    "ip netns exec nft-trace nft add element inet t s '{ 1.1.1.1 }'",
+    `ip netns exec nft-trace nft add rule inet t c 'tcp dport { 22, 80 } log prefix "it'\\''s " accept'`,
+  ]);
+  for (const line of lines) {
+    const script = line.replace("ip netns exec nft-trace ", "");
+    const { success, stderr } = again.command("sh", { args: ["-c", script] }).outputSync();
+    assert(success, new TextDecoder().decode(stderr));
+  }
+  assertEquals(json(again), json(netns));
+});
+
+Deno.test("get() and delete() of a table that is not there say which", () => {
+  using netns = NetNs.create();
+  const table = { family: "inet", name: "none" } as const;
+  for (const call of [() => netns.nftables.get(table), () => netns.nftables.delete(table)]) {
+    const error = assertThrows(call, NetlinkError);
+    assertInstanceOf(error, NetlinkError);
+    assertEquals(error.code, "ENOENT");
+    assert(error.message.includes('table inet "none"'), error.message);
+  }
+});
