@@ -11,6 +11,8 @@ import { filterKind, filterKindNames, type FilterKinds } from "./filter_kinds/mo
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import {
   encodeOptions,
+  ETHERTYPES,
+  type FilterProtocolWord,
   formatHandle,
   type Handle,
   kindAndOptions,
@@ -31,18 +33,6 @@ export const FILTER_PARENTS: Readonly<Record<string, number>> = {
   ingress: 0xfffffff2,
   egress: 0xfffffff3,
 };
-
-/** Protocols by their words in `tc`, as Ethernet types. */
-const FILTER_PROTOCOLS: Readonly<Record<FilterProtocolWord, number>> = {
-  all: 0x0003,
-  ip: 0x0800,
-  arp: 0x0806,
-  ipv6: 0x86dd,
-  "802.1Q": 0x8100,
-};
-
-/** A protocol by its word. */
-export type FilterProtocolWord = "all" | "ip" | "arp" | "ipv6" | "802.1Q";
 
 /** The place of a filter. */
 export interface FilterPlace {
@@ -96,17 +86,21 @@ const codec = tcSchema((kind) => filterKind(kind)?.data);
 
 const swap16 = (value: number): number => (value & 0xff) << 8 | value >>> 8 & 0xff;
 
-/** Priority and protocol, which is in the order of the network. */
-function infoOf(priority: number, protocol: FilterPlace["protocol"] = "all"): number {
-  const type = typeof protocol === "number"
+/** The Ethernet type of a protocol. */
+function typeOf(protocol: FilterPlace["protocol"] = "all"): number {
+  return typeof protocol === "number"
     ? integer(protocol, "protocol", 0, 0xffff)
-    : wordValue(protocol, FILTER_PROTOCOLS, "protocol");
-  return priority * 0x10000 + swap16(type);
+    : wordValue(protocol, ETHERTYPES, "protocol");
+}
+
+/** Priority and protocol, which is in the order of the network. */
+function infoOf(priority: number, protocol: FilterPlace["protocol"]): number {
+  return priority * 0x10000 + swap16(typeOf(protocol));
 }
 
 function protocolWord(type: number): FilterProtocolWord | number {
-  const words = Object.keys(FILTER_PROTOCOLS) as FilterProtocolWord[];
-  return words.find((word) => FILTER_PROTOCOLS[word] === type) ?? type;
+  const words = Object.keys(ETHERTYPES) as FilterProtocolWord[];
+  return words.find((word) => ETHERTYPES[word] === type) ?? type;
 }
 
 /** Hash table, bucket and number of a u32 filter, as `tc` shows them. */
@@ -167,7 +161,7 @@ export function filterMessage(entry: FilterOptions, index: number): TcMessage {
     handle: handle === undefined ? 0 : parseFilterHandle(handle),
     ...(chain === undefined ? {} : { chain: integer(chain, "chain", 0, 0xfffffff) }),
     kind,
-    options: encodeOptions(own, all),
+    options: encodeOptions(own, all, { protocol: typeOf(protocol) }),
     given: all,
   };
 }

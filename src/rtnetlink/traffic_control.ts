@@ -12,7 +12,7 @@ import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "..
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";
 import { kernelWord } from "./link_kinds/kind.ts";
-import type { TcOptions } from "./qdisc_kinds/kind.ts";
+import type { FilterPacket, TcOptions } from "./qdisc_kinds/kind.ts";
 
 /** Attribute numbers. */
 export const TCA = {
@@ -43,6 +43,29 @@ export const TCA_STATS = {
   BASIC_HW: 7,
   PKT64: 8,
 } as const;
+
+/** A protocol by its word. */
+export type FilterProtocolWord =
+  | "all"
+  | "ip"
+  | "arp"
+  | "ipv6"
+  | "802.1Q"
+  | "802.1ad"
+  | "mpls_uc"
+  | "ppp_ses";
+
+/** Protocols by their words in `tc`, as Ethernet types. */
+export const ETHERTYPES: Readonly<Record<FilterProtocolWord, number>> = {
+  all: 0x0003,
+  ip: 0x0800,
+  arp: 0x0806,
+  ipv6: 0x86dd,
+  "802.1Q": 0x8100,
+  "802.1ad": 0x88a8,
+  mpls_uc: 0x8847,
+  ppp_ses: 0x8864,
+};
 
 /** A place or an object: `"1:"`, `"1:10"` (hexadecimal, as in `tc`), or a word such as `"root"`. */
 export type Handle = string;
@@ -296,8 +319,12 @@ export function settableOptions(options: object | undefined, kind?: TcOptions): 
 }
 
 /** The options of a kind on the wire. */
-export function encodeOptions(kind: TcOptions, options: object): object | undefined {
-  return kind.encode ? kind.encode(options) : options;
+export function encodeOptions(
+  kind: TcOptions,
+  options: object,
+  packet: FilterPacket = { protocol: ETHERTYPES.all },
+): object | undefined {
+  return kind.encode ? kind.encode(options, packet) : options;
 }
 
 /** The kind and its options in their public form; bytes for a kind that netloom does not know. */

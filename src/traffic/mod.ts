@@ -44,12 +44,19 @@ export type {
   CommonClassInfo,
   UnknownClass,
 } from "../rtnetlink/qdisc_class.ts";
+export type { FilterInfo, FilterOptions, FilterPlace } from "../rtnetlink/filter.ts";
+export type { FlowerInfo, FlowerOptions } from "../rtnetlink/filter_kinds/flower.ts";
 export type {
-  FilterInfo,
-  FilterOptions,
-  FilterPlace,
-  FilterProtocolWord,
-} from "../rtnetlink/filter.ts";
+  ArpOperation,
+  FlowerIpFlag,
+  FlowerMatch,
+  IpProtocol,
+  Masked,
+  MaskedNumber,
+  PortRange,
+  PppProtocol,
+} from "../rtnetlink/filter_kinds/flower_forms.ts";
+export type { FlowerMplsEntry, TunnelOptions } from "../rtnetlink/filter_kinds/flower_nests.ts";
 export type {
   Action,
   ActionInfo,
@@ -72,7 +79,7 @@ export type {
   U32Options,
 } from "../rtnetlink/filter_kinds/classifiers.ts";
 export { filterKindNames, type FilterKinds } from "../rtnetlink/filter_kinds/mod.ts";
-export type { Handle, TrafficStats } from "../rtnetlink/traffic_control.ts";
+export type { FilterProtocolWord, Handle, TrafficStats } from "../rtnetlink/traffic_control.ts";
 export type { LinkLayer, OptionsOf, ReportOf } from "../rtnetlink/qdisc_kinds/kind.ts";
 export { qdiscKindNames, type QdiscKinds } from "../rtnetlink/qdisc_kinds/mod.ts";
 export {
@@ -146,5 +153,12 @@ export {
   type QdiscSelector,
   readQdisc,
 } from "../rtnetlink/qdisc.ts";
-export type { ClassfulKind, QdiscKind, TcOptions, TcWord } from "../rtnetlink/qdisc_kinds/kind.ts";
+export type {
+  ClassfulKind,
+  FilterKind,
+  FilterPacket,
+  QdiscKind,
+  TcOptions,
+  TcWord,
+} from "../rtnetlink/qdisc_kinds/kind.ts";
 export type { StatsNest, TcMessage, TcMode } from "../rtnetlink/traffic_control.ts";

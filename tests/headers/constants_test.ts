@@ -22,6 +22,7 @@ import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import { FILTER_PARENTS } from "../../src/rtnetlink/filter.ts";
 import * as nftUnits from "../../src/nftables/statement_table.ts";
+import { ETHERTYPES } from "../../src/rtnetlink/traffic_control.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import { includeDirs, readConstants } from "./headers.ts";
 import { readStruct } from "./structs.ts";
@@ -311,6 +312,8 @@ Deno.test("Every table of constants in ffi/ and src/ is in this test", async () 
     // Units of text that nft reads.
     nftUnits.BYTE_UNITS,
     nftUnits.LIMIT_UNITS,
+    // ETH_P_* by the words of tc.
+    ETHERTYPES,
   ]);
   const missing: string[] = [];
   for (const file of ["ffi", "src"].flatMap(modulesBelow)) {

@@ -34,6 +34,8 @@ import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
 import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import * as actions from "../../src/rtnetlink/filter_kinds/actions.ts";
 import * as classifiers from "../../src/rtnetlink/filter_kinds/classifiers.ts";
+import * as flower from "../../src/rtnetlink/filter_kinds/flower.ts";
+import * as flowerNests from "../../src/rtnetlink/filter_kinds/flower_nests.ts";
 import * as fqCodel from "../../src/rtnetlink/qdisc_kinds/fq_codel.ts";
 import * as htb from "../../src/rtnetlink/qdisc_kinds/htb.ts";
 import * as netem from "../../src/rtnetlink/qdisc_kinds/netem_data.ts";
@@ -129,6 +131,8 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [classifiers.TCA_MATCHALL, "TCA_MATCHALL_"],
   [classifiers.TCA_FW, "TCA_FW_"],
   [classifiers.TCA_BPF, "TCA_BPF_"],
+  [flower.TCA_FLOWER, "TCA_FLOWER_"],
+  [flowerNests.TCA_FLOWER_KEY_MPLS_OPT_LSE, "TCA_FLOWER_KEY_MPLS_OPT_LSE_"],
   [actions.TCA_ACT, "TCA_ACT_"],
   [actions.TCA_POLICE, "TCA_POLICE_"],
   [actions.TCA_SKBEDIT, "TCA_SKBEDIT_"],

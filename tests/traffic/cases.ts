@@ -298,12 +298,15 @@ const MARKED = [
   { code: 6, jt: 0, jf: 0, k: 0 },
 ];
 
-/** Filters, the line of `tc` that sets the same, and the report of it. */
-export const FILTER_CASES: readonly {
-  entry: FilterOptions;
-  words: string;
-  info: object;
-}[] = [
+/** A filter in both languages, and the report of it. */
+export interface FilterCase {
+  readonly entry: FilterOptions;
+  readonly words: string;
+  readonly info: object;
+}
+
+/** Filters of all kinds but flower. */
+export const FILTER_CASES: readonly FilterCase[] = [
   {
     entry: {
       kind: "u32",

@@ -7,6 +7,7 @@ import { bodyOf, fromHex, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { CAPTURED } from "./captured.ts";
 import { FILTER_CASES } from "./cases.ts";
+import { FLOWER_CASES } from "./flower_cases.ts";
 import { kernelTest, kindsOf, lacksOf, Pair, tcOrText } from "./oracle.ts";
 
 function read(body: string): FilterInfo {
@@ -14,7 +15,7 @@ function read(body: string): FilterInfo {
   return readFilter(source(bytes), 0, bytes.length);
 }
 
-for (const { entry, words, info } of FILTER_CASES) {
+for (const { entry, words, info } of [...FILTER_CASES, ...FLOWER_CASES]) {
   Deno.test(`The message is that of: ${words}`, () => {
     assert(CAPTURED[words] !== undefined, "not captured");
     const ours = read(bodyOf(newFilter(filterMessage(entry, 10))));
@@ -27,7 +28,7 @@ for (const { entry, words, info } of FILTER_CASES) {
 const plain = (value: unknown) =>
   JSON.stringify(value).replace(/"(index|bytes|packets|installed|last_used)":\d+,?/g, "");
 
-for (const { entry, words, info } of FILTER_CASES) {
+for (const { entry, words, info } of [...FILTER_CASES, ...FLOWER_CASES]) {
   const lacks = lacksOf({ qdisc: "clsact" }, { qdisc: "htb" }, ...kindsOf(entry));
   test(`It is the same in the kernel, set here and by: ${words}`, { lacks }, () => {
     using pair = new Pair();
@@ -79,13 +80,68 @@ kernelTest("clsact", "add() adds all or none, and leaves the filters that were t
   assertEquals(link.filters.list(), before);
 });
 
+/** Options of flower that are refused; the protocol of the filter is `ip`, or the one at the end. */
+const FLOWER_ERRORS: readonly [object, typeof TypeError | typeof RangeError, string, string?][] = [
+  [{ dstPrt: 80 }, TypeError, 'Unknown option "options.dstPrt": did you mean "options.dstPort"?'],
+  [{ dstPort: 80 }, TypeError, 'options.dstPort needs ipProto "tcp", "udp" or "sctp"'],
+  [{ ipProto: "tcp" }, TypeError, 'options.ipProto needs the protocol "ip" or "ipv6"', "all"],
+  [
+    { vlanId: 5, ipProto: "tcp" },
+    TypeError,
+    'options.ipProto needs the protocol "ip" or "ipv6"',
+    "802.1Q",
+  ],
+  [{ vlanId: 5 }, TypeError, 'options.vlanId needs the protocol "802.1Q" or "802.1ad"'],
+  [{ cvlanId: 5, vlanEthtype: "ip" }, TypeError, "options.cvlanId needs vlanEthtype", "802.1Q"],
+  [{ vlanId: 4096 }, RangeError, "options.vlanId must be in 0..4095: got 4096", "802.1Q"],
+  [{ ipProto: "tpc" }, TypeError, 'options.ipProto must be one of "tcp", "udp"'],
+  [{ ipProto: "tcp", icmpType: 8 }, TypeError, 'options.icmpType needs ipProto "icmp"'],
+  [{ ipProto: "udp", tcpFlags: 2 }, TypeError, 'options.tcpFlags needs ipProto "tcp"'],
+  [
+    { ipProto: "tcp", tcpFlags: { value: 2, mask: 0x1000 } },
+    RangeError,
+    "options.tcpFlags.mask must be in 0..4095: got 4096",
+  ],
+  [
+    { ipProto: "tcp", dstPort: { min: 5, max: 70000 } },
+    RangeError,
+    "options.dstPort.max must be in 0..65535: got 70000",
+  ],
+  [
+    { ipProto: "tcp", dstPort: { min: 5, max: 4 } },
+    RangeError,
+    "options.dstPort.max must be above min: got 4",
+  ],
+  [{ ipProto: { value: 6, mask: 7 } }, TypeError, "options.ipProto has no mask"],
+  [{ srcIp: "10.0.0.0/33" }, TypeError, "options.srcIp must be an address, also with a prefix"],
+  [{ srcIp: "fd00::1" }, TypeError, 'options.srcIp is an address of the protocol "ipv6"'],
+  [{ arpSip: "fd00::1" }, TypeError, "options.arpSip must be an IPv4 address", "arp"],
+  [{ dstMac: "02:00" }, TypeError, "options.dstMac: "],
+  [{ ipFlags: ["fragg"] }, TypeError, 'options.ipFlags must be one of "frag", "firstfrag"'],
+  [
+    { ctState: "trk" },
+    TypeError,
+    'options.ctState must be flags such as "+trk+est-new": got "trk"',
+  ],
+  [{ ctState: "+track" }, TypeError, 'options.ctState must be one of "new", "est"'],
+  [{ ctLabel: "12" }, TypeError, "options.ctLabel must have 32 hexadecimal digits"],
+  [{ geneveOpts: "1:2" }, TypeError, 'options.geneveOpts must be as in tc, "0102:34:05060708"'],
+  [
+    { vxlanOpts: "1", gtpOpts: "1:2" },
+    TypeError,
+    "options must have options of one kind of tunnel",
+  ],
+  [{ mpls: [{ label: 5 }] }, TypeError, "options.mpls[0].depth", "mpls_uc"],
+  [{ mpls: [{ depth: 1 }] }, TypeError, 'options.mpls needs the protocol "mpls_uc"'],
+];
+
 Deno.test("A filter that is refused names the option", () => {
   using pair = new Pair();
   const filter = { kind: "u32", parent: "egress", priority: 1 };
   const mirred = { kind: "mirred", action: "mirror", dev: "v1" };
   for (
     const [entry, Class, message] of [
-      [{ ...filter, kind: "u33" }, TypeError, 'kind must be one of "bpf", "fw"'],
+      [{ ...filter, kind: "u33" }, TypeError, 'kind must be one of "bpf", "flower", "fw"'],
       [
         { ...filter, parent: "egres" },
         TypeError,
@@ -124,6 +180,9 @@ Deno.test("A filter that is refused names the option", () => {
         'options.actions[0].kind must be one of "gact", "mirred"',
       ],
       [{ ...filter, kind: "bpf" }, TypeError, "options must have one of program and fd"],
+      ...FLOWER_ERRORS.map(([options, Class, message, protocol = "ip"]) =>
+        [{ ...filter, kind: "flower", protocol, options }, Class, message] as const
+      ),
     ] as const
   ) {
     assertThrows(() => pair.link.filters.add(entry as unknown as FilterOptions), Class, message);

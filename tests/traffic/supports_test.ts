@@ -25,6 +25,7 @@ const QDISCS: Readonly<Record<string, string>> = {
   tbf: "root tbf rate 1mbit burst 2000 limit 2000",
 };
 const FILTERS: Readonly<Record<string, string>> = {
+  flower: "flower classid 1:1",
   bpf: "bpf bytecode '1,6 0 0 0' classid 1:1",
   fw: "fw classid 1:1",
   matchall: "matchall classid 1:1",

@@ -15,6 +15,12 @@ export type TcWord =
   | ((value: unknown) => string)
   | readonly [word: string, value: (value: unknown) => string];
 
+/** The packets that a filter sees. */
+export interface FilterPacket {
+  /** Their Ethernet type; 3 for all. */
+  readonly protocol: number;
+}
+
 /** Options of a kind on the wire, and their public form. */
 export interface TcOptions<
   O extends object = object,
@@ -26,7 +32,7 @@ export interface TcOptions<
   /** The public names of the options; default: none. */
   readonly options?: KindOptionNames;
   /** Public options as the wire has them; default: unchanged. `undefined`: the message has none. */
-  encode?(options: O): D | undefined;
+  encode?(options: O, packet: FilterPacket): D | undefined;
   /** The values on the wire as public options; default: unchanged. */
   decode?(data: D): I;
   /** The words of options in `tc`; default: the name and the value. */
