@@ -6,8 +6,11 @@
 import type { NetlinkDecodeError } from "../netlink/error.ts";
 import type { AddressInfo } from "../rtnetlink/address.ts";
 import type { FdbInfo } from "../rtnetlink/fdb.ts";
+import type { FilterInfo } from "../rtnetlink/filter.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { NeighborInfo } from "../rtnetlink/neighbor.ts";
+import type { QdiscInfo } from "../rtnetlink/qdisc.ts";
+import type { ClassInfo } from "../rtnetlink/qdisc_class.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
 
 /** The first event: all tables at one moment. A table that is not watched is empty. */
@@ -24,6 +27,12 @@ export interface SnapshotEvent {
   readonly neighbors: readonly NeighborInfo[];
   /** The forwarding entries of bridges and links. */
   readonly fdb: readonly FdbInfo[];
+  /** The queueing disciplines of all links. */
+  readonly qdiscs: readonly QdiscInfo[];
+  /** The classes of queueing disciplines. */
+  readonly classes: readonly ClassInfo[];
+  /** The filters of all links. */
+  readonly filters: readonly FilterInfo[];
 }
 
 /**
@@ -182,6 +191,87 @@ export interface FdbChangeEvent {
 /** An event of a forwarding entry. */
 export type FdbEvent = FdbAddRemoveEvent | FdbChangeEvent;
 
+/** A queueing discipline was added or removed. */
+export interface QdiscAddRemoveEvent {
+  /** The table: queueing disciplines. */
+  readonly type: "qdisc";
+  /** Whether it was added or removed. */
+  readonly action: "add" | "remove";
+  /** The queueing discipline; a removed one as it was known last. */
+  readonly qdisc: QdiscInfo;
+}
+
+/** The options of a queueing discipline changed. */
+export interface QdiscChangeEvent {
+  /** The table: queueing disciplines. */
+  readonly type: "qdisc";
+  /** It existed before and still does. */
+  readonly action: "change";
+  /** The queueing discipline now. */
+  readonly qdisc: QdiscInfo;
+  /** The queueing discipline before. */
+  readonly previous: QdiscInfo;
+  /** The properties that differ. */
+  readonly changed: readonly (keyof QdiscInfo)[];
+}
+
+/** An event of a queueing discipline. */
+export type QdiscEvent = QdiscAddRemoveEvent | QdiscChangeEvent;
+
+/** A class of a queueing discipline was added or removed. */
+export interface ClassAddRemoveEvent {
+  /** The table: classes. */
+  readonly type: "class";
+  /** Whether it was added or removed. */
+  readonly action: "add" | "remove";
+  /** The class; a removed one as it was known last. */
+  readonly class: ClassInfo;
+}
+
+/** The options of a class, or its place, changed. */
+export interface ClassChangeEvent {
+  /** The table: classes. */
+  readonly type: "class";
+  /** It existed before and still does. */
+  readonly action: "change";
+  /** The class now. */
+  readonly class: ClassInfo;
+  /** The class before. */
+  readonly previous: ClassInfo;
+  /** The properties that differ. */
+  readonly changed: readonly (keyof ClassInfo)[];
+}
+
+/** An event of a class. */
+export type ClassEvent = ClassAddRemoveEvent | ClassChangeEvent;
+
+/** A filter was added or removed. */
+export interface FilterAddRemoveEvent {
+  /** The table: filters. */
+  readonly type: "filter";
+  /** Whether it was added or removed. */
+  readonly action: "add" | "remove";
+  /** The filter; a removed one as it was known last. */
+  readonly filter: FilterInfo;
+}
+
+/** The options of a filter changed. */
+export interface FilterChangeEvent {
+  /** The table: filters. */
+  readonly type: "filter";
+  /** It existed before and still does. */
+  readonly action: "change";
+  /** The filter now. */
+  readonly filter: FilterInfo;
+  /** The filter before. */
+  readonly previous: FilterInfo;
+  /** The properties that differ. */
+  readonly changed: readonly (keyof FilterInfo)[];
+}
+
+/** An event of a filter. */
+export type FilterEvent = FilterAddRemoveEvent | FilterChangeEvent;
+
 /** An event of a monitor; `type` and `action` tell the events apart. */
 export type MonitorEvent =
   | SnapshotEvent
@@ -190,4 +280,7 @@ export type MonitorEvent =
   | AddressEvent
   | RouteEvent
   | NeighborEvent
-  | FdbEvent;
+  | FdbEvent
+  | QdiscEvent
+  | ClassEvent
+  | FilterEvent;

@@ -39,6 +39,12 @@ export interface MonitorOptions {
   readonly neighbors?: boolean;
   /** Watch forwarding entries of bridges and VXLANs. Not watched by default. */
   readonly fdb?: boolean;
+  /** Watch queueing disciplines. Not watched by default. */
+  readonly qdiscs?: boolean;
+  /** Watch the classes of queueing disciplines. Not watched by default. */
+  readonly classes?: boolean;
+  /** Watch filters. Not watched by default. */
+  readonly filters?: boolean;
   /** Ends the monitor: a pending or the next `next()` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
   /**
@@ -69,6 +75,9 @@ export const NETNS_MONITOR_OPTIONS: OptionNames<Omit<MonitorOptions, "netns">> =
   routes: true,
   neighbors: true,
   fdb: true,
+  qdiscs: true,
+  classes: true,
+  filters: true,
   signal: true,
   receiveBuffer: true,
 };
@@ -79,8 +88,8 @@ const RECEIVE_BUFFER = 16 << 20;
 const MOST_BYTES = 2 ** 30 - 1;
 
 /**
- * Follows links, addresses, routes, neighbors and forwarding entries: the first event is a snapshot of the
- * tables at the call, then each change is one event.
+ * Follows links, addresses, routes, neighbors, forwarding entries, and traffic control: the first event is a
+ * snapshot of the tables at the call, then each change is one event.
  *
  * `type` and `action` tell events apart: `{ type: "link", action: "change", link, previous, changed }`.
  * A change of counters and running times alone is no event. The objects in events are those that the
@@ -90,8 +99,9 @@ const MOST_BYTES = 2 ** 30 - 1;
  * `overrun` event follows on the events before the loss. The monitor then reads the tables again and reports
  * the differences as ordinary events: applied to the snapshot, events always lead to the actual tables. The
  * monitor also reports the routes that the kernel removes silently when a link goes down, or when an address
- * or a nexthop object is removed. The kernel sends no event for some changes until the same object changes
- * otherwise: an alias, a group and the like of a link that is down; a queueing discipline; the steps of a
+ * or a nexthop object is removed, and the queueing disciplines, classes and filters that come and go with others
+ * and with links. The kernel sends no event for some changes until the same object changes
+ * otherwise: an alias, a group, the `qdisc` and the like of a link that is down; the steps of a
  * neighbor between `stale`, `delay` and `probe`; an IPv6 address during duplicate address detection;
  * neighbors and forwarding entries of the multicast groups that a link listens to.
  *
@@ -162,13 +172,14 @@ export function monitor(options: MonitorOptions = {}): Monitor {
 
 /** The tables that options ask for. */
 function watchedOf(options: MonitorOptions): Watched {
-  const { links, addresses, routes, neighbors, fdb } = options;
-  const tables = { links, addresses, routes, neighbors, fdb };
+  const { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters } = options;
+  const tables = { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters };
   const given = Object.entries(tables).filter(([, value]) => value !== undefined);
   for (const [table, value] of given) boolean(value, table);
   const rest = !Object.values(tables).includes(true);
   const watched = {
-    ...{ links: rest, addresses: rest, routes: rest, neighbors: rest, fdb: false },
+    ...{ links: rest, addresses: rest, routes: rest, neighbors: rest },
+    ...{ fdb: false, qdiscs: false, classes: false, filters: false },
     ...Object.fromEntries(given),
   };
   if (Object.values(watched).includes(true)) return watched;

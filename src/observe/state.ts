@@ -23,6 +23,8 @@ import { routeFormat } from "../rtnetlink/route_message.ts";
 import type { LinkMove, MonitorEvent, OverrunEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
 import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";
+import type { TrafficChanges, TrafficTables, WatchedTraffic } from "./traffic_table.ts";
+import defer * as traffic from "./traffic_table.ts";
 
 /** How often the tables are read in the hope that nothing changes meanwhile. */
 const ATTEMPTS = 4;
@@ -33,7 +35,7 @@ const ATTEMPTS = 4;
 const STRETCH = 50;
 
 /** The watched tables. */
-export interface Watched {
+export interface Watched extends WatchedTraffic {
   readonly links: boolean;
   readonly addresses: boolean;
   readonly routes: boolean;
@@ -41,10 +43,13 @@ export interface Watched {
   readonly fdb: boolean;
 }
 
-/** The groups to join. Routes and forwarding entries also go silently with links and addresses. */
-export function groupsOf({ links, addresses, routes, neighbors, fdb }: Watched): number[] {
+/** The groups to join. Other objects also go silently with links and addresses. */
+export function groupsOf(watched: Watched): number[] {
+  const { links, addresses, routes, neighbors, fdb } = watched;
+  const traffic = hasTraffic(watched);
   const groups: [group: number, wanted: boolean][] = [
-    [RTNLGRP.LINK, links || routes || fdb],
+    [RTNLGRP.LINK, links || routes || fdb || traffic],
+    [RTNLGRP.TC, traffic],
     [RTNLGRP.IPV4_IFADDR, addresses || routes],
     [RTNLGRP.IPV6_IFADDR, addresses],
     [RTNLGRP.IPV4_ROUTE, routes],
@@ -53,6 +58,10 @@ export function groupsOf({ links, addresses, routes, neighbors, fdb }: Watched):
     [RTNLGRP.NEIGH, neighbors || fdb],
   ];
   return groups.filter(([, wanted]) => wanted).map(([group]) => group);
+}
+
+function hasTraffic({ qdiscs, classes, filters }: WatchedTraffic): boolean {
+  return qdiscs || classes || filters;
 }
 
 /** The tables of a namespace. */
@@ -64,6 +73,7 @@ export class State {
   readonly #routes: RouteTable | undefined;
   readonly #neighbors: Table<NeighborInfo> | undefined;
   readonly #fdb: Table<FdbInfo> | undefined;
+  readonly #traffic: TrafficTables | undefined;
 
   /** Reads the tables. */
   constructor(watched: Watched, connection: Connection) {
@@ -87,6 +97,7 @@ export class State {
       this.#fdb = new Table<FdbInfo>(fdbKey);
       this.#fdb.fill(tryDump(connection, dumpFdb()));
     }
+    if (hasTraffic(watched)) this.#traffic = new traffic.TrafficTables(watched, connection);
   }
 
   /** The tables as an event. */
@@ -98,6 +109,9 @@ export class State {
       routes: this.#routes?.list() ?? [],
       neighbors: this.#neighbors?.list() ?? [],
       fdb: this.#fdb?.list() ?? [],
+      qdiscs: this.#traffic?.qdiscs() ?? [],
+      classes: this.#traffic?.classes() ?? [],
+      filters: this.#traffic?.filters() ?? [],
     };
   }
 
@@ -124,22 +138,31 @@ export class State {
       case RTM.DELNEXTHOP:
         return this.#routes?.nexthopsChanged();
     }
+    // RTM_NEWQDISC to RTM_GETTFILTER.
+    if (header.type >= RTM.NEWQDISC && header.type <= RTM.GETTFILTER) {
+      this.#reportTraffic(this.#traffic?.apply(header, source));
+    }
   }
 
   /** Reads doubtful entries again. Call it when all queued messages are applied. */
   refresh(connection: Connection): void {
     this.#report("link", this.#links?.refresh(connection));
     this.#report("route", this.#routes?.refresh(connection));
+    this.#reportTraffic(this.#traffic?.refresh(connection));
   }
 
   /** Adds the changes from this state to a later one to the later one's events: removals first. */
   reportChangesTo(later: State): void {
+    const traffic = later.#traffic && this.#traffic?.changesTo(later.#traffic);
     const all = [
       eventsOf("link", later.#links && this.#links?.changesTo(later.#links)),
       eventsOf("address", later.#addresses && this.#addresses?.changesTo(later.#addresses)),
       eventsOf("route", later.#routes && this.#routes?.changesTo(later.#routes)),
       eventsOf("neighbor", later.#neighbors && this.#neighbors?.changesTo(later.#neighbors)),
       eventsOf("fdb", later.#fdb && this.#fdb?.changesTo(later.#fdb)),
+      eventsOf("qdisc", traffic?.qdisc),
+      eventsOf("class", traffic?.class),
+      eventsOf("filter", traffic?.filter),
     ];
     const isRemoval = (event: MonitorEvent) => "action" in event && event.action === "remove";
     for (const event of all.toReversed().flat()) if (isRemoval(event)) later.events.push(event);
@@ -150,10 +173,17 @@ export class State {
     for (const event of eventsOf(type, changes)) this.events.push(event);
   }
 
+  #reportTraffic(changes: Partial<TrafficChanges> = {}): void {
+    this.#report("filter", changes.filter);
+    this.#report("class", changes.class);
+    this.#report("qdisc", changes.qdisc);
+  }
+
   #applyLink(header: Header, source: Source): void {
     const { family, index, flags } = decode(linkHeader, linkFormat.headerLength, source, header);
     if (family === AF.BRIDGE) return this.#applyPort(index, header, source);
     if (family !== AF.UNSPEC) return;
+    this.#traffic?.linkChanged(index);
     if (header.type === RTM.NEWLINK) {
       this.#routes?.linkChanged(index, flags);
       if (!this.#links) return;

@@ -40,6 +40,9 @@ const IGNORED: ReadonlySet<string> = new Set([
   "extMask",
   // Counters.
   "stats",
+  "xstats",
+  "refcnt",
+  "directPackets",
   "carrierChanges",
   "carrierUpCount",
   "carrierDownCount",
@@ -196,6 +199,18 @@ export class Table<T extends object> {
       changes.push({ action: "remove", entry });
     }
     return changes;
+  }
+
+  /** Replaces the entries that satisfy a condition by those that were read. */
+  renew(entries: readonly T[], condition: (entry: T) => boolean): Change<T>[] {
+    const [before, after] = [this.list().filter(condition), entries].map((part) => {
+      const table = new Table<T>(this.#keyOf, this.#replaced);
+      table.fill(part);
+      return table;
+    }) as [Table<T>, Table<T>];
+    this.removeWhere(condition);
+    this.fill(entries);
+    return before.changesTo(after);
   }
 
   /** The changes that lead from this table to a later one. */

@@ -226,6 +226,11 @@ export function filterSelector(info: FilterInfo): TcMessage {
   };
 }
 
+/** Whether it is a filter: for u32 and others the kernel also keeps tables, which it reports in the same form. */
+export function isFilter({ kind, handle }: FilterInfo): boolean {
+  return handle !== 0 && !(kind === "u32" && String(handle).endsWith(":"));
+}
+
 /** Reads the filters of a place, without the tables that the kernel keeps for them. */
 export function dumpFilters(
   { index, parent }: { index: number; parent: number },
@@ -238,7 +243,7 @@ export function dumpFilters(
     format: filterFormat,
     message: { index, parent },
     reply: readFilter,
-    filter: ({ kind, handle }) => handle !== 0 && !(kind === "u32" && String(handle).endsWith(":")),
+    filter: isFilter,
     command: () => `tc filter show ${placeWords({ index, parent })}`,
   };
 }

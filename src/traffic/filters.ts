@@ -31,7 +31,7 @@ import {
 } from "../rtnetlink/filter.ts";
 import type { Action } from "../rtnetlink/filter_kinds/actions.ts";
 import { describeLink, indexOf, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
-import { dumpQdiscs } from "../rtnetlink/qdisc.ts";
+import { dumpQdiscs, type QdiscInfo } from "../rtnetlink/qdisc.ts";
 import {
   formatHandle,
   type Handle,
@@ -158,14 +158,9 @@ export class LinkFilters {
   /** The places that filters may be at: the kernel lists one place at a time. */
   #parents(filter: LinkFilterFilter): number[] {
     checkOptions(filter, FILTER);
-    const number = (parent: Handle) =>
-      parseHandle(parent, { path: "parent", words: FILTER_PARENTS });
-    if (filter.parent !== undefined) return [number(filter.parent)];
-    return this.#connection.dump(dumpQdiscs({ index: this.#link.index }))
-      .filter(({ handle }) => handle !== "0:")
-      .flatMap(({ kind, handle }) =>
-        kind === "clsact" ? ["ingress", "egress"] : kind === "ingress" ? ["ingress"] : [handle]
-      ).map(number);
+    const { parent } = filter;
+    if (parent !== undefined) return [placeOf(parent)];
+    return filterPlaces(this.#connection.dump(dumpQdiscs({ index: this.#link.index })));
   }
 
   #selector(info: FilterInfo): TcMessage {
@@ -227,6 +222,18 @@ export class LinkFilters {
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
     return inspectList(titleOf("filters", this.#link), () => this.list(), inspect, options);
   }
+}
+
+/** The number of a place. */
+function placeOf(parent: Handle): number {
+  return parseHandle(parent, { path: "parent", words: FILTER_PARENTS });
+}
+
+/** The places that the queueing disciplines of a link have for filters, as numbers. */
+export function filterPlaces(qdiscs: readonly QdiscInfo[]): number[] {
+  return qdiscs.filter(({ handle }) => handle !== "0:").flatMap(({ kind, handle }) =>
+    kind === "clsact" ? ["ingress", "egress"] : kind === "ingress" ? ["ingress"] : [handle]
+  ).map(placeOf);
 }
 
 /** What can be set, of what is reported: an action is a new one. */

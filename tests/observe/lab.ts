@@ -77,13 +77,22 @@ export function line(event: MonitorEvent): string {
     ? event.route.destination
     : event.type === "neighbor"
     ? event.neighbor.address
-    : event.fdb.mac;
+    : event.type === "fdb"
+    ? event.fdb.mac
+    : event.type === "qdisc"
+    ? `${event.qdisc.kind} ${event.qdisc.parent}`
+    : event.type === "class"
+    ? event.class.classid
+    : `${event.filter.kind} ${event.filter.parent} ${event.filter.priority}`;
   const changed = event.action === "change" ? ` ${[...event.changed].sort().join(",")}` : "";
   return `${event.type} ${event.action} ${what}${changed}`;
 }
 
 /** The tables as sorted lines, with the properties that iproute2 shows too. */
-export type View = Record<Exclude<keyof SnapshotEvent, "type">, string[]>;
+export type View = Record<
+  Exclude<keyof SnapshotEvent, "type" | "qdiscs" | "classes" | "filters">,
+  string[]
+>;
 
 const text = (...values: unknown[]) => values.map((value) => value ?? "-").join(" ");
 const sorted = (lines: Iterable<string>) => [...lines].sort();
@@ -194,8 +203,11 @@ export class Replica {
   readonly #things = new Map<unknown, MonitorEvent["type"]>();
 
   constructor(snapshot: SnapshotEvent) {
-    const { links, addresses, routes, neighbors, fdb } = snapshot;
-    const lists = { link: links, address: addresses, route: routes, neighbor: neighbors, fdb };
+    const { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters } = snapshot;
+    const lists = {
+      ...{ link: links, address: addresses, route: routes, neighbor: neighbors, fdb },
+      ...{ qdisc: qdiscs, class: classes, filter: filters },
+    };
     for (const [type, list] of Object.entries(lists)) {
       for (const thing of list) this.#things.set(thing, type as MonitorEvent["type"]);
     }
@@ -228,6 +240,9 @@ export class Replica {
       routes: all("route"),
       neighbors: all("neighbor"),
       fdb: all("fdb"),
+      qdiscs: all("qdisc"),
+      classes: all("class"),
+      filters: all("filter"),
     };
   }
 
@@ -252,7 +267,9 @@ function nameOf(type: MonitorEvent["type"], thing: unknown): string {
       ? [index, address, peer]
       : type === "route"
       ? [family, destination, table, oif, gateway, metric, it.nexthops]
-      : [mac, vlan, it.master ?? index],
+      : type === "fdb"
+      ? [mac, vlan, it.master ?? index]
+      : [index, it.parent, it.classid, it.priority, it.protocol, it.chain, it.handle],
   );
 }
 

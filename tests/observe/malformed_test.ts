@@ -17,7 +17,10 @@ import { bridge, ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { collect, inNetNs, line, Replica, snapshotOf, viewOf, viewOfSnapshot } from "./lab.ts";
 
-const ALL = { links: true, addresses: true, routes: true, neighbors: true, fdb: true };
+const ALL = {
+  ...{ links: true, addresses: true, routes: true, neighbors: true, fdb: true },
+  ...{ qdiscs: true, classes: true, filters: true },
+};
 
 /** A whole message: the netlink header, and a body. */
 function message(type: number, body: readonly number[], length = 16 + body.length) {

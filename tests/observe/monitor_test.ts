@@ -159,7 +159,8 @@ test("A monitor of one table reports no events of others", () =>
 test("monitor() refuses unknown and malformed options", () => {
   const refused = (options: unknown, type: ErrorConstructor = TypeError) =>
     assertThrows(() => monitor(options as MonitorOptions), type).message;
-  const all = "addresses, fdb, links, neighbors, netns, receiveBuffer, routes, signal";
+  const all =
+    "addresses, classes, fdb, filters, links, neighbors, netns, qdiscs, receiveBuffer, routes, signal";
   assertEquals(
     refused({ route: true }),
     `Unknown option "route": did you mean "routes"? Allowed are ${all}`,
@@ -171,7 +172,7 @@ test("monitor() refuses unknown and malformed options", () => {
   }
   assertEquals(
     refused({ links: false, addresses: false, routes: false, neighbors: false }),
-    "All tables are false: set one of links, addresses, routes, neighbors, fdb to true, or leave all out",
+    "All tables are false: set one of links, addresses, routes, neighbors, fdb, qdiscs, classes, filters to true, or leave all out",
   );
   assertEquals(
     refused({ receiveBuffer: 0 }, RangeError),

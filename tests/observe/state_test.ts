@@ -10,7 +10,10 @@ import { line } from "./lab.ts";
 /** A connection to an empty namespace. */
 const nothing = { dump: () => [] } as unknown as Connection;
 
-const NONE = { links: false, addresses: false, routes: false, neighbors: false, fdb: false };
+const NONE = {
+  ...{ links: false, addresses: false, routes: false, neighbors: false, fdb: false },
+  ...{ qdiscs: false, classes: false, filters: false },
+};
 
 const HEADER = { type: RTM.NEWLINK, flags: 0, sequence: 0, start: 0 };
 
