@@ -41,5 +41,10 @@ function optionOf({ options = {} }: Verb, text: string | undefined): string | un
 async function named(completion: Completion): Promise<string[]> {
   if (completion === "file") return [":file"];
   if (completion === "netns") return (await import("../netns/netns.ts")).NetNs.list();
-  return [];
+  const { attach, list } = await import("../lab/mod.ts");
+  const labs = list();
+  if (completion === "lab") return labs.map(({ name }) => name);
+  if (completion !== "node" || labs.length === 0) return [];
+  await using lab = attach(labs[0]!.name);
+  return lab.nodes;
 }

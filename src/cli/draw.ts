@@ -5,23 +5,41 @@
  */
 import { NetNs } from "../netns/netns.ts";
 import { draw, type DrawOptions } from "../view/mod.ts";
+import { graphOf } from "../lab/mod.ts";
+import { isFile, labOf, topologyOf } from "./lab_choice.ts";
 import { openNetNs } from "./namespace.ts";
 import { type Call, word } from "./verb.ts";
 
-/** Draws the namespaces of the arguments; without any, the current one and all that have a name. */
+/** Draws a lab file, a running lab, or namespaces; without arguments those that have a name. */
 export async function run(call: Call): Promise<void> {
-  const namespaces = call.args.length > 0
-    ? call.args.map(openNetNs)
-    : [NetNs.current(), ...NetNs.list().map((name) => NetNs.open(name))];
+  const { output: _, lab, ...options } = call.options;
+  const format = call.out.json ? { format: "json" } : {};
+  const picture = await pictureOf(call, { ...options, ...format } as DrawOptions);
+  const file = word(call, "output");
+  if (file === undefined) return call.out.text(picture);
+  Deno.writeTextFileSync(file, picture);
+  call.out.say(`The picture is in ${file}`);
+}
+
+async function pictureOf(call: Call, options: DrawOptions): Promise<string> {
+  const [argument] = call.args;
+  if (argument !== undefined && isFile(argument)) {
+    return await draw(graphOf(await topologyOf(argument)), options);
+  }
+  if (word(call, "lab") !== undefined) {
+    await using lab = await labOf(call);
+    return await lab.draw(options);
+  }
+  const namespaces = namespacesOf(call.args);
   try {
-    const { output: _, ...options } = call.options;
-    const format = call.out.json ? { format: "json" } : {};
-    const picture = await draw(namespaces, { ...options, ...format } as DrawOptions);
-    const file = word(call, "output");
-    if (file === undefined) return call.out.text(picture);
-    Deno.writeTextFileSync(file, picture);
-    call.out.say(`${file} has ${namespaces.length} namespaces`);
+    return await draw(namespaces, options);
   } finally {
     for (const netns of namespaces) netns[Symbol.dispose]();
   }
+}
+
+/** The namespaces of arguments; without any, the current one and all that have a name. */
+export function namespacesOf(args: readonly string[]): NetNs[] {
+  if (args.length > 0) return args.map(openNetNs);
+  return [NetNs.current(), ...NetNs.list().map((name) => NetNs.open(name))];
 }

@@ -38,7 +38,7 @@ export async function run(call: Call): Promise<number> {
 }
 
 /** An event as a line: `link add v0`. */
-function lineOf(event: { readonly type: string }): string {
+export function lineOf(event: { readonly type: string }): string {
   const { type, action, changed, ...rest } = event as Record<string, unknown> & { type: string };
   const subject = rest[type] as Record<string, unknown> | undefined;
   const name = subject?.name ?? subject?.destination ?? subject?.address ?? subject?.mac ?? "";

@@ -3,32 +3,39 @@
  *
  * @module
  */
-import { NetNs } from "../netns/netns.ts";
-import { NetNsSource, servePage } from "../page/mod.ts";
-import { openNetNs } from "./namespace.ts";
+import { list } from "../lab/mod.ts";
+import { LabSource, NetNsSource, type PageSource, servePage } from "../page/mod.ts";
+import { namespacesOf } from "./draw.ts";
+import { labOf } from "./lab_choice.ts";
 import { type Call, numeric, word } from "./verb.ts";
 
 /** Serves the page until Ctrl-C. */
 export async function run(call: Call): Promise<number> {
-  const namespaces = call.args.length > 0
-    ? call.args.map(openNetNs)
-    : [NetNs.current(), ...NetNs.list().map((name) => NetNs.open(name))];
   const stop = new AbortController();
   const onInterrupt = () => stop.abort();
   Deno.addSignalListener("SIGINT", onInterrupt);
   try {
-    const title = word(call, "title");
+    await using stack = new AsyncDisposableStack();
     const port = numeric(call, "port");
-    const page = servePage(
-      new NetNsSource(namespaces, title === undefined ? {} : { title }),
-      { signal: stop.signal, ...port === undefined ? {} : { port } },
-    );
+    const page = servePage(await sourceOf(call, stack), {
+      signal: stop.signal,
+      ...port === undefined ? {} : { port },
+    });
     call.out.result({ url: page.url }, `${page.url}\n`);
     call.out.say("The page shows the network as it is; Ctrl-C ends it");
     await page.finished;
     return 130;
   } finally {
     Deno.removeSignalListener("SIGINT", onInterrupt);
-    for (const netns of namespaces) netns[Symbol.dispose]();
   }
+}
+
+/** The lab that runs, or namespaces. */
+async function sourceOf(call: Call, stack: AsyncDisposableStack): Promise<PageSource> {
+  const title = word(call, "title");
+  if (call.args.length === 0 && (word(call, "lab") !== undefined || list().length === 1)) {
+    return new LabSource(stack.use(await labOf(call)));
+  }
+  const namespaces = namespacesOf(call.args).map((netns) => stack.use(netns));
+  return new NetNsSource(namespaces, title === undefined ? {} : { title });
 }

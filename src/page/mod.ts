@@ -11,3 +11,4 @@ export {
   type PageSource,
   type PageValues,
 } from "./source.ts";
+export { LabSource } from "./lab.ts";

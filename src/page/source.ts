@@ -107,36 +107,14 @@ export class NetNsSource implements PageSource {
   }
 
   details({ node, interface: name }: GraphEnd): Readonly<Record<string, unknown>> {
-    const netns = this.#netns(node);
-    if (name === undefined) {
-      return {
-        links: netns.links.list({ stats: false }).length,
-        routes: netns.routes.list().length,
-      };
-    }
-    const link = netns.links.get(name).read();
-    return {
-      ...link,
-      addresses: netns.addresses.list({ dev: name }).map(({ address }) => address),
-    };
+    return detailsOf(this.#netns(node), name);
   }
 
-  async *packets(end: GraphEnd, signal: AbortSignal): AsyncIterable<string> {
-    const { format } = await import("../packet/format.ts");
-    using capture = this.#netns(end.node).links.get(end.interface!).capture();
-    const stop = () => capture.stop();
-    signal.addEventListener("abort", stop);
-    try {
-      for await (const { seconds, direction, data } of capture) {
-        const time = new Date(seconds * 1000).toISOString().slice(11, 23);
-        yield `${time} ${direction} ${format(data)}`;
-      }
-    } finally {
-      signal.removeEventListener("abort", stop);
-    }
+  packets({ node, interface: name }: GraphEnd, signal: AbortSignal): AsyncIterable<string> {
+    return packetsOf(this.#netns(node), name!, signal);
   }
 
-  readonly actions = {
+  readonly actions: PageSource["actions"] = {
     cut: (edge: GraphEdge) => this.#each(edge, (link) => link.down()),
     heal: (edge: GraphEdge) => this.#each(edge, (link) => link.up()),
   };
@@ -154,6 +132,37 @@ export class NetNsSource implements PageSource {
   }
 }
 
+/** The properties of an interface, or a few of its namespace. */
+export function detailsOf(netns: NetNs, name?: string): Readonly<Record<string, unknown>> {
+  if (name === undefined) {
+    return { links: netns.links.list({ stats: false }).length, routes: netns.routes.list().length };
+  }
+  return {
+    ...netns.links.get(name).read(),
+    addresses: netns.addresses.list({ dev: name }).map(({ address }) => address),
+  };
+}
+
+/** The packets of an interface, a line each, until the signal. */
+export async function* packetsOf(
+  netns: NetNs,
+  name: string,
+  signal: AbortSignal,
+): AsyncIterable<string> {
+  const { format } = await import("../packet/format.ts");
+  using capture = netns.links.get(name).capture();
+  const stop = () => capture.stop();
+  signal.addEventListener("abort", stop);
+  try {
+    for await (const { seconds, direction, data } of capture) {
+      const time = new Date(seconds * 1000).toISOString().slice(11, 23);
+      yield `${time} ${direction} ${format(data)}`;
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}
+
 /** Rejects when a reader fails, and otherwise never settles. */
 const failed = (reader: Promise<void>): Promise<void> =>
   new Promise((_, reject) => reader.catch(reject));
@@ -161,7 +170,7 @@ const failed = (reader: Promise<void>): Promise<void> =>
 const titleOf = (netns: NetNs, i: number): string => netns.name ?? `namespace ${i}`;
 
 /** An event of a monitor as one of the page; `undefined` for those that show nothing. */
-function eventOf(event: MonitorEvent, where: string): PageEvent | undefined {
+export function eventOf(event: MonitorEvent, where: string): PageEvent | undefined {
   if (event.type === "snapshot") return undefined;
   if (event.type === "overrun") return { text: `${where}: events were lost`, structure: true };
   if (event.type === "address") {

@@ -1,0 +1,195 @@
+/**
+ * The verbs that use a running lab.
+ *
+ * @module
+ */
+import type { Lab } from "../lab/mod.ts";
+import { labOf } from "./lab_choice.ts";
+import type { Row } from "./out.ts";
+import { type Call, numeric, UsageError, word } from "./verb.ts";
+
+/** `netloom exec`: the exit code is the first that is not 0. */
+export async function exec(call: Call): Promise<number> {
+  const [program, ...args] = call.rest;
+  if (program === undefined) {
+    throw new UsageError("exec needs a command after --: exec h1 -- ip link");
+  }
+  await using lab = await labOf(call);
+  let worst = 0;
+  const results: { node: string; code: number; stdout?: string; stderr?: string }[] = [];
+  for (const name of call.args) {
+    const stdio = call.out.json ? "piped" : "inherit";
+    const command = lab.node(name).command(program, {
+      args,
+      stdin: "inherit",
+      stdout: stdio,
+      stderr: stdio,
+    });
+    if (!call.out.json && call.args.length > 1) call.out.say(`${name}:`);
+    if (call.out.json) {
+      const { code, stdout, stderr } = await command.output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      results.push({ node: name, code, stdout: text(stdout), stderr: text(stderr) });
+      worst ||= code;
+    } else worst ||= (await command.spawn().status).code;
+  }
+  if (call.out.json) call.out.result(results);
+  return worst;
+}
+
+/** `netloom shell`. */
+export async function shell(call: Call): Promise<number> {
+  await using lab = await labOf(call);
+  const [name = ""] = call.args;
+  const stdio = { stdin: "inherit", stdout: "inherit", stderr: "inherit" } as const;
+  // Ctrl-C is for the programs of the shell, not for this one.
+  const ignore = () => {};
+  Deno.addSignalListener("SIGINT", ignore);
+  try {
+    const program = Deno.env.get("SHELL") ?? "sh";
+    call.out.say(`A shell in ${name}; exit leaves it`);
+    const child = lab.node(name).command(program, {
+      ...stdio,
+      env: { PS1: `${name}# ` },
+    }).spawn();
+    return (await child.status).code;
+  } finally {
+    Deno.removeSignalListener("SIGINT", ignore);
+  }
+}
+
+/** `netloom ping`: without arguments the matrix of all nodes. */
+export async function ping(call: Call): Promise<number> {
+  await using lab = await labOf(call);
+  const [from, to] = call.args;
+  if (from === undefined) return await matrix(call, lab);
+  if (to === undefined) throw new UsageError("ping takes two nodes, or none for all");
+  const count = numeric(call, "count") ?? 3;
+  const result = await lab.node(from).ping(to, { count, interval: 200 });
+  call.out.result(result, [{
+    FROM: from,
+    TO: to,
+    SENT: result.sent,
+    RECEIVED: result.received,
+    "MIN MS": result.min,
+    "AVG MS": result.avg,
+    "MAX MS": result.max,
+  }]);
+  return result.received > 0 ? 0 : 1;
+}
+
+async function matrix(call: Call, lab: Lab): Promise<number> {
+  call.out.progress("Pinging all pairs");
+  const { nodes, times, missing } = await lab.reachability();
+  call.out.progress("");
+  const all = nodes.map((from) => ({
+    from,
+    times: Object.fromEntries(
+      nodes.filter((to) => to !== from).map((to) => [to, times.get(from)!.get(to) ?? null]),
+    ),
+  }));
+  call.out.result(
+    { nodes: all, missing },
+    all.map(({ from, times }): Row => ({
+      "MS": from,
+      ...Object.fromEntries(nodes.map((to) => {
+        const time = times[to];
+        return [to, to === from ? "·" : time == null ? "✗" : time.toFixed(2)];
+      })),
+    })),
+  );
+  const pairs = nodes.length * (nodes.length - 1);
+  call.out.say(`${pairs - missing.length} of ${pairs} pairs reach each other`);
+  return missing.length === 0 ? 0 : 1;
+}
+
+/** `netloom cut` and `netloom heal`: both ends of a wire. */
+export async function cut(call: Call): Promise<void> {
+  await onWire(call, "cut");
+}
+
+/** See {@link cut}. */
+export async function heal(call: Call): Promise<void> {
+  await onWire(call, "heal");
+}
+
+async function onWire(call: Call, verb: "cut" | "heal"): Promise<void> {
+  await using lab = await labOf(call);
+  const [a, b] = call.args as [string, string];
+  const { link, peer } = lab.link(a, b);
+  for (const end of [link, peer]) verb === "cut" ? end.down() : end.up();
+  call.out.result({ from: a, to: b, state: verb });
+  call.out.say(`${a} -- ${b} is ${verb === "cut" ? "cut" : "healed"}`);
+}
+
+/** `netloom watch`. */
+export async function watch(call: Call): Promise<number> {
+  await using lab = await labOf(call);
+  using events = lab.events();
+  let left = numeric(call, "count") ?? Infinity;
+  let interrupted = false;
+  const stop = () => {
+    interrupted = true;
+    events.close();
+  };
+  Deno.addSignalListener("SIGINT", stop);
+  const { lineOf } = await import("./monitor.ts");
+  try {
+    for await (const { node, event } of events) {
+      if (event.type === "snapshot") continue;
+      call.out.event({ node, ...event }, `${node}: ${lineOf(event)}`);
+      if (--left <= 0) break;
+    }
+  } finally {
+    Deno.removeSignalListener("SIGINT", stop);
+  }
+  return interrupted ? 130 : 0;
+}
+
+/** `netloom capture`: lines, a file, or Wireshark. */
+export async function capture(call: Call): Promise<number> {
+  await using lab = await labOf(call);
+  const file = word(call, "write");
+  const stop = Promise.withResolvers<void>();
+  const interrupt = () => stop.resolve();
+  Deno.addSignalListener("SIGINT", interrupt);
+  const seconds = numeric(call, "seconds");
+  const timer = seconds === undefined ? undefined : setTimeout(interrupt, seconds * 1000);
+  try {
+    if (file !== undefined) {
+      await using _capture = lab.capture(file);
+      call.out.say(`Writing all wires to ${file}; Ctrl-C ends it`);
+      await stop.promise;
+      return 0;
+    }
+    await lines(call, lab, stop.promise);
+    return 0;
+  } finally {
+    clearTimeout(timer);
+    Deno.removeSignalListener("SIGINT", interrupt);
+  }
+}
+
+/** Prints the packets of interfaces as lines. */
+async function lines(call: Call, lab: Lab, stopped: Promise<void>): Promise<void> {
+  const { format } = await import("../packet/format.ts");
+  const names = call.args.length > 0 ? call.args : lab.nodes;
+  const captures = names.map((name) => {
+    const [node, link] = name.split(":") as [string, string?];
+    const netns = lab.node(node).netns;
+    return { name, capture: link ? netns.links.get(link).capture() : netns.capture() };
+  });
+  stopped.then(() => captures.forEach(({ capture }) => capture.stop()));
+  call.out.say("Capturing; Ctrl-C ends it");
+  await Promise.all(captures.map(async ({ name, capture }) => {
+    for await (const { seconds, direction, interface: where, data } of capture) {
+      const time = new Date(seconds * 1000).toISOString().slice(11, 23);
+      const place = name.includes(":") ? name : `${name}:${where.name}`;
+      const packet = format(data);
+      call.out.event(
+        { time: seconds, interface: place, direction, packet },
+        `${time} ${place} ${direction} ${packet}`,
+      );
+    }
+  }));
+}
