@@ -71,12 +71,14 @@ export async function ping(call: Call): Promise<number> {
     TO: to,
     SENT: result.sent,
     RECEIVED: result.received,
-    "MIN MS": result.min,
-    "AVG MS": result.avg,
-    "MAX MS": result.max,
+    "MIN MS": milliseconds(result.min),
+    "AVG MS": milliseconds(result.avg),
+    "MAX MS": milliseconds(result.max),
   }]);
   return result.received > 0 ? 0 : 1;
 }
+
+const milliseconds = (time: number | undefined): string => time?.toFixed(2) ?? "";
 
 async function matrix(call: Call, lab: Lab): Promise<number> {
   call.out.progress("Pinging all pairs");
@@ -94,32 +96,13 @@ async function matrix(call: Call, lab: Lab): Promise<number> {
       "MS": from,
       ...Object.fromEntries(nodes.map((to) => {
         const time = times[to];
-        return [to, to === from ? "·" : time == null ? "✗" : time.toFixed(2)];
+        return [to, to === from ? "·" : time == null ? "✗" : milliseconds(time)];
       })),
     })),
   );
   const pairs = nodes.length * (nodes.length - 1);
   call.out.say(`${pairs - missing.length} of ${pairs} pairs reach each other`);
   return missing.length === 0 ? 0 : 1;
-}
-
-/** `netloom cut` and `netloom heal`: both ends of a wire. */
-export async function cut(call: Call): Promise<void> {
-  await onWire(call, "cut");
-}
-
-/** See {@link cut}. */
-export async function heal(call: Call): Promise<void> {
-  await onWire(call, "heal");
-}
-
-async function onWire(call: Call, verb: "cut" | "heal"): Promise<void> {
-  await using lab = await labOf(call);
-  const [a, b] = call.args as [string, string];
-  const { link, peer } = lab.link(a, b);
-  for (const end of [link, peer]) verb === "cut" ? end.down() : end.up();
-  call.out.result({ from: a, to: b, state: verb });
-  call.out.say(`${a} -- ${b} is ${verb === "cut" ? "cut" : "healed"}`);
 }
 
 /** `netloom watch`. */

@@ -81,8 +81,8 @@ export class LabSource implements PageSource {
   }
 
   readonly actions: PageSource["actions"] = {
-    cut: (edge) => this.#each(edge, (link) => link.down()),
-    heal: (edge) => this.#each(edge, (link) => link.up()),
+    down: (edge) => this.#each(edge, (link) => link.down()),
+    up: (edge) => this.#each(edge, (link) => link.up()),
   };
 
   async ping(from: string, to: string): Promise<number | null> {

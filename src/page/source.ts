@@ -115,8 +115,8 @@ export class NetNsSource implements PageSource {
   }
 
   readonly actions: PageSource["actions"] = {
-    cut: (edge: GraphEdge) => this.#each(edge, (link) => link.down()),
-    heal: (edge: GraphEdge) => this.#each(edge, (link) => link.up()),
+    down: (edge: GraphEdge) => this.#each(edge, (link) => link.down()),
+    up: (edge: GraphEdge) => this.#each(edge, (link) => link.up()),
   };
 
   #each(edge: GraphEdge, act: (link: ReturnType<NetNs["links"]["get"]>) => void): void {

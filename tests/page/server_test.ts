@@ -95,7 +95,7 @@ Deno.test("A page serves its own files, the picture and the graph", async () => 
   }
   assertStringIncludes(await (await ask(page, "/picture.svg")).text(), 'data-edge="0"');
   const { graph, actions } = await (await ask(page, "/graph")).json();
-  assertEquals([graph.title, actions], ["Two", ["cut", "heal"]]);
+  assertEquals([graph.title, actions], ["Two", ["down", "up"]]);
   assertEquals((await (await ask(page, "/details?node=n0&interface=a0")).json()).name, "a0");
   assertEquals((await ask(page, "/details?node=n9&interface=a0")).status, 400);
   assertEquals((await ask(page, "/nothing")).status, 404);
@@ -119,9 +119,9 @@ Deno.test("A page sends the state of lines when a link goes down and comes back"
       (await ask(page, verb, { method: "POST", body: JSON.stringify({ edge: 0 }) })).status,
       200,
     );
-  await act("/cut");
+  await act("/down");
   assertEquals(network.a.links.get("a0").read().up, false);
-  await act("/heal");
+  await act("/up");
   assertEquals(network.b.links.get("b0").read().up, true);
   await states;
 });

@@ -70,16 +70,16 @@ Deno.test("A link that is taken down in the kernel turns red without a reload", 
   });
 });
 
-Deno.test("Lines and boxes are chosen by click and by keys, and a line is cut and healed", async () => {
+Deno.test("Lines and boxes are chosen by click and by keys, and a link is set down and up", async () => {
   using network = lan(2);
   await looking(network.source, async (page) => {
     await page.focus('#picture [data-edge="0"]');
     await page.keyboard.press("Enter");
-    await page.waitForSelector("#panel button:has-text('Cut')");
-    await page.click("#panel button:has-text('Cut')");
+    await page.waitForSelector("#panel button:has-text('Down')");
+    await page.click("#panel button:has-text('Down')");
     await page.waitForSelector('#picture [data-edge="0"].nl-is-down', { state: "attached" });
     assertEquals(network.hosts[0]!.links.get("eth0").read().up, false);
-    await page.click("#panel button:has-text('Heal')");
+    await page.click("#panel button:has-text('Up')");
     await page.waitForSelector('#picture [data-edge="0"].nl-is-up', { state: "attached" });
     await page.click('#picture [data-node="n1"] [data-interface="eth0"]');
     await page.waitForSelector("#panel dd:has-text('10.0.0.1/24')");
