@@ -5,14 +5,14 @@
  */
 import { NetNs } from "../netns/netns.ts";
 import { draw, type DrawOptions } from "../view/mod.ts";
-import { graphOf } from "../lab/mod.ts";
+import { graphOf } from "../lab/graph.ts";
 import { isFile, labOf, topologyOf } from "./lab_choice.ts";
 import { openNetNs } from "./namespace.ts";
 import { type Call, word } from "./verb.ts";
 
 /** Draws a lab file, a running lab, or namespaces; without arguments those that have a name. */
 export async function run(call: Call): Promise<void> {
-  const { output: _, lab, ...options } = call.options;
+  const { output: _, lab: _lab, ...options } = call.options;
   const format = call.out.json ? { format: "json" } : {};
   const picture = await pictureOf(call, { ...options, ...format } as DrawOptions);
   const file = word(call, "output");

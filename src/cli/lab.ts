@@ -7,7 +7,7 @@ import {
   down as takeDown,
   type LabPlan,
   list,
-  planOf,
+  plan as planOf,
   type ResolvedTopology,
   up as bringUp,
 } from "../lab/mod.ts";

@@ -40,4 +40,3 @@ export { LabError } from "./transaction.ts";
 export { down, type LabInfo, list } from "./named.ts";
 export { type LabPlan, plan, type PlannedStep, type PlanOptions } from "./plan.ts";
 export { attach, up, type UpOptions } from "./up.ts";
-export { graphOf, type WireStates } from "./graph.ts";
