@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { ERRNO } from "../../ffi/errno.ts";
+import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { boolean, wordValue } from "../options.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
@@ -158,7 +158,24 @@ function put(
     return putKernel(target, values);
   } catch (error) {
     if (asked || !(error instanceof UnsupportedError)) throw error;
+    return putInstead(target, values, error);
+  }
+}
+
+/** Puts values in force by this process, since the kernel cannot. */
+function putInstead(
+  target: ImpairTarget,
+  values: ImpairmentValues,
+  refused: UnsupportedError,
+): Impairment {
+  try {
     return putUser(target, values);
+  } catch (error) {
+    const lacks = error instanceof KernelError && ["EOPNOTSUPP", "ENOENT"].includes(error.code);
+    if (!lacks) throw error;
+    refused.message += `; this process cannot do it either: ${error.message}`;
+    refused.cause = error;
+    throw refused;
   }
 }
 

@@ -37,6 +37,23 @@ class Wire implements Disposable {
     }).join("\n---\n");
   }
 
+  /** The same by netlink alone, for many comparisons. */
+  fingerprint(): string {
+    return JSON.stringify(
+      [this.near, this.far].map((netns) =>
+        netns.links.list().map(({ index, name, kind, mtu, group, txqlen }) => {
+          const link = Link.get(index, { netns });
+          const qdiscs = link.qdiscs.list().map(({ stats: _, refcnt: _1, index: _2, ...it }) => it);
+          const filters = link.filters.list().map(({ index: _, options, ...it }) => ({
+            ...it,
+            options: JSON.stringify(options, (key, it) => VOLATILE.has(key) ? undefined : it),
+          }));
+          return [name, kind, mtu, group, txqlen, qdiscs, filters];
+        })
+      ),
+    );
+  }
+
   disciplines({ ref }: NetNs, dev: string): string[] {
     const shown = JSON.parse(run(ref, `tc -j qdisc show dev ${dev}`)) as { kind: string }[];
     return shown.map(({ kind }) => kind);
@@ -47,6 +64,9 @@ class Wire implements Disposable {
     this.far[Symbol.dispose]();
   }
 }
+
+/** Of an ifb and an action that were created again. */
+const VOLATILE: ReadonlySet<string> = new Set(["index", "stats", "dev"]);
 
 /** Without the state of the carrier, and without what an ifb gets anew when it is created again. */
 function line(link: Json): string {
@@ -132,9 +152,9 @@ for (const [name, { before, options }] of Object.entries(KINDS)) {
   test(`A fault at any message of impair() ${name} changes nothing`, () => {
     using wire = new Wire();
     before?.(wire);
-    const state = wire.state();
+    const state = wire.fingerprint();
     faults(() => wire.link.impair(options), () => {
-      assertEquals(wire.state(), state);
+      assertEquals(wire.fingerprint(), state);
     }, () => wire.link.impair(null));
   });
 
@@ -142,12 +162,12 @@ for (const [name, { before, options }] of Object.entries(KINDS)) {
     using wire = new Wire();
     before?.(wire);
     wire.link.impair(options);
-    const state = wire.state();
+    const state = wire.fingerprint();
     const change: ImpairOptions = { rate: "1mbit", match: { protocol: "udp" } };
     const impaired = wire.link.impairment()!.values;
     faults(() => wire.link.impair(change), () => {
       assertEquals(wire.link.impairment()?.values, impaired);
-      assertEquals(wire.state(), state);
+      assertEquals(wire.fingerprint(), state);
     }, () => {
       wire.link.impair(null);
       wire.link.impair(options);
@@ -158,9 +178,9 @@ for (const [name, { before, options }] of Object.entries(KINDS)) {
     using wire = new Wire();
     before?.(wire);
     wire.link.impair(options);
-    const state = wire.state();
+    const state = wire.fingerprint();
     faults(() => wire.link.impair(null), () => {
-      assertEquals(wire.state(), state);
+      assertEquals(wire.fingerprint(), state);
     }, () => wire.link.impair(options));
   });
 }
@@ -250,6 +270,17 @@ test("The kernel's engine refuses what the kernel lacks, and says what brings it
     netem ? ["netem", "keepOrder", undefined] : ["netem", "delay", "CONFIG_NET_SCH_NETEM"],
   );
   assertEquals(wire.link.impairment(), undefined);
+});
+
+test("Where neither engine can do it, the error says what the kernel lacks and why this process cannot", () => {
+  using netns = NetNs.create();
+  const lo = Link.get("lo", { netns });
+  const options: ImpairOptions = { loss: 0.1, keepOrder: false, jitter: 1, rate: "1mbit" };
+  const error = assertThrows(() => lo.impair(options), UnsupportedError);
+  const option = KIND === "netem" ? "keepOrder" : "jitter";
+  assertEquals([error.kind, error.option], ["netem", option]);
+  assert(error.message.includes("; this process cannot do it either: "), error.message);
+  assertEquals(lo.impairment(), undefined);
 });
 
 test("impair() refuses malformed options before anything changes", () => {
