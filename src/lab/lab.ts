@@ -6,14 +6,18 @@
 import type { CaptureOptions } from "../capture/capture.ts";
 import type { PcapngTarget } from "../capture/writer.ts";
 import type { MonitorOptions } from "../observe/monitor.ts";
-import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
+import { checkOptions, didYouMean, integer, type OptionNames, show } from "../options.ts";
 import type { DrawOptions } from "../view/draw.ts";
 import type { NetworkGraph } from "../view/graph.ts";
+import type { Activity } from "./activity.ts";
+import { groups, type Partition } from "./cuts.ts";
+import type { FaultControl } from "./fault_control.ts";
 import { graphOf } from "./graph.ts";
 import { LabLink } from "./link.ts";
 import { LabNode, nodeOf } from "./node.ts";
 import type { LabNodes } from "./nodes.ts";
 import type { ResolvedTopology, ResolvedWire } from "./resolved.ts";
+import type { Schedule } from "./schedule.ts";
 import { endOf } from "./difference.ts";
 import {
   captureWires,
@@ -31,9 +35,19 @@ export interface LabParts {
   readonly topology: ResolvedTopology;
   /** Its namespaces. */
   readonly nodes: LabNodes;
+  /** Commands, faults and schedule. */
+  readonly activity: Activity;
   /** Removes it. */
   readonly takeDown: () => Promise<void>;
 }
+
+/** Options of `lab.flap()`. */
+export interface FlapOptions {
+  /** Milliseconds between two changes. Default: 1000. */
+  readonly every?: number;
+}
+
+const FLAP: OptionNames<FlapOptions> = { every: true };
 
 const REACHABILITY: OptionNames<ReachabilityOptions> = { timeout: true, concurrency: true };
 
@@ -95,7 +109,9 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     const [near, far] = matches(a, from) && matches(b, to) ? [a, b] : [b, a];
     let link = this.#links.get(near);
     if (!link) {
-      link = new LabLink([near, far], (node) => this.node(node as N));
+      const { nodes, activity: { faults } } = this.#parts;
+      const node = (name: string) => this.node(name as N);
+      link = new LabLink([near, far], { node, nodes, faults });
       this.#links.set(near, link);
     }
     return link;
@@ -161,9 +177,111 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     return capture;
   }
 
+  /**
+   * Parts the lab: each node drops what comes from nodes of other groups, of IPv4 and IPv6, also packets of
+   * established connections and over several hops. Nodes in no group reach all. It is in force when the call
+   * returns, takes the place of an earlier partition, and ends with `heal()`.
+   *
+   * @param parts Groups of nodes; or one object from `oneWay()`, `bridge()` or `ring()`.
+   *
+   * @example Two groups, and one direction
+   * ```ts
+   * import { oneWay, up } from "@netloom/netloom/lab";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using lab = await up({
+   *   nodes: { a: {}, b: {}, c: {} },
+   *   links: [{ segment: ["a", "b", "c"] }],
+   * });
+   * lab.partition(["a", "b"], ["c"]);
+   * assertEquals((await lab.reachability({ timeout: 200 })).missing.length, 4);
+   * lab.partition(oneWay(["a"], ["b"]));
+   * assertEquals((await lab.reachability({ timeout: 200 })).missing.length, 2);
+   * lab.heal();
+   * assertEquals((await lab.reachability()).missing.length, 0);
+   * ```
+   */
+  partition(...parts: readonly (readonly N[])[] | readonly [Partition<N>]): void {
+    const [first] = parts;
+    this.#faults.partition(
+      Array.isArray(first)
+        ? groups(...parts as readonly (readonly N[])[])
+        : first as Partition ?? {},
+    );
+  }
+
+  /**
+   * Cuts all wires of a node.
+   *
+   * @param node The node.
+   */
+  isolate(node: N): void {
+    nodeOf(this.topology, node);
+    this.#faults.cutAt(this.#faults.endsOf([node]));
+  }
+
+  /** Ends all cuts, partitions and flapping. Impairments stay. */
+  heal(): void {
+    this.#faults.healAll();
+  }
+
+  /**
+   * Cuts and heals a wire in turn, beginning with a cut, as long as this process runs.
+   *
+   * @param link The wire.
+   * @param options The time between two changes.
+   * @returns Ends it and heals the wire when disposed.
+   */
+  flap(link: LabLink, options: FlapOptions = {}): Disposable {
+    checkOptions(options, FLAP);
+    const { every = 1000 } = options;
+    integer(every, "every", 1, 2 ** 31 - 1, "milliseconds");
+    const stop = this.#faults.flap([link.ends], every);
+    return { [Symbol.dispose]: stop };
+  }
+
+  /**
+   * Stops (SIGSTOP) or continues the processes in a node's namespace, without this one.
+   *
+   * @param node The node, which the lab has created.
+   * @param isPaused `false` continues them. Default: true.
+   */
+  pause(node: N, isPaused = true): void {
+    this.#faults.signal([node], isPaused ? "SIGSTOP" : "SIGCONT");
+  }
+
+  /**
+   * Kills the processes in a node's namespace (SIGKILL), without this one.
+   *
+   * @param node The node, which the lab has created.
+   */
+  kill(node: N): void {
+    this.#faults.signal([node], "SIGKILL");
+  }
+
+  /** The schedule of the topology, with its log; `undefined` when the topology has none. */
+  get schedule(): Schedule | undefined {
+    return this.#parts.activity.schedule;
+  }
+
+  /**
+   * The output of a node's commands so far, the last 1,048,576 characters.
+   *
+   * @param node The node.
+   */
+  logs(node: N): string {
+    nodeOf(this.topology, node);
+    return this.#parts.activity.processes.get(node)?.output ?? "";
+  }
+
+  get #faults(): FaultControl {
+    return this.#parts.activity.faults;
+  }
+
   /** The lab as a graph, for `draw()`. */
   graph(): NetworkGraph {
-    return graphOf(this.topology);
+    const { cut } = this.#faults;
+    return graphOf(this.topology, { isCut: ({ ends }) => ends.some((end) => cut.has(end)) });
   }
 
   /**
@@ -189,6 +307,7 @@ export class Lab<N extends string = string> implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const events of this.#events.splice(0)) events.close();
     const stopped = await Promise.allSettled(this.#captures.splice(0).map((it) => it.stop()));
+    await this.#parts.activity.stop();
     for (const link of this.#links.values()) link.release();
     for (const node of this.#handles.values()) node.release();
     this.#links.clear();

@@ -26,8 +26,10 @@ export { check, resolve } from "./resolve.ts";
 export type * from "./resolved.ts";
 export type { Path } from "./rules.ts";
 export * from "./spec.ts";
-export { Lab } from "./lab.ts";
-export { LabLink } from "./link.ts";
+export { bridge, groups, oneWay, type Partition, ring } from "./cuts.ts";
+export { type FlapOptions, Lab } from "./lab.ts";
+export { type CutOptions, LabLink } from "./link.ts";
+export { type Schedule, type ScheduleEntry } from "./schedule.ts";
 export { LabNode } from "./node.ts";
 export type {
   LabCapture,

@@ -7,6 +7,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { show } from "../options.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
+import { applyImpairments } from "./impairments.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
 import { changerOf, LabRecord, readRecord, recordNames, type RecordState } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
@@ -81,7 +82,7 @@ export async function converge(
     if (!record.state.settled || build.length + remove.length > 0 || isOther(record, target)) {
       record.begin(target);
       await change(transition, { record, nodes, options });
-    }
+    } else applyImpairments(target, [], nodes);
     return { nodes };
   } catch (error) {
     nodes.close();
@@ -105,12 +106,11 @@ interface Work {
 
 async function change(transition: Transition, work: Work): Promise<void> {
   const { record, nodes, options } = work;
-  const target = transition.target!;
   let removals;
   try {
     removals = build(transition, nodes);
     options.signal?.throwIfAborted();
-    if (removals.length === 0) await carryTraffic(target, nodes, options);
+    if (removals.length === 0) await ready(transition, work);
   } catch (error) {
     throw await rolledBack(error, work);
   }
@@ -124,7 +124,13 @@ async function change(transition: Transition, work: Work): Promise<void> {
     }
   }
   record.reached();
-  if (removals.length > 0) await carryTraffic(target, nodes, options);
+  if (removals.length > 0) await ready(transition, work);
+}
+
+/** Waits until the lab carries traffic, and impairs its wires. */
+async function ready({ target, before }: Transition, { nodes, options }: Work): Promise<void> {
+  await carryTraffic(target!, nodes, options);
+  applyImpairments(target!, before, nodes);
 }
 
 /** Goes back to the state before, and returns the error to throw. */
@@ -156,14 +162,14 @@ async function recover(record: LabRecord, nodes: LabNodes): Promise<void> {
 
 async function goTo(
   target: ResolvedTopology | undefined,
-  { state }: LabRecord,
+  record: LabRecord,
   nodes: LabNodes,
 ): Promise<void> {
-  const transition = transitionOf(state, target);
+  const transition = transitionOf(record.state, target);
   if (target) finish(transition, build(transition, nodes), nodes);
   else removeEverything(transition, nodes);
   await nodes.removed();
-  if (target) await carryTraffic(target, nodes);
+  if (target) await ready(transition, { record, nodes, options: {} });
 }
 
 function halfDone(name: string, error: unknown): Error {

@@ -7,7 +7,9 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
 import { Scope, scopes } from "../scope/scope.ts";
+import { Activity } from "./activity.ts";
 import { Lab, type LabParts } from "./lab.ts";
+import { applyImpairments } from "./impairments.ts";
 import { converge, down, list, nodesOf } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
 import { resolved } from "./plan.ts";
@@ -76,12 +78,13 @@ export async function up<N extends string>(
   refuseMissing(topology);
   if (name === undefined) return new Lab(await upNameless(topology, ready));
   const target = { ...topology, name: checkLabName(name) };
+  refuseActivity(target);
   const { nodes } = await converge(target, name, ready);
   const takeDown = async () => {
     nodes.close();
     await down(name);
   };
-  return new Lab({ topology: target, nodes, takeDown });
+  return new Lab({ topology: target, nodes, activity: new Activity(target, nodes), takeDown });
 }
 
 /**
@@ -98,11 +101,23 @@ export function attach(name: string): Lab {
     throw new LabError(`There is no lab ${show(name)}${didYouMean(name, known)}`);
   }
   const nodes = nodesOf(name, state);
-  return new Lab({ topology: state.settled, nodes, takeDown: () => Promise.resolve() }).persist();
+  const topology = state.settled;
+  const activity = new Activity(topology, nodes);
+  return new Lab({ topology, nodes, activity, takeDown: () => Promise.resolve() }).persist();
+}
+
+/** Commands and schedules end with this process: a lab that outlives it cannot have any. */
+function refuseActivity({ nodes, schedule }: ResolvedTopology): void {
+  const node = nodes.find(({ run }) => run.length > 0);
+  if (!node && schedule.length === 0) return;
+  const what = node ? `the commands of node ${show(node.name)}` : "the schedule";
+  throw new LabError(`A lab with a name cannot have ${what} yet: bring it up without a name`);
 }
 
 /** Refuses what is not there yet, before anything is created. */
-function refuseMissing({ nodes }: ResolvedTopology): void {
+function refuseMissing({ nodes, schedule }: ResolvedTopology): void {
+  const held = schedule.find(({ fault }) => fault.kind === "hold" || fault.kind === "release");
+  if (held) throw new LabError(`${held.fault.kind}: nothing in this process holds frames yet`);
   for (const { name, rules, interfaces } of nodes) {
     if (rules.length > 0) throw new LabError(`Node ${show(name)}: policy rules cannot be set yet`);
     const physical = interfaces.find(({ kind }) => kind === "physical");
@@ -118,11 +133,15 @@ async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Pr
   const nodes = new LabNodes(scopeOwner(scope));
   const transition = { target: topology, before: [], isKnown: true, group: scope.group };
   const takeDown = () => removeAll(transition, nodes, scope);
+  const activity = new Activity(topology, nodes);
   try {
     build(transition, nodes);
     await carryTraffic(topology, nodes, options);
-    return { topology, nodes, takeDown };
+    applyImpairments(topology, [], nodes);
+    await activity.start(options.signal);
+    return { topology, nodes, activity, takeDown };
   } catch (error) {
+    await activity.stop();
     await takeDown();
     throw error;
   }
