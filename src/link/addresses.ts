@@ -74,7 +74,9 @@ export class LinkAddresses {
    * @param filter A family, or a filter that has one; default: all.
    */
   list(filter: IpFamily | LinkAddressFilter = {}): AddressInfo[] {
-    return this.#connection.dump(dumpAddresses(this.#filter(filter)));
+    const request = dumpAddresses(this.#filter(filter));
+    const operation = `list addresses of ${describeLink(this.#link)}`;
+    return this.#connection.dump({ ...request, operation });
   }
 
   /**

@@ -13,7 +13,7 @@ import {
 } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { Subscription } from "../netlink/socket.ts";
-import { checkOptions, integer, type OptionNames, show } from "../options.ts";
+import { checkFunction, checkOptions, integer, type OptionNames, show } from "../options.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import {
@@ -22,6 +22,7 @@ import {
   deleteLink,
   getLink,
   getLinkMessage,
+  type GetLinkOptions,
   kindOf,
   type LinkMessage,
   upFlags,
@@ -30,7 +31,7 @@ import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { describeLink, isHandle } from "../rtnetlink/link_target.ts";
-import { nsidOf } from "../scope/removal.ts";
+import { nameHandle, nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";
@@ -88,6 +89,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
     this.#name = state.name;
     this.#owned = state.owned;
     this.kind = state.kind;
+    if (state.netns.owned) this.#nameHandle();
   }
 
   /** Its namespace. */
@@ -118,7 +120,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
    */
   read(): LinkInfo {
     const connection = connectionTo(this.ref);
-    const info = connection.request(getLink(this.#index));
+    const info = this.#get();
     this.#name = info.name;
     nameRelated(connection, [info]);
     return info;
@@ -131,13 +133,13 @@ export class LinkBase extends LinkTraffic implements Disposable {
    * @throws {NetlinkError} ENODEV when the link is gone.
    */
   options(): object {
-    const info = connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    const info = this.#get({ stats: false });
     return info.kind === undefined ? {} : info.options;
   }
 
   /** Reads its counters. */
   stats(): LinkStats {
-    return connectionTo(this.ref).request(getLink(this.#index)).stats!;
+    return this.#get().stats!;
   }
 
   /** Brings the link up. */
@@ -163,7 +165,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
   set(settings: GenericLinkSettings): this {
     const kind = linkKind(this.kind);
     const { common, own } = splitOptions<LinkSettings>(settings, kind?.options ?? {}, SETTINGS);
-    const current = () => connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    const current = () => this.#get({ stats: false });
     if (common.group !== undefined) {
       integer(common.group, "group", 0, 0xffffffff);
       this.#refuseGroup(common.group, current());
@@ -259,6 +261,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
     }
     if (this.#netns.owned) this.#netns.ref.close();
     this.#netns = to;
+    if (to.owned) this.#nameHandle();
     return this;
   }
 
@@ -327,6 +330,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
     condition: (link: LinkInfo) => boolean,
     options: WaitForOptions = {},
   ): Promise<LinkInfo> {
+    checkFunction(condition, "condition");
     checkOptions(options, WAIT_OPTIONS);
     const { timeout, signal } = options;
     const clock = timeout === undefined ? [] : [AbortSignal.timeout(timeout)];
@@ -413,9 +417,19 @@ export class LinkBase extends LinkTraffic implements Disposable {
     return this;
   }
 
+  /** The error for a namespace that this handle keeps names the handle. */
+  #nameHandle(): void {
+    nameHandle(this.ref, () => `the handle of ${this.#what}`);
+  }
+
+  #get(options?: GetLinkOptions): LinkInfo {
+    const request = getLink(this.#index, options);
+    return connectionTo(this.ref).request({ ...request, operation: `read ${this.#what}` });
+  }
+
   /** The kernel reuses indexes: tells whether this handle's index is still that of its link. */
   #same(): boolean {
-    const info = connectionTo(this.ref).request(getLink(this.#index, { stats: false }));
+    const info = this.#get({ stats: false });
     return info.name === this.#name && kindOf(info) === this.kind;
   }
 

@@ -42,7 +42,7 @@ export function prepareEnd(options: LinkEndOptions, context: EndContext): End {
   const { ref, scope, place, addressLength } = context;
   return inPlace(place, () => {
     checkEnd(options, scope);
-    if (addressLength !== undefined) checkAddressLengths(options, addressLength);
+    checkAddressLengths(options, () => addressLength);
     const { alias, afSpec, linkInfo, carrier, protoDown, flags = 0, change = 0, ...first } =
       settingsMessage(options, ref);
     first.name = options.name;

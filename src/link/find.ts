@@ -14,13 +14,14 @@ import {
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
-import type { NamedLink } from "../rtnetlink/link_target.ts";
+import { type NamedLink, nearestLink } from "../rtnetlink/link_target.ts";
 import { processId, readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { getNsid } from "../rtnetlink/nsid.ts";
 import { descriptors, processes } from "../scope/removal.ts";
+import { scopes } from "../scope/scope.ts";
 
 /** Options of {@link Link.get}. */
 export interface LinkGetOptions {
@@ -70,9 +71,20 @@ export function findLink(
     }
     return { netns, info, kind: actual, index: info.index, name: info.name, owned: false };
   } catch (error) {
+    const told = withNearest(error, selector, netns.ref);
     if (netns.owned) netns.ref.close();
-    throw error;
+    throw told;
   }
+}
+
+/** Adds the nearest name to the error for a name that no link has. */
+function withNearest(error: unknown, selector: string | number, ref: NetNsRef): unknown {
+  const missing = error instanceof NetlinkError && error.code === "ENODEV";
+  if (!missing || typeof selector !== "string") return error;
+  const near = nearestLink(selector, ref);
+  if (near === undefined) return error;
+  const { operation, netns, errno, ack } = error;
+  return new NetlinkError({ operation, netns, errno, ack, hint: `did you mean ${show(near)}?` });
 }
 
 /**
@@ -186,7 +198,8 @@ function namespaceWithId(link: NamedLink, id: number): ResolvedNetNs {
 }
 
 function* candidates(counts: { named: number; processes: number }): Generator<Candidate> {
-  for (const ref of [currentNetNs(), homeNetNs()]) {
+  // References of scopes: a handle that borrows one keeps no namespace from its removal.
+  for (const ref of [currentNetNs(), homeNetNs(), ...scopes.namespaces()]) {
     yield { inode: ref.inode, open: () => ({ ref, owned: false }) };
   }
   for (const name of readDirectory(NETNS_DIRECTORY)) {

@@ -5,6 +5,7 @@
  */
 import { checkOptions, type OptionNames, show } from "../options.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { nearestKind } from "../rtnetlink/unsupported.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions, type LinkState } from "./find.ts";
@@ -127,11 +128,14 @@ export class Link extends LinkBase {
 function bytesOf(own: object, kind: string): Uint8Array | undefined {
   if (own instanceof Uint8Array) return own;
   if (Object.keys(own).length === 0) return undefined;
+  const near = nearestKind(kind);
   throw new TypeError(
-    `options of the kind ${
-      show(kind)
-    } must be a Uint8Array (IFLA_INFO_DATA): netloom does not know ` +
-      "this kind's options",
+    near === undefined
+      ? `options of the kind ${
+        show(kind)
+      } must be a Uint8Array (IFLA_INFO_DATA): netloom does not ` +
+        "know this kind's options"
+      : `kind ${show(kind)} is unknown, and has no options: did you mean ${show(near)}?`,
   );
 }
 

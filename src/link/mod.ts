@@ -35,6 +35,7 @@ export type {
   AddressOption,
   AddressOptions,
 } from "../rtnetlink/address.ts";
+export type { BridgeVlan, BridgeVlanRange } from "../rtnetlink/bridge_vlan.ts";
 export * from "./bridge_fdb.ts";
 export { Link, type LinkCreateOptions } from "./link.ts";
 export type { LinkHandle, LinkTarget, NamedLink } from "../rtnetlink/link_target.ts";

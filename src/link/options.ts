@@ -240,10 +240,12 @@ export function settingsMessage(
   current?: () => LinkInfo,
 ): LinkMessage {
   const message: LinkMessage = {};
-  if (current && (settings.mac ?? settings.broadcast) !== undefined) {
-    const { mac } = current();
-    // A link without addresses, such as a TUN, is the kernel's to refuse.
-    if (mac !== undefined) checkAddressLengths(settings, parseLinkAddress(mac, "mac").length);
+  if (current) {
+    checkAddressLengths(settings, () => {
+      const { mac } = current();
+      // A link without addresses, such as a TUN, is the kernel's to refuse.
+      return mac === undefined ? undefined : parseLinkAddress(mac, "mac").length;
+    });
   }
   for (const key of SETTINGS_AT_ONCE) {
     if (settings[key] !== undefined) Object.assign(message, { [key]: settings[key] });
@@ -353,18 +355,21 @@ export function settingNames(message: LinkMessage): string[] {
  * cuts a long one off.
  *
  * @param settings The settings of the link.
- * @param length The bytes in the addresses of the link.
+ * @param lengthOf The bytes in the addresses of the link, where that is known.
  * @throws {TypeError} Names the setting, and the length it must have.
  */
-export function checkAddressLengths({ mac, broadcast }: LinkSettings, length: number): void {
+export function checkAddressLengths(
+  { mac, broadcast }: LinkSettings,
+  lengthOf: () => number | undefined,
+): void {
   for (const [key, value] of Object.entries({ mac, broadcast })) {
     if (value === undefined) continue;
     const given = parseLinkAddress(value, key).length;
-    if (given === length) continue;
+    const length = lengthOf();
+    if (length === undefined || given === length) continue;
     throw new TypeError(
-      `${key} must have ${length} bytes, as the addresses of the link have: ${
-        show(value)
-      } has ${given}`,
+      `${key} must have ${length} bytes, as the addresses of the link have: ` +
+        `${show(value)} has ${given}`,
     );
   }
 }

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { ERRNO } from "../../ffi/errno.ts";
-import type { NetNsRef } from "../../ffi/namespace.ts";
+import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import type { Field } from "../netlink/attribute.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
@@ -13,11 +13,19 @@ import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { show } from "../options.ts";
 import { parseMac } from "../packet/address.ts";
-import { getLink, kindOf, type LinkMessage, type LinkSelector } from "../rtnetlink/link.ts";
+import {
+  dumpLinks,
+  getLink,
+  kindOf,
+  type LinkMessage,
+  type LinkSelector,
+  newLink,
+} from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import { linkFields } from "../rtnetlink/link_attributes.ts";
 import type { KindOptions } from "../rtnetlink/link_kinds/kind.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { describeLink } from "../rtnetlink/link_target.ts";
 
 /** The values of a kind's options, asked for or read. */
 type Values = Readonly<Record<string, unknown>>;
@@ -140,9 +148,11 @@ type Reason = (message: LinkMessage, ref: NetNsRef) => string | undefined;
 const REASONS: Readonly<Record<string, readonly Reason[]>> = {
   EADDRNOTAVAIL: [macReason],
   EOPNOTSUPP: [masterReason],
-  EINVAL: [portReason, mtuReason],
+  EINVAL: [goneReason, portReason, mtuReason, mtuRangeReason],
+  ENODEV: [goneReason],
   ERANGE: [mtuReason],
   EEXIST: [takenReason],
+  EBUSY: [takenIndexReason, frameHandlerReason],
 };
 
 function macReason({ mac, linkInfo }: LinkMessage): string | undefined {
@@ -171,6 +181,26 @@ function portReason({ master, index }: LinkMessage, ref: NetNsRef): string | und
   return link?.flags.includes("LOOPBACK") ? "a loopback link cannot be a port" : undefined;
 }
 
+/** A handle or a number may name a link that is gone: the kernel says EINVAL or ENODEV to it. */
+function goneReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { master, parent, linkNetnsId, linkInfo } = message;
+  const named: [option: string, index: unknown][] = [["master", master]];
+  if (linkNetnsId === undefined) {
+    named.push(["parent", parent]);
+    const kind = linkKind(linkInfo?.kind);
+    const data = linkInfo?.data ?? {};
+    const values = (kind?.decode?.(data) ?? data) as Values;
+    for (const key of kind?.links ?? []) named.push([key, values[key]]);
+  }
+  for (const [option, index] of named) {
+    if (typeof index !== "number" || index === 0) continue;
+    if (!find(ref, getLink(index, { stats: false }))) {
+      return `${option} is link ${index}, which is gone`;
+    }
+  }
+  return undefined;
+}
+
 function mtuReason(message: LinkMessage, ref: NetNsRef): string | undefined {
   const { mtu, index } = message;
   if (mtu === undefined) return undefined;
@@ -178,15 +208,82 @@ function mtuReason(message: LinkMessage, ref: NetNsRef): string | undefined {
     ? find(ref, getLink(index, { stats: false }))
     : undefined;
   const kind = linkKind(link ? kindOf(link) : message.linkInfo?.kind);
-  const { parent, linkNetnsId } = link ?? message;
-  if (!kind?.mtuUpToParent || parent === undefined) return undefined;
-  const request = getLink(parent, { stats: false });
-  const there = linkNetnsId === undefined
-    ? request
-    : { ...request, message: { ...request.message as LinkMessage, targetNetnsId: linkNetnsId } };
-  const below = find(ref, there);
+  const below = kind?.mtuUpToParent ? parentOf(link ?? message, ref) : undefined;
   if (below?.mtu === undefined || mtu <= below.mtu) return undefined;
   return `mtu ${mtu} is above ${below.mtu}, the MTU of its parent ${show(below.name)}`;
+}
+
+/** The link below one, also in another namespace. */
+function parentOf(
+  { parent, linkNetnsId }: Pick<LinkMessage, "parent" | "linkNetnsId">,
+  ref: NetNsRef,
+): LinkInfo | undefined {
+  if (parent === undefined) return undefined;
+  const request = getLink(parent, { stats: false });
+  if (linkNetnsId === undefined) return find(ref, request);
+  const message = { ...request.message as LinkMessage, targetNetnsId: linkNetnsId };
+  return find(ref, { ...request, message });
+}
+
+/** The kernel does not tell the limits that an MTU is beyond. */
+function mtuRangeReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { mtu, index, name, linkInfo } = message;
+  const { peer } = (linkInfo?.data ?? {}) as { peer?: LinkMessage };
+  const isNew = name !== undefined && linkInfo?.kind !== undefined;
+  const asked = [["mtu", mtu], ["peer.mtu", peer?.mtu]] as const;
+  if (asked.every(([, value]) => value === undefined)) return undefined;
+  const limits = isNew
+    ? exampleOf(linkInfo.kind!)
+    : index === undefined
+    ? undefined
+    : find(ref, getLink(index, { stats: false }));
+  const { minMtu = 0, maxMtu = 0 } = limits ?? {};
+  for (const [path, value] of asked) {
+    if (value === undefined || maxMtu === 0 || value >= minMtu && value <= maxMtu) continue;
+    return `${path} must be in ${minMtu}..${maxMtu} bytes: got ${value}`;
+  }
+  return undefined;
+}
+
+/** A link of a kind as the kernel creates it without options, in a throw-away namespace. */
+function exampleOf(kind: string): LinkInfo | undefined {
+  let netns: NetNsRef;
+  try {
+    netns = newNetNs("netns for trying link kinds");
+  } catch (error) {
+    // Creating links in an own namespace does not take the privilege to create one.
+    if (error instanceof SyscallError) return undefined;
+    throw error;
+  }
+  using _netns = netns;
+  connectionTo(netns).batch([newLink({ name: "probe0", linkInfo: { kind } })]);
+  return find(netns, getLink("probe0", { stats: false }));
+}
+
+/** The kernel says EBUSY, not EEXIST, for the index of a link that it creates elsewhere. */
+function takenIndexReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { name, index, linkInfo } = message;
+  const isNew = name !== undefined && linkInfo?.kind !== undefined && index !== undefined;
+  return isNew ? takenReason({ index }, ref) : undefined;
+}
+
+/** The kinds whose links take the frames of their parent, as a master does: a link has one such user. */
+const FRAME_HANDLERS: readonly unknown[] = ["macvlan", "macvtap", "ipvlan", "ipvtap"];
+
+function frameHandlerReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { linkInfo, index, master } = message;
+  const parent = FRAME_HANDLERS.includes(linkInfo?.kind) ? parentOf(message, ref) : undefined;
+  if (parent?.master) {
+    const at = find(ref, getLink(parent.master, { stats: false }));
+    const port = at ? `of ${describeLink({ name: at.name, kind: kindOf(at) })}` : "of a master";
+    return `its parent ${show(parent.name)} is a port ${port}, which takes all its frames`;
+  }
+  if (!master || index === undefined) return undefined;
+  const above = connectionTo(ref).dump(dumpLinks({ stats: false }))
+    .filter((link) => link.parent === index && FRAME_HANDLERS.includes(kindOf(link)));
+  if (above.length === 0) return undefined;
+  const names = above.map((link) => describeLink({ name: link.name, kind: kindOf(link) }));
+  return `${names.join(", ")} on it ${above.length === 1 ? "takes" : "take"} its frames`;
 }
 
 /**

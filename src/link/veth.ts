@@ -76,8 +76,8 @@ export class Veth extends LinkBase {
 
   /**
    * The other end: the handle that {@link Veth.create} has, or a borrowed one, which is looked for in the
-   * namespaces that are within reach. The borrowed one holds the namespace open: end it, as with `using`,
-   * before the scope of that namespace ends.
+   * namespaces that are within reach. In a namespace of a scope it ends with the scope. In another one it
+   * holds the namespace open: end it, as with `using`, before that namespace is to be removed.
    *
    * @throws {NetlinkError} ENODEV when no namespace within reach has it: the error names the id of that
    * namespace and the places that were searched.

@@ -5,14 +5,15 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { currentNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
+import { readDirectory } from "../../ffi/file.ts";
+import { currentNetNs, NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { byteLength } from "./bytes.ts";
 import { Connection, type Requests } from "./connection.ts";
 import { NETLINK } from "./constants.ts";
 import type { DumpRequest, Request } from "./message.ts";
 import type { Result } from "./outbox.ts";
 import { KernelSocket } from "./socket.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkFunction, checkOptions, nearest, type OptionNames, show } from "../options.ts";
 
 /** A connection that lives as long as the reference it belongs to. */
 class NetNsConnection extends Connection {
@@ -98,6 +99,7 @@ const BATCH_OPTIONS: OptionNames<BatchOptions> = { netns: true };
  * @param build Adds the requests.
  * @param options Where to send them.
  * @returns For each request `{ ok: true, value }` or `{ ok: false, error }`.
+ * @throws {TypeError} For a `build` that is no function, and a `netns` that is no handle.
  *
  * @example Two hundred neighbors at once
  * ```ts
@@ -123,8 +125,13 @@ export function batch(
   build: (batch: Batch) => void,
   options: BatchOptions = {},
 ): Result<unknown>[] {
+  checkFunction(build, "build");
   checkOptions(options, BATCH_OPTIONS);
-  return connectionTo(options.netns?.ref).batch((add) => build({ add }));
+  const { netns } = options;
+  if (netns !== undefined && !isNetNsHandle(netns)) {
+    throw new TypeError(`netns must be a NetNs, as NetNs.open() gives it: got ${show(netns)}`);
+  }
+  return connectionTo(netns?.ref).batch((add) => build({ add }));
 }
 
 /** Where named namespaces live, as `ip netns` has them. */
@@ -153,15 +160,26 @@ export interface ResolvedNetNs {
 
 const TARGET = { name: true, pid: true, path: true };
 
+function isNetNsHandle(target: unknown): target is NetNsHandle {
+  return (target as Partial<NetNsHandle> | null)?.ref instanceof NetNsRef;
+}
+
+/** The object in whose place a word or a number was given. */
+function meant(target: unknown): string {
+  if (typeof target === "number") return `; did you mean { pid: ${target} }?`;
+  if (typeof target !== "string" || target === "") return "";
+  return `; did you mean { ${target.includes("/") ? "path" : "name"}: ${show(target)} }?`;
+}
+
 /** Finds or opens the namespace; default: the current one. */
 export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   if (target === undefined) return { ref: currentNetNs(), owned: false };
   if (typeof target !== "object" || target === null) {
     throw new TypeError(
-      `netns must be a NetNs, { name }, { pid } or { path }: got ${show(target)}`,
+      `netns must be a NetNs, { name }, { pid } or { path }: got ${show(target)}${meant(target)}`,
     );
   }
-  if ("ref" in target) return { ref: target.ref, owned: false };
+  if (isNetNsHandle(target)) return { ref: target.ref, owned: false };
   checkOptions(target, TARGET, "netns");
   if (Object.keys(target).length !== 1) {
     throw new TypeError(`netns must have one of name, pid and path: got ${show(target)}`);
@@ -185,8 +203,17 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
 
 /** Opens a namespace by its name below /run/netns. */
 export function openNamed(name: string): NetNsRef {
-  // A crash between making the file and mounting on it leaves a plain file.
-  return openChecked(netnsPath(name), `netns ${show(name)}`, "is stale", name);
+  try {
+    // A crash between making the file and mounting on it leaves a plain file.
+    return openChecked(netnsPath(name), `netns ${show(name)}`, "is stale", name);
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOENT) throw error;
+    const near = nearest(name, readDirectory(NETNS_DIRECTORY));
+    if (near === undefined) throw error;
+    const { operation, syscall, errno, object } = error;
+    const known = { syscall, errno, ...(object !== undefined && { object }) };
+    throw new SyscallError(operation, { ...known, hint: `did you mean ${show(near)}?` });
+  }
 }
 
 function openChecked(path: string, description: string, flaw: string, name?: string): NetNsRef {

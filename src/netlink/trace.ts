@@ -5,7 +5,7 @@
  */
 import type { KernelError } from "../../ffi/errno.ts";
 import { identify, processId, readDirectory } from "../../ffi/file.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkFunction, checkOptions, type OptionNames } from "../options.ts";
 import type { NetlinkDecodeError } from "./error.ts";
 import type { Request } from "./message.ts";
 
@@ -62,6 +62,7 @@ const handlers = new Map<TraceHandler, TraceOptions>();
  * ```
  */
 export function trace(handler: TraceHandler, options: TraceOptions = {}): Disposable {
+  checkFunction(handler, "handler");
   checkOptions(options, OPTIONS);
   handlers.set(handler, options);
   return { [Symbol.dispose]: () => void handlers.delete(handler) };

@@ -10,9 +10,7 @@ import {
   type NetNsRef,
   newNetNs,
   openNetNs,
-  otherThreadsIn,
   requireStack,
-  threadCount,
   within,
 } from "../../ffi/namespace.ts";
 import {
@@ -24,12 +22,13 @@ import {
 } from "../netlink/connections.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
-import { dropNetNs, holders, nsidOf, RemovalWatch } from "../scope/removal.ts";
+import { dropNetNs, holders, nameHandle, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import { NetNsNetwork } from "./network.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { type NotPromise, runIn, startIn } from "./run.ts";
+import { checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
 export interface NetNsCreateOptions {
@@ -50,8 +49,7 @@ const CREATE_OPTIONS: OptionNames<NetNsCreateOptions> = {
   loopback: true,
 };
 
-/** A result that is there at once: `run()` refuses promises, which settle outside of it. */
-export type NotPromise<T> = T extends PromiseLike<unknown> ? never : T;
+export type { NotPromise } from "./run.ts";
 
 /**
  * A network namespace: a handle that owns it, or borrows it.
@@ -132,7 +130,7 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
     // Without a target this is not NetNs.current().
     const named = typeof target === "string" ? { name: target } : target ?? null;
     const { ref, owned } = resolveNetNs(named);
-    return new NetNs(owned ? ref : duplicate(ref), false);
+    return NetNs.#borrowed(owned ? ref : duplicate(ref));
   }
 
   /**
@@ -141,7 +139,12 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    * @returns A borrowed handle.
    */
   static current(): NetNs {
-    return new NetNs(duplicate(currentNetNs()), false);
+    return NetNs.#borrowed(duplicate(currentNetNs()));
+  }
+
+  static #borrowed(ref: NetNsRef): NetNs {
+    nameHandle(ref, () => "a NetNs handle");
+    return new NetNs(ref, false);
   }
 
   /** The names below /run/netns, sorted; those of `ip netns list`. */
@@ -212,19 +215,12 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    *
    * @param fn The function.
    * @returns The function's result.
-   * @throws {TypeError} When it is an async function, or returns a promise. Use {@link NetNs.start} for
+   * @throws {TypeError} When it is no function, an async one, or returns a promise. Use {@link NetNs.start} for
    * calls such as `Deno.connect`, and {@link NetNs.worker} for a whole module.
    * @throws {NetNsRestoreError} When the thread cannot return: end the program then.
    */
   run<T>(fn: () => NotPromise<T>): T {
-    if (isAsync(fn)) throw notSynchronous();
-    const result = this.#within<T>("run", fn as () => T);
-    if (typeof (result as { then?: unknown } | undefined)?.then === "function") {
-      // Nothing waits for it: its failure must not end the program on top of this error.
-      (result as unknown as Promise<unknown>).then(undefined, () => {});
-      throw notSynchronous();
-    }
-    return result;
+    return runIn(this.#open("run"), fn as () => T);
   }
 
   /**
@@ -234,16 +230,11 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    *
    * @param fn The function; not an async one.
    * @returns The function's result, mostly a promise.
-   * @throws {TypeError} When it is an async function: the code after its `await` runs outside the namespace.
+   * @throws {TypeError} When it is no function, or an async one: the code after its `await` runs outside the
+   * namespace.
    */
   start<T>(fn: () => T): T {
-    if (isAsync(fn)) {
-      throw new TypeError(
-        "NetNs.start() takes a function that is not async: what follows an await runs outside the " +
-          "netns. Pass one that returns the promise of a single call, or start a module with worker()",
-      );
-    }
-    return this.#within("start", fn);
+    return startIn(this.#open("start"), fn);
   }
 
   /**
@@ -302,6 +293,7 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
     handler: Deno.ServeHandler<Deno.NetAddr>,
   ): Deno.HttpServer<Deno.NetAddr> {
     checkDenoOptions(options, "serve");
+    checkFunction(handler, "handler");
     return within(this.#open("serve"), () => Deno.serve(options, handler));
   }
 
@@ -357,15 +349,6 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
   #open(operation: string): NetNsRef {
     return this.ref.check(operation);
   }
-
-  /** Runs a function in the namespace, and warns of threads that it has left there. */
-  #within<T>(method: string, fn: () => T): T {
-    const ref = this.#open(method);
-    const before = threadCount();
-    const result = within(ref, fn);
-    if (threadCount() > before && !ref.fd.closed) warnOfThreads(ref, method);
-    return result;
-  }
 }
 
 /** Both forms of the arguments of {@link NetNs.create} as one, checked. */
@@ -385,25 +368,6 @@ function createOptions(
   const name = long ? first.name : first;
   if (name !== undefined) netnsPath(name); // refuses a malformed one
   return name === undefined ? options : { ...options, name };
-}
-
-const isAsync = (fn: () => unknown) => /^\[object Async/.test(Object.prototype.toString.call(fn));
-
-function notSynchronous(): TypeError {
-  return new TypeError(
-    "NetNs.run() takes a synchronous function: what follows an await runs outside the netns. " +
-      "Use start() for a call that fixes its netns at once, worker() for a module",
-  );
-}
-
-/** A worker has threads in the namespace on purpose; others there belong to Deno's pool. */
-function warnOfThreads(ref: NetNsRef, method: string): void {
-  const here = otherThreadsIn(ref);
-  if (here.length === 0 || here.some((name) => name.startsWith("worker-"))) return;
-  console.warn(
-    `NetNs.${method}(): an asynchronous call has left a thread of Deno's pool in ${ref.label}, and ` +
-      `others may run on it for some seconds. Use netns.worker() for files, DNS and crypto.subtle`,
-  );
 }
 
 /** A reference of its own to the same namespace. */

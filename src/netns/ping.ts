@@ -9,6 +9,7 @@ import { RawSocket, type RawSocketOptions } from "../device/ip_socket.ts";
 import { buildPacket } from "../packet/build.ts";
 import { ECHO_HEADER, ICMP, Icmp, icmp, ICMPV6, icmpv6 } from "../packet/icmp.ts";
 import { checkOptions, integer, type OptionNames, show } from "../options.ts";
+import { tryParseIp } from "../packet/address.ts";
 import { Turn } from "../waiting.ts";
 
 /** Options of a ping. */
@@ -170,7 +171,11 @@ class Session implements Disposable {
   #sent = 0;
 
   constructor(netns: NetNsRef, address: string, size: number, timeout: number) {
-    this.#v6 = typeof address === "string" && address.includes(":");
+    const [ip] = typeof address === "string" ? address.split("%") : [];
+    if (ip === undefined || !tryParseIp(ip)) {
+      throw new TypeError(`address must be an IP address: got ${show(address)}`);
+    }
+    this.#v6 = ip.includes(":");
     const payload = Uint8Array.from({ length: size }, (_, i) => i + ECHO_HEADER);
     const identifier = this.#identifier;
     this.#packet = buildPacket(

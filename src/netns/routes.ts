@@ -16,7 +16,7 @@ import {
   type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkObject, checkOptions, type OptionNames, show } from "../options.ts";
 import type { AddressScope } from "../rtnetlink/address.ts";
 import {
   ROUTE_TYPES,
@@ -25,7 +25,7 @@ import {
   type RouteTable,
   type RouteType,
 } from "../rtnetlink/constants.ts";
-import type { IpFamily } from "../rtnetlink/fields.ts";
+import { byteValue, type IpFamily } from "../rtnetlink/fields.ts";
 import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import { dumpRoutes, getRoute, type RouteFilter, RouteRequest } from "../rtnetlink/route.ts";
 import type { RouteMetrics } from "../rtnetlink/route_attributes.ts";
@@ -37,7 +37,7 @@ import {
   type RouteNexthop,
   settableRoute,
 } from "../rtnetlink/route_message.ts";
-import { deviceIndexes, titleOf } from "./tables.ts";
+import { Devices, titleOf, withFamily } from "./entries.ts";
 
 /** One of several nexthops of a route; the kernel spreads flows over them. */
 export interface RouteNexthopOptions {
@@ -212,11 +212,11 @@ export class NetNsRoutes {
    * The kernel reports no route that takes more than 32 kB, such as an IPv6 route over 1,300 next hops.
    * That is an error; but Linux 6.1 silently leaves out such an IPv6 route.
    *
-   * @param filter A route must match all of it.
+   * @param filter A family, or a filter that a route must match all of.
    * @throws {NetlinkError} ENODEV when there is no such `dev`; EMSGSIZE for a route that the kernel cannot
    * report.
    */
-  list(filter: NetNsRouteFilter = {}): RouteInfo[] {
+  list(filter: IpFamily | NetNsRouteFilter = {}): RouteInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpRoutes(this.#filter(filter)));
   }
 
@@ -293,35 +293,41 @@ export class NetNsRoutes {
    * Deletes routes: those that match all of `filter`. Without a `table` those of table `main`; without a
    * `protocol` the kernel's own stay, which lead to the networks of its addresses.
    *
-   * @param filter A route must match all of it.
+   * @param filter A family, or a filter that a route must match all of.
    */
-  flush(filter: NetNsRouteFilter = {}): void {
-    const routes = this.list({ ...filter, table: filter.table ?? "main" })
-      .filter(({ protocol }) => filter.protocol !== undefined || protocol !== "kernel");
+  flush(filter: IpFamily | NetNsRouteFilter = {}): void {
+    const given = withFamily(filter);
+    checkObject(given, "options");
+    const { table = "main", protocol: wanted }: NetNsRouteFilter = given;
+    const routes = this.list({ ...given, table })
+      .filter(({ protocol }) => wanted !== undefined || protocol !== "kernel");
     const request = (route: RouteInfo) => deletion(settableRoute(route));
     flushAll(connectionTo(this.#netns.ref), routes, request, [ERRNO.ESRCH]);
   }
 
-  #filter(filter: NetNsRouteFilter): RouteFilter {
+  #filter(given: IpFamily | NetNsRouteFilter): RouteFilter {
+    const filter = withFamily(given);
     checkOptions(filter, FILTER);
     const { dev, ...rest } = filter;
     return dev === undefined ? rest : { ...rest, oif: indexOf(dev, this.#netns.ref, "dev") };
   }
 
   #messages(routes: Many<RouteOptions | RouteInfo>, toAdd: boolean): RouteMessage[] {
-    const indexOf = deviceIndexes(this.#netns.ref);
+    const devices = new Devices(this.#netns.ref);
     return convert(routes, (route) => {
       if (isRouteInfo(route)) return settableRoute(route);
       checkOptions(route, OPTIONS);
       if (toAdd) checkWay(route);
       const { dev, nexthops, ...rest } = route;
       const message: RouteMessage = rest;
-      if (dev !== undefined) message.oif = indexOf(dev);
+      if (dev !== undefined) message.oif = devices.indexOf(dev);
       if (nexthops) {
         message.nexthops = nexthops.map(({ dev, ...nexthop }, i): RouteNexthop => {
           const path = `nexthops[${i}]`;
           checkOptions(nexthop, NEXTHOP, path);
-          return dev === undefined ? nexthop : { ...nexthop, oif: indexOf(dev, `${path}.dev`) };
+          return dev === undefined
+            ? nexthop
+            : { ...nexthop, oif: devices.indexOf(dev, `${path}.dev`) };
         });
       }
       return message;
@@ -344,6 +350,8 @@ const undo: Undo<RouteMessage> = (done) => done.toReversed().map(deletion);
 
 /** Refuses a route that leads nowhere; the kernel says "No such device" to it. */
 function checkWay({ destination, gateway, dev, nexthops, nexthopId, type }: RouteOptions): void {
+  // A misspelled type is not one that leads somewhere.
+  if (type !== undefined) byteValue(type, ROUTE_TYPES, "type");
   const ways = [gateway, dev, nexthops, nexthopId];
   if (ways.some((way) => way !== undefined) || DEAD_ENDS.has(type)) return;
   throw new TypeError(

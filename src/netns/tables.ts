@@ -4,7 +4,6 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import type { NetNsRef } from "../../ffi/namespace.ts";
 import { flushAddresses, getAddress, undoAddresses } from "../link/addresses.ts";
 import { nameRelated } from "../link/find.ts";
 import { Link } from "../link/link.ts";
@@ -46,22 +45,7 @@ import {
   newNeighbor,
   settableNeighbor,
 } from "../rtnetlink/neighbor.ts";
-
-/** Finds the indexes of links; a name that several entries have is looked up once. */
-export function deviceIndexes(ref: NetNsRef): (dev: LinkTarget, path?: string) => number {
-  const known = new Map<string, number>();
-  return (dev, path = "dev") => {
-    if (typeof dev !== "string") return indexOf(dev, ref, path);
-    const index = known.get(dev) ?? indexOf(dev, ref, path);
-    known.set(dev, index);
-    return index;
-  };
-}
-
-/** The title of a table for people: `routes of netns "blue"`. */
-export function titleOf(what: string, { description }: NetNsRef): string {
-  return description ? `${what} of ${description}` : what;
-}
+import { Devices, titleOf, withFamily } from "./entries.ts";
 
 /** A filter for links: a link must match all of it. */
 export interface NetNsLinkFilter {
@@ -206,10 +190,10 @@ export class NetNsAddresses {
   /**
    * Reads the addresses: all, or those of a link or a family.
    *
-   * @param filter An address must match all of it.
+   * @param filter A family, or a filter that an address must match all of.
    * @throws {NetlinkError} ENODEV when there is no such `dev`.
    */
-  list(filter: NetNsAddressFilter = {}): AddressInfo[] {
+  list(filter: IpFamily | NetNsAddressFilter = {}): AddressInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpAddresses(this.#filter(filter)));
   }
 
@@ -233,8 +217,10 @@ export class NetNsAddresses {
    * @throws {TypeError} For malformed addresses and options; none is added then.
    */
   add(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
-    const messages = this.#messages(addresses);
-    addAll(connectionTo(this.#netns.ref), messages, (it) => newAddress(it), undoAddresses);
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(addresses, devices);
+    const request = (it: AddressMessage) => devices.named(newAddress(it), it.index);
+    addAll(connectionTo(this.#netns.ref), messages, request, undoAddresses);
   }
 
   /**
@@ -244,8 +230,10 @@ export class NetNsAddresses {
    * @throws {BatchError} When some of many are refused; those that the call has added are removed again.
    */
   replace(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
-    const messages = this.#messages(addresses);
-    const request = (it: AddressMessage, replace: boolean) => newAddress(it, { replace });
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(addresses, devices);
+    const request = (it: AddressMessage, replace: boolean) =>
+      devices.named(newAddress(it, { replace }), it.index);
     replaceAll(connectionTo(this.#netns.ref), messages, request, undoAddresses);
   }
 
@@ -256,31 +244,37 @@ export class NetNsAddresses {
    * @throws {NetlinkError} EADDRNOTAVAIL when the link does not have the address.
    */
   delete(addresses: Many<NetNsAddressOptions | AddressInfo>): void {
-    deleteAll(connectionTo(this.#netns.ref), this.#messages(addresses), deleteAddress);
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(addresses, devices);
+    const request = (it: AddressMessage) => devices.named(deleteAddress(it), it.index);
+    deleteAll(connectionTo(this.#netns.ref), messages, request);
   }
 
   /**
    * Deletes all addresses, those of the loopback link too, or those that the filter lets through.
    *
-   * @param filter An address must match all of it; default: all.
+   * @param filter A family, or a filter that an address must match all of; default: all.
    */
-  flush(filter: NetNsAddressFilter = {}): void {
+  flush(filter: IpFamily | NetNsAddressFilter = {}): void {
     flushAddresses(connectionTo(this.#netns.ref), this.#filter(filter));
   }
 
-  #filter(filter: NetNsAddressFilter): AddressFilter {
+  #filter(given: IpFamily | NetNsAddressFilter): AddressFilter {
+    const filter = withFamily(given);
     checkOptions(filter, ADDRESS_FILTER);
     const { dev, ...rest } = filter;
     return dev === undefined ? rest : { ...rest, index: indexOf(dev, this.#netns.ref, "dev") };
   }
 
-  #messages(addresses: Many<NetNsAddressOptions | AddressInfo>): AddressMessage[] {
-    const indexOf = deviceIndexes(this.#netns.ref);
+  #messages(
+    addresses: Many<NetNsAddressOptions | AddressInfo>,
+    devices: Devices,
+  ): AddressMessage[] {
     return convert(addresses, (entry) => {
       if (hasKey(entry, "family")) return addressMessage(entry, entry.index);
       checkObject(entry, "options");
       const { dev, ...rest } = entry;
-      return addressMessage(rest, indexOf(dev));
+      return addressMessage(rest, devices.indexOf(dev));
     });
   }
 
@@ -367,10 +361,10 @@ export class NetNsNeighbors {
   /**
    * Reads the neighbors: all, or those that the filter lets through.
    *
-   * @param filter A neighbor must match all of it.
+   * @param filter A family, or a filter that a neighbor must match all of.
    * @throws {NetlinkError} ENODEV when there is no such `dev` or `master`.
    */
-  list(filter: NetNsNeighborFilter = {}): NeighborInfo[] {
+  list(filter: IpFamily | NetNsNeighborFilter = {}): NeighborInfo[] {
     return connectionTo(this.#netns.ref).dump(dumpNeighbors(this.#filter(filter)));
   }
 
@@ -383,7 +377,9 @@ export class NetNsNeighbors {
     checkOptions(selector, NEIGHBOR_SELECTOR);
     const { dev, ...rest } = selector;
     const { ref } = this.#netns;
-    return connectionTo(ref).request(getNeighbor({ ...rest, index: indexOf(dev, ref, "dev") }));
+    const devices = new Devices(ref);
+    const index = devices.indexOf(dev);
+    return connectionTo(ref).request(devices.named(getNeighbor({ ...rest, index }), index));
   }
 
   /**
@@ -394,8 +390,10 @@ export class NetNsNeighbors {
    * @throws {BatchError} When some of many are refused.
    */
   add(neighbors: Many<NeighborOptions | NeighborInfo>): void {
-    const messages = this.#messages(neighbors);
-    addAll(connectionTo(this.#netns.ref), messages, (it) => newNeighbor(it), undoNeighbors);
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(neighbors, devices);
+    const request = (it: NeighborMessage) => devices.named(newNeighbor(it), it.index);
+    addAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
   }
 
   /**
@@ -405,8 +403,10 @@ export class NetNsNeighbors {
    * @throws {BatchError} When some of many are refused; those that the call has added are removed again.
    */
   replace(neighbors: Many<NeighborOptions | NeighborInfo>): void {
-    const messages = this.#messages(neighbors);
-    const request = (it: NeighborMessage, replace: boolean) => newNeighbor(it, { replace });
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(neighbors, devices);
+    const request = (it: NeighborMessage, replace: boolean) =>
+      devices.named(newNeighbor(it, { replace }), it.index);
     replaceAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
   }
 
@@ -417,22 +417,26 @@ export class NetNsNeighbors {
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(neighbors: Many<NetNsNeighborSelector | NeighborInfo>): void {
-    deleteAll(connectionTo(this.#netns.ref), this.#messages(neighbors), deleteNeighbor);
+    const devices = new Devices(this.#netns.ref);
+    const messages = this.#messages(neighbors, devices);
+    const request = (it: NeighborMessage) => devices.named(deleteNeighbor(it), it.index);
+    deleteAll(connectionTo(this.#netns.ref), messages, request);
   }
 
   /**
    * Deletes neighbors: those that match all of `filter`. Those that the kernel has for addresses that need
    * no neighbor (`noarp`: multicast, broadcast) stay.
    *
-   * @param filter A neighbor must match all of it; default: all.
+   * @param filter A family, or a filter that a neighbor must match all of; default: all.
    */
-  flush(filter: NetNsNeighborFilter = {}): void {
+  flush(filter: IpFamily | NetNsNeighborFilter = {}): void {
     const learned = this.list(filter).filter(({ state }) => state !== "noarp");
     const gone = [ERRNO.ENOENT, ERRNO.ENODEV];
     flushAll(connectionTo(this.#netns.ref), learned, deleteNeighbor, gone);
   }
 
-  #filter(filter: NetNsNeighborFilter): NeighborFilter {
+  #filter(given: IpFamily | NetNsNeighborFilter): NeighborFilter {
+    const filter = withFamily(given);
     checkOptions(filter, NEIGHBOR_FILTER);
     const { dev, master, ...rest } = filter;
     const { ref } = this.#netns;
@@ -445,13 +449,13 @@ export class NetNsNeighbors {
 
   #messages(
     neighbors: Many<NeighborOptions | NetNsNeighborSelector | NeighborInfo>,
+    devices: Devices,
   ): NeighborMessage[] {
-    const indexOf = deviceIndexes(this.#netns.ref);
     return convert(neighbors, (entry) => {
       if (hasKey(entry, "family")) return settableNeighbor(entry);
       checkOptions(entry, NEIGHBOR);
       const { dev, ...rest } = entry;
-      return { ...rest, index: indexOf(dev) };
+      return { ...rest, index: devices.indexOf(dev) };
     });
   }
 

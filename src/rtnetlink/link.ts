@@ -203,8 +203,18 @@ const WITHOUT_STATS: Reading<LinkInfo> = {
   reply: readLinkWithoutStats,
 };
 
-/** Reads one link. The kernel looks it up: no table is dumped. ENODEV when there is none. */
+const GET_OPTIONS: OptionNames<GetLinkOptions> = { stats: true };
+
+/**
+ * Reads one link. The kernel looks it up: no table is dumped. ENODEV when there is none.
+ *
+ * @param selector Its index, its name, or an alternative name.
+ * @param options The parts to read.
+ * @throws {TypeError} For an unknown option, and a malformed name.
+ * @throws {RangeError} For an index outside 1..2147483647.
+ */
 export function getLink(selector: LinkSelector, options: GetLinkOptions = {}): Request<LinkInfo> {
+  checkOptions(options, GET_OPTIONS);
   return getLinkRequest(selector, options.stats === false ? WITHOUT_STATS : WITH_STATS);
 }
 
@@ -297,7 +307,7 @@ export function kindOf(link: LinkInfo): string | undefined {
 
 /** Adds alternative names to a link. */
 export function addAltNames(index: number, altNames: string[], what?: string): Request<undefined> {
-  return altNamesRequest(RTM.NEWLINKPROP, "RTM_NEWLINKPROP", "add", index, altNames, what);
+  return altNamesRequest(RTM.NEWLINKPROP, "RTM_NEWLINKPROP", index, altNames, what);
 }
 
 /** Removes alternative names from a link. */
@@ -306,17 +316,17 @@ export function deleteAltNames(
   altNames: string[],
   what?: string,
 ): Request<undefined> {
-  return altNamesRequest(RTM.DELLINKPROP, "RTM_DELLINKPROP", "del", index, altNames, what);
+  return altNamesRequest(RTM.DELLINKPROP, "RTM_DELLINKPROP", index, altNames, what);
 }
 
 function altNamesRequest(
   type: number,
   typeName: string,
-  verb: string,
   index: number,
   altNames: string[],
   what = `link ${index}`,
 ): Request<undefined> {
+  const [verb, word] = type === RTM.NEWLINKPROP ? ["add", "add"] : ["delete", "del"];
   return {
     type,
     typeName,
@@ -327,7 +337,7 @@ function altNamesRequest(
     format: linkFormat,
     message: { index, altNames },
     command: () =>
-      `ip link property ${verb} dev if${index}` +
+      `ip link property ${word} dev if${index}` +
       altNames.map((name) => ` altname ${shellWord(name)}`).join(""),
   };
 }

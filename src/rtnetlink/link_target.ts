@@ -6,9 +6,9 @@
 import { NetNsRef, sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { show } from "../options.ts";
+import { nearest, show } from "../options.ts";
 import { checkIndex } from "./fields.ts";
-import { getLink } from "./link.ts";
+import { dumpLinks, getLink } from "./link.ts";
 import type { LinkHandle, LinkTarget } from "./link_kinds/kind.ts";
 
 export type { LinkHandle, LinkTarget } from "./link_kinds/kind.ts";
@@ -24,6 +24,12 @@ export interface NamedLink extends LinkHandle {
 /** A link for messages: `veth "v0"`. */
 export function describeLink({ kind, name }: Pick<NamedLink, "kind" | "name">): string {
   return `${kind ?? "link"} ${show(name)}`;
+}
+
+/** A link for messages, whose name may not be known: `veth "v0"`, `link 5`. */
+function describeTarget(target: LinkHandle): string {
+  const { name, kind } = target as Partial<NamedLink>;
+  return typeof name === "string" ? describeLink({ name, kind }) : `link ${target.index}`;
 }
 
 /** The title of what a link has, for people: `addresses of veth "v0" in netns "blue"`. */
@@ -52,23 +58,31 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
       return connectionTo(ref).request(getLink(target, { stats: false })).index;
     } catch (error) {
       if (!(error instanceof NetlinkError) || error.code !== "ENODEV") throw error;
+      const where = "a name is looked up in the namespace of the link that names it";
+      const near = nearestLink(target, ref);
       throw new NetlinkError({
         operation: `find ${option} ${show(target)}`,
         netns: ref.description,
         errno: error.errno,
-        text: `No such device; a name is looked up in the namespace of the link that names it`,
+        text: `No such device; ${near === undefined ? where : `did you mean ${show(near)}?`}`,
       });
     }
   }
   if (!isHandle(target)) {
     throw new TypeError(`${option} must be a link, its name or its index: got ${show(target)}`);
   }
-  target.ref.check(`${option} is link ${target.index}`);
+  target.ref.check(`${option} is ${describeTarget(target)}`);
   if (!sameNetNs(target.ref, ref)) {
     throw new TypeError(
-      `${option} is link ${target.index} in ${target.ref.label}, ` +
+      `${option} is ${describeTarget(target)} in ${target.ref.label}, ` +
         `the link itself is in ${ref.label}`,
     );
   }
   return target.index;
+}
+
+/** The name of a link, also an alternative one, that is near enough to one that is not there. */
+export function nearestLink(name: string, ref: NetNsRef): string | undefined {
+  const links = connectionTo(ref).dump(dumpLinks({ stats: false }));
+  return nearest(name, links.flatMap((link) => [link.name, ...link.altNames ?? []]));
 }

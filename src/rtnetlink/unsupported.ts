@@ -4,7 +4,8 @@
  * @module
  */
 import { type ExtendedAck, NetlinkError } from "../netlink/error.ts";
-import { linkKind } from "./link_kinds/mod.ts";
+import { nearest, show } from "../options.ts";
+import { linkKind, linkKindNames } from "./link_kinds/mod.ts";
 import type { OptionRequirement } from "./link_kinds/kind.ts";
 
 /** A part that the running kernel lacks. */
@@ -128,8 +129,10 @@ export function isUnknownKind(error: Error): boolean {
 /** A kind of link that the running kernel lacks. */
 export function lackingKind(kind: string): Lacking {
   const { config, module } = sourceOf(kind);
+  const near = nearestKind(kind);
+  const meant = near === undefined ? "" : `; did you mean ${show(near)}?`;
   const brings = config === undefined
-    ? `a module with the alias rtnl-link-${kind} would bring it`
+    ? `a module with the alias rtnl-link-${kind} would bring it${meant}`
     : `CONFIG_${config}, module ${module}, brings it`;
   return {
     kind,
@@ -159,6 +162,12 @@ export function lackingOption(
       brings.join(" and ")
     } has it`,
   };
+}
+
+/** The known kind of link that is near enough to an unknown one. */
+export function nearestKind(kind: string): string | undefined {
+  const known = [...linkKindNames(), ...Object.keys(SOURCES)];
+  return known.includes(kind) ? undefined : nearest(kind, known);
 }
 
 function sourceOf(kind: string): { readonly config?: string; readonly module?: string } {

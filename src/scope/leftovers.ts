@@ -47,12 +47,7 @@ export function clearLeftovers(
 ): readonly string[] {
   using record = directory.find(name);
   if (!record) return [];
-  if (record.isOpen) {
-    const who = record.holder === undefined ? "another pid namespace" : `process ${record.holder}`;
-    throw new ScopeError(
-      `Scope "${name}" is open in ${who}: end that first, or take another name`,
-    );
-  }
+  if (record.isOpen) throw isOpen(record, "end that first, or take another name");
   if (!replace && record.content) {
     throw new ScopeError(
       `Scope "${name}" was left behind by process ${record.content.pid}, which is gone: ` +
@@ -60,6 +55,11 @@ export function clearLeftovers(
     );
   }
   return removeLeftovers(record);
+}
+
+function isOpen({ name, holder }: FoundRecord, remedy: string): ScopeError {
+  const who = holder === undefined ? "another pid namespace" : `process ${holder}`;
+  return new ScopeError(`Scope "${name}" is open in ${who}: ${remedy}`);
 }
 
 /** Lists scopes, the open ones and those left behind; see {@link Scope.list}. */
@@ -77,9 +77,14 @@ export function cleanScopes(name?: string): ScopeInfo[] {
     const removed: ScopeInfo[] = [];
     const errors: unknown[] = [];
     forEachRecord(directory, (it, record) => {
-      const info = infoOf(it, record);
-      if (info.state !== "left" || name !== undefined && it !== name) return;
+      if (name !== undefined && it !== name) return;
       try {
+        if (name !== undefined && record instanceof ScopeError) throw record;
+        const info = infoOf(it, record);
+        if (name !== undefined && info.state === "open") {
+          throw isOpen(record as FoundRecord, "close it there");
+        }
+        if (info.state !== "left") return;
         removeLeftovers(record as FoundRecord);
         removed.push(info);
       } catch (error) {

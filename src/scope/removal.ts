@@ -393,6 +393,28 @@ export function staying({ inode, cookie }: Pick<Expected, "inode" | "cookie">): 
   }
 }
 
+/** The handles of this thread that have opened a namespace, by the descriptor. */
+const handles = new Map<number, () => string>();
+
+/**
+ * Remembers the handle that a reference was opened for, until the reference closes: the error for a
+ * namespace that stays names it.
+ *
+ * @param ref The reference.
+ * @param what The handle in a message: `the handle of veth "v0"`.
+ */
+export function nameHandle(ref: NetNsRef, what: () => string): void {
+  const fd = ref.fd.value;
+  handles.set(fd, what);
+  ref.onClose(() => handles.delete(fd));
+}
+
+/** A descriptor of this process, with the handle that has it where that is known. */
+function ownDescriptor(path: string): string {
+  const what = handles.get(Number(path.slice(path.lastIndexOf("/") + 1)));
+  return `a descriptor of this process${what ? ` (${what()})` : ""}`;
+}
+
 /** Finds in one pass who holds namespaces, by their cookies; sockets only of this process. */
 function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
   const wanted = new Map(all.map(({ inode, cookie }) => [inode, cookie]));
@@ -405,9 +427,8 @@ function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
   const own = processId();
   for (const pid of processes()) {
     for (const path of threads(pid)) note(path, `process ${pid}`);
-    const owner = pid === own ? "this process" : `process ${pid}`;
     for (const path of descriptors(pid)) {
-      note(path, `a descriptor of ${owner}`);
+      note(path, pid === own ? ownDescriptor(path) : `a descriptor of process ${pid}`);
       const cookie = pid === own
         ? cookieOfSocket(Number(path.slice(path.lastIndexOf("/") + 1)))
         : undefined;

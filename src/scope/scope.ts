@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { homeNetNs, type NetNsRef, openNetNs, within } from "../../ffi/namespace.ts";
+import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { idle } from "../../ffi/reactor.ts";
-import { processId, sendToSelf } from "../../ffi/file.ts";
+import { processId } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
+import { onExit } from "./exit.ts";
 import {
   cleanScopes,
   clearLeftovers,
@@ -91,6 +92,8 @@ export interface ScopeInternals {
   addNetNs(scope: Scope, ref: NetNsRef): void;
   /** A namespace that was added did not get its name. */
   dropNetNs(scope: Scope, ref: NetNsRef): void;
+  /** The namespaces that the scopes of this thread hold open. */
+  namespaces(): NetNsRef[];
 }
 
 let internals: ScopeInternals;
@@ -124,6 +127,7 @@ export class Scope implements AsyncDisposable {
       dropLink: (scope, ref, index) => scope.#dropLink(ref, index),
       addNetNs: (scope, ref) => scope.#addNetNs(ref),
       dropNetNs: (scope, ref) => scope.#dropNetNs(ref),
+      namespaces: () => [...open.values()].flatMap((scope) => scope.#references()),
     };
   }
 
@@ -165,6 +169,7 @@ export class Scope implements AsyncDisposable {
   static open(options: ScopeOptions = {}): Scope {
     checkOptions(options, OPTIONS);
     const { name, replace = false } = options;
+    if (options.trace !== undefined) checkFunction(options.trace, "trace");
     const group = newGroup();
     const notes = removeDeadRedirects();
     if (name === undefined) {
@@ -205,8 +210,9 @@ export class Scope implements AsyncDisposable {
    * record of a scope goes too while a namespace of it is out of sight, in another mount or pid namespace.
    *
    * @param options Which scopes. Default: all that are left.
-   * @returns The removed scopes, as {@link Scope.list} has shown them; `[]` where there is none, also when
-   * the scope of that name is open.
+   * @returns The removed scopes, as {@link Scope.list} has shown them; `[]` where there is none.
+   * @throws {ScopeError} When the scope of that name is open, naming its process, or its record cannot be
+   * read.
    * @throws {TypeError} For an unknown option or a malformed name.
    */
   static clean(options: ScopeCleanOptions = {}): ScopeInfo[] {
@@ -227,6 +233,9 @@ export class Scope implements AsyncDisposable {
 
   /** Hands a resource over: it is disposed, the last one first, before links and namespaces go. */
   use<T extends Disposable>(resource: T): T {
+    if (typeof (resource as T | null)?.[Symbol.dispose] !== "function") {
+      throw new TypeError(`resource must have a method [Symbol.dispose]: got ${show(resource)}`);
+    }
     this.#check();
     this.#resources.push(resource);
     return resource;
@@ -266,6 +275,11 @@ export class Scope implements AsyncDisposable {
   #refOf(ref: NetNsRef): NetNsRef {
     const { cookie } = ref;
     return this.#visited.get(cookie) ?? this.#namespaces.get(cookie) ?? ref;
+  }
+
+  #references(): NetNsRef[] {
+    return [...this.#namespaces.values(), ...this.#visited.values()]
+      .filter(({ fd }) => !fd.closed);
   }
 
   #addNetNs(ref: NetNsRef): void {
@@ -327,6 +341,16 @@ export class Scope implements AsyncDisposable {
       // Not before: the rest would be left behind, or the signal lost.
       if (this.closed) this.#stopExit?.();
     }
+  }
+
+  /** Prints the scope as `scope "lab" with 2 namespaces and 3 links`. */
+  [Symbol.for("Deno.customInspect")](): string {
+    const what = this.name === undefined ? "scope without a name" : `scope ${show(this.name)}`;
+    if (this.closed) return `${what}, closed`;
+    const count = (n: number, noun: string) => `${n} ${noun}${n === 1 ? "" : "s"}`;
+    return `${what} with ${count(this.#namespaces.size, "namespace")} and ${
+      count(this.#links.length, "link")
+    }`;
   }
 
   /** At exit nothing can catch an error: report namespaces that stay on stderr. */
@@ -429,62 +453,6 @@ export class Scope implements AsyncDisposable {
 
   #check(): void {
     if (this.#state !== "open") throw new TypeError("The scope is closed");
-  }
-}
-
-/**
- * The signals that end a program in the ordinary course, and the exit codes that shells give them. Not
- * SIGUSR1, SIGUSR2 and SIGALRM: programs use those for purposes of their own.
- */
-const SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 } as const;
-const EVENTS = ["unload", "error", "unhandledrejection"] as const;
-
-const IN_WORKER = "WorkerGlobalScope" in globalThis;
-
-const closers = new Set<() => void>();
-
-/** Runs `close` once when the program ends in whatever way; the result takes that back. */
-function onExit(close: () => void): () => void {
-  if (closers.size === 0) listen(true);
-  closers.add(close);
-  return () => {
-    if (closers.delete(close) && closers.size === 0) listen(false);
-  };
-}
-
-const handlers = Object.entries(SIGNALS).map(([signal, code]) => ({
-  signal: signal as Deno.Signal,
-  handler: () => {
-    closeAll();
-    if (!IN_WORKER) Deno.exit(code);
-    // In a worker that would end the worker alone: the signal takes its course.
-    listen(false);
-    sendToSelf(code - 128, signal);
-  },
-}));
-
-function listen(on: boolean): void {
-  // The first listener starts a thread, which must not be born in the namespace of a `run()`.
-  within(homeNetNs(), () => {
-    for (const { signal, handler } of handlers) {
-      if (on) Deno.addSignalListener(signal, handler);
-      else Deno.removeSignalListener(signal, handler);
-    }
-  });
-  for (const event of EVENTS) {
-    if (on) globalThis.addEventListener(event, closeAll);
-    else globalThis.removeEventListener(event, closeAll);
-  }
-}
-
-function closeAll(): void {
-  for (const close of [...closers].reverse()) {
-    try {
-      close();
-    } catch (error) {
-      // At exit nothing can catch an error, and the other scopes still have to close.
-      console.error(error);
-    }
   }
 }
 

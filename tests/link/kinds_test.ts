@@ -231,7 +231,7 @@ test("A port's option that is a link is given by handle, name or index", () => {
   assertThrows(
     () => bridge.port(a!).set({ backupPort: foreign }),
     TypeError,
-    "backupPort is link 1",
+    'backupPort is link "lo" in ',
   );
 });
 

@@ -1,7 +1,18 @@
 // Values that the kernel answers with a bare error number, or takes in part: each is refused with its
 // reason, and nothing is left of the call.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Bridge, Link, Macvlan, NetlinkError, NetNs, Tap, Tun, Veth, Vxlan } from "../../mod.ts";
+import {
+  Bridge,
+  Link,
+  Macvlan,
+  Macvtap,
+  NetlinkError,
+  NetNs,
+  Tap,
+  Tun,
+  Veth,
+  Vxlan,
+} from "../../mod.ts";
 import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { caught } from "./oracle.ts";
@@ -176,4 +187,121 @@ test("nodad leaves a link without IPv6 alone, unless it is to have IPv6 addresse
     error.message,
   );
   assertEquals(netns.links.list().map(({ name }) => name), ["lo"]);
+});
+
+test("A link that is gone is told by the option that names it, or by its own name", () => {
+  using netns = NetNs.create();
+  const veth = pair(netns);
+  const dead = Bridge.create({ name: "dead", netns });
+  const { index } = dead;
+  run(netns.ref, "ip link delete dead");
+  const before = ip(netns.ref, "-j link");
+  const peer = { name: "b", netns };
+  const gone = `is link ${index}, which is gone`;
+  const calls: [call: () => unknown, code: string, reason: string][] = [
+    [() => veth.set({ master: dead }), "EINVAL", `; master ${gone}`],
+    [() => veth.set({ master: index }), "EINVAL", `; master ${gone}`],
+    [() => Bridge.create({ name: "a", netns, master: dead }), "EINVAL", `; master ${gone}`],
+    [() => Veth.create({ name: "a", netns, master: dead, peer }), "EINVAL", `; master ${gone}`],
+    [
+      () => Veth.create({ name: "a", netns, peer: { ...peer, master: dead } }),
+      "EINVAL",
+      `; master ${gone}`,
+    ],
+    [() => Macvlan.create({ name: "a", netns, parent: dead }), "ENODEV", `; parent ${gone}`],
+    [() => Vxlan.create({ name: "a", netns, id: 1, dev: dead }), "ENODEV", `; dev ${gone}`],
+    [() => dead.read(), "ENODEV", 'read bridge "dead"'],
+    [() => dead.options(), "ENODEV", 'read bridge "dead"'],
+    [() => dead.stats(), "ENODEV", 'read bridge "dead"'],
+    [() => dead.addresses.list(), "ENODEV", 'list addresses of bridge "dead"'],
+  ];
+  for (const [call, code, reason] of calls) {
+    const error = assertThrows(call, NetlinkError);
+    assertEquals(error.code, code, error.message);
+    assert(
+      reason.startsWith(";") ? error.message.endsWith(reason) : error.message.startsWith(reason),
+      error.message,
+    );
+  }
+  assertEquals(ip(netns.ref, "-j link"), before);
+});
+
+test("An MTU that a link cannot have is told with those that it can have", () => {
+  using netns = NetNs.create();
+  const veth = pair(netns);
+  const peer = { name: "b", netns };
+  // As `ip -d link` shows them.
+  const limits = (name: string) => {
+    const [{ min_mtu, max_mtu }] = ip(netns.ref, `-d -j link show ${name}`) as [
+      { min_mtu: number; max_mtu: number },
+    ];
+    return `must be in ${min_mtu}..${max_mtu} bytes`;
+  };
+  using tap = Tap.create({ name: "t0", netns });
+  Bridge.create({ name: "br0", netns });
+  const calls: [call: (mtu: number) => unknown, path: string, like: string][] = [
+    [(mtu) => veth.set({ mtu }), "mtu", "v0"],
+    [(mtu) => tap.link.set({ mtu }), "mtu", "t0"],
+    [(mtu) => Tap.create({ name: "a", netns, mtu }), "mtu", "t0"],
+    [(mtu) => Bridge.create({ name: "a", netns, mtu }), "mtu", "br0"],
+    [(mtu) => Veth.create({ name: "a", netns, mtu, peer }), "mtu", "v0"],
+    [(mtu) => Veth.create({ name: "a", netns, peer: { ...peer, mtu } }), "peer.mtu", "v0"],
+  ];
+  const before = netns.links.list().length;
+  for (const [call, path, like] of calls) {
+    for (const mtu of [10, 70_000]) {
+      const error = assertThrows(() => call(mtu), NetlinkError);
+      assertEquals(error.code, "EINVAL");
+      assert(error.message.endsWith(`; ${path} ${limits(like)}: got ${mtu}`), error.message);
+    }
+  }
+  assertEquals(netns.links.list().length, before);
+});
+
+test("A macvlan and a master that want the frames of one link are told of each other", () => {
+  using netns = NetNs.create();
+  const veth = pair(netns);
+  const bridge = Bridge.create({ name: "br0", netns });
+  veth.set({ master: bridge });
+  for (const Class of [Macvlan, Macvtap]) {
+    const create = () => Class.create({ name: "m0", netns, parent: veth });
+    const error = assertThrows(create, NetlinkError);
+    assert(
+      error.message.endsWith(
+        '(EBUSY); its parent "v0" is a port of bridge "br0", which takes all its frames',
+      ),
+      error.message,
+    );
+    const above = Class.create({ name: "m1", netns, parent: "v1" });
+    const port = assertThrows(() => veth.peer.set({ master: bridge }), NetlinkError);
+    const reason = `(EBUSY); ${Class.kind} "m1" on it takes its frames`;
+    assert(port.message.endsWith(reason), port.message);
+    above.delete();
+  }
+});
+
+test("A name that no link or kind has is told with the nearest one", () => {
+  using netns = NetNs.create();
+  const veth = pair(netns).addAltNames("uplink");
+  const bridge = Bridge.create({ name: "br0", netns });
+  const calls: [call: () => unknown, near: string][] = [
+    [() => Link.get("vv0", { netns }), "v0"],
+    [() => Veth.get("uplnik", { netns }), "uplink"],
+    [() => netns.links.get("br1"), "br0"],
+    [() => veth.set({ master: "br1" }), "br0"],
+    [() => netns.routes.add({ destination: "10.0.0.0/8", dev: "vv0" }), "v0"],
+    [() => bridge.fdb.add({ mac: "02:00:00:00:00:01", port: "upink" }), "uplink"],
+  ];
+  for (const [call, near] of calls) {
+    const error = assertThrows(call, NetlinkError);
+    assertEquals(error.code, "ENODEV");
+    assert(error.message.includes(`; did you mean "${near}"?`), error.message);
+  }
+  assert(!caught(() => Link.get("wan7", { netns })).message.includes("did you mean"));
+  const kind = caught(() => Link.create({ kind: "brigde", name: "a", netns }));
+  assert(kind.message.endsWith('did you mean "bridge"?'), kind.message);
+  assertEquals(
+    caught(() => Link.create({ kind: "brigde", name: "a", netns, options: { stp: true } })).message,
+    'kind "brigde" is unknown, and has no options: did you mean "bridge"?',
+  );
 });

@@ -300,7 +300,7 @@ test("A setting the kernel refuses is an error that names link, setting and name
   const error = assertThrows(() => veth.set({ mtu: 70_000 }), NetlinkError);
   assertEquals(
     error.message,
-    'set mtu of veth "v0" in netns "settings-refused": Invalid argument (EINVAL): mtu greater than device maximum',
+    'set mtu of veth "v0" in netns "settings-refused": Invalid argument (EINVAL): mtu greater than device maximum; mtu must be in 68..65535 bytes: got 70000',
   );
   assertThrows(() => veth.set({ carrier: true }), NetlinkError, "EOPNOTSUPP");
   assertThrows(() => veth.set({ mac: "ff:ff:ff:ff:ff:ff" }), NetlinkError, "EADDRNOTAVAIL");

@@ -186,7 +186,7 @@ test("An end is made where its master is, when nothing else is said", () => {
   assertThrows(
     () => Veth.create({ name: "v5", netns: host, master, peer: { name: "p5" } }),
     TypeError,
-    `master is link ${master.index} in ${hub.ref.label}, the link itself is in ${host.ref.label}`,
+    `master is bridge "${master.name}" in ${hub.ref.label}, the link itself is in ${host.ref.label}`,
   );
 });
 

@@ -44,7 +44,8 @@ test("Scope refuses a malformed record with file and line, and removes nothing",
     }
     const [info] = Scope.list().filter(({ name }) => name === "broken");
     assertEquals([info!.state, info!.notes], ["unreadable", [message]]);
-    assertEquals(Scope.clean({ name: "broken" }), []);
+    assertEquals(assertThrows(() => Scope.clean({ name: "broken" }), ScopeError).message, message);
+    assertEquals(Scope.clean(), []);
     Deno.removeSync(path);
   }
   Deno.writeTextFileSync("/run/netloom/broken.jsonl", '{"pid":\n');
@@ -150,6 +151,10 @@ test("Scope.list() shows scopes that are open or left, Scope.clean() removes the
   assertEquals<unknown>(shown, [left, named, living]);
   assertEquals(Scope.list().find(({ name }) => name === "open")!.pid, Deno.pid);
   assertEquals(Scope.clean({ name: "nobody" }), []);
+  assertEquals(
+    assertThrows(() => Scope.clean({ name: "open" }), ScopeError).message,
+    `Scope "open" is open in process ${Deno.pid}: close it there`,
+  );
   assertEquals(Scope.clean({ name: "named" }).map(({ name }) => name), ["named"]);
   assertEquals(fresh(NetNs.list()).sort(), ["record-foreign", "record-left", "record-open"]);
   assertEquals(Scope.clean().map(({ netns }) => netns), [["record-left"]]);

@@ -272,7 +272,7 @@ test("Scope says when this process itself holds a namespace", async () => {
   const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
   assertEquals(
     error.message,
-    `Cannot remove ${netns.ref.label}: held by a descriptor of this process`,
+    `Cannot remove ${netns.ref.label}: held by a descriptor of this process (a NetNs handle)`,
   );
 });
 
@@ -403,4 +403,29 @@ test("Scope blames no process that is in another namespace than the one that is 
     });
   }
   await removed;
+});
+
+test("The peer of a found veth does not keep the namespace of a scope from its removal", async () => {
+  await using scope = Scope.open();
+  const [a, b] = [NetNs.create(undefined, { scope }), NetNs.create(undefined, { scope })];
+  Veth.create({ scope, name: "v0", netns: a, peer: { name: "v1", netns: b } });
+  const found = Link.get("v0", { netns: a }) as Veth;
+  assertEquals([found.peer.name, found.peer.ref.label], ["v1", b.ref.label]);
+  await scope[Symbol.asyncDispose]();
+  assertThrows(() => found.peer.read(), TypeError, "is closed");
+});
+
+test("The handle of a link that keeps a namespace of a scope is named", async () => {
+  const scope = Scope.open();
+  const netns = NetNs.create("teardown-held", { scope });
+  Veth.create({ scope, name: "v0", netns, peer: { name: "v1", netns } });
+  const held = Link.get("v0", { netns: { name: "teardown-held" } });
+  const error = await assertRejects(() => scope[Symbol.asyncDispose](), ScopeError);
+  assertEquals(
+    error.message,
+    'Cannot remove netns "teardown-held": held by a descriptor of this process (the handle of veth ' +
+      '"v0"), a socket of this process',
+  );
+  held[Symbol.dispose]();
+  await scope[Symbol.asyncDispose]();
 });
