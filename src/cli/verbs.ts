@@ -142,6 +142,7 @@ export const VERBS: readonly Verb[] = [
       format: { value: "FORMAT", help: "svg (default), dot, mermaid, d2, drawio or json" },
       theme: { value: "THEME", help: "auto (default), light or dark" },
       detail: { value: "DETAIL", help: "addresses, interfaces or nodes" },
+      direction: { value: "LR|TB", help: "from left to right, or from top to bottom" },
       engine: { value: "ENGINE", help: "dot, neato, fdp, circo or twopi" },
       title: { value: "TEXT", help: "the title" },
       loopback: { help: "loopback links, too" },

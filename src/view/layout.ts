@@ -102,7 +102,12 @@ interface Box {
 }
 
 function boxOf(node: GraphNode, detail: DrawDetail): Box {
-  const tree = detail === "nodes" || node.kind === "outside" ? [] : rowsOf(node);
+  const tree = detail === "nodes" || node.kind === "outside"
+    ? []
+    : rowsOf(node).filter(({ row }) =>
+      // The ports of a switch say nothing that its lines do not say.
+      node.kind !== "switch" || row.addresses !== undefined && row.addresses.length > 0 || row.note
+    );
   let y = TITLE;
   let width = node.name.length * SANS + 2 * PAD;
   const rows = tree.map(({ row, depth }): RowPlace => {
