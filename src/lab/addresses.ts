@@ -6,7 +6,7 @@
  * @module
  */
 import { show } from "../options.ts";
-import { type Domain, domainsOf } from "./domains.ts";
+import { type Domain, domainsOf, filteringBridges } from "./domains.ts";
 import { type Draft, type DraftPort, endpointOf } from "./model.ts";
 import { byName, macOf } from "./names.ts";
 import {
@@ -29,6 +29,10 @@ export interface Addresses {
   readonly domains: readonly Domain[];
   /** The addresses of each interface, IPv4 first. */
   readonly ofPort: ReadonlyMap<DraftPort, readonly Net[]>;
+  /** Whether any address is an IPv6 address. */
+  readonly ipv6: boolean;
+  /** The bridges that filter VLANs, as `NODE:BRIDGE`. */
+  readonly filtering: ReadonlySet<string>;
   /** The MAC of each interface that has one. */
   readonly macs: ReadonlyMap<DraftPort, string>;
   readonly displaced: readonly Displaced[];
@@ -58,7 +62,9 @@ export function addressesOf(draft: Draft, problems: Problems): Addresses {
   }
   for (const nets of ofPort.values()) nets.sort((a, b) => a.family - b.family);
   checkDuplicates(domains, ofPort, problems);
-  return { domains, ofPort, macs: macsOf(draft, displaced, problems), displaced };
+  const macs = macsOf(draft, displaced, problems);
+  const ipv6 = [...ofPort.values()].some((nets) => nets.some(({ family }) => family === 6));
+  return { domains, ofPort, ipv6, filtering: filteringBridges(draft), macs, displaced };
 }
 
 /** The addresses that the file gives. */
@@ -229,6 +235,13 @@ class Allocation {
     const bits = bitsOf(subnet) - subnet.length;
     // IPv4 has no host 0 and no last one; IPv6 has no host 0, which is any router (RFC 4291).
     const plain = bits > 1;
+    const net = (host: bigint): Net => ({ ...subnet, address: subnet.address + host });
+    if (domain.wire && needs.length === 2 && bits > 0) {
+      for (const [i, port] of needs.entries()) {
+        ofPort.get(port)!.push(net(BigInt(plain ? i + 1 : i)));
+      }
+      return;
+    }
     const count = 1n << BigInt(Math.min(bits, 32));
     const row = new Row(plain && this.#family === 4 ? count - 1n : count);
     if (plain) row.take("the network", 0n);
@@ -239,7 +252,6 @@ class Allocation {
         }
       }
     }
-    const net = (host: bigint): Net => ({ ...subnet, address: subnet.address + host });
     const places = domain.wire
       ? new Map(needs.map((port) => [endpointOf(port), row.takeFirst(endpointOf(port), 0n)]))
       : row.place(
@@ -311,17 +323,17 @@ function macsOf(draft: Draft, displaced: Displaced[], problems: Problems): Map<D
   const owners = new Map<string, string>();
   const ports = [...draft.nodes.values()].flatMap((node) => [...node.ports.values()])
     .filter(({ kind }) => !WITHOUT_MAC.includes(kind))
-    .sort((a, b) => byName(endpointOf(a), endpointOf(b)));
-  for (const port of ports) {
+    .map((port) => ({ port, name: endpointOf(port) }))
+    .sort((a, b) => byName(a.name, b.name));
+  for (const { port, name } of ports) {
     const { mac } = port.spec;
     if (mac === undefined) continue;
     const text = mac.split(/[:-]/).map((part) => part.padStart(2, "0")).join(":").toLowerCase();
     macs.set(port, text);
-    owners.set(text, endpointOf(port));
+    owners.set(text, name);
   }
-  for (const port of ports) {
+  for (const { port, name } of ports) {
     if (macs.has(port)) continue;
-    const name = endpointOf(port);
     let mac = macOf(name, 0);
     const by = owners.get(mac);
     for (let salt = 1; owners.has(mac); salt++) mac = macOf(name, salt);

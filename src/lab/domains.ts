@@ -31,11 +31,7 @@ export function domainsOf(draft: Draft): Domain[] {
   const sets = new Sets();
   const ports = [...draft.nodes.values()].flatMap((node) => [...node.ports.values()]);
   const vids = vlansOf(ports);
-  const filtering = new Set(
-    ports.filter(({ spec }) => spec.access ?? spec.trunk).map(({ node, master }) =>
-      `${node.name}:${master}`
-    ),
-  );
+  const filtering = filteringBridges(draft);
 
   for (const { ends: [a, b] } of draft.wires) {
     for (const vid of [UNTAGGED, ...vids]) sets.join(point(a, vid), point(b, vid));
@@ -60,6 +56,17 @@ export function domainsOf(draft: Draft): Domain[] {
     }
   }
   return group(ports, sets).sort((a, b) => byName(a.name, b.name));
+}
+
+/** The bridges that filter VLANs, as `NODE:BRIDGE`: those with a port that the file gives VLANs. */
+export function filteringBridges({ nodes }: Draft): Set<string> {
+  const found = new Set<string>();
+  for (const node of nodes.values()) {
+    for (const { master, spec } of node.ports.values()) {
+      if (spec.access ?? spec.trunk) found.add(`${node.name}:${master}`);
+    }
+  }
+  return found;
 }
 
 function point(port: DraftPort, vid: number): string {

@@ -57,6 +57,8 @@ class Builder {
   readonly #spec: TopologySpec;
   readonly #problems: Problems;
   readonly #nodes = new Map<string, DraftNode>();
+  /** The switch of each segment. */
+  readonly #hubs = new Map<SegmentSpec, DraftNode>();
   readonly #wires: LooseWire[] = [];
   /** Interfaces of links that are no wires. */
   readonly #attached: (DraftEnd & { readonly kind: "macvlan" | "dummy" })[] = [];
@@ -123,7 +125,8 @@ class Builder {
     return node;
   }
 
-  #addSwitch({ segment, name: given, stp = false, mtu }: SegmentSpec, path: Path): void {
+  #addSwitch(link: SegmentSpec, path: Path): void {
+    const { segment, name: given, stp = false, mtu } = link;
     const [first] = this.#ends(segment[0]!, [...path, "segment", 0], new Set());
     const name = given ?? this.#free(`lan-${first?.node.name}`);
     if (this.#nodes.has(name)) {
@@ -131,7 +134,7 @@ class Builder {
       return;
     }
     const spec: NodeSpec = { stp, ...(mtu === undefined ? {} : { mtu }) };
-    this.#addNode({ name, kind: "switch", spec, own: spec, path }, name);
+    this.#hubs.set(link, this.#addNode({ name, kind: "switch", spec, own: spec, path }, name));
   }
 
   #free(name: string): string {
@@ -142,9 +145,7 @@ class Builder {
   }
 
   #addSegment(link: SegmentSpec, path: Path): void {
-    const hub = [...this.#nodes.values()].find((node) =>
-      node.segment !== undefined && node.path[1] === path[1]
-    );
+    const hub = this.#hubs.get(link);
     if (hub === undefined) return;
     const impair = directions(link.impair, false);
     for (const [i, member] of link.segment.entries()) {

@@ -41,13 +41,13 @@ function rankOf({ kind, parent, node }: DraftPort): number {
 }
 
 function interfaceOf(port: DraftPort, { addresses, mtus }: Plan): ResolvedInterface {
-  const { name, kind, spec, master, parent, node } = port;
+  const { name, kind, spec, master, parent } = port;
   const mac = addresses.macs.get(port);
   const mtu = mtus.get(port);
   const nets = addresses.ofPort.get(port)!;
-  const ipv6 = hasIpv6(addresses) && master === undefined &&
+  const ipv6 = addresses.ipv6 && master === undefined &&
     (nets.length > 0 || !["bridge", "ifb", "existing"].includes(kind));
-  const vlans = vlansOf(port);
+  const vlans = vlansOf(port, addresses.filtering);
   return {
     name,
     kind,
@@ -62,14 +62,8 @@ function interfaceOf(port: DraftPort, { addresses, mtus }: Plan): ResolvedInterf
     ...(master === undefined ? {} : { master }),
     ...(vlans === undefined ? {} : { vlans }),
     ...(parent === undefined ? {} : { parent: endpointOf(parent) }),
-    options: optionsOf(port, node),
+    options: optionsOf(port, addresses.filtering),
   };
-}
-
-/** Whether any address of the lab is an IPv6 address. */
-function hasIpv6({ ofPort }: Addresses): boolean {
-  for (const nets of ofPort.values()) if (nets.some(({ family }) => family === 6)) return true;
-  return false;
 }
 
 /** Whether the lab owns all that the interface leads to, so that nobody else can have its address. */
@@ -86,15 +80,12 @@ function linkLocalOf(mac: string): string {
   return formatIp(Uint8Array.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, ...id]));
 }
 
-function isFiltering(node: DraftNode, bridge: string): boolean {
-  return [...node.ports.values()].some(({ master, spec }) =>
-    master === bridge && (spec.access !== undefined || spec.trunk !== undefined)
-  );
-}
-
 /** The VLANs of a port of a bridge that filters; others have none. */
-function vlansOf({ node, master, spec }: DraftPort): BridgeVlan[] | undefined {
-  if (master === undefined || !isFiltering(node, master)) return undefined;
+function vlansOf(
+  { node, master, spec }: DraftPort,
+  filtering: ReadonlySet<string>,
+): BridgeVlan[] | undefined {
+  if (master === undefined || !filtering.has(`${node.name}:${master}`)) return undefined;
   const { access = 1, trunk, native } = spec;
   if (trunk === undefined) return [{ vid: access, pvid: true, untagged: true }];
   const tagged = trunk.map(rangeOf).map(([vid, end]): BridgeVlan => ({
@@ -108,11 +99,15 @@ function vlansOf({ node, master, spec }: DraftPort): BridgeVlan[] | undefined {
 }
 
 /** The options of the kind, sorted by name. */
-function optionsOf({ name, kind, spec }: DraftPort, node: DraftNode): Record<string, OptionValue> {
+function optionsOf(
+  port: DraftPort,
+  filtering: ReadonlySet<string>,
+): Record<string, OptionValue> {
+  const { node, kind, spec } = port;
   const derived: Record<string, OptionValue> = {};
   if (kind === "bridge") {
     derived.stp = node.spec.stp ?? false;
-    if (isFiltering(node, name)) {
+    if (filtering.has(endpointOf(port))) {
       derived.vlanFiltering = true;
       // The VLANs of the ports are complete: none is added by itself.
       derived.vlanDefaultPvid = 0;

@@ -4,6 +4,7 @@
  * @module
  */
 import { byteLength } from "../netlink/bytes.ts";
+import { formatMac } from "../packet/address.ts";
 
 /**
  * The names in a name with ranges: `h[1-3,7]` is `h1`, `h2`, `h3`, `h7`; `h[01-03]` keeps the zero.
@@ -90,6 +91,5 @@ export function interfaceTo(node: string, taken: { has(name: string): boolean })
 /** A locally administered MAC address that a name hashes to: `02:…`. */
 export function macOf(name: string, salt: number): string {
   const [high, low] = hash(name, salt);
-  const hex = (high & 0xff).toString(16).padStart(2, "0") + low.toString(16).padStart(8, "0");
-  return `02:${hex.match(/../g)!.join(":")}`;
+  return formatMac(Uint8Array.of(2, high, low >>> 24, low >>> 16, low >>> 8, low));
 }

@@ -36,6 +36,11 @@ export function netText(net: Net): string {
   return `${addressText(net)}/${net.length}`;
 }
 
+/** A prefix as text that sorts by family, address and length. */
+export function sortKey({ family, address, length }: Net): string {
+  return `${family}${address.toString(16).padStart(32, "0")}/${String(length).padStart(3, "0")}`;
+}
+
 /** Reads `10.0.0.1/24`; an address alone has the full length. */
 export function parseNet(text: string): Net {
   const { address, length } = parsePrefix(text);

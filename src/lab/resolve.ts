@@ -12,7 +12,7 @@ import { checkForm, skeletonOf } from "./form.ts";
 import { interfacesOf, mtusOf, type Plan } from "./links.ts";
 import { type Draft, type DraftNode, isOwn } from "./model.ts";
 import { byName } from "./names.ts";
-import { addressText, netText, networkOf, parseNet } from "./placement.ts";
+import { addressText, netText, networkOf, parseNet, sortKey } from "./placement.ts";
 import type { Problem, Problems } from "./problem.ts";
 import type {
   Readiness,
@@ -29,6 +29,9 @@ import type { ReadySpec, RouteSpec, RuleSpec, RunSpec, TopologySpec } from "./sp
 
 /** Time in which a command has to become ready, in milliseconds. */
 const TIMEOUT = 10_000;
+
+/** The number of table `main`. */
+const RT_TABLE_MAIN = 254;
 
 /**
  * Fills in everything that a topology leaves out. The same topology gives the same result everywhere.
@@ -129,7 +132,8 @@ function nodeOf(
   const nat = natOf(node, draft, addresses);
   const own = (spec.routes ?? []).map(routeOf);
   const given = new Set(own.filter(({ table }) => table === undefined).map((it) => it.destination));
-  const routes = [...derived, ...nat.routes].filter((it) => !given.has(it.destination));
+  const kept = given.size === 0 ? derived : derived.filter((it) => !given.has(it.destination));
+  const further = [...nat.routes.filter((it) => !given.has(it.destination)), ...own];
   return {
     name,
     kind,
@@ -138,7 +142,7 @@ function nodeOf(
     ...(tier === undefined ? {} : { tier }),
     ...(segment === undefined ? {} : { segment }),
     interfaces: interfacesOf(node, { addresses, mtus }),
-    routes: [...routes, ...own].sort(compareRoutes),
+    routes: inOrder(kept, further),
     rules: (spec.rules ?? []).map(ruleOf)
       .sort((a, b) => byName(a.family, b.family) || a.priority - b.priority),
     sysctls: sorted({ ...nat.sysctls, ...forwarding(node, addresses), ...spec.sysctls }),
@@ -184,7 +188,8 @@ function natOf(node: DraftNode, draft: Draft, { ofPort }: Addresses): NatPart {
   const rules: Record<"ip" | "ip6", string[]> = { ip: [], ip6: [] };
   const routes: ResolvedRoute[] = [];
   const sysctls: Record<string, string> = {};
-  for (const { ends } of draft.wires) {
+  const involved = node.kind === "nat" || !isOwn(node);
+  for (const { ends } of involved ? draft.wires : []) {
     const [inner, outer] = ends;
     if (inner.node.kind !== "nat" || inner.name !== "outside") continue;
     for (const net of ofPort.get(inner)!) {
@@ -238,17 +243,22 @@ function routeOf(
   return { destination: prefix, type, nexthops, ...rest, derived: false };
 }
 
-/** By family, table, destination (as an address) and metric. */
-function compareRoutes(a: ResolvedRoute, b: ResolvedRoute): number {
-  const [x, y] = [keyOf(a.destination), keyOf(b.destination)];
-  return byName(x[0]!, y[0]!) || (a.table ?? 254) - (b.table ?? 254) || byName(x, y) ||
-    (a.metric ?? 0) - (b.metric ?? 0);
-}
-
-/** A prefix as text that sorts like its address. */
-function keyOf(destination: string): string {
-  const { family, address, length } = parseNet(destination);
-  return `${family}${address.toString(16).padStart(32, "0")}/${String(length).padStart(3, "0")}`;
+/** Derived routes, which are in order, with others: by family, table, destination and metric. */
+function inOrder(
+  derived: readonly ResolvedRoute[],
+  others: readonly ResolvedRoute[],
+): ResolvedRoute[] {
+  if (others.length === 0) return [...derived];
+  const keyed = [...derived, ...others].map((route) => ({
+    route,
+    key: sortKey(parseNet(route.destination)),
+    table: route.table ?? RT_TABLE_MAIN,
+  }));
+  keyed.sort((a, b) =>
+    byName(a.key[0]!, b.key[0]!) || a.table - b.table || byName(a.key, b.key) ||
+    (a.route.metric ?? 0) - (b.route.metric ?? 0)
+  );
+  return keyed.map(({ route }) => route);
 }
 
 function ruleOf({ family, action, ...rest }: RuleSpec): ResolvedRule {

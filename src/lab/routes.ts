@@ -7,10 +7,10 @@ import type { Addresses } from "./addresses.ts";
 import type { Domain } from "./domains.ts";
 import { type Draft, type DraftNode, type DraftPort, isOwn } from "./model.ts";
 import { byName } from "./names.ts";
-import { addressText, bitsOf, isIn, type Net, netText, networkOf } from "./placement.ts";
+import { addressText, bitsOf, isIn, type Net, netText, networkOf, sortKey } from "./placement.ts";
 import type { ResolvedNexthop, ResolvedRoute } from "./resolved.ts";
 
-/** The derived routes of each node, of all families. */
+/** The derived routes of each node: IPv4 first, each family by destination. */
 export function routesOf(draft: Draft, addresses: Addresses): Map<DraftNode, ResolvedRoute[]> {
   const found = new Map<DraftNode, ResolvedRoute[]>();
   for (const node of draft.nodes.values()) found.set(node, []);
@@ -32,6 +32,8 @@ interface Way {
 /** A destination: its prefix, the routers that reach it by themselves, and its nodes. */
 interface Target {
   readonly prefix: string;
+  /** Text that sorts as the prefix does. */
+  readonly key: string;
   readonly routers: readonly number[];
   readonly nodes: ReadonlySet<DraftNode>;
 }
@@ -59,10 +61,10 @@ class Graph {
     for (const [node, number] of numbers) {
       for (const net of ofPort.get(node.ports.get("lo")!) ?? []) {
         if (net.family !== family) continue;
-        const prefix = netText(networkOf(net));
-        this.#targets.push({ prefix, routers: [number], nodes: new Set([node]) });
+        this.#addTarget(networkOf(net), [number], new Set([node]));
       }
     }
+    this.#targets.sort((a, b) => byName(a.key, b.key));
     for (const ways of this.#ways.values()) ways.sort((a, b) => this.#order(a, b));
     this.#exits = this.#routers.flatMap(({ kind }, i) => kind === "nat" ? [i] : []);
     this.#distances = this.#routers.map((_, i) => this.#distancesFrom(i));
@@ -79,14 +81,13 @@ class Graph {
       routes.push(this.#route(this.#all, this.#ecmp ? ways : [first!]));
       return;
     }
+    const outside = node.kind === "nat" || !isOwn(node) ? [] : this.#best(ways, this.#exits);
+    if (outside.length > 0) routes.push(this.#route(this.#all, outside));
     for (const { prefix, routers, nodes } of this.#targets) {
       if (nodes.has(node)) continue;
       const best = this.#best(ways, routers);
       if (best.length > 0) routes.push(this.#route(prefix, best));
     }
-    if (node.kind === "nat" || !isOwn(node)) return;
-    const best = this.#best(ways, this.#exits);
-    if (best.length > 0) routes.push(this.#route(this.#all, best));
   }
 
   get #all(): string {
@@ -124,9 +125,12 @@ class Graph {
     }
     const nodes = new Set(members.map(({ port }) => port.node));
     const reached = routers.map(({ router }) => router!);
-    for (const prefix of new Set(members.map(({ net }) => netText(networkOf(net))))) {
-      this.#targets.push({ prefix, routers: reached, nodes });
-    }
+    const subnets = new Map(members.map(({ net }) => [netText(networkOf(net)), networkOf(net)]));
+    for (const subnet of subnets.values()) this.#addTarget(subnet, reached, nodes);
+  }
+
+  #addTarget(net: Net, routers: readonly number[], nodes: ReadonlySet<DraftNode>): void {
+    this.#targets.push({ prefix: netText(net), key: sortKey(net), routers, nodes });
   }
 
   /** Ways in the order of the names of their routers and interfaces. */
