@@ -6,7 +6,7 @@
  * @module
  */
 import { show } from "../options.ts";
-import { type Domain, domainsOf, filteringBridges } from "./domains.ts";
+import { type Domain, domainsOf, filteringBridges, WITHOUT_ADDRESS } from "./domains.ts";
 import { type Draft, type DraftPort, endpointOf } from "./model.ts";
 import { byName, macOf } from "./names.ts";
 import {
@@ -138,7 +138,8 @@ class Allocation {
   #needs({ ports, wire }: Domain): DraftPort[] {
     if (wire && ports.length < 2) return [];
     return ports.filter((port) =>
-      port.spec.addresses?.length !== 0 && this.#netsOf(port).length === 0
+      port.spec.addresses?.length !== 0 && !WITHOUT_ADDRESS.includes(port.kind) &&
+      this.#netsOf(port).length === 0
     );
   }
 

@@ -23,8 +23,14 @@ export interface Domain {
 /** A VLAN of frames without a tag. */
 const UNTAGGED = 0;
 
-/** The kinds that get no address of their own accord. */
-const WITHOUT_ADDRESS = ["loopback", "existing", "physical", "dummy", "ifb"];
+/** The kinds that have only the addresses that the file gives. */
+export const WITHOUT_ADDRESS: readonly string[] = [
+  "loopback",
+  "existing",
+  "physical",
+  "dummy",
+  "ifb",
+];
 
 /** All domains with an interface that can have an address, in the order of their names. */
 export function domainsOf(draft: Draft): Domain[] {

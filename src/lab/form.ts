@@ -47,6 +47,7 @@ export function skeletonOf(spec: TopologySpec, problems: readonly Problem[]): To
       return at >= 0 && path[at + 1] === key;
     });
   const links: LinkSpec[] = [];
+  if (!isObject(spec)) return { nodes: {} };
   const nodes = isObject(spec.nodes) ? Object.keys(spec.nodes) : [];
   if (Array.isArray(spec.links)) {
     spec.links.forEach((link, i) => {

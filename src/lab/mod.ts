@@ -21,6 +21,7 @@
  * @module
  */
 export { type Problem, TopologyError } from "./problem.ts";
+export * from "./generators.ts";
 export { load, parse, type ParseOptions } from "./read.ts";
 export { check, resolve } from "./resolve.ts";
 export type * from "./resolved.ts";
