@@ -81,9 +81,9 @@ export interface Wanted {
   readonly program: readonly Instruction[] | undefined;
 }
 
-/** Where netloom's filters stand among others, and their handles. */
-const PRIORITY = 0x6e6c;
-/** The filter came with its clsact, which goes with it; or it is a guest in that of the user. */
+/** The last of all filters: those of the user come first, since ours ends the classification. */
+const PRIORITY = 0xffff;
+/** Handles: the filter came with its clsact, which goes with it; or it is a guest in that of the user. */
 const OWNER = 0x6e6c0001;
 const GUEST = 0x6e6c0002;
 

@@ -101,6 +101,27 @@ test("Both ends of a pair have the same impairment, with the directions swapped"
   assertEquals(link.impairment(), undefined);
 });
 
+test("Another process reads the impairment, and takes it off", async () => {
+  using wire = new Wire();
+  const match = { protocol: "tcp" } as const;
+  wire.link.impair({ out: { rate: "10mbit", limit: 5 }, match });
+  const script = `import { Link } from ${JSON.stringify(new URL("../../mod.ts", import.meta.url))};
+    const link = Link.get("v0");
+    const { engine, values: { out, in: incoming, match } } = link.impairment();
+    console.log(JSON.stringify([engine, out, incoming, match.length > 1]));
+    link.impair(null);`;
+  const other = wire.near.command(Deno.execPath(), { args: ["eval", script] });
+  const { stdout, stderr } = await other.output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(JSON.parse(new TextDecoder().decode(stdout)), [
+    "kernel",
+    { rate: 1e7, limit: 5 },
+    null,
+    true,
+  ]);
+  assertEquals(wire.link.impairment(), undefined);
+});
+
 test("replace: true takes off what is not named", () => {
   using wire = new Wire();
   wire.link.impair({ rate: "10mbit" });
