@@ -45,8 +45,8 @@ function expression(name: string, data: Attributes = {}): Attributes {
 }
 
 /**
- * A table in a namespace with a chain in each hook whose rule counts IPv4 packets. It also looks at
- * their connection's state, which starts connection tracking in the namespace.
+ * A table in a namespace with a chain in each hook whose rule counts ICMP packets: the kernel sends others
+ * by itself. It also looks at their connection's state, which starts connection tracking in the namespace.
  */
 export class HookCounters implements Disposable {
   readonly #socket: Socket;
@@ -66,11 +66,17 @@ export class HookCounters implements Disposable {
         4: { 1: hook, 2: 0 },
         7: "filter",
       });
-      // NFTA_RULE_TABLE, _CHAIN, _EXPRESSIONS: the state (NFT_CT_STATE) into a register, and a count.
+      // NFTA_RULE_TABLE, _CHAIN, _EXPRESSIONS: the state (NFT_CT_STATE) into a register; the byte of the
+      // protocol into the same one, which must be that of ICMP; and a count.
       const list = new Writer();
-      for (const it of [expression("ct", { 1: 1, 2: 0 }), expression("counter")]) {
-        write(list, { 1: it });
-      }
+      for (
+        const it of [
+          expression("ct", { 1: 1, 2: 0 }),
+          expression("payload", { 1: 1, 2: 1, 3: 9, 4: 1 }),
+          expression("cmp", { 1: 1, 2: 0, 3: { 1: Uint8Array.of(1) } }),
+          expression("counter"),
+        ]
+      ) write(list, { 1: it });
       this.#nft(NFT_MSG.NEWRULE, create | NLM_F.APPEND, {
         1: "seen",
         2: name,
@@ -93,7 +99,7 @@ export class HookCounters implements Disposable {
       forEachAttribute(all, start + 4, end, (type, at, length) => {
         if (type === 2) chain = new TextDecoder().decode(bytes.subarray(at, at + length - 1));
         if (type !== 4) return;
-        // The last expression's data: NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS.
+        // The counter's data: NFTA_COUNTER_BYTES, NFTA_COUNTER_PACKETS.
         forEachAttribute(all, at, at + length, (_, at, length) => {
           forEachAttribute(all, at, at + length, (type, at, length) => {
             if (type !== 2) return;
