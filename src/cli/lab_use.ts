@@ -105,6 +105,37 @@ async function matrix(call: Call, lab: Lab): Promise<number> {
   return missing.length === 0 ? 0 : 1;
 }
 
+/** `netloom cut`. */
+export async function cut(call: Call): Promise<void> {
+  await using lab = await labOf(call);
+  const [a, b] = call.args as [string, string];
+  lab.link(a, b).cut({ oneWay: call.options["one-way"] === true });
+  call.out.result({ from: a, to: b, cut: true });
+  call.out.say(`${a} -- ${b} is cut; netloom heal ${a} ${b} heals it`);
+}
+
+/** `netloom heal`: a wire, or without arguments everything that was cut or parted. */
+export async function heal(call: Call): Promise<void> {
+  await using lab = await labOf(call);
+  const [a, b] = call.args;
+  if (a === undefined) lab.heal();
+  else if (b === undefined) throw new UsageError("heal takes two nodes, or none for everything");
+  else lab.link(a, b).heal();
+  call.out.result({ from: a, to: b, cut: false });
+  call.out.say(a === undefined ? "All cuts and partitions are healed" : `${a} -- ${b} is healed`);
+}
+
+/** `netloom partition a,b c`. */
+export async function partition(call: Call): Promise<void> {
+  await using lab = await labOf(call);
+  const groups = call.args.map((group) => group.split(",").filter(Boolean));
+  lab.partition(...groups);
+  call.out.result({ groups });
+  call.out.say(
+    `Parted: ${groups.map((group) => group.join(", ")).join(" | ")}; netloom heal ends it`,
+  );
+}
+
 /** `netloom watch`. */
 export async function watch(call: Call): Promise<number> {
   await using lab = await labOf(call);

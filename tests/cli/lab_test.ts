@@ -81,6 +81,29 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     assertStringIncludes((await netloom("ping")).stderr, "6 of 6 pairs reach each other");
     assertEquals((await json("ping", "h1", "r1")).result.received, 3);
   });
+  await t.step("cut, partition and heal", async () => {
+    assertStringIncludes((await netloom("cut", "h1", "r1")).stderr, "h1 -- r1 is cut");
+    const cut = await json("ping");
+    assertEquals([cut.code, cut.result.missing.length], [1, 4]);
+    assertEquals((await json("heal", "h1", "r1")).result.cut, false);
+    assertEquals((await netloom("ping")).code, 0);
+    assertEquals((await json("partition", "h1", "h2,r1")).result.groups, [["h1"], ["h2", "r1"]]);
+    assertEquals((await json("ping")).result.missing.length, 4);
+    assertStringIncludes((await netloom("heal")).stderr, "All cuts and partitions are healed");
+    assertEquals((await netloom("ping")).code, 0);
+  });
+  await t.step("impair sets, shows and clears values", async () => {
+    assertStringIncludes((await netloom("impair", "show")).stderr, "No wire is impaired");
+    const { result } = await json("impair", "h1", "r1", "rate=8mbit");
+    assertEquals([result.engine, result.values.out.rate], ["kernel", 8_000_000]);
+    assertStringIncludes((await netloom("impair", "show")).stdout, "8000000");
+    assertEquals((await json("impair", "r1", "h1")).result.length, 1);
+    assertEquals((await json("impair", "clear")).result.cleared, 1);
+    assertEquals((await json("impair", "show")).result, []);
+    const { code, stderr } = await netloom("impair", "h1", "r1", "dely=20ms");
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "delay");
+  });
   await t.step("draw", async () => {
     const drawn = await netloom("draw", "--lab", "verbs", "--format", "mermaid");
     assertStringIncludes(drawn.stdout, "to-r1 – to-h1");
@@ -156,6 +179,11 @@ Deno.test("A wrong file is an error with line and column, and nothing is created
   assertStringIncludes(stderr, `${file.path}:4:15`);
   assertStringIncludes(stderr, 'did you mean "router"?');
   assertEquals(NetNs.list(), []);
+});
+
+Deno.test("netloom schema prints the schema of lab files", async () => {
+  const { code, stdout } = await netloom("schema");
+  assertEquals([code, typeof JSON.parse(stdout).$schema], [0, "string"]);
 });
 
 Deno.test("Completion knows labs and nodes", async () => {
