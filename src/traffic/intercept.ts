@@ -11,7 +11,7 @@ import { PacketBatch } from "../device/packet_device.ts";
 import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
 import { Turn } from "../waiting.ts";
-import { DelayQueue } from "./user/delay_queue.ts";
+import { DelayQueue } from "./user/queue.ts";
 import {
   copyOf,
   type FrameOwner,

@@ -35,6 +35,7 @@ import {
 } from "../../rtnetlink/link.ts";
 import type { LinkInfo } from "../../rtnetlink/link_info.ts";
 import { newQdisc, qdiscMessage } from "../../rtnetlink/qdisc.ts";
+import type { TcMessage } from "../../rtnetlink/traffic_control.ts";
 import { removeDeadRedirects } from "../../scope/leftovers.ts";
 import { isDenied, undone } from "../../scope/netns_names.ts";
 import {
@@ -44,14 +45,7 @@ import {
   redirectRecordName,
   type ScopeRecord,
 } from "../../scope/record.ts";
-import {
-  type Hooks,
-  readHooks,
-  type RedirectTag,
-  removeRedirects,
-  tagClass,
-  tagOf,
-} from "../../scope/redirects.ts";
+import { type Hooks, readHooks, removeRedirects, tagClass, tagOf } from "../../scope/redirects.ts";
 import { deleteGroup } from "../../scope/removal.ts";
 import { scopeOf } from "../../scope/scope.ts";
 import { type DirectionName, helperProgram, markOf, redirectProgram } from "./program.ts";
@@ -128,6 +122,7 @@ export class Redirect implements Disposable {
   #level = 0;
   #hook = false;
   #closed = false;
+  readonly #priorities = new Map<DirectionName, number>();
   readonly #drops = new Map<DirectionName, number>();
   /** What ends the waits for the owner's end. */
   readonly #ends: (() => void)[] = [];
@@ -255,29 +250,41 @@ export class Redirect implements Disposable {
 
   #requests({ kind, filters }: Hooks, filter: RedirectOptions["filter"]): Request[] {
     const { index } = this.#link;
-    const tag: RedirectTag = { level: this.#level, hook: this.#hook };
     const hook = kind ? [] : [newQdisc(qdiscMessage({ kind: "clsact" }, index))];
-    return [
-      ...hook,
-      ...this.directions.map((direction) => {
-        const parent = PLACES[direction];
-        const mark = { direction, index, level: this.#level };
-        return newFilter(filterMessage({
-          kind: "bpf",
-          parent,
-          priority: freePriority(filters.filter((it) => it.parent === parent)),
-          options: {
-            classid: tagClass(tag),
-            program: redirectProgram(filter, mark),
-            actions: [{
-              kind: "mirred",
-              action: "redirect",
-              dev: this.#taps.get(direction)!.index,
-            }],
-          },
-        }, index));
-      }),
-    ];
+    for (const direction of this.directions) {
+      const priority = freePriority(filters.filter((it) => it.parent === PLACES[direction]));
+      this.#priorities.set(direction, priority);
+    }
+    return [...hook, ...this.#filters(filter).map((it) => newFilter(it))];
+  }
+
+  /** The filters of the directions. */
+  #filters(filter: RedirectOptions["filter"]): TcMessage[] {
+    const { index } = this.#link;
+    const [level, hook] = [this.#level, this.#hook];
+    return this.directions.map((direction) =>
+      filterMessage({
+        kind: "bpf",
+        parent: PLACES[direction],
+        priority: this.#priorities.get(direction)!,
+        handle: 1,
+        options: {
+          classid: tagClass({ level, hook }),
+          program: redirectProgram(filter, { direction, index, level }),
+          actions: [{ kind: "mirred", action: "redirect", dev: this.#taps.get(direction)!.index }],
+        },
+      }, index)
+    );
+  }
+
+  /**
+   * Redirects other frames from now on. No frame is lost, nor goes its way past both filters.
+   *
+   * @throws {NetlinkError} When the kernel refuses; then all is as before.
+   */
+  refilter(filter: RedirectOptions["filter"]): void {
+    const connection = connectionTo(this.ref);
+    check(connection.batch(this.#filters(filter).map((it) => newFilter(it, "replace"))));
   }
 
   /** Writes the undo down, before there is anything to undo. */
