@@ -24,6 +24,7 @@ import {
   isEmpty,
   mergeValues,
 } from "./impairment_values.ts";
+import { startUserImpairment } from "./user/impair.ts";
 
 /** The other end of a veth pair, and the way to give it back. */
 export interface PeerEnd {
@@ -110,11 +111,6 @@ interface State {
 
 /** The engines of this process, by the namespace and the index of their link. */
 const engines = new Map<string, ImpairEngine>();
-
-/** Starts the engine of this process. */
-function startUser(target: ImpairTarget, _values: ImpairmentValues): ImpairEngine {
-  throw refusal(target.link, "impair", "the engine of this process is not there yet");
-}
 
 /** Impairs a link, on top of the values that it has; see `link.impair()`. */
 export function impair(target: ImpairTarget, options: ImpairOptions): Impairment {
@@ -204,7 +200,7 @@ function putUser(target: ImpairTarget, values: ImpairmentValues): Impairment {
     const lost = own.engine.change(own.swapped ? swap(values) : values);
     return new Impairment(target, { engine: "user", values }, lost);
   }
-  const engine = startUser(target, values);
+  const engine = startUserImpairment(target.link, values);
   engines.set(keyOf(target.link), engine);
   const lost = withSpots(target, (spots) => enforce(wanted(spots, {})));
   return new Impairment(target, { engine: "user", values }, lost);
@@ -255,13 +251,21 @@ function engineOf(
 ): { readonly key: string; readonly engine: ImpairEngine; readonly swapped: boolean } | undefined {
   if (engines.size === 0) return undefined;
   const key = keyOf(target.link);
-  const engine = engines.get(key);
+  const engine = running(key);
   if (engine) return { key, engine, swapped: false };
   return withPeer(target, (peer) => {
     const key = peer && keyOf(peer);
-    const engine = key === undefined ? undefined : engines.get(key);
+    const engine = key === undefined ? undefined : running(key);
     return engine && { key: key!, engine, swapped: true };
   });
+}
+
+/** The engine with a key, unless it has ended with its namespace or scope. */
+function running(key: string): ImpairEngine | undefined {
+  const engine = engines.get(key);
+  if (!engine?.closed) return engine;
+  engines.delete(key);
+  return undefined;
 }
 
 function withPeer<T>(target: ImpairTarget, fn: (peer: NamedLink | undefined) => T): T {
@@ -295,13 +299,4 @@ function wanted(
 ): Wanted[] {
   const program = values.match && programOf(values.match);
   return DIRECTION_NAMES.map((name) => ({ spots: spots[name], values: values[name], program }));
-}
-
-function refusal(link: NamedLink, verb: string, text: string): NetlinkError {
-  return new NetlinkError({
-    operation: `${verb} ${describeLink(link)}`,
-    netns: link.ref.description,
-    errno: ERRNO.EOPNOTSUPP,
-    text,
-  });
 }

@@ -69,6 +69,11 @@ class Flow {
     }
   }
 
+  /** Whether it has ended. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Counters. */
   get stats(): DirectionStats {
     return {
@@ -237,6 +242,10 @@ class UserImpairment implements ImpairEngine, Disposable {
 
   get values(): ImpairmentValues {
     return this.#values;
+  }
+
+  get closed(): boolean {
+    return Object.values(this.#flows).every((flow) => flow.closed);
   }
 
   get stats(): ImpairEngine["stats"] {

@@ -158,7 +158,7 @@ export class FrameQueue {
    */
   take(now: number): PacketBatch | undefined {
     let block: Block | undefined;
-    while (this.#times.due <= now) {
+    while (this.#times.size > 0 && this.#times.due <= now) {
       const number = this.#times.first;
       const place = this.#places[number]!;
       block ??= place;
