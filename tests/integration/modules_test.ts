@@ -5,9 +5,9 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The most modules that an entry point loads, type-only imports included. Lower a limit when it can be. */
 const MOST: Record<string, number> = {
-  "mod.ts": 190,
+  "mod.ts": 194,
   "src/observe/mod.ts": 77,
-  "src/link/mod.ts": 135,
+  "src/link/mod.ts": 140,
 };
 
 for (const [entry, most] of Object.entries(MOST)) {
