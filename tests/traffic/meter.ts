@@ -79,8 +79,8 @@ export class Wire implements Disposable {
   flow(direction: "out" | "in", options: { port?: number; length?: number } = {}): Flow {
     const [near, far] = this.#ends as readonly [End, End];
     return direction === "out"
-      ? new Flow({ ...options, from: near, to: far.host, end: this.link.peer, address: "10.0.0.2" })
-      : new Flow({ ...options, from: far, to: near.host, end: this.link, address: "10.0.0.1" });
+      ? new Flow({ ...options, from: near, to: far, address: "10.0.0.2" })
+      : new Flow({ ...options, from: far, to: near, address: "10.0.0.1" });
   }
 
   /**
@@ -135,25 +135,25 @@ export class Flow implements Disposable {
 
   constructor(options: {
     from: End;
-    to: NetNs;
-    end: Link;
+    to: End;
     address: string;
     port?: number;
     length?: number;
   }) {
-    const { from, to, end, address, port = 9000, length = 300 } = options;
+    const { from, to, address, port = 9000, length = 300 } = options;
     this.#start = from.port;
-    this.#end = end;
+    // Behind the other bridge: captures on the link have incoming packets before they are impaired.
+    this.#end = to.port;
     this.#payload = new Uint8Array(length - HEADERS);
     // Nobody reads it: without it the destination would answer that there is no port.
-    this.#sink = UdpSocket.open({ netns: to, local: { address, port } });
+    this.#sink = UdpSocket.open({ netns: to.host, local: { address, port } });
     this.#sender = UdpSocket.open({ netns: from.host, remote: { address, port } });
   }
 
   /** Sends, and waits for the arrivals, which it gives in their order. */
   async send({ count, gap = 0, wait = 300, each }: Sending): Promise<Arrival[]> {
     using start = this.#start.capture({ direction: "in", snaplen: 2048 });
-    using end = this.#end.capture({ direction: "in", snaplen: 2048 });
+    using end = this.#end.capture({ direction: "out", snaplen: 2048 });
     const entries = new Map<number, number>();
     const arrivals: Arrival[] = [];
     const length = this.#payload.length + HEADERS;
@@ -218,12 +218,20 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? NaN;
 }
 
-/** The statistic of Kolmogorov and Smirnov: the largest distance to a distribution function. */
-export function distance(values: readonly number[], distribution: (x: number) => number): number {
+/**
+ * The statistic of Kolmogorov and Smirnov: the largest distance to a distribution function. Of values that may be late,
+ * those that are too small alone count.
+ */
+export function distance(
+  values: readonly number[],
+  distribution: (x: number) => number,
+  { late = false }: { late?: boolean } = {},
+): number {
   const sorted = [...values].sort((a, b) => a - b);
   return Math.max(...sorted.map((x, i) => {
     const expected = distribution(x);
-    return Math.max(expected - i / sorted.length, (i + 1) / sorted.length - expected);
+    const [above, below] = [(i + 1) / sorted.length - expected, expected - i / sorted.length];
+    return late ? above : Math.max(above, below);
   }));
 }
 
