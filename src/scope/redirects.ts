@@ -47,6 +47,14 @@ export function tagOf(filter: FilterInfo): RedirectTag | undefined {
   return { level: classid & ~HOOK & 0xffff, hook: (classid & HOOK) !== 0 };
 }
 
+/** The handle of the filter of an impairment that came with its clsact (`src/traffic/impair_kernel.ts`). */
+export const IMPAIRMENT_WITH_HOOK = 0x6e6c0001;
+
+/** Whether a filter says that netloom has added the clsact that it is at. */
+export function isHookOurs(filter: FilterInfo): boolean {
+  return tagOf(filter)?.hook ?? (filter.kind === "bpf" && filter.handle === IMPAIRMENT_WITH_HOOK);
+}
+
 /** Queueing discipline and filters at the places of clsact. */
 export interface Hooks {
   /** `clsact` or `ingress`; `undefined` when the link has neither. */

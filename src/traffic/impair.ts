@@ -202,7 +202,7 @@ function putUser(target: ImpairTarget, values: ImpairmentValues): Impairment {
   }
   const engine = startUserImpairment(target.link, values);
   engines.set(keyOf(target.link), engine);
-  const lost = withSpots(target, (spots) => enforce(wanted(spots, {})));
+  const lost = engine.lost + withSpots(target, (spots) => enforce(wanted(spots, {})));
   return new Impairment(target, { engine: "user", values }, lost);
 }
 

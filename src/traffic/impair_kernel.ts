@@ -15,6 +15,7 @@ import { compileFilter } from "../capture/compile.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import { IMPAIRMENT_WITH_HOOK, isHookOurs } from "../scope/redirects.ts";
 import { show } from "../options.ts";
 import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
 import {
@@ -84,7 +85,7 @@ export interface Wanted {
 /** The last of all filters: those of the user come first, since ours ends the classification. */
 const PRIORITY = 0xffff;
 /** Handles: the filter came with its clsact, which goes with it; or it is a guest in that of the user. */
-const OWNER = 0x6e6c0001;
+const OWNER = IMPAIRMENT_WITH_HOOK;
 const GUEST = 0x6e6c0002;
 
 /** The place for filters. */
@@ -304,7 +305,7 @@ function addDetour(
   const device = createIfb(link, { name, values }, steps);
   const filters = new LinkFilters(link);
   const hooks = new LinkQdiscs(link).list().some(({ parent }) => parent === "ingress");
-  const owner = !hooks || filters.list().some((it) => isLead(it) && it.handle === OWNER);
+  const owner = !hooks || filters.list().some(isHookOurs);
   if (!hooks) {
     exchange(link, steps, () => addQdisc(link, CLSACT), () => deleteQdisc(link, "ingress"));
   }

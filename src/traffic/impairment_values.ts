@@ -159,6 +159,8 @@ export interface ImpairEngine {
   readonly engine: EngineName;
   /** The values in force. */
   readonly values: ImpairmentValues;
+  /** Packets lost by its start. */
+  readonly lost: number;
   /** Whether it has ended: cleared, or with the namespace, the scope of the link, or an error. */
   readonly closed: boolean;
   /** Counters of the directions that are impaired. */

@@ -5,7 +5,7 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** The most modules that an entry point loads, type-only imports included. Lower a limit when it can be. */
 const MOST: Record<string, number> = {
-  "mod.ts": 194,
+  "mod.ts": 198,
   "src/observe/mod.ts": 77,
   "src/link/mod.ts": 140,
 };

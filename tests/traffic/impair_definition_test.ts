@@ -39,11 +39,13 @@ function engineTest(
 engineTest("A delay holds each packet that long, in each direction its own", {
   delay: 1,
 }, async (wire, engine) => {
-  const flows = [wire.flow("out"), wire.flow("in")];
+  using out = wire.flow("out");
+  using incoming = wire.flow("in");
   wire.link.impair({ out: { delay: "30ms" }, in: { delay: 60 }, engine });
   for (const [i, delay] of [30, 60].entries()) {
-    using flow = flows[i]!;
-    const latencies = (await flow.send({ count: 60, gap: 3 })).map(({ latency }) => latency);
+    const latencies = (await [out, incoming][i]!.send({ count: 60, gap: 3 })).map(({ latency }) =>
+      latency
+    );
     assertEquals(latencies.length, 60);
     const least = Math.min(...latencies);
     // A busy machine is late to run a process, not the kernel.

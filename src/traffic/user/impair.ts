@@ -192,6 +192,7 @@ class Flow {
    */
   close(): number {
     if (this.#closed) return 0;
+    const before = this.redirect.lost;
     this.redirect.stop();
     this.#closed = true;
     const outlet = this.redirect.outlet(this.#direction);
@@ -218,7 +219,7 @@ class Flow {
     for (let length = 0; (length = tap.tryRead(buffer)) >= 0;) send(buffer, length);
     this.#timer.close();
     this.redirect.close();
-    return lost;
+    return lost + this.redirect.lost - before;
   }
 
   /** Same as {@link Flow.close}. */
@@ -231,6 +232,7 @@ class Flow {
 class UserImpairment implements ImpairEngine, Disposable {
   readonly engine = "user";
   readonly #link: NamedLink;
+  readonly #lost: number;
   #values: ImpairmentValues;
   #flows: { readonly [D in DirectionName]?: Flow };
 
@@ -238,10 +240,15 @@ class UserImpairment implements ImpairEngine, Disposable {
     this.#link = link;
     this.#values = values;
     this.#flows = this.#open(values, DIRECTION_NAMES.filter((name) => values[name]));
+    this.#lost = lostBy(this.#flows);
   }
 
   get values(): ImpairmentValues {
     return this.#values;
+  }
+
+  get lost(): number {
+    return this.#lost;
   }
 
   get closed(): boolean {
@@ -260,7 +267,7 @@ class UserImpairment implements ImpairEngine, Disposable {
       DIRECTION_NAMES.filter((name) => values[name] && !before[name]),
     );
     const kept = DIRECTION_NAMES.filter((name) => values[name] && before[name]);
-    let lost = 0;
+    let lost = lostBy(added);
     try {
       this.#filter(kept.map((name) => before[name]!), values);
       for (const name of DIRECTION_NAMES) if (!values[name]) lost += before[name]?.close() ?? 0;
@@ -317,6 +324,11 @@ class UserImpairment implements ImpairEngine, Disposable {
     if (match === this.#values.match) return;
     for (const { redirect } of flows) redirect.refilter(match);
   }
+}
+
+/** The frames that were lost when flows were started. */
+function lostBy(flows: { readonly [D in DirectionName]?: Flow }): number {
+  return Object.values(flows).reduce((sum, { redirect }) => sum + redirect.lost, 0);
 }
 
 /**

@@ -45,7 +45,14 @@ import {
   redirectRecordName,
   type ScopeRecord,
 } from "../../scope/record.ts";
-import { type Hooks, readHooks, removeRedirects, tagClass, tagOf } from "../../scope/redirects.ts";
+import {
+  type Hooks,
+  isHookOurs,
+  readHooks,
+  removeRedirects,
+  tagClass,
+  tagOf,
+} from "../../scope/redirects.ts";
 import { deleteGroup } from "../../scope/removal.ts";
 import { scopeOf } from "../../scope/scope.ts";
 import { type DirectionName, helperProgram, markOf, redirectProgram } from "./program.ts";
@@ -110,6 +117,8 @@ export class Redirect implements Disposable {
   readonly what: string;
   /** The namespace of the link. */
   readonly ref: NetNsRef;
+  /** Frames that were lost because the redirect was put in place, or removed. */
+  lost = 0;
   /** The directions that are redirected. */
   readonly directions: readonly DirectionName[];
   readonly #link: LinkInfo;
@@ -151,7 +160,7 @@ export class Redirect implements Disposable {
    */
   static open({ ref, index }: RedirectLink, options: RedirectOptions): Redirect {
     const connection = connectionTo(ref);
-    const link = connection.request(getLink(index, { stats: false }));
+    const link = connection.request(getLink(index));
     const what = `${options.verb} ${kindOf(link) ?? "link"} ${show(link.name)}`;
     if (link.type === ARPHRD.LOOPBACK) {
       // A route that the packet keeps on its way through the loopback link; without it they count as spoofed.
@@ -200,13 +209,9 @@ export class Redirect implements Disposable {
   drops(direction: DirectionName): number {
     const tap = this.#taps.get(direction);
     if (!tap || this.#closed) return this.#drops.get(direction) ?? 0;
-    try {
-      const { txDropped } = connectionTo(this.ref).request(getLink(tap.index)).stats!;
-      this.#drops.set(direction, txDropped);
-    } catch (error) {
-      // Somebody has deleted the TAP.
-      if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
-    }
+    // Somebody may have deleted the TAP.
+    const drops = dropsOf(connectionTo(this.ref), tap.index);
+    if (drops !== undefined) this.#drops.set(direction, drops);
     return this.#drops.get(direction) ?? 0;
   }
 
@@ -226,8 +231,23 @@ export class Redirect implements Disposable {
         this.#outlets.set(direction, this.#openOutlet(connection, direction));
       }
       this.#installed = true;
-      check(connection.batch(requests));
+      this.#counting(() => check(connection.batch(requests)));
     });
+  }
+
+  /**
+   * Counts the frames that are lost while the kernel adds or removes clsact: it stops the link for a moment
+   * (`dev_deactivate()`), and drops what is sent then.
+   */
+  #counting(change: () => void): void {
+    const before = this.#txDropped();
+    change();
+    this.lost += Math.max(0, this.#txDropped() - before);
+  }
+
+  /** Frames that the link has dropped; 0 when it is gone. */
+  #txDropped(): number {
+    return dropsOf(connectionTo(this.ref), this.#link.index) ?? 0;
   }
 
   /** The level of the filters, behind those of the link's other redirects. */
@@ -245,12 +265,14 @@ export class Redirect implements Disposable {
     if (this.#level > 255) {
       throw refused(this.what, this.ref, ERRNO.ENOSPC, "255 redirects of a link are the most");
     }
-    this.#hook = kind === undefined || tags.some(({ hook }) => hook);
+    this.#hook = kind === undefined || filters.some(isHookOurs);
   }
 
   #requests({ kind, filters }: Hooks, filter: RedirectOptions["filter"]): Request[] {
-    const { index } = this.#link;
-    const hook = kind ? [] : [newQdisc(qdiscMessage({ kind: "clsact" }, index))];
+    const { index, txqlen } = this.#link;
+    const hook: Request[] = kind ? [] : [newQdisc(qdiscMessage({ kind: "clsact" }, index))];
+    // With its first discipline a link without a queue gets one.
+    if (!kind && txqlen === 0) hook.push(setLink({ index, txqlen }));
     for (const direction of this.directions) {
       const priority = freePriority(filters.filter((it) => it.parent === PLACES[direction]));
       this.#priorities.set(direction, priority);
@@ -404,8 +426,10 @@ export class Redirect implements Disposable {
   stop(): void {
     if (!this.#installed) return;
     const taps = [...this.#taps.values()].map(({ index }) => index);
-    exclusive(() =>
-      removeRedirects(connectionTo(this.ref), this.#link, { taps, hook: this.#hook })
+    this.#counting(() =>
+      exclusive(() =>
+        removeRedirects(connectionTo(this.ref), this.#link, { taps, hook: this.#hook })
+      )
     );
     this.#installed = false;
   }
@@ -450,6 +474,16 @@ function exclusive(fn: (directory: RecordDirectory | undefined) => void): void {
   } catch (error) {
     if (begun || !isDenied(error)) throw error;
     fn(undefined);
+  }
+}
+
+/** Frames that a link could not send; `undefined` when it is gone. */
+function dropsOf(connection: Connection, index: number): number | undefined {
+  try {
+    return connection.request(getLink(index)).stats!.txDropped;
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === ERRNO.ENODEV) return undefined;
+    throw error;
   }
 }
 
