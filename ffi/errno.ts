@@ -253,6 +253,8 @@ export class SyscallError extends KernelError {
   override readonly name: string = "SyscallError";
   /** The call that failed: `open`, `setns`, ... */
   readonly syscall: string;
+  /** The remedy, when it is known. */
+  readonly hint: string | undefined;
 
   /**
    * Composes the message.
@@ -266,5 +268,19 @@ export class SyscallError extends KernelError {
     const reason = `${errnoText(errno)} (${errnoName(errno)}, ${syscall}${object})`;
     super({ ...init, operation }, hint ? `${reason}; ${hint}` : reason);
     this.syscall = syscall;
+    this.hint = hint;
   }
+}
+
+/** The same error with the remedy, where it has none yet. */
+export function withHint(error: SyscallError, hint: string): SyscallError {
+  if (error.hint !== undefined) return error;
+  const { operation, syscall, errno, netns, object } = error;
+  return new SyscallError(operation, {
+    syscall,
+    errno,
+    netns,
+    ...(object !== undefined && { object }),
+    hint,
+  });
 }

@@ -13,7 +13,7 @@ import { Fd, read, write } from "./file.ts";
 import { direct, epoll as symbols, timer } from "./libc.ts";
 import { Turn } from "../src/waiting.ts";
 
-/** How long a wait polls before it parks, in milliseconds: a wake-up from parking costs ~0.09. */
+/** How long a wait polls before it parks, in milliseconds: about as long as a wake-up from parking takes. */
 const SPIN = 0.1;
 /**
  * How long a patient wait blocks the thread before it parks, in whole milliseconds: timers are kept

@@ -120,3 +120,23 @@ test(
 test("Root, also of a user namespace that somebody else's mounts belong to, owns no mounts", () => {
   assertEquals(ownsMounts() && othersExist, false);
 });
+
+test("What an ordinary user may not do is an error that says what to do", {
+  lacks: othersExist ? undefined : "this user namespace has no other user",
+}, () => {
+  Deno.mkdirSync("/run/netloom", { recursive: true, mode: 0o700 });
+  const { code, stdout, stderr } = asNobody("tests/rootless/denied.ts", []);
+  assertEquals([code, stderr], [0, ""]);
+  const [open, list, process, create] = stdout.trim().split("\n");
+  const remedy = "; run as root, or as an ordinary user in namespaces of your own: ";
+  for (const line of [open, list]) {
+    const start = "open /run/netloom: Permission denied (EACCES, open)";
+    assert(line!.startsWith(start + remedy), line);
+  }
+  assertEquals(
+    process,
+    "open netns of process 1: Permission denied (EACCES, open /proc/1/ns/net); " +
+      "the process is another user's, or has more privileges: run as root",
+  );
+  assert(create!.includes(`EPERM, unshare)${remedy}`), create);
+});

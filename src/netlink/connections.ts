@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { ERRNO, SyscallError, withHint } from "../../ffi/errno.ts";
 import { readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { byteLength } from "./bytes.ts";
@@ -189,7 +189,7 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
     if (!Number.isInteger(pid) || pid <= 0) {
       throw new TypeError(`netns.pid must be a process id: got ${show(pid)}`);
     }
-    return { ref: openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`), owned: true };
+    return { ref: openOfProcess(pid), owned: true };
   }
   if ("path" in target) {
     const { path } = target;
@@ -201,6 +201,17 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
   return { ref: openNamed(target.name), owned: true };
 }
 
+function openOfProcess(pid: number): NetNsRef {
+  try {
+    return openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.errno === ERRNO.ENOENT) throw withHint(error, "there is no such process");
+    if (error.errno !== ERRNO.EACCES && error.errno !== ERRNO.EPERM) throw error;
+    throw withHint(error, "the process is another user's, or has more privileges: run as root");
+  }
+}
+
 /** Opens a namespace by its name below /run/netns. */
 export function openNamed(name: string): NetNsRef {
   try {
@@ -210,9 +221,7 @@ export function openNamed(name: string): NetNsRef {
     if (!(error instanceof SyscallError) || error.errno !== ERRNO.ENOENT) throw error;
     const near = nearest(name, readDirectory(NETNS_DIRECTORY));
     if (near === undefined) throw error;
-    const { operation, syscall, errno, object } = error;
-    const known = { syscall, errno, ...(object !== undefined && { object }) };
-    throw new SyscallError(operation, { ...known, hint: `did you mean ${show(near)}?` });
+    throw withHint(error, `did you mean ${show(near)}?`);
   }
 }
 

@@ -195,6 +195,11 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
 
   /**
    * The id by which this namespace knows another, as in a link's `linkNetnsId`; given if there is none.
+   *
+   * @param other The other namespace.
+   * @returns The id, 0 or above.
+   * @throws {NetlinkError} EPERM without privileges in this namespace, where it has to give an id.
+   * @throws {TypeError} When one of the two handles is closed.
    */
   idOf(other: NetNs): number {
     return nsidOf(this.ref, other.ref);
@@ -242,6 +247,11 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    * /etc/netns/NAME stand in for those in /etc. A program that is not there is exit code 127, with the
    * reason in `stderr`; with `mounts: false` it is `Deno.errors.NotFound`. Takes `--allow-run`.
    *
+   * @param command The program: its name or its path.
+   * @param options Arguments, environment and the like, as of `Deno.Command`, and `mounts`.
+   * @returns The command, which `output()`, `outputSync()` or `spawn()` starts.
+   * @throws {TypeError} For an unknown option, and when the handle is closed.
+   *
    * @example Asking another program
    * ```ts
    * import { NetNs } from "@netloom/netloom";
@@ -262,6 +272,11 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    *
    * Deno closes nothing that FFI has opened when a worker ends: when its module calls netloom, the
    * namespace lives until the process ends.
+   *
+   * @param specifier The URL of the module.
+   * @param options A name and permissions, as of `Worker`.
+   * @returns The worker.
+   * @throws {TypeError} For an unknown option, and when the handle is closed.
    */
   worker(specifier: string | URL, options: Omit<WorkerOptions, "type"> = {}): Worker {
     checkDenoOptions(options, "worker");
@@ -271,13 +286,28 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
     );
   }
 
-  /** `Deno.listen` in the namespace. Takes `--allow-net`. */
+  /**
+   * `Deno.listen` in the namespace. Takes `--allow-net`.
+   *
+   * @param options Address and port, as of `Deno.listen`; of TCP.
+   * @returns The listener.
+   * @throws {Deno.errors.AddrInUse} When another socket of the namespace has the port.
+   * @throws {TypeError} For an unknown option, another transport than TCP, and when the handle is closed.
+   */
   listen(options: Deno.TcpListenOptions & { transport?: "tcp" }): Deno.TcpListener {
     checkDenoOptions(options, "listen");
     return within(this.#open("listen"), () => Deno.listen({ ...options, transport: "tcp" }));
   }
 
-  /** `Deno.connect` in the namespace; `hostname` is an IP address. Takes `--allow-net`. */
+  /**
+   * `Deno.connect` in the namespace; `hostname` is an IP address. Takes `--allow-net`.
+   *
+   * @param options Address and port, as of `Deno.connect`; of TCP.
+   * @returns The connection.
+   * @throws {Deno.errors.ConnectionRefused} When nothing listens there.
+   * @throws {TypeError} For an unknown option, another transport than TCP, a host that is no IP address, and
+   * when the handle is closed.
+   */
   async connect(options: Deno.ConnectOptions): Promise<Deno.TcpConn> {
     checkDenoOptions(options, "connect");
     requireIp(options.hostname ?? "127.0.0.1");
@@ -287,7 +317,16 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
     );
   }
 
-  /** `Deno.serve` in the namespace. Takes `--allow-net`. */
+  /**
+   * `Deno.serve` in the namespace. Takes `--allow-net`.
+   *
+   * @param options Address and port, as of `Deno.serve`; of TCP.
+   * @param handler Answers a request.
+   * @returns The server.
+   * @throws {Deno.errors.AddrInUse} When another socket of the namespace has the port.
+   * @throws {TypeError} For an unknown option, another transport than TCP, a `handler` that is no function,
+   * and when the handle is closed.
+   */
   serve(
     options: Deno.ServeTcpOptions,
     handler: Deno.ServeHandler<Deno.NetAddr>,
@@ -301,6 +340,11 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    * `fetch` from the namespace; the host in the URL, and in those it redirects to, is an IP address.
    * Every request has a connection of its own. Why one failed is in the error's `cause`. Takes
    * `--allow-net`.
+   *
+   * @param input The URL, or a request.
+   * @param init Method, headers, body and the like, as of `fetch`.
+   * @returns The response.
+   * @throws {TypeError} For an unknown option, a host that is no IP address, and a request that failed.
    */
   fetch(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
     return fetchWithin(this.#open("fetch"), input, init);
@@ -322,7 +366,7 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
   }
 
   /**
-   * As `using`, and waits until an owned namespace is gone: the kernel takes up to 0.4 s. TCP connections
+   * As `using`, and waits until an owned namespace is gone, which takes the kernel a moment. TCP connections
    * that no program has open any more are destroyed.
    *
    * @throws {ScopeError} When something keeps the namespace, naming it.

@@ -91,11 +91,17 @@ interface Read<T> {
   readonly end: number;
 }
 
-/** The sections of a message. */
-interface Sections {
+/** The sections of a message, each up to the first malformed record of the message. */
+export interface DnsSections {
+  /** The questions. */
   readonly questions: Required<DnsQuestion>[];
-  readonly records: Required<DnsRecord>[][];
-  /** Whether every question and record that the header counts is there. */
+  /** The answers. */
+  readonly answers: Required<DnsRecord>[];
+  /** The authority records. */
+  readonly authorities: Required<DnsRecord>[];
+  /** The additional records. */
+  readonly additionals: Required<DnsRecord>[];
+  /** Whether every question and record that the header counts is there and well-formed. */
   readonly complete: boolean;
 }
 
@@ -191,49 +197,53 @@ export class Dns extends View {
 
   /** The questions, up to the first malformed one. */
   get questions(): Required<DnsQuestion>[] {
-    return this.#read().questions;
+    return this.sections().questions;
   }
 
   /** The answers, up to the first malformed record of the message. */
   get answers(): Required<DnsRecord>[] {
-    return this.#read().records[0]!;
+    return this.sections().answers;
   }
 
   /** The authority records, up to the first malformed record of the message. */
   get authorities(): Required<DnsRecord>[] {
-    return this.#read().records[1]!;
+    return this.sections().authorities;
   }
 
   /** The additional records, up to the first malformed record of the message. */
   get additionals(): Required<DnsRecord>[] {
-    return this.#read().records[2]!;
+    return this.sections().additionals;
   }
 
   /** Whether every question and record that the header counts is there and well-formed. */
   get complete(): boolean {
-    return this.#read().complete;
+    return this.sections().complete;
   }
 
-  #read(): Sections {
+  /** Reads all sections in one pass: each getter of one of them makes a pass of its own. */
+  sections(): DnsSections {
     const { bytes, start, end, counts: [questionCount, ...recordCounts] } = this;
     const questions: Required<DnsQuestion>[] = [];
-    const records: Required<DnsRecord>[][] = [[], [], []];
+    const answers: Required<DnsRecord>[] = [];
+    const authorities: Required<DnsRecord>[] = [];
+    const additionals: Required<DnsRecord>[] = [];
+    const sections = { questions, answers, authorities, additionals };
     let at = start + HEADER;
     for (let i = 0; i < questionCount; i++) {
       const question = readQuestion(bytes, start, at, end);
-      if (!question) return { questions, records, complete: false };
+      if (!question) return { ...sections, complete: false };
       questions.push(question.value);
       at = question.end;
     }
-    for (const [section, count] of recordCounts.entries()) {
-      for (let i = 0; i < count; i++) {
+    for (const [i, records] of [answers, authorities, additionals].entries()) {
+      for (let left = recordCounts[i]!; left > 0; left--) {
         const record = readRecord(bytes, start, at, end);
-        if (!record) return { questions, records, complete: false };
-        records[section]!.push(record.value);
+        if (!record) return { ...sections, complete: false };
+        records.push(record.value);
         at = record.end;
       }
     }
-    return { questions, records, complete: true };
+    return { ...sections, complete: true };
   }
 }
 

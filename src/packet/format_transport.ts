@@ -167,7 +167,8 @@ const CLASSES = new Map<number, string>([[3, "CHAOS"], [4, "HS"], [255, "ANY"]])
 function formatDns({ bytes, start, end }: Span, length: number, multicast: boolean): string {
   const message = Dns.parse(bytes, start, end);
   if (!message) return `[|domain] (${length})`;
-  const { id, flags, opcode, rcode, counts, questions, complete } = message;
+  const { id, flags, opcode, rcode, counts } = message;
+  const { questions, answers, complete } = message.sections();
   const [questionCount, answerCount, authorityCount, additionalCount] = counts;
   const operation = OPCODES[opcode] ?? ` op${opcode}`;
   const asked = questions.map((question) => questionText(question, multicast)).join("");
@@ -191,7 +192,6 @@ function formatDns({ bytes, start, end }: Span, length: number, multicast: boole
   }
   const marks = `${message.authoritative ? "*" : ""}${message.recursionAvailable ? "" : "-"}` +
     `${message.truncated ? "|" : ""}${(flags & 0x20) !== 0 ? "$" : ""}`;
-  const { answers } = message;
   const texts = answers.map((answer) => recordText(answer, multicast)).join(",");
   const cut = !complete && answers.length < answerCount ? " [|domain]" : "";
   const head = `${id}${operation}${RCODES[rcode] ?? ` Resp${rcode}`}${marks}` +

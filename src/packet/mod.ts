@@ -62,7 +62,15 @@ export {
   View,
 } from "./bytes.ts";
 export { Coalescer, type CoalescerOptions } from "./coalescer.ts";
-export { Dns, DNS_PORT, DNS_TYPE, type DnsData, type DnsQuestion, type DnsRecord } from "./dns.ts";
+export {
+  Dns,
+  DNS_PORT,
+  DNS_TYPE,
+  type DnsData,
+  type DnsQuestion,
+  type DnsRecord,
+  type DnsSections,
+} from "./dns.ts";
 export { dns, type DnsFields } from "./dns_build.ts";
 export { DHCP, Dhcp, dhcp, DHCP_OPTION, type DhcpFields } from "./dhcp.ts";
 export { FrameHeaders } from "./frame_headers.ts";

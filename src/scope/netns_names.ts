@@ -5,7 +5,7 @@
  * @module
  */
 import { C } from "../../ffi/constants.ts";
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { ERRNO, SyscallError, withHint } from "../../ffi/errno.ts";
 import { exists, type Fd, lock, makeDirectory, open, removeFile } from "../../ffi/file.ts";
 import {
   bindMount,
@@ -13,6 +13,7 @@ import {
   mountTmpfs,
   type NetNsRef,
   ownsMounts,
+  PRIVILEGE_HINT,
   shareMount,
   unmount,
 } from "../../ffi/namespace.ts";
@@ -127,7 +128,8 @@ export function withRunDirectory<T>(directory: string, mode: number, create: () 
     makeDirectory(directory, mode);
     return create();
   } catch (error) {
-    if (!isDenied(error) || !ownsMounts()) throw error;
+    if (!isDenied(error)) throw error;
+    if (!ownsMounts()) throw withHint(error as SyscallError, PRIVILEGE_HINT);
     if (exists(directory)) mountTmpfs(directory, "netloom", mode);
     else mountTmpfs("/run", "netloom", 0o755);
     makeDirectory(directory, mode);

@@ -309,7 +309,7 @@ export class Scope implements AsyncDisposable {
   }
 
   /**
-   * Removes everything, without waiting for the kernel: namespaces disappear up to 0.4 s
+   * Removes everything, without waiting for the kernel: namespaces disappear a moment
    * after they are dropped. When a step fails, the others are still done; another call repeats those that
    * failed. A call when all is removed does nothing.
    *

@@ -251,3 +251,23 @@ Deno.test("dns() refuses names, numbers and data that a message cannot hold", ()
   const ports = { sourcePort: 53, destinationPort: 53 };
   assertEquals(buildPacket(...frame, udp(ports), dns({ id: 1 })).length, 40);
 });
+
+Deno.test("Dns.sections() reads in one pass what the getters read one by one", () => {
+  const a = { name: "a.example.", type: DNS_TYPE.A, ttl: 5, data: { address: "10.0.0.1" } };
+  const ns = { name: "example.", type: DNS_TYPE.NS, ttl: 5, data: { target: "a.example." } };
+  const bytes = buildPacket(dns({
+    id: 1,
+    response: true,
+    questions: [{ name: "a.example.", type: DNS_TYPE.A }],
+    answers: [a],
+    authorities: [ns, ns],
+    additionals: [a, a, a],
+  }));
+  for (const length of [bytes.length, bytes.length - 1, 40]) {
+    const message = Dns.parse(bytes, 0, length)!;
+    const { questions, answers, authorities, additionals, complete } = message;
+    assertEquals(message.sections(), { questions, answers, authorities, additionals, complete });
+    assertEquals(complete, length === bytes.length);
+    if (complete) assertEquals([answers.length, authorities.length, additionals.length], [1, 2, 3]);
+  }
+});

@@ -268,12 +268,18 @@ test("Scope with replace refuses a scope that is open in another pid namespace",
       console.log(error.message);
     }
     const { state, pid, links } = Scope.list().find(({ name }) => name === "far");
-    console.log(state, pid, links[0].name, Scope.clean({ name: "far" }).length);`,
+    console.log(state, pid, links[0].name, Scope.clean().length);
+    try {
+      Scope.clean({ name: "far" });
+    } catch (error) {
+      console.log(error.message);
+    }`,
     apart,
   );
   const refused =
     `Scope "far" is open in another pid namespace: end that first, or take another name`;
-  assertEquals([stdout, stderr], [`${refused}\nopen undefined record-far 0\n`, ""]);
+  const kept = `Scope "far" is open in another pid namespace: close it there`;
+  assertEquals([stdout, stderr], [`${refused}\nopen undefined record-far 0\n${kept}\n`, ""]);
   // And from this one, which does.
   const [info] = Scope.list().filter(({ name }) => name === "far");
   assertThrows(
