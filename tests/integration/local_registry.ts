@@ -5,7 +5,8 @@ interface Config {
   name: string;
   version: string;
   exports: Record<string, string>;
-  publish: { include: string[] };
+  publish?: { include: string[] };
+  imports?: Record<string, string>;
 }
 
 /**
@@ -16,16 +17,29 @@ interface Config {
  */
 export async function publish(root: URL, registry: URL): Promise<void> {
   const config: Config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
-  const { name, version, exports, publish: { include } } = config;
+  const { name, version, exports, publish: { include } = { include: ["**/*"] } } = config;
+  const { imports = {} } = config;
   const manifest: Record<string, { size: number; checksum: string }> = {};
   for (const path of globSync(include, { cwd: root.pathname })) {
-    const bytes = Deno.readFileSync(new URL(path, root));
+    const file = new URL(path, root);
+    if (!Deno.statSync(file).isFile) continue;
+    const bytes = path.endsWith(".ts")
+      ? new TextEncoder().encode(resolved(Deno.readTextFileSync(file), imports))
+      : Deno.readFileSync(file);
     const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
     manifest[`/${path}`] = { size: bytes.length, checksum: `sha256-${hash}` };
     write(new URL(`${name}/${version}/${path}`, registry), bytes);
   }
   writeJson(new URL(`${name}/${version}_meta.json`, registry), { manifest, exports });
   writeJson(new URL(`${name}/meta.json`, registry), { versions: { [version]: {} } });
+}
+
+/** A module with the targets of its imports in place of their names, as a registry keeps it. */
+function resolved(module: string, imports: Readonly<Record<string, string>>): string {
+  return module.replace(
+    /(\bfrom |\bimport\()"([^".][^"]*)"/g,
+    (all, before, name) => imports[name]?.includes(":") ? `${before}"${imports[name]}"` : all,
+  );
 }
 
 function write(file: URL, bytes: Uint8Array): void {
