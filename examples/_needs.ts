@@ -11,12 +11,14 @@ export interface Lack {
   readonly message: string;
 }
 
-/** The first need that is lacking, if any, of link kinds and `bridge vlan_filtering`. */
+/** The first need that is lacking, if any, of link kinds, `bridge vlan_filtering` and `qdisc tbf`. */
 export function lacking(needs: readonly string[]): Lack | undefined {
   try {
     for (const need of needs) {
       const [kind, feature] = need.split(" ");
-      const bringer = !supports(kind!)
+      const bringer = kind === "qdisc"
+        ? !supports({ qdisc: feature! }) && bringerOfQdisc(feature!)
+        : !supports(kind!)
         ? bringerOf(kind!)
         : feature === "vlan_filtering" && !filtersVlans()
         ? "CONFIG_BRIDGE_VLAN_FILTERING brings it"
@@ -41,6 +43,17 @@ function bringerOf(kind: string): string {
     if (error.config) return `${error.config}, module ${error.module}, brings it`;
   }
   return `a module with the alias rtnl-link-${kind} brings it`;
+}
+
+function bringerOfQdisc(kernelKind: string): string {
+  using netns = NetNs.create();
+  try {
+    Link.get("lo", { netns }).qdiscs.add({ kind: "unknown", kernelKind });
+  } catch (error) {
+    if (!(error instanceof UnsupportedError)) throw error;
+    if (error.config) return `${error.config}, module ${error.module}, brings it`;
+  }
+  return `a module sch_${kernelKind} brings it`;
 }
 
 function filtersVlans(): boolean {

@@ -39,6 +39,7 @@ function skipped({ code, stdout, stderr }: Ended): boolean {
 }
 
 function has(need: string): boolean {
+  if (need.startsWith("qdisc ")) return supports({ qdisc: need.slice("qdisc ".length) });
   return need === "bridge vlan_filtering" ? filtersVlans() : supports(need);
 }
 

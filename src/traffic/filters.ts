@@ -6,6 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   addAll,
+  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -27,6 +28,7 @@ import {
   filterMessage,
   type FilterOptions,
   filterSelector,
+  isFilter,
   newFilter,
 } from "../rtnetlink/filter.ts";
 import type { Action } from "../rtnetlink/filter_kinds/actions.ts";
@@ -138,6 +140,10 @@ export class LinkFilters {
   delete(targets: Many<FilterInfo>): void {
     const messages = convert(targets, (it) => this.#selector(it));
     deleteAll(this.#connection, messages, (it) => this.#named(deleteFilter(it), "delete"));
+    const touched = new Set(asArray(targets).map(groupOf));
+    const entries = this.#entries([...new Set(messages.map(({ parent = 0 }) => parent))]);
+    const used = new Set(entries.filter(isFilter).map(groupOf));
+    this.#deleteGroups(entries.filter((it) => touched.difference(used).has(groupOf(it))));
   }
 
   /**
@@ -146,9 +152,29 @@ export class LinkFilters {
    * @param filter The place. Default: all queueing disciplines.
    */
   flush(filter: LinkFilterFilter = {}): void {
-    const messages = this.list(filter).map((it) => this.#selector(it));
+    this.#deleteGroups(this.#entries(this.#parents(filter)));
+  }
+
+  /** Deletes the groups of filters that entries are in. */
+  #deleteGroups(entries: readonly FilterInfo[]): void {
     const gone = [ERRNO.ENOENT, ERRNO.ENODEV, ERRNO.EINVAL];
-    flushAll(this.#connection, messages, deleteFilter, gone);
+    flushAll(this.#connection, groupsOf(entries), (it) => this.#deleteGroup(it), gone);
+  }
+
+  #deleteGroup(entry: FilterInfo): Request {
+    return deleteFilter({ ...this.#selector(entry), handle: 0 });
+  }
+
+  /**
+   * The entries of places: filters, and for each group of filters, those of one priority and protocol, entries
+   * and tables of the kernel's own. Before 6.18 a group stays when its last filter is deleted, and a filter of
+   * its priority and another protocol is refused.
+   */
+  #entries(parents: readonly number[]): FilterInfo[] {
+    const { index } = this.#link;
+    return parents.flatMap((parent) =>
+      this.#connection.dump({ ...dumpFilters({ index, parent }), filter: () => true })
+    );
   }
 
   get #connection(): Connection {
@@ -203,15 +229,18 @@ export class LinkFilters {
   #undo(messages: readonly TcMessage[]): () => readonly Request[] {
     if (messages.length < 2) return () => [];
     const parents = [...new Set(messages.map(({ parent = 0 }) => parent))];
-    const all = () =>
-      parents.flatMap((parent) =>
-        this.#connection.dump(dumpFilters({ index: this.#link.index, parent }))
-      );
-    const key = ({ parent, priority, protocol, handle, chain }: FilterInfo) =>
-      show([parent, priority, protocol, handle, chain]);
-    const before = new Set(all().map(key));
-    return () =>
-      all().filter((it) => !before.has(key(it))).map((it) => deleteFilter(this.#selector(it)));
+    const before = this.#entries(parents);
+    const [keys, groups] = [new Set(before.map(keyOf)), new Set(before.map(groupOf))];
+    return () => {
+      const [old, added] = [true, false].map((is) =>
+        this.#entries(parents).filter((it) => groups.has(groupOf(it)) === is)
+      ) as [FilterInfo[], FilterInfo[]];
+      const single = old.filter((it) => isFilter(it) && !keys.has(keyOf(it)));
+      return [
+        ...single.map((it) => deleteFilter(this.#selector(it))),
+        ...groupsOf(added).map((it) => this.#deleteGroup(it)),
+      ];
+    };
   }
 
   #new(message: TcMessage, mode: TcMode): Request<undefined> {
@@ -222,6 +251,20 @@ export class LinkFilters {
   [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
     return inspectList(titleOf("filters", this.#link), () => this.list(), inspect, options);
   }
+}
+
+/** The group of a filter: the kernel keeps those of one priority and protocol together. */
+function groupOf({ parent, priority, protocol, chain }: FilterInfo): string {
+  return show([parent, priority, protocol, chain]);
+}
+
+function keyOf(filter: FilterInfo): string {
+  return `${groupOf(filter)} ${filter.handle}`;
+}
+
+/** An entry of each group. */
+function groupsOf(entries: readonly FilterInfo[]): FilterInfo[] {
+  return [...new Map(entries.map((it) => [groupOf(it), it])).values()];
 }
 
 /** The number of a place. */

@@ -8,7 +8,7 @@ import { test } from "../leaks.ts";
 import { CAPTURED } from "./captured.ts";
 import { FILTER_CASES } from "./cases.ts";
 import { FLOWER_CASES } from "./flower_cases.ts";
-import { kernelTest, kindsOf, lacksOf, Pair, tcOrText } from "./oracle.ts";
+import { kernelTest, kindsOf, lacksOf, Pair, tc, tcOrText } from "./oracle.ts";
 
 function read(body: string): FilterInfo {
   const bytes = fromHex(body);
@@ -78,6 +78,29 @@ kernelTest("clsact", "add() adds all or none, and leaves the filters that were t
   );
   assertEquals([error.index, error.refused, error.total], [1, 1, 3]);
   assertEquals(link.filters.list(), before);
+});
+
+kernelTest("clsact", "No filter that is deleted leaves its priority to one protocol", () => {
+  using pair = new Pair();
+  const { link, netns } = pair;
+  link.qdiscs.add({ kind: "clsact" });
+  const one: FilterOptions = { kind: "u32", parent: "egress", priority: 1, protocol: "ip" };
+  const other: FilterOptions = { ...one, protocol: "ipv6" };
+  const remove: Record<string, () => void> = {
+    delete: () => link.filters.delete(link.filters.list()),
+    flush: () => link.filters.flush(),
+    undo: () => assertThrows(() => link.filters.add([one, { ...one, parent: "9:" }]), BatchError),
+  };
+  for (const [what, fn] of Object.entries(remove)) {
+    if (what !== "undo") link.filters.add([one, one]);
+    fn();
+    assertEquals(tc(netns.ref, "filter show dev v0 egress"), [], what);
+    link.filters.add(other);
+    link.filters.flush({ parent: "egress" });
+  }
+  link.filters.add([one, one]);
+  link.filters.delete(link.filters.list()[0]!);
+  assertEquals(link.filters.list().length, 1);
 });
 
 /** Options of flower that are refused; the protocol of the filter is `ip`, or the one at the end. */
