@@ -38,6 +38,9 @@ export const english: Language = {
         "macvtap and ipvtap",
       ]),
       section("Guides", "/guides/", {
+        labs: "Labs",
+        "labs-in-tests": "Labs in tests",
+        "lab-format": "The format of labs",
         collections: "Addresses, routes, entries",
         rootless: "Without root",
         testing: "Testing with Deno.test",

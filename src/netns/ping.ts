@@ -106,6 +106,9 @@ const HINTS: Readonly<Record<number, string>> = {
 /** From one ping to the next; others on the machine, and other threads, start elsewhere. */
 let identifiers = crypto.getRandomValues(new Uint16Array(1))[0]!;
 
+/** The turns of all pings: a program may send one after the other. */
+const turn = new Turn(1);
+
 /** Pings an address from a namespace. */
 export async function ping(
   netns: NetNsRef,
@@ -122,18 +125,21 @@ export async function ping(
   integer(size, "size", 0, 65_507, "bytes");
   signal?.throwIfAborted();
   using session = new Session(netns, address, size, timeout);
-  const turn = new Turn(1);
   for (let sequence = 1; sequence <= count; sequence++) {
     const started = performance.now();
     await session.request(sequence);
     await session.fewer(sequence === count ? 1 : concurrency, signal);
-    if (sequence === count) break;
+    // Replies that are there at once must not keep everybody else waiting, also not in a loop of pings.
+    if (sequence === count) {
+      await turn.due();
+      break;
+    }
     const rest = interval - (performance.now() - started);
     if (rest > 0) {
       await session.pause(rest, signal);
       turn.taken();
     } else {
-      await turn.due(); // replies that are there at once must not keep everybody else waiting
+      await turn.due();
       signal?.throwIfAborted();
     }
   }

@@ -9,6 +9,7 @@ import { batches } from "./batch.ts";
 import { captures } from "./capture.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
+import { labs } from "./lab.ts";
 import { packets } from "./packet.ts";
 import { routes } from "./routes.ts";
 import { veth1000 } from "./veth_1000.ts";
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   dump_2000: dump2000,
   routes,
   batch: batches,
+  lab: labs,
   packet: packets,
   capture: captures,
 };

@@ -405,3 +405,13 @@ test("ping() measures what the ping program measures", {
   }
   Link.get("eth0", { netns: nets.b }).down();
 });
+
+test("A loop of pings that are answered at once lets timers run", async () => {
+  using netns = NetNs.create();
+  let fired = false;
+  const timer = setTimeout(() => fired = true, 20);
+  const until = performance.now() + 2000;
+  while (!fired && performance.now() < until) await netns.ping("127.0.0.1");
+  clearTimeout(timer);
+  assert(fired);
+});
