@@ -195,3 +195,23 @@ Deno.test("Completion knows labs and nodes", async () => {
   assertEquals(await words("down", ""), ["verbs"]);
   assertEquals(await words("draw", "--lab", ""), ["verbs"]);
 });
+
+Deno.test("netloom init writes files that check accepts, and no file twice", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const forms = ["--clos=3,2,1", "--ring=4", "--star=3", "--tree=2,2", "--grid=2,3"];
+    await Promise.all([...forms, "--name=plain"].map(async (form, i) => {
+      const file = `${folder}/${i}.lab.yml`;
+      const { code, stderr } = await netloom("init", form, "-o", file);
+      assertEquals(code, 0, stderr);
+      assertEquals((await netloom("check", file)).code, 0);
+    }));
+    const again = await netloom("init", "--ring", "4", "-o", `${folder}/0.lab.yml`);
+    assertEquals(again.code, 2);
+    assertStringIncludes(again.stderr, "exists already");
+    assertEquals((await netloom("init", "--ring", "x", "-o", "-")).code, 2);
+    assertStringIncludes((await netloom("init", "--ring", "3", "-o", "-")).stdout, "n1 -- n2");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
