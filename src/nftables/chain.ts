@@ -52,7 +52,14 @@ const PRIORITIES = { raw: -300, mangle: -150, dstnat: -100, filter: 0, security:
 const BRIDGE_PRIORITIES = { dstnat: -300, filter: -200, out: 100, srcnat: 300 };
 
 /** The word of `nft` for a priority: `out` is for bridges only, `raw`, `mangle` and `security` for the others. */
-export type PriorityWord = keyof typeof PRIORITIES | keyof typeof BRIDGE_PRIORITIES;
+export type PriorityWord =
+  | "raw"
+  | "mangle"
+  | "dstnat"
+  | "filter"
+  | "security"
+  | "srcnat"
+  | "out";
 
 /** The turn of a chain among those at its hook: lower ones are first. A number, or a word of `nft`. */
 export type Priority = number | PriorityWord | `${PriorityWord} ${"+" | "-"} ${number}`;

@@ -3,26 +3,15 @@
  *
  * @module
  */
-import { ERRNO } from "../../ffi/errno.ts";
-import { asArray, convert, type Inspect, inspectList, type Many } from "../netlink/collection.ts";
-import type { Connection } from "../netlink/connection.ts";
-import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
-import { NetlinkError } from "../netlink/error.ts";
+import type { Inspect, Many } from "../netlink/collection.ts";
+import type { NetNsHandle } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
 import { checkOptions, integer, type OptionNames } from "../options.ts";
 import { type ChainName, deleteChain, deleteRule, describeChain } from "./chain.ts";
-import { commit, commitChange } from "./commit.ts";
-import { BatchBuilder, type ChainEntry, placeOf, type RuleEntry } from "./entries.ts";
+import { Access, commit, commitChange } from "./commit.ts";
+import { type ChainEntry, placeOf, type RuleEntry } from "./entries.ts";
 import { familyNumber } from "./message.ts";
-import {
-  type ChainInfo,
-  readRuleset,
-  type RuleInfo,
-  type SetInfo,
-  type TableFilter,
-  type TableInfo,
-} from "./ruleset.ts";
+import type { ChainInfo, RuleInfo, SetInfo, TableFilter } from "./ruleset.ts";
 import { deleteElements, deleteSet, describeSet, type SetName } from "./set.ts";
 import {
   type Element,
@@ -86,62 +75,6 @@ const ELEMENTS: OptionNames<ElementsEntry> = { ...TABLE_FILTER, set: true, eleme
 
 const isRead = (entry: object): boolean => "handle" in entry && Object.keys(entry).length > 4;
 
-/** What all of them share. */
-abstract class NftCollection {
-  readonly #netns: NetNsHandle;
-
-  /** For namespaces. */
-  constructor(netns: NetNsHandle) {
-    this.#netns = netns;
-  }
-
-  /** The connection to the namespace. */
-  protected get connection(): Connection {
-    return connectionTo(this.#netns.ref, NETLINK.NETFILTER);
-  }
-
-  /** Reads the tables that a filter lets through. */
-  protected tables(filter: TableFilter): TableInfo[] {
-    const { family, table } = filter;
-    if (family !== undefined) familyNumber(family);
-    return readRuleset(this.connection, {
-      ...(family === undefined ? {} : { family }),
-      ...(table === undefined ? {} : { table }),
-    }).tables;
-  }
-
-  /** The error for what is not there. */
-  protected missing(what: string): NetlinkError {
-    const netns = this.#netns.ref.description;
-    return new NetlinkError({ operation: `get ${what}`, netns, errno: ERRNO.ENOENT });
-  }
-
-  /** Sends what the entries need as one batch. */
-  protected commit<T extends object>(
-    entries: Many<T>,
-    add: (batch: BatchBuilder, entry: T) => void,
-  ): void {
-    const batch = new BatchBuilder();
-    let index = 0;
-    convert(entries, (entry) => {
-      batch.entry(index++);
-      add(batch, entry);
-    });
-    const total = asArray(entries).length;
-    commit(this.connection, batch.requests, { owners: batch.owners, total });
-  }
-
-  /** Prints the entries. */
-  protected inspect(
-    title: string,
-    list: () => readonly unknown[],
-    [inspect, options]: [Inspect, Deno.InspectOptions],
-  ): string {
-    const { description } = this.#netns.ref;
-    return inspectList(description ? `${title} of ${description}` : title, list, inspect, options);
-  }
-}
-
 /** The table of an entry, and the entry without it. */
 function split<T extends object>(entry: TableName & T): { table: TableName; own: T } {
   const { family, table, ...own } = entry;
@@ -150,11 +83,18 @@ function split<T extends object>(entry: TableName & T): { table: TableName; own:
 }
 
 /** The chains of a namespace. {@link Nftables.chains} gives it. */
-export class NftChains extends NftCollection {
+export class NftChains {
+  readonly #access: Access;
+
+  /** For {@link Nftables}. */
+  constructor(netns: NetNsHandle) {
+    this.#access = new Access(netns);
+  }
+
   /** Reads chains with their rules. */
   list(filter: ChainFilter = {}): ChainInfo[] {
     checkOptions(filter, CHAIN_FILTER);
-    return this.tables(filter).flatMap(({ chains }) => chains)
+    return this.#access.tables(filter).flatMap(({ chains }) => chains)
       .filter(({ name }) => filter.chain === undefined || name === filter.chain);
   }
 
@@ -166,7 +106,7 @@ export class NftChains extends NftCollection {
   get(selector: ChainSelector): ChainInfo {
     const { name: chain, ...table } = selected(selector);
     const [found] = this.list({ ...table, chain });
-    if (!found) throw this.missing(describeChain({ ...table, chain }));
+    if (!found) throw this.#access.missing(describeChain({ ...table, chain }));
     return found;
   }
 
@@ -177,7 +117,7 @@ export class NftChains extends NftCollection {
    * @throws {NetlinkError} EEXIST when there is such a chain, ENOENT without its table.
    */
   add(entries: Many<ChainOptions | ChainInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const { table, own } = split<ChainEntry>(entry as ChainOptions);
       batch.chain(table, own);
     });
@@ -190,7 +130,7 @@ export class NftChains extends NftCollection {
    * @throws {NetlinkError} EEXIST when a chain of the name has another hook or type.
    */
   replace(entries: Many<ChainOptions | ChainInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const { table, own } = split<ChainEntry>(entry as ChainOptions);
       batch.chain(table, own, { create: false, rules: false });
       const chain = { ...table, chain: own.name };
@@ -205,7 +145,7 @@ export class NftChains extends NftCollection {
    * @throws {NetlinkError} ENOENT when there is none, EBUSY when rules of others lead to it.
    */
   delete(selectors: Many<ChainSelector | ChainInfo>): void {
-    this.commit(selectors, (batch, selector) => {
+    this.#access.commit(selectors, (batch, selector) => {
       const { name: chain, ...table } = selected(selector);
       batch.add(deleteChain({ ...table, chain }));
     });
@@ -214,7 +154,7 @@ export class NftChains extends NftCollection {
   /** Deletes all chains, or those that match a filter, with their rules. */
   flush(filter: ChainFilter = {}): void {
     checkOptions(filter, CHAIN_FILTER);
-    commitChange(this.connection, tableOf(filter), (tables) => {
+    commitChange(this.#access.connection, tableOf(filter), (tables) => {
       const chains = tables.flatMap(({ chains }) => chains)
         .filter(({ name }) => filter.chain === undefined || name === filter.chain)
         .map(({ family, table, name }) => ({ family, table, chain: name }));
@@ -225,7 +165,7 @@ export class NftChains extends NftCollection {
 
   /** Prints the chains. */
   [Symbol.for("Deno.customInspect")](...how: [Inspect, Deno.InspectOptions]): string {
-    return this.inspect("chains", () => this.list(), how);
+    return this.#access.inspect("chains", () => this.list(), how);
   }
 }
 
@@ -243,11 +183,18 @@ function tableOf({ family, table }: TableFilter): TableFilter {
 }
 
 /** The rules of a namespace. {@link Nftables.rules} gives it. */
-export class NftRules extends NftCollection {
+export class NftRules {
+  readonly #access: Access;
+
+  /** For {@link Nftables}. */
+  constructor(netns: NetNsHandle) {
+    this.#access = new Access(netns);
+  }
+
   /** Reads rules, in the order of their chains. */
   list(filter: ChainFilter = {}): RuleInfo[] {
     checkOptions(filter, CHAIN_FILTER);
-    return this.tables(filter).flatMap(({ chains }) => chains).flatMap(({ rules }) => rules)
+    return this.#access.tables(filter).flatMap(({ chains }) => chains).flatMap(({ rules }) => rules)
       .filter(({ chain }) => filter.chain === undefined || chain === filter.chain);
   }
 
@@ -259,7 +206,7 @@ export class NftRules extends NftCollection {
   get(selector: RuleSelector): RuleInfo {
     const { handle, ...chain } = ruleSelector(selector);
     const found = this.list(chain).find((rule) => rule.handle === handle);
-    if (!found) throw this.missing(`rule ${handle} of ${describeChain(chain)}`);
+    if (!found) throw this.#access.missing(`rule ${handle} of ${describeChain(chain)}`);
     return found;
   }
 
@@ -270,7 +217,7 @@ export class NftRules extends NftCollection {
    * @throws {NetlinkError} ENOENT without the chain, or the rule at whose place it is to be.
    */
   add(entries: Many<RuleEntry | RuleInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const chain = chainOf(entry);
       if ("expressions" in entry) return batch.rule(chain, entry);
       batch.rule(chain, entry.rule, placeOf({ ...entry, handle: undefined } as never));
@@ -284,7 +231,7 @@ export class NftRules extends NftCollection {
    * @throws {NetlinkError} ENOENT when there is none.
    */
   replace(entries: Many<RuleEntry & { readonly handle: number } | RuleInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const handle = integer(entry.handle, "handle", 1, Number.MAX_SAFE_INTEGER);
       if (!("expressions" in entry)) placeOf(entry);
       const rule = "expressions" in entry ? entry : entry.rule;
@@ -298,7 +245,7 @@ export class NftRules extends NftCollection {
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(selectors: Many<RuleSelector | RuleInfo>): void {
-    this.commit(selectors, (batch, selector) => {
+    this.#access.commit(selectors, (batch, selector) => {
       const { handle, ...chain } = ruleSelector(selector);
       batch.add(deleteRule(chain, handle));
     });
@@ -308,7 +255,7 @@ export class NftRules extends NftCollection {
   flush(filter: ChainFilter = {}): void {
     checkOptions(filter, CHAIN_FILTER);
     commitChange(
-      this.connection,
+      this.#access.connection,
       tableOf(filter),
       (tables) =>
         tables.flatMap(({ chains }) => chains)
@@ -319,7 +266,7 @@ export class NftRules extends NftCollection {
 
   /** Prints the rules. */
   [Symbol.for("Deno.customInspect")](...how: [Inspect, Deno.InspectOptions]): string {
-    return this.inspect("rules", () => this.list(), how);
+    return this.#access.inspect("rules", () => this.list(), how);
   }
 }
 
@@ -335,11 +282,18 @@ function ruleSelector(selector: RuleSelector): RuleSelector {
 }
 
 /** The sets and maps of a namespace. {@link Nftables.sets} gives it. */
-export class NftSets extends NftCollection {
+export class NftSets {
+  readonly #access: Access;
+
+  /** For {@link Nftables}. */
+  constructor(netns: NetNsHandle) {
+    this.#access = new Access(netns);
+  }
+
   /** Reads sets with their elements. */
   list(filter: SetFilter = {}): SetInfo[] {
     checkOptions(filter, SET_FILTER);
-    return this.tables(filter).flatMap(({ sets }) => sets)
+    return this.#access.tables(filter).flatMap(({ sets }) => sets)
       .filter(({ name }) => filter.set === undefined || name === filter.set);
   }
 
@@ -351,7 +305,7 @@ export class NftSets extends NftCollection {
   get(selector: SetSelector): SetInfo {
     const { name: set, ...table } = selected(selector);
     const [found] = this.list({ ...table, set });
-    if (!found) throw this.missing(describeSet({ ...table, set }));
+    if (!found) throw this.#access.missing(describeSet({ ...table, set }));
     return found;
   }
 
@@ -362,7 +316,7 @@ export class NftSets extends NftCollection {
    * @throws {NetlinkError} EEXIST when there is such a set, ENOENT without its table.
    */
   add(entries: Many<SetOptions | SetInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const { table, own } = split<SetEntry>(entry);
       batch.set(table, own);
     });
@@ -375,7 +329,7 @@ export class NftSets extends NftCollection {
    * @throws {NetlinkError} EEXIST when a set of the name has another type.
    */
   replace(entries: Many<SetOptions | SetInfo>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const { table, own } = split<SetEntry>(entry);
       batch.set(table, { ...own, elements: [] }, { create: false });
       const set = { ...table, set: own.name };
@@ -390,7 +344,7 @@ export class NftSets extends NftCollection {
    * @throws {NetlinkError} ENOENT when there is none, EBUSY when rules use it.
    */
   delete(selectors: Many<SetSelector | SetInfo>): void {
-    this.commit(selectors, (batch, selector) => {
+    this.#access.commit(selectors, (batch, selector) => {
       const { name: set, ...table } = selected(selector);
       batch.add(deleteSet({ ...table, set }));
     });
@@ -403,20 +357,31 @@ export class NftSets extends NftCollection {
    */
   flush(filter: SetFilter = {}): void {
     checkOptions(filter, SET_FILTER);
-    commitChange(this.connection, tableOf(filter), (tables) =>
-      tables.flatMap(({ sets }) => sets)
-        .filter(({ name }) => filter.set === undefined || name === filter.set)
-        .map(({ family, table, name }) => deleteSet({ family, table, set: name })));
+    commitChange(
+      this.#access.connection,
+      tableOf(filter),
+      (tables) =>
+        tables.flatMap(({ sets }) => sets)
+          .filter(({ name }) => filter.set === undefined || name === filter.set)
+          .map(({ family, table, name }) => deleteSet({ family, table, set: name })),
+    );
   }
 
   /** Prints the sets. */
   [Symbol.for("Deno.customInspect")](...how: [Inspect, Deno.InspectOptions]): string {
-    return this.inspect("sets", () => this.list(), how);
+    return this.#access.inspect("sets", () => this.list(), how);
   }
 }
 
 /** The elements of the sets of a namespace. {@link Nftables.elements} gives it. */
-export class NftElements extends NftCollection {
+export class NftElements {
+  readonly #access: Access;
+
+  /** For {@link Nftables}. */
+  constructor(netns: NetNsHandle) {
+    this.#access = new Access(netns);
+  }
+
   /**
    * Reads the elements of a set.
    *
@@ -433,7 +398,7 @@ export class NftElements extends NftCollection {
    * @throws {NetlinkError} EEXIST when one is there, ENOENT when there is no such set.
    */
   add(entries: Many<ElementsEntry>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const [set, context] = this.#context(entry);
       batch.elements(set, entry.elements, context, { create: true });
     });
@@ -441,7 +406,7 @@ export class NftElements extends NftCollection {
 
   /** Adds elements to sets; those that are there stay. Otherwise as {@link NftElements.add}. */
   replace(entries: Many<ElementsEntry>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const [set, context] = this.#context(entry);
       batch.elements(set, entry.elements, context);
     });
@@ -453,7 +418,7 @@ export class NftElements extends NftCollection {
    * @throws {NetlinkError} ENOENT when one is not there.
    */
   delete(entries: Many<ElementsEntry>): void {
-    this.commit(entries, (batch, entry) => {
+    this.#access.commit(entries, (batch, entry) => {
       const [set, context] = this.#context(entry);
       const { elements } = entry;
       if (elements.length === 0) return;
@@ -467,13 +432,15 @@ export class NftElements extends NftCollection {
     const { family, table, set: name } = set;
     familyNumber(family);
     const request: Request = deleteElements({ family, table, set: name }, [], "");
-    commit(this.connection, [request]);
+    commit(this.#access.connection, [request]);
   }
 
   #set({ family, table, set }: SetName): SetInfo {
     const name = { family, table, set };
-    const [found] = this.tables(name).flatMap(({ sets }) => sets).filter((it) => it.name === set);
-    if (!found) throw this.missing(describeSet(name));
+    const [found] = this.#access.tables(name).flatMap(({ sets }) => sets).filter((it) =>
+      it.name === set
+    );
+    if (!found) throw this.#access.missing(describeSet(name));
     return found;
   }
 

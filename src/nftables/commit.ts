@@ -1,15 +1,25 @@
 /**
- * Sending a batch: all of it is done, or nothing.
+ * Sending a batch: all of it is done, or nothing; and the access to the ruleset that collections share.
  *
  * @module
  */
 import { ERRNO, type KernelError } from "../../ffi/errno.ts";
-import { BatchError } from "../netlink/collection.ts";
+import {
+  asArray,
+  BatchError,
+  convert,
+  type Inspect,
+  inspectList,
+  type Many,
+} from "../netlink/collection.ts";
+import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
+import { NETLINK } from "../netlink/constants.ts";
+import { BatchBuilder } from "./entries.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import type { Result } from "../netlink/outbox.ts";
-import { batchFrame } from "./message.ts";
+import { batchFrame, familyNumber } from "./message.ts";
 import { explainRefusal } from "./unsupported.ts";
 import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
 
@@ -100,5 +110,63 @@ export function commitChange(
       const changed = error instanceof NetlinkError && error.errno === ERRNO.ERESTART;
       if (!changed || attempt === ATTEMPTS) throw error;
     }
+  }
+}
+
+/** The access to the ruleset that all of these collections share. */
+export class Access {
+  readonly #netns: NetNsHandle;
+
+  /** For namespaces. */
+  constructor(netns: NetNsHandle) {
+    this.#netns = netns;
+  }
+
+  /** The connection to the namespace. */
+  get connection(): Connection {
+    return connectionTo(this.#netns.ref, NETLINK.NETFILTER);
+  }
+
+  /** Reads the tables that a filter lets through. */
+  tables(filter: TableFilter): TableInfo[] {
+    const { family, table } = filter;
+    if (family !== undefined) familyNumber(family);
+    return readRuleset(this.connection, {
+      ...(family === undefined ? {} : { family }),
+      ...(table === undefined ? {} : { table }),
+    }).tables;
+  }
+
+  /** The error for what is not there. */
+  missing(what: string): NetlinkError {
+    const netns = this.#netns.ref.description;
+    return new NetlinkError({ operation: `get ${what}`, netns, errno: ERRNO.ENOENT });
+  }
+
+  /** Sends what the entries need as one batch. */
+  commit<T extends object>(
+    entries: Many<T>,
+    add: (batch: BatchBuilder, entry: T) => void,
+    before: readonly Request[] = [],
+  ): void {
+    const batch = new BatchBuilder();
+    batch.add(...before);
+    let index = 0;
+    convert(entries, (entry) => {
+      batch.entry(index++);
+      add(batch, entry);
+    });
+    const total = asArray(entries).length;
+    commit(this.connection, batch.requests, { owners: batch.owners, total });
+  }
+
+  /** Prints the entries. */
+  inspect(
+    title: string,
+    list: () => readonly unknown[],
+    [inspect, options]: [Inspect, Deno.InspectOptions],
+  ): string {
+    const { description } = this.#netns.ref;
+    return inspectList(description ? `${title} of ${description}` : title, list, inspect, options);
   }
 }

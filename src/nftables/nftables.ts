@@ -3,18 +3,14 @@
  *
  * @module
  */
-import { ERRNO } from "../../ffi/errno.ts";
-import { asArray, convert, type Inspect, inspectList, type Many } from "../netlink/collection.ts";
-import type { Connection } from "../netlink/connection.ts";
-import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
-import { NetlinkError } from "../netlink/error.ts";
-import type { Request } from "../netlink/message.ts";
+import type { Inspect, Many } from "../netlink/collection.ts";
+import type { NetNsHandle } from "../netlink/connections.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { NftChains, NftElements, NftRules, NftSets } from "./collections.ts";
-import { commit, commitChange } from "./commit.ts";
-import { BatchBuilder, type TableEntry } from "./entries.ts";
+import { Access, commit, commitChange } from "./commit.ts";
+import type { TableEntry } from "./entries.ts";
 import { type Family, familyNumber } from "./message.ts";
+import { type NftMonitor, type NftMonitorOptions, RulesetMonitor } from "./monitor.ts";
 import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
 import { deleteAllTables, deleteTable, describeTable, newTable, type TableName } from "./table.ts";
 
@@ -49,10 +45,12 @@ function nameOf(entry: TableSelector | TableInfo): TableName {
  */
 export class Nftables {
   readonly #netns: NetNsHandle;
+  readonly #access: Access;
 
   /** For namespaces. */
   constructor(netns: NetNsHandle) {
     this.#netns = netns;
+    this.#access = new Access(netns);
   }
 
   /** The chains of all tables. */
@@ -75,10 +73,6 @@ export class Nftables {
     return new NftElements(this.#netns);
   }
 
-  get #connection(): Connection {
-    return connectionTo(this.#netns.ref, NETLINK.NETFILTER);
-  }
-
   /**
    * Reads tables with all that they have, at one moment.
    *
@@ -88,7 +82,7 @@ export class Nftables {
   list(filter: TableFilter = {}): TableInfo[] {
     checkOptions(filter, FILTER);
     if (filter.family !== undefined) familyNumber(filter.family);
-    return readRuleset(this.#connection, filter).tables;
+    return readRuleset(this.#access.connection, filter).tables;
   }
 
   /**
@@ -100,11 +94,7 @@ export class Nftables {
     const name = nameOf(table);
     const [found] = this.list(name);
     if (found) return found;
-    throw new NetlinkError({
-      operation: `get ${describeTable(name)}`,
-      netns: this.#netns.ref.description,
-      errno: ERRNO.ENOENT,
-    });
+    throw this.#access.missing(describeTable(name));
   }
 
   /**
@@ -117,7 +107,7 @@ export class Nftables {
    * @throws {RangeError} For values out of range; nothing is sent then.
    */
   add(tables: Many<TableEntry | TableInfo>): void {
-    this.#commit(tables, (batch, table) => batch.table(table));
+    this.#access.commit(tables, (batch, table) => batch.table(table));
   }
 
   /**
@@ -131,7 +121,7 @@ export class Nftables {
   replace(tables: Many<TableEntry | TableInfo>, options: ReplaceOptions = {}): void {
     checkOptions(options, REPLACE);
     const before = options.all ? [deleteAllTables()] : [];
-    this.#commit(tables, (batch, table) => {
+    this.#access.commit(tables, (batch, table) => {
       if (!options.all) {
         const name: TableName = { family: table.family, table: table.name };
         batch.add(newTable(name), deleteTable(name)); // also where there is none
@@ -148,7 +138,7 @@ export class Nftables {
    * @throws {BatchError} When some of many are refused; nothing has changed then.
    */
   delete(tables: Many<TableSelector | TableInfo>): void {
-    this.#commit(tables, (batch, table) => batch.add(deleteTable(nameOf(table))));
+    this.#access.commit(tables, (batch, table) => batch.add(deleteTable(nameOf(table))));
   }
 
   /**
@@ -159,31 +149,47 @@ export class Nftables {
   flush(filter: TableFilter = {}): void {
     checkOptions(filter, FILTER);
     if (filter.family === undefined && filter.table === undefined) {
-      return commit(this.#connection, [deleteAllTables()]);
+      return commit(this.#access.connection, [deleteAllTables()]);
     }
-    commitChange(this.#connection, filter, (tables) => tables.map((it) => deleteTable(nameOf(it))));
+    commitChange(
+      this.#access.connection,
+      filter,
+      (tables) => tables.map((it) => deleteTable(nameOf(it))),
+    );
   }
 
-  #commit<T extends object>(
-    entries: Many<T>,
-    add: (batch: BatchBuilder, entry: T) => void,
-    before: readonly Request[] = [],
-  ): void {
-    const batch = new BatchBuilder();
-    batch.add(...before);
-    let index = 0;
-    convert(entries, (entry) => {
-      batch.entry(index++);
-      add(batch, entry);
-    });
-    const total = asArray(entries).length;
-    commit(this.#connection, batch.requests, { owners: batch.owners, total });
+  /**
+   * Follows the ruleset: the first event is a snapshot of the tables, then each batch of any program is one
+   * event. After lost messages an `overrun` event has the tables as they are then.
+   *
+   * An open monitor ends with the handle of the namespace. A process can exit while nobody waits for an event.
+   *
+   * @param options The signal that ends it.
+   * @returns The events. Leaving the loop, `close()` and disposal release the socket.
+   *
+   * @example A rule that comes
+   * ```ts
+   * import { NetNs } from "@netloom/netloom";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using netns = NetNs.create();
+   * await using events = netns.nftables.monitor();
+   * const chains = [{ name: "c", rules: [{ "tcp dport": 22, verdict: "accept" as const }] }];
+   * netns.nftables.add({ family: "inet", name: "t", chains });
+   * for await (const event of events) {
+   *   if (event.type !== "change") continue;
+   *   const seen = event.changes.map((change) => change.type === "rule" ? change.rule.text : change.type);
+   *   assertEquals(seen, ["table", "chain", "tcp dport 22 accept"]);
+   *   break;
+   * }
+   * ```
+   */
+  monitor(options: NftMonitorOptions = {}): NftMonitor {
+    return new RulesetMonitor(this.#netns.ref, options);
   }
 
   /** Prints the tables. */
-  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
-    const { description } = this.#netns.ref;
-    const title = description ? `tables of ${description}` : "tables";
-    return inspectList(title, () => this.list(), inspect, options);
+  [Symbol.for("Deno.customInspect")](...how: [Inspect, Deno.InspectOptions]): string {
+    return this.#access.inspect("tables", () => this.list(), how);
   }
 }

@@ -153,12 +153,20 @@ export interface TableFilter {
 /** How often the ruleset is read that others change meanwhile. */
 const ATTEMPTS = 8;
 
+/** A set and where it is. */
+export interface NamedSet {
+  /** Its table and name. */
+  readonly name: SetName;
+  /** The set. */
+  readonly wire: WireSet;
+}
+
 /** All that the kernel has, as it came. */
 interface Dumps {
   readonly tables: readonly ReadTable[];
   readonly chains: readonly ReadChain[];
   readonly rules: readonly ReadRule[];
-  readonly sets: readonly { readonly name: SetName; readonly wire: WireSet }[];
+  readonly sets: readonly NamedSet[];
   readonly objects: readonly (TableName & { readonly attributes: ObjectMessage })[];
   readonly flowtables: readonly (TableName & { readonly attributes: FlowtableMessage })[];
 }
@@ -178,6 +186,16 @@ function dumpAll(connection: Connection, wanted: (name: TableName) => boolean): 
   };
 }
 
+/** The ruleset at one moment. */
+export interface Ruleset {
+  /** The tables. */
+  readonly tables: TableInfo[];
+  /** The generation that they are of. */
+  readonly generation: number;
+  /** All sets as the wire has them, also those without names. */
+  readonly sets: readonly NamedSet[];
+}
+
 /**
  * Reads the ruleset; once more, a few times, where it changes meanwhile.
  *
@@ -189,23 +207,27 @@ function dumpAll(connection: Connection, wanted: (name: TableName) => boolean): 
 export function readRuleset(
   connection: Connection,
   filter: TableFilter = {},
-): { readonly tables: TableInfo[]; readonly generation: number } {
+): Ruleset {
   const { family, table } = filter;
   const wanted = (name: TableName) =>
     (family === undefined || name.family === family) &&
     (table === undefined || name.table === table);
   let tables: TableInfo[] = [];
+  let dumps: Dumps;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const generation = generationOf(connection);
     try {
-      tables = assemble(dumpAll(connection, wanted));
+      dumps = dumpAll(connection, wanted);
+      tables = assemble(dumps);
     } catch (error) {
       // Something is gone that another dump had.
       const gone = error instanceof NetlinkError && error.errno === ERRNO.ENOENT;
       if (!gone || connection.request(getGeneration()) === generation) throw error;
       continue;
     }
-    if (connection.request(getGeneration()) === generation) return { tables, generation };
+    if (connection.request(getGeneration()) === generation) {
+      return { tables, generation, sets: dumps.sets };
+    }
   }
   throw new DumpInterruptedError({
     operation: "list the ruleset",
@@ -253,7 +275,9 @@ function assemble(dumps: Dumps): TableInfo[] {
   });
 }
 
-const isAnonymous = ({ set }: WireSet): boolean => ((set.flags ?? 0) & NFT_SET.ANONYMOUS) !== 0;
+/** Whether a set is a part of a rule. */
+export const isAnonymous = ({ set }: WireSet): boolean =>
+  ((set.flags ?? 0) & NFT_SET.ANONYMOUS) !== 0;
 
 /** The comment, and what is kept beside it. */
 function noted(userdata: Uint8Array | undefined): { comment?: string; userdata?: Uint8Array } {
@@ -289,7 +313,7 @@ export function chainInfo(
 }
 
 /** A set as it was read. */
-function setInfo({ name, wire }: Dumps["sets"][number]): SetInfo {
+export function setInfo({ name, wire }: NamedSet): SetInfo {
   const { family, table } = name;
   const { handle = 0, expr, expressions, gcInterval, policy, objType } = wire.set;
   const context = elementContext(wire.set);
@@ -312,7 +336,7 @@ function setInfo({ name, wire }: Dumps["sets"][number]): SetInfo {
 /** A rule as it was read. */
 export function ruleInfo(
   { family, table, chain, attributes }: ReadRule,
-  sets: Dumps["sets"] = [],
+  sets: readonly NamedSet[] = [],
 ): RuleInfo {
   const { handle = 0, expressions = [], userdata, compat } = attributes;
   const used = new Set(

@@ -136,7 +136,7 @@ export type Reject =
   | `icmpx ${"port-unreachable" | "host-unreachable" | "no-route" | "admin-prohibited"}`;
 
 /** Matches of addresses. */
-interface AddressMatches {
+export interface AddressMatches {
   /** Source address of IPv4. */
   readonly "ip saddr"?: Match<string>;
   /** Destination address of IPv4. */
@@ -152,7 +152,7 @@ interface AddressMatches {
 }
 
 /** Matches of links, by name; `*` at the end stands for any rest. */
-interface LinkMatches {
+export interface LinkMatches {
   /** The link that the packet came in by. */
   readonly iifname?: Match<string>;
   /** The link that it leaves by. */
@@ -164,7 +164,7 @@ interface LinkMatches {
 }
 
 /** The other matches: numbers, and words for some of them. */
-type NumberMatches = {
+export type NumberMatches = {
   readonly [K in Exclude<SelectorName, keyof AddressMatches | keyof LinkMatches>]?: Match<Value>;
 };
 
