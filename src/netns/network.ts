@@ -98,7 +98,8 @@ export abstract class NetNsNetwork implements NetNsHandle {
   }
 
   /**
-   * Drops packets that come into the namespace or leave its programs, in a table of its own.
+   * Drops packets that come into the namespace or leave its programs, in a table of its own. A program of the
+   * namespace that sends such a packet gets EPERM.
    *
    * @param options Which packets: all of it must match.
    * @returns Deletes the table when disposed; without `using` it stays. It counts the packets.
@@ -107,16 +108,20 @@ export abstract class NetNsNetwork implements NetNsHandle {
    *
    * @example A peer that does not answer any more, for a while
    * ```ts
-   * import { NetNs } from "@netloom/netloom";
+   * import { NetNs, Veth } from "@netloom/netloom";
    * import { assertEquals } from "@std/assert";
    *
-   * using netns = NetNs.create();
+   * using near = NetNs.create();
+   * using far = NetNs.create();
+   * const end = { name: "eth0", up: true };
+   * const peer = { ...end, netns: far, addresses: ["10.0.0.2/24"] };
+   * Veth.create({ ...end, netns: near, addresses: ["10.0.0.1/24"], peer });
    * {
-   *   using cut = netns.drop({ to: "127.0.0.1" });
-   *   assertEquals((await netns.ping("127.0.0.1", { timeout: 50 })).received, 0);
+   *   using cut = far.drop({ from: "10.0.0.1", proto: "icmp" });
+   *   assertEquals((await near.ping("10.0.0.2", { timeout: 50 })).received, 0);
    *   assertEquals(cut.packets, 1);
    * }
-   * assertEquals((await netns.ping("127.0.0.1")).received, 1);
+   * assertEquals((await near.ping("10.0.0.2")).received, 1);
    * ```
    */
   drop(options: DropOptions): OwnTable {
