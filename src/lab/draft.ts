@@ -178,8 +178,16 @@ class Builder {
     path: Path,
     impair: DirectedImpairSpec = directions(options.impair, true),
   ): void {
-    // A range at the other end gives one end several wires.
-    this.#wires.push({ ends: [{ ...a }, { ...b }], wire: { options, impair, path } as DraftWire });
+    const { access, trunk } = options;
+    const vlans = { ...(access && { access }), ...(trunk && { trunk }) };
+    const [key] = Object.keys(vlans);
+    if (key !== undefined && a.node.kind !== "switch" && b.node.kind !== "switch") {
+      this.#problems.at([...path.slice(0, 2), key], "needs a switch at one end of the link", "key");
+    }
+    // A range at the other end gives one end several wires: each has an object of its own.
+    const end = (it: DraftEnd): DraftEnd =>
+      it.node.kind === "switch" ? { ...it, spec: { ...vlans, ...it.spec } } : { ...it };
+    this.#wires.push({ ends: [end(a), end(b)], wire: { options, impair, path } as DraftWire });
   }
 
   #attach(link: AttachmentSpec, path: Path): void {

@@ -54,7 +54,8 @@ function formatProblem({ file, line, column, text, message }: Problem): string {
   if (line === undefined || column === undefined) {
     return file === undefined ? message : `${file}: ${message}`;
   }
-  const head = `${file ?? "line"}:${line}:${column}: ${message}`;
+  const place = file === undefined ? `line ${line}, column ${column}` : `${file}:${line}:${column}`;
+  const head = `${place}: ${message}`;
   const number = String(line);
   const gap = " ".repeat(number.length);
   return `${head}\n ${number} | ${text}\n ${gap} | ${" ".repeat(column - 1)}^`;

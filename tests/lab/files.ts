@@ -265,6 +265,7 @@ const BAD_MEANING: Bad = [
   [node("rules: [{ priority: 1 }]"), 'either "table" or "action"'],
   [node("routes: [{ destination: default, dev: eth7 }]"), "must be an interface of h1"],
   ["nodes: { a: { mtu: 1400 }, b: { mtu: 9000 } }\nlinks: [a -- b]\n", "different MTUs"],
+  [wire("access: 10"), "needs a switch at one end"],
   [event("at: 1s, cut: h1 -- sw"), "names no link"],
   [event("at: 1s, isolate: h9"), 'names the node "h9"'],
   [event("at: 1s, partition: [[h1], [h1]]"), "in two groups"],
