@@ -53,6 +53,16 @@ export function checkFunction(value: unknown, path: string): void {
   throw new TypeError(`${path} must be a function: got ${show(value)}`);
 }
 
+/**
+ * Refuses arguments of a method that takes none: a filter that nobody reads would silently match all.
+ *
+ * @throws {TypeError} Names the method, and shows the first argument.
+ */
+export function checkNoArguments(given: IArguments, method: string): void {
+  if (given.length === 0 || given[0] === undefined) return;
+  throw new TypeError(`${method}() takes no argument: got ${show(given[0])}`);
+}
+
 /** Puts the place of a wrong part into the error of its check: `addresses[1]: ...`. */
 export function located(error: unknown, place: string): unknown {
   if (error instanceof TypeError || error instanceof RangeError) {

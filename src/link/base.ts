@@ -439,6 +439,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
   }
 
   #late(timeout: number, last: LinkInfo): DOMException {
+    if (!this.ref.fd.closed) nameRelated(connectionTo(this.ref), [last]);
     return new DOMException(
       `wait for ${this.#what}${this.ref.place}: timed out after ${timeout} ms; last state: ${
         stateOf(last)

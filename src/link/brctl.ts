@@ -27,6 +27,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import { Bridge, type BridgeOptions, type BridgePortOptions } from "./bridge.ts";
+import { nameRelated } from "./find.ts";
 
 export {
   type BrctlBridge,
@@ -82,10 +83,12 @@ export function delbr(bridge: string, options: BrctlOptions = {}): void {
 export function addif(bridge: string, port: LinkTarget, options: BrctlOptions = {}): void {
   using found = Bridge.get(bridge, options);
   const { ref } = found;
-  const link = connectionTo(ref).request(getLink(indexOf(port, ref, "port"), { stats: false }));
+  const connection = connectionTo(ref);
+  const link = connection.request(getLink(indexOf(port, ref, "port"), { stats: false }));
   if (link.master) {
+    nameRelated(connection, [link]);
     const operation = `add port ${quote(link.name)} to bridge ${quote(bridge)}`;
-    throw busy(found, operation, `Its master is link ${link.master}`);
+    throw busy(found, operation, `Its master is ${quote(link.masterName ?? `if${link.master}`)}`);
   }
   found.addPort(link.index);
 }

@@ -17,7 +17,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { nested, schema } from "../netlink/schema.ts";
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { checkNoArguments, checkOptions, type OptionNames, show } from "../options.ts";
 import {
   addBridgeVlan,
   type BridgeVlan,
@@ -359,6 +359,7 @@ export class BridgeVlans {
 
   /** Reads the VLANs, ascending; VLANs in a row that are alike come as one range. */
   list(): BridgeVlan[] {
+    checkNoArguments(arguments, "list");
     const { ref, index } = this.#link;
     return connectionTo(ref).dump(dumpBridgeVlans({ index })).flatMap((entry) => entry.vlans);
   }
@@ -436,6 +437,7 @@ export class BridgeVlans {
 
   /** Deletes all VLANs. */
   flush(): void {
+    checkNoArguments(arguments, "flush");
     deleteAll(connectionTo(this.#link.ref), this.list(), (entry) => this.#deletion(entry));
   }
 

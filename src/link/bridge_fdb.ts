@@ -5,7 +5,14 @@
  */
 import { asArray, convert, type Inspect, inspectList, type Many } from "../netlink/collection.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { checkObject, checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import {
+  checkNoArguments,
+  checkObject,
+  checkOptions,
+  hasKey,
+  type OptionNames,
+  show,
+} from "../options.ts";
 import { dumpLinks, getLink } from "../rtnetlink/link.ts";
 import { indexOf, type LinkTarget, type NamedLink } from "../rtnetlink/link_target.ts";
 import {
@@ -56,6 +63,11 @@ export interface BridgeFdbFilter extends BridgePortFdbFilter {
   readonly port?: LinkTarget;
 }
 
+/** A selector that may be an address alone. */
+function withMac<T extends object>(selector: string | T): T | { readonly mac: string } {
+  return typeof selector === "string" ? { mac: selector } : selector;
+}
+
 const FILTER: OptionNames<BridgeFdbFilter> = { ...PORT_FILTER, port: true };
 
 /** The forwarding entries of one port; or those on the bridge itself. Follows the handle of the port. */
@@ -76,6 +88,7 @@ export class BridgePortFdb {
 
   /** Reads the entries. */
   list(): BridgeFdbInfo[] {
+    checkNoArguments(arguments, "list");
     const { ref, index } = this.#link;
     const { name } = connectionTo(ref).request(getLink(index, { stats: false }));
     return read(ref, { index }).map((entry) => info(entry, name));
@@ -84,10 +97,11 @@ export class BridgePortFdb {
   /**
    * Reads one entry.
    *
+   * @param selector The address, or with a VLAN.
    * @throws {NetlinkError} ENOENT when there is none on this port.
    */
-  get(selector: { readonly mac: string; readonly vlan?: number }): BridgeFdbInfo {
-    return find(this.list(), selector, this.#link.ref, whatOf(this.#place));
+  get(selector: string | { readonly mac: string; readonly vlan?: number }): BridgeFdbInfo {
+    return find(this.list(), withMac(selector), this.#link.ref, whatOf(this.#place));
   }
 
   /**
@@ -119,13 +133,14 @@ export class BridgePortFdb {
   /**
    * Deletes entries. A refusal does not keep the others.
    *
-   * @param selectors One or many; also what `list()` gave.
+   * @param selectors One or many: an address, or with a VLAN; also what `list()` gave.
    * @throws {NetlinkError} ENOENT when there is none on this port.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option.
    */
-  delete(selectors: Many<BridgePortFdbSelector | BridgeFdbInfo>): void {
-    remove(this.#link.ref, asArray(selectors).map((selector) => [this.#place, selector]));
+  delete(selectors: Many<string | BridgePortFdbSelector | BridgeFdbInfo>): void {
+    const place = this.#place;
+    remove(this.#link.ref, asArray(selectors).map((selector) => [place, withMac(selector)]));
   }
 
   /**
@@ -183,6 +198,7 @@ export class BridgeFdb {
 
   /** Reads the entries in the bridge's table. */
   list(): BridgeFdbInfo[] {
+    checkNoArguments(arguments, "list");
     const { ref, index } = this.#bridge;
     const connection = connectionTo(ref);
     const links = connection.dump(dumpLinks({ master: index, stats: false }));
@@ -196,13 +212,17 @@ export class BridgeFdb {
   /**
    * Reads one entry, on whatever port it is.
    *
+   * @param selector The address, or with a VLAN or a port.
    * @throws {NetlinkError} ENOENT when there is none; with a `port` when there is none on that.
    */
   get(
-    selector: { readonly mac: string; readonly vlan?: number; readonly port?: LinkTarget },
+    selector:
+      | string
+      | { readonly mac: string; readonly vlan?: number; readonly port?: LinkTarget },
   ): BridgeFdbInfo {
-    checkObject(selector, "options");
-    const { port, ...rest } = selector;
+    const given = withMac(selector);
+    checkObject(given, "options");
+    const { port = undefined, ...rest }: BridgeFdbSelector = given;
     const { ref } = this.#bridge;
     const place = port === undefined ? this.#own : this.#placeOf(port);
     const entries = this.list().filter(({ index }) => port === undefined || index === place.index);
@@ -238,13 +258,13 @@ export class BridgeFdb {
   /**
    * Deletes entries. A refusal does not keep the others.
    *
-   * @param selectors One or many; also what `list()` gave.
+   * @param selectors One or many: an address, or with a VLAN; also what `list()` gave.
    * @throws {NetlinkError} ENOENT when there is none on the port.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option, and for a link that is not a port of this bridge.
    */
-  delete(selectors: Many<BridgeFdbSelector | BridgeFdbInfo>): void {
-    remove(this.#bridge.ref, this.#placed(selectors));
+  delete(selectors: Many<string | BridgeFdbSelector | BridgeFdbInfo>): void {
+    remove(this.#bridge.ref, this.#placed(asArray(selectors).map(withMac)));
   }
 
   /**

@@ -16,6 +16,7 @@ import {
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
+import { checkNoArguments } from "../options.ts";
 import { setLink } from "../rtnetlink/link.ts";
 import {
   checkSource,
@@ -58,6 +59,7 @@ export class MacvlanMacs {
 
   /** Reads the addresses, ascending. */
   list(): string[] {
+    checkNoArguments(arguments, "list");
     return this.#link.options().macs;
   }
 
@@ -106,6 +108,7 @@ export class MacvlanMacs {
 
   /** Deletes all addresses. */
   flush(): void {
+    checkNoArguments(arguments, "flush");
     const { index } = this.#link;
     const linkInfo = { kind: this.#link.kind!, data: { macaddrMode: "flush" } };
     connectionTo(this.#link.ref).request({

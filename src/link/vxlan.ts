@@ -18,7 +18,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, type OptionNames } from "../options.ts";
+import { checkNoArguments, checkOptions, type OptionNames } from "../options.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
@@ -97,6 +97,7 @@ export class VxlanFdb {
 
   /** Reads the entries, learned ones included; one for each destination of an address. */
   list(): FdbInfo[] {
+    checkNoArguments(arguments, "list");
     const { ref, index } = this.#link;
     return connectionTo(ref).dump(dumpFdb({ index }))
       .filter(({ flags, dst }) => flags.includes("self") && dst !== undefined);
@@ -150,6 +151,7 @@ export class VxlanFdb {
 
   /** Deletes all entries. */
   flush(): void {
+    checkNoArguments(arguments, "flush");
     const { index } = this.#link;
     const request = ({ mac, dst, port, vni, srcVni, oif }: FdbInfo) =>
       deleteEntry({

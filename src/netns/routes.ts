@@ -6,6 +6,7 @@
 import { ERRNO } from "../../ffi/errno.ts";
 import {
   addAll,
+  asArray,
   convert,
   deleteAll,
   flushAll,
@@ -282,11 +283,14 @@ export class NetNsRoutes {
   /**
    * Deletes routes: of each the first that matches in all that is given.
    *
-   * @param routes One or many; also what `list()` gave.
+   * @param routes One or many: a destination, or with options; also what `list()` gave.
    * @throws {NetlinkError} ESRCH when there is none.
    */
-  delete(routes: Many<RouteOptions | RouteInfo>): void {
-    deleteAll(connectionTo(this.#netns.ref), this.#messages(routes, false), deletion);
+  delete(routes: Many<string | RouteOptions | RouteInfo>): void {
+    const given = asArray(routes).map((route) =>
+      typeof route === "string" ? { destination: route } : route
+    );
+    deleteAll(connectionTo(this.#netns.ref), this.#messages(given, false), deletion);
   }
 
   /**

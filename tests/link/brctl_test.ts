@@ -88,6 +88,7 @@ test("brctl.addif() and delif() enslave and release", () => {
   const error = assertThrows(() => brctl.addif("br1", "v0", lab.options), NetlinkError);
   assertEquals(error.code, "EBUSY");
   assertStringIncludes(error.message, 'add port "v0" to bridge "br1"');
+  assertStringIncludes(error.message, 'Its master is "br0"');
   if (installed) assertEquals(real(lab.ref, "addif br1 v0"), undefined);
   assertEquals([ports("br0"), ports("br1")], [["v0"], []]);
   const foreign = () => brctl.delif("br1", "v0", lab.options);

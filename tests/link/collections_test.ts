@@ -18,6 +18,7 @@ import {
   NetNsRoutes,
   trace,
   Veth,
+  Vxlan,
   VxlanFdb,
 } from "../../mod.ts";
 import { bridge as bridgeCommand, ip, run } from "../helpers.ts";
@@ -386,4 +387,61 @@ test("The guide's table of collections names the verbs that each has", () => {
     ]),
   );
   assertEquals(shown, actual);
+});
+
+test("A string is enough where it names one entry", () => {
+  using netns = NetNs.create();
+  const bridge = Bridge.create({ name: "br0", netns, up: true });
+  const veth = Veth.create({
+    name: "v0",
+    netns,
+    up: true,
+    master: bridge,
+    peer: { name: "v1", netns },
+  });
+  const [mac, other] = ["02:00:00:00:00:01", "02:00:00:00:00:02"];
+  const { fdb } = bridge.port(veth);
+  fdb.add([{ mac }, { mac: other }]);
+  bridge.fdb.add({ mac: "02:00:00:00:00:03" });
+  assertEquals([fdb.get(mac).mac, bridge.fdb.get(mac).port], [mac, "v0"]);
+  fdb.delete([mac, { mac: other }]);
+  bridge.fdb.delete("02:00:00:00:00:03");
+  const shown = run(netns.ref, "bridge fdb show br br0");
+  assert(!/02:00:00:00:00:0[123]/.test(shown), shown);
+  assertThrows(() => fdb.delete("mac"), TypeError, 'mac: "mac" is not');
+  veth.addresses.add("10.0.0.1/24");
+  netns.routes.add([{ destination: "10.1.0.0/16", dev: veth }, {
+    destination: "10.2.0.0/16",
+    dev: veth,
+  }]);
+  netns.routes.delete(["10.1.0.0/16", { destination: "10.2.0.0/16" }]);
+  assertEquals(run(netns.ref, "ip route show proto boot"), "");
+  assertThrows(() => netns.routes.delete("10.1.0.1/16"), TypeError, "10.1.0.0/16");
+});
+
+test("A collection without filters refuses one, and deletes nothing", () => {
+  using netns = NetNs.create();
+  const bridge = Bridge.create({ name: "br0", netns });
+  const veth = Veth.create({ name: "v0", netns, master: bridge, peer: { name: "v1", netns } });
+  const vxlan = Vxlan.create({ name: "x0", netns, id: 1, remote: "192.0.2.1" });
+  const macvlan = Macvlan.create({ name: "m0", netns, parent: veth.peer, mode: "source" });
+  macvlan.macs.add("02:00:00:00:00:01");
+  const collections = [bridge.vlans, bridge.port(veth).vlans, vxlan.fdb, macvlan.macs];
+  const before = collections.map((it) => it.list().length);
+  for (const filter of [{ vlan: 1 }, "02:00:00:00:00:01", null, 5]) {
+    const got = `takes no argument: got ${JSON.stringify(filter)}`;
+    for (const it of collections) {
+      const untyped = it as unknown as {
+        list(filter: unknown): void;
+        flush(filter: unknown): void;
+      };
+      assertThrows(() => untyped.flush(filter), TypeError, `flush() ${got}`);
+      assertThrows(() => untyped.list(filter), TypeError, `list() ${got}`);
+    }
+    for (const it of [bridge.fdb, bridge.port(veth).fdb]) {
+      const untyped = it as unknown as { list(filter: unknown): void };
+      assertThrows(() => untyped.list(filter), TypeError, `list() ${got}`);
+    }
+  }
+  assertEquals(collections.map((it) => it.list().length), before);
 });

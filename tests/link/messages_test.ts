@@ -287,7 +287,7 @@ test("waitFor() says how long it waited for which link, and the last state", asy
   assertEquals(
     error.message,
     `wait for veth "v0" in ${netns.ref.label}: timed out after 100 ms; ` +
-      `last state: up, no carrier, operstate lowerlayerdown, mtu 1400, master ${master.index}`,
+      `last state: up, no carrier, operstate lowerlayerdown, mtu 1400, master "br0"`,
   );
 });
 
