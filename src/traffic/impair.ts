@@ -8,6 +8,7 @@
 import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { boolean, wordValue } from "../options.ts";
+import { undone } from "../scope/netns_names.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { kernelLack } from "./impair_discipline.ts";
@@ -129,8 +130,9 @@ export function impair(target: ImpairTarget, options: ImpairOptions): Impairment
 export function clear(target: ImpairTarget): number {
   const own = engineOf(target);
   if (!own) return withSpots(target, (spots) => enforce(wanted(spots, {})));
+  const lost = own.engine.clear();
   engines.delete(own.key);
-  return own.engine.clear();
+  return lost;
 }
 
 /** The impairment of a link, `undefined` when it has none. */
@@ -201,9 +203,13 @@ function putUser(target: ImpairTarget, values: ImpairmentValues): Impairment {
     return new Impairment(target, { engine: "user", values }, lost);
   }
   const engine = startUserImpairment(target.link, values);
-  engines.set(keyOf(target.link), engine);
-  const lost = engine.lost + withSpots(target, (spots) => enforce(wanted(spots, {})));
-  return new Impairment(target, { engine: "user", values }, lost);
+  try {
+    const lost = engine.lost + withSpots(target, (spots) => enforce(wanted(spots, {})));
+    engines.set(keyOf(target.link), engine);
+    return new Impairment(target, { engine: "user", values }, lost);
+  } catch (error) {
+    throw undone(error, () => engine.clear());
+  }
 }
 
 /** Reads what impairs a link. */

@@ -169,10 +169,11 @@ export class Intercept implements Disposable {
   /**
    * Restores the link, and lets the frames pass that wait. A second call does nothing.
    *
-   * @throws {NetlinkError} When the kernel refuses; the interception goes on then.
+   * @throws {NetlinkError} When the kernel refuses; another call does what is left. Until the link is restored the
+   *   interception goes on.
    */
   close(): void {
-    if (this.#closed) return;
+    if (this.#closed) return this.#redirect.close();
     this.#redirect.stop();
     this.#closed = true;
     for (const state of [...this.#waiting.values()]) this.#pass(state);

@@ -69,9 +69,9 @@ class Flow {
     }
   }
 
-  /** Whether it has ended. */
+  /** Whether it has ended, and nothing of it is left. */
   get closed(): boolean {
-    return this.#closed;
+    return this.redirect.closed;
   }
 
   /** Counters. */
@@ -191,7 +191,10 @@ class Flow {
    * @returns How many of them were lost.
    */
   close(): number {
-    if (this.#closed) return 0;
+    if (this.#closed) {
+      this.redirect.close();
+      return 0;
+    }
     const before = this.redirect.lost;
     this.redirect.stop();
     this.#closed = true;

@@ -195,6 +195,11 @@ export class Redirect implements Disposable {
     }
   }
 
+  /** Whether nothing of it is left. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** The device with the frames of a direction. */
   tap(direction: DirectionName): Tap {
     return this.#taps.get(direction)!;
@@ -434,15 +439,15 @@ export class Redirect implements Disposable {
     this.#installed = false;
   }
 
-  /** Restores the link and closes all devices. A second call does nothing. */
+  /** Restores the link and closes all devices; after an error another call does what is left. */
   close(): void {
     if (this.#closed) return;
     this.stop();
     for (const direction of this.directions) this.drops(direction);
-    this.#closed = true;
-    for (const end of this.#ends.splice(0)) end();
     // A TAP whose link is gone closes faster.
     if (this.#taps.size > 0) deleteGroup(connectionTo(this.ref), this.#group);
+    this.#closed = true;
+    for (const end of this.#ends.splice(0)) end();
     for (const tap of this.#taps.values()) tap.close();
     for (const outlet of this.#outlets.values()) outlet.close();
     this.#record?.remove();
