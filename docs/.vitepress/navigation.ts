@@ -51,6 +51,7 @@ export const english: Language = {
         performance: "Performance",
         "tun-program": "Writing a TUN program",
         capture: "Capturing packets",
+        intercepting: "Intercepting frames",
         "traffic-control": "Traffic control",
         pictures: "Pictures",
         errors: "Errors explained",
