@@ -32,12 +32,14 @@ import {
   newFilter,
 } from "../rtnetlink/filter.ts";
 import type { Action } from "../rtnetlink/filter_kinds/actions.ts";
+import { filterKind } from "../rtnetlink/filter_kinds/mod.ts";
 import { describeLink, indexOf, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import { dumpQdiscs, type QdiscInfo } from "../rtnetlink/qdisc.ts";
 import {
   formatHandle,
   type Handle,
   parseHandle,
+  settableOptions,
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
@@ -282,7 +284,9 @@ export function filterPlaces(qdiscs: readonly QdiscInfo[]): number[] {
 /** What can be set, of what is reported: an action is a new one. */
 function settable(info: FilterInfo): FilterOptions {
   const { index: _, chain, ...rest } = info;
-  const options = info.options as { actions?: readonly (Action & { index?: number })[] };
+  const options = settableOptions(info.options, filterKind(info.kind)) as {
+    actions?: readonly (Action & { index?: number })[];
+  };
   const actions = options.actions?.map((action) => {
     const { index: _1, stats: _2, ...own } = action as Action & { index: number; stats: object };
     return own;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
-import { BatchError, trace } from "../../mod.ts";
+import { BatchError, Fd, trace } from "../../mod.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
 import type { FilterInfo, FilterOptions } from "../../src/traffic/mod.ts";
@@ -101,6 +101,45 @@ kernelTest("clsact", "No filter that is deleted leaves its priority to one proto
   link.filters.add([one, one]);
   link.filters.delete(link.filters.list()[0]!);
   assertEquals(link.filters.list().length, 1);
+});
+
+/** Loads the eBPF program `return 1` for filters. */
+function loadProgram(): Fd {
+  const pointerTo = (bytes: Uint8Array<ArrayBuffer>) =>
+    Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
+  const program = new Uint8Array([0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
+  const license = new TextEncoder().encode("GPL\0");
+  const attr = new DataView(new ArrayBuffer(128)); // union bpf_attr of BPF_PROG_LOAD
+  attr.setUint32(0, 3, true); // BPF_PROG_TYPE_SCHED_CLS
+  attr.setUint32(4, program.length / 8, true);
+  attr.setBigUint64(8, BigInt(pointerTo(program)), true);
+  attr.setBigUint64(16, BigInt(pointerTo(license)), true);
+  const libc = Deno.dlopen("libc.so.6", {
+    syscall: { parameters: ["i64", "i32", "buffer", "u32"], result: "i64" },
+  });
+  const number = Deno.build.arch === "x86_64" ? 321n : 280n;
+  const fd = Number(libc.symbols.syscall(number, 5, new Uint8Array(attr.buffer), 128));
+  libc.close();
+  assert(fd >= 0, "the kernel does not load the program");
+  return new Fd(fd);
+}
+
+kernelTest("clsact", "A bpf filter has an eBPF program by its descriptor", () => {
+  using program = loadProgram();
+  using pair = new Pair();
+  const { link, netns } = pair;
+  link.qdiscs.add({ kind: "clsact" });
+  const options = { fd: program.value, name: "one", classid: "1:1" };
+  link.filters.add({ kind: "bpf", parent: "egress", priority: 1, options });
+  const [info] = link.filters.list();
+  assert(info?.kind === "bpf");
+  const { id, tag, ...rest } = info.options;
+  assertEquals(rest, { name: "one", classid: "1:1" });
+  const shown = tc(netns.ref, "filter show dev v0 egress").at(-1)!.options as Json;
+  assertEquals(shown.bpf_name, "one");
+  assertObjectMatch(shown.prog as Json, { id: id!, tag: tag! });
+  const again = () => link.filters.add(info);
+  assertThrows(again, TypeError, "options must have one of program and fd");
 });
 
 /** Options of flower that are refused; the protocol of the filter is `ip`, or the one at the end. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Field, mapped, text, u16, u32 } from "../../netlink/attribute.ts";
+import { binary, type Field, mapped, text, u16, u32 } from "../../netlink/attribute.ts";
 import { schema } from "../../netlink/schema.ts";
 import { checkOptions, integer, type OptionNames, show } from "../../options.ts";
 import type { FilterKind } from "../qdisc_kinds/kind.ts";
@@ -122,6 +122,10 @@ export interface BpfInfo extends FilterActionsInfo {
   program?: readonly BpfInstruction[];
   /** The eBPF program's name. */
   name?: string;
+  /** The eBPF program's number in the kernel. */
+  id?: number;
+  /** The eBPF program's hash, in hexadecimal. */
+  tag?: string;
 }
 
 /** A class's handle. */
@@ -247,6 +251,10 @@ const operations: Field<readonly BpfInstruction[]> = {
 export interface BpfData extends BpfOptions {
   /** The number of instructions. */
   count?: number;
+  /** The eBPF program's number. */
+  id?: number;
+  /** The eBPF program's hash. */
+  tag?: string;
 }
 
 /** bpf: a program decides. */
@@ -259,7 +267,14 @@ export const bpf: FilterKind<BpfOptions, BpfInfo, BpfData> = {
     program: operations,
     fd: u32(TCA_BPF.FD),
     name: text(TCA_BPF.NAME, 255),
-  }, [2, TCA_BPF.FLAGS, TCA_BPF.FLAGS_GEN, TCA_BPF.TAG, TCA_BPF.ID]),
+    id: u32(TCA_BPF.ID),
+    tag: mapped<string, Uint8Array>(
+      binary(TCA_BPF.TAG),
+      () => new Uint8Array(0), // the kernel's alone
+      (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    ),
+  }, [2, TCA_BPF.FLAGS, TCA_BPF.FLAGS_GEN]),
+  readOnly: ["id", "tag"],
   options: { classid: true, actions: true, program: true, fd: true, name: true },
   encode: (options) => {
     const { program, fd } = options;
