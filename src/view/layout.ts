@@ -60,6 +60,8 @@ export interface LinePlace {
   readonly edge: GraphEdge;
   readonly path: string;
   readonly middle: readonly [x: number, y: number];
+  /** The label, with arrows as the boxes stand. */
+  readonly label: readonly string[];
 }
 
 /** Hosts with one link each to the same node, drawn as one block with one line. */
@@ -253,8 +255,38 @@ function sourceOf(units: readonly Unit[], lines: readonly Line[], direction: str
         (rows.length > 0 ? cell("e", BELOW) : "") + `</TABLE>>];`,
     );
   });
-  for (const line of lines) source.push(`${line.ends.join(" -- ")}${labelOf(line)};`);
+  const depths = depthsOf(units.length, lines);
+  for (const line of lines) {
+    const [a, b] = line.units.map((unit) => depths?.[unit] ?? 0);
+    const ends = a! <= b! ? line.ends : line.ends.toReversed();
+    source.push(`${ends.join(" -- ")}${labelOf(line)};`);
+  }
   return source.join("\n") + "\n}";
+}
+
+/**
+ * How far each unit of a tree is from one end of its longest path: lines that point away from that end make
+ * the longest path straight. `undefined` for a network with cycles.
+ */
+function depthsOf(count: number, lines: readonly Line[]): readonly number[] | undefined {
+  if (lines.length !== count - 1) return undefined;
+  const neighbors = Array.from({ length: count }, (): number[] => []);
+  for (const { units: [a, b] } of lines) {
+    neighbors[a]!.push(b);
+    neighbors[b]!.push(a);
+  }
+  const from = (root: number) => {
+    const depths = new Map([[root, 0]]);
+    for (const [unit, depth] of depths) {
+      for (const next of neighbors[unit]!) if (!depths.has(next)) depths.set(next, depth + 1);
+    }
+    return depths;
+  };
+  const farthest = [...from(0).keys()].at(-1)!;
+  const depths = from(farthest);
+  return depths.size === count
+    ? Array.from({ length: count }, (_, i) => depths.get(i)!)
+    : undefined;
 }
 
 /** Graphviz's answer, as far as it is read: lengths in points, from below. */
@@ -346,6 +378,7 @@ function placed(
       ...line,
       path: `M${first!.join(" ")}C${rest.map((point) => point.join(" ")).join(" ")}`,
       middle: lp === undefined ? points[points.length >> 1]! : flip(pointOf(lp)),
+      label: labelAt(line, answer),
     };
   });
   const only = new Map(
@@ -379,6 +412,15 @@ function placed(
     blocks,
     lines: paths.filter(({ bundle }) => !bundle),
   };
+}
+
+const TURNED: Readonly<Record<string, string>> = { "→": "←", "←": "→" };
+
+/** The label of a line; its arrows are turned where its first end is to the right of the second one. */
+function labelAt({ edge: { label = [] }, units: [a, b] }: Line, answer: Answer): string[] {
+  const [from, to] = [a, b].map((unit) => pointOf(answer.objects![unit]!.pos));
+  const turned = from![0] > to![0];
+  return turned ? label.map((line) => (TURNED[line[0]!] ?? line[0]!) + line.slice(1)) : [...label];
 }
 
 const round = (value: number): number => Math.round(value * 10) / 10;

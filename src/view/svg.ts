@@ -120,12 +120,12 @@ const titleOf = ({ from, to, kind, label = [] }: GraphEdge): string =>
     .filter(Boolean).join(", ");
 
 function lineSvg(
-  { edge, path, middle }: LinePlace,
+  { edge, path, middle, label }: LinePlace,
   numbers: ReadonlyMap<GraphEdge, number>,
 ): string {
   return `<g data-edge="${numbers.get(edge)}" class="nl-is-${edge.state ?? "up"}"><title>${
     escape(titleOf(edge))
-  }</title><path d="${path}" class="nl-line"/>${labelSvg(edge.label ?? [], middle)}</g>`;
+  }</title><path d="${path}" class="nl-line"/>${labelSvg(label, middle)}</g>`;
 }
 
 function labelSvg(label: readonly string[], [x, y]: readonly [number, number]): string {

@@ -56,6 +56,25 @@ Deno.test("draw() draws a line from one box to the other", async () => {
   }
 });
 
+Deno.test("draw() turns the arrows of a label where the first end stands to the right", async () => {
+  const graph: NetworkGraph = {
+    ...graphOf([["a:eth0", "b:eth0"]]),
+    edges: [
+      { from: { node: "a" }, to: { node: "b" }, label: ["→ rate 1mbit", "← rate 4mbit"] },
+    ],
+  };
+  for (const ends of [["a", "b"], ["b", "a"]] as const) {
+    const [edge] = graph.edges;
+    const [from, to] = ends.map((node) => ({ node })) as [{ node: string }, { node: string }];
+    const { boxes, lines } = await placesOf({ ...graph, edges: [{ ...edge!, from, to }] }, {
+      direction: "LR",
+    });
+    const left = boxes.reduce((a, b) => a.x < b.x ? a : b).node.id;
+    const [first] = lines[0]!.label;
+    assertEquals(first, left === from.node ? "→ rate 1mbit" : "← rate 1mbit");
+  }
+});
+
 Deno.test("draw() stays in the shape of a screen for 200 nodes", async () => {
   for (const graph of [clos(6, 16, 11), grid(14)]) {
     const { width, height } = await placesOf(graph);
