@@ -10,6 +10,7 @@ import { captures } from "./capture.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
 import { labs } from "./lab.ts";
+import { labChecks } from "./lab_check.ts";
 import { packets } from "./packet.ts";
 import { routes } from "./routes.ts";
 import { veth1000 } from "./veth_1000.ts";
@@ -21,6 +22,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   routes,
   batch: batches,
   lab: labs,
+  lab_check: labChecks,
   packet: packets,
   capture: captures,
 };
