@@ -40,8 +40,6 @@ export interface Selector {
   readonly type: DataType;
   /** The protocol. */
   readonly layer?: Layer;
-  /** Bits that are compared, where they are not whole bytes. */
-  readonly mask?: number;
 }
 
 type Base = keyof typeof PAYLOAD_BASES;

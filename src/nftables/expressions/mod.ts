@@ -53,8 +53,8 @@ export function kernelName(expression: Expression): string {
 /** An expression as `nft --debug=netlink` prints it, between its brackets. */
 export function expressionWords(expression: Expression): string {
   if (expression.name === "unknown") return `${expression.kernelName} ?`;
-  const kind: ExpressionKind = kinds[expression.name]!;
-  return `${expression.name} ${kind.words(expression.data)}`.trim();
+  const kind = expressionKind(expression.name);
+  return `${expression.name} ${kind?.words(expression.data) ?? "?"}`.trim();
 }
 
 const nameField = text(NFTA_EXPR.NAME, 127);
