@@ -33,7 +33,7 @@ export type Hook =
   | "ingress"
   | "egress";
 
-/** What becomes of a packet at the end of a chain. */
+/** The verdict on packets that reach the end of a chain. */
 export type Policy = "accept" | "drop";
 
 const INET = { prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4 } as const;
@@ -79,7 +79,7 @@ export function priorityNumber(priority: Priority, family: Family): number {
   return number(base + (sign === "-" ? -1 : 1) * Number(offset ?? 0));
 }
 
-/** Where a chain is called. */
+/** The hook of a chain. */
 export interface HookMessage {
   /** The hook's number, which depends on the family. */
   hooknum?: number;
@@ -106,9 +106,9 @@ export interface ChainMessage {
   handle?: number;
   /** Its name. */
   name?: string;
-  /** Where it is called. */
+  /** The hook. */
   hook?: HookMessage;
-  /** What becomes of a packet at its end. */
+  /** The verdict on packets that reach its end. */
   policy?: Policy | number;
   /** The number of its rules, and of jumps to it. */
   use?: number;
@@ -120,7 +120,7 @@ export interface ChainMessage {
   flags?: number;
   /** Its number in the batch. */
   id?: number;
-  /** What `nft` keeps for itself: the comment. */
+  /** Data of `nft`: the comment. */
   userdata?: Uint8Array;
 }
 
@@ -157,7 +157,7 @@ export function chainWords(name: ChainName): string {
   return `${tableWords(name)} ${name.chain}`;
 }
 
-/** The words of `nft` for what a chain is. */
+/** The properties of a chain in a line of `nft`. */
 export function chainBody(family: Family, { type, hook, policy }: ChainMessage): string {
   if (!hook) return policy === undefined ? "" : `policy ${policy};`;
   const { hooknum, priority, dev, devs } = hook;
@@ -235,7 +235,7 @@ export interface RuleMessage {
   compat?: Uint8Array;
   /** The number of the rule before it, or of that which it is to stand beside. */
   position?: number;
-  /** What `nft` keeps for itself: the comment. */
+  /** Data of `nft`: the comment. */
   userdata?: Uint8Array;
   /** Its number in the batch. */
   id?: number;
@@ -272,7 +272,7 @@ const MODE_FLAGS: Readonly<Record<RuleMode, number>> = {
 
 /** Options of {@link newRule}. */
 export interface NewRuleOptions {
-  /** Where. Default: `add`. */
+  /** The place. Default: `add`. */
   readonly mode?: RuleMode;
   /** The rule as a line of `nft`. */
   readonly text: string;

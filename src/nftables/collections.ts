@@ -24,13 +24,13 @@ import {
 } from "./set_entry.ts";
 import type { TableName } from "./table.ts";
 
-/** Which chains, or whose rules. */
+/** A filter for chains, or for rules by their chain. */
 export interface ChainFilter extends TableFilter {
   /** Only chains of this name. */
   readonly chain?: string;
 }
 
-/** Which sets. */
+/** A filter for sets. */
 export interface SetFilter extends TableFilter {
   /** Only sets of this name. */
   readonly set?: string;
@@ -113,7 +113,7 @@ export class NftChains {
   /**
    * Adds chains with their rules, all or none.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when there is such a chain, ENOENT without its table.
    */
   add(entries: Many<ChainOptions | ChainInfo>): void {
@@ -126,7 +126,7 @@ export class NftChains {
   /**
    * Adds chains, or puts other rules and another policy in place of theirs, at one moment.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when a chain of the name has another hook or type.
    */
   replace(entries: Many<ChainOptions | ChainInfo>): void {
@@ -169,7 +169,7 @@ export class NftChains {
   }
 }
 
-/** The name of what a call means, or of what was read. */
+/** The name in a selector, or in an entry that was read. */
 function selected(selector: ChainSelector): ChainSelector {
   if (!isRead(selector)) checkOptions(selector, NAMED);
   const { family, table, name } = selector;
@@ -213,8 +213,8 @@ export class NftRules {
   /**
    * Adds rules, all or none, in this order.
    *
-   * @param entries One or many; also what `list()` gave, which is added to the end of its chain.
-   * @throws {NetlinkError} ENOENT without the chain, or the rule at whose place it is to be.
+   * @param entries One or many; also entries of `list()`, which are added to the end of their chain.
+   * @throws {NetlinkError} ENOENT without the chain, or without the rule of `before` and `after`.
    */
   add(entries: Many<RuleEntry | RuleInfo>): void {
     this.#access.commit(entries, (batch, entry) => {
@@ -312,7 +312,7 @@ export class NftSets {
   /**
    * Adds sets with their elements, all or none.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when there is such a set, ENOENT without its table.
    */
   add(entries: Many<SetOptions | SetInfo>): void {
@@ -325,7 +325,7 @@ export class NftSets {
   /**
    * Adds sets, or puts other elements in place of theirs, at one moment.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when a set of the name has another type.
    */
   replace(entries: Many<SetOptions | SetInfo>): void {
@@ -444,7 +444,7 @@ export class NftElements {
     return found;
   }
 
-  /** The set of an entry, and what its elements need. */
+  /** The set of an entry, and the context of its elements. */
   #context(entry: ElementsEntry): [SetName, ElementContext] {
     checkOptions(entry, ELEMENTS);
     const { family, table, set } = entry;

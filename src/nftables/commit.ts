@@ -25,7 +25,7 @@ import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
 
 /** Options of {@link commit}. */
 export interface CommitOptions {
-  /** What the batch does, for an error of it as a whole. */
+  /** The operation of the batch, for an error of it as a whole. */
   readonly operation?: string;
   /** Of each request: the position of its entry in the call. */
   readonly owners?: readonly number[];
@@ -35,7 +35,7 @@ export interface CommitOptions {
   readonly generation?: number;
 }
 
-/** How often a change is tried that is of what was read, when others change the ruleset meanwhile. */
+/** The number of attempts to change a ruleset that others change between reading and sending. */
 const ATTEMPTS = 8;
 
 function send(
@@ -63,7 +63,7 @@ function refusals(
  *
  * @param connection To the namespace, over NETLINK_NETFILTER.
  * @param requests The requests.
- * @param options What the batch does, and of which entries its requests are.
+ * @param options The operation, and the entries that the requests belong to.
  * @throws {NetlinkError} The first refusal.
  * @throws {BatchError} When the call was given several entries.
  */
@@ -89,11 +89,11 @@ export function commit(
 }
 
 /**
- * Changes what is there: reads the ruleset and sends a batch that the kernel takes only while the ruleset is
- * still the one that was read. Otherwise it reads again, a few times.
+ * Changes existing objects: reads the ruleset and sends a batch that the kernel takes only while the ruleset has
+ * not changed. Otherwise it reads again, a few times.
  *
  * @param connection To the namespace.
- * @param filter Which tables to read.
+ * @param filter A table must match all of it.
  * @param change Gives the requests for the tables that were read.
  * @throws {NetlinkError} ERESTART when others change the ruleset each time.
  */
@@ -137,13 +137,13 @@ export class Access {
     }).tables;
   }
 
-  /** The error for what is not there. */
+  /** The error for a missing object. */
   missing(what: string): NetlinkError {
     const netns = this.#netns.ref.description;
     return new NetlinkError({ operation: `get ${what}`, netns, errno: ERRNO.ENOENT });
   }
 
-  /** Sends what the entries need as one batch. */
+  /** Sends the requests of the entries as one batch. */
   commit<T extends object>(
     entries: Many<T>,
     add: (batch: BatchBuilder, entry: T) => void,

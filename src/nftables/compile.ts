@@ -34,7 +34,7 @@ export function commentOf(rule: Rule): string | undefined {
 const selectorOf = (word: string) =>
   Object.hasOwn(SELECTORS, word) ? SELECTORS[word as SelectorName] : undefined;
 
-/** Where a rule is compiled for. */
+/** The table that a rule is compiled for. */
 export interface CompileOptions {
   /** The family of its table. */
   readonly family: Family;

@@ -22,7 +22,7 @@ export const VERDICTS: Readonly<Record<VerdictWord, number>> = {
   return: -5,
 };
 
-/** What becomes of a packet, by its word. */
+/** A verdict on a packet, by its word. */
 export type VerdictWord = "drop" | "accept" | "continue" | "break" | "jump" | "goto" | "return";
 
 /** A verdict as the wire has it. */

@@ -18,7 +18,7 @@ export interface DataType {
   readonly number: number;
   /** Bytes of a value. */
   readonly size: number;
-  /** Whose order they are in: that of the network, or that of the machine. */
+  /** The byte order: that of the network, or that of the machine. */
   readonly order: "network" | "host";
   /** A value as bytes. Throws for one that is not of this type. */
   parse(value: Value, path: string): Uint8Array;
@@ -258,7 +258,7 @@ export const direction: DataType = numbers("ct_dir", {
   names: { original: 0, reply: 1 },
 });
 
-/** What has become of a connection. */
+/** The status of a connection. */
 export const connectionStatus: DataType = numbers("ct_status", {
   number: 28,
   size: 4,
@@ -372,7 +372,7 @@ export const icmpxCode: DataType = numbers("icmpx_code", {
   names: { "no-route": 0, "port-unreachable": 1, "host-unreachable": 2, "admin-prohibited": 3 },
 });
 
-/** Whom a packet is for. */
+/** Types of packets, by their destination. */
 export const packetType: DataType = numbers("pkt_type", {
   number: 31,
   size: 1,

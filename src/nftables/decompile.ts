@@ -107,14 +107,14 @@ class Decompiler {
     return before;
   }
 
-  /** What compiling would bring along, without noting it. */
+  /** The comparisons that compiling would add, without noting them. */
   #required(layer: NonNullable<Selector["layer"]>, before: readonly Found[]): Expression[] {
     const copy = new Layers(this.#family);
     for (const { word, value } of [...this.#found, ...before]) this.#noteIn(copy, word, value);
     try {
       return copy.require(layer, "");
     } catch {
-      return []; // the program compares what excludes itself
+      return []; // the program has comparisons that exclude each other
     }
   }
 
@@ -132,7 +132,7 @@ class Decompiler {
     layers.note(word, value);
   }
 
-  /** A load and what is compared. */
+  /** A load and its comparison. */
   #match(): Found | undefined {
     const numgen = this.#data("numgen");
     if (numgen) {
@@ -154,7 +154,7 @@ class Decompiler {
     return undefined;
   }
 
-  /** What the step at hand may load, the header that the rule has compared first. */
+  /** The properties that the step at hand may load. */
   #selectors(): [SelectorName, Selector][] {
     const step = this.#steps[this.#at]!;
     if (step.name !== "payload" && step.name !== "meta" && step.name !== "ct") return [];
@@ -191,7 +191,7 @@ class Decompiler {
     return { value: cmp.op === "eq" ? value : { not: value }, steps: 2 };
   }
 
-  /** What is compared with the load at hand, `ahead` steps from here on. */
+  /** The comparison of the load at hand, `ahead` steps from here on. */
   #comparison(type: DataType, ahead: number): Omit<Found, "word"> | undefined {
     const lookup = this.#data("lookup", ahead);
     if (lookup) {
@@ -386,7 +386,7 @@ function isLayer({ word, value }: Found): boolean {
     typeof value !== "object";
 }
 
-/** Which comparison a `reject` brings along; that of a TCP reset is written, as `nft` does. */
+/** The layer whose comparison a `reject` adds; that of a TCP reset is written, as `nft` does. */
 function rejectLayer({ word, value }: Found): Selector["layer"] {
   if (word !== "reject" || typeof value !== "string") return undefined;
   if (value.startsWith("icmp ")) return "ip";

@@ -55,7 +55,7 @@ export interface ChainEntry {
   /** Its name. */
   readonly name: string;
   /**
-   * What it is for: `filter`, `nat` for translations, `route` for changes that need another route. Default
+   * Its purpose: `filter`, `nat` for translations, `route` for changes that need another route. Default
    * of a chain with a hook: `filter`.
    */
   readonly type?: "filter" | "nat" | "route";
@@ -66,7 +66,7 @@ export interface ChainEntry {
    * decision and `srcnat` after it; of `route` chains `mangle`.
    */
   readonly priority?: Priority;
-  /** What becomes of packets at its end. Default: `accept`. */
+  /** The verdict on packets that reach its end. Default: `accept`. */
   readonly policy?: Policy;
   /** The links whose packets it sees: of `netdev`, and of `ingress` in `inet`. */
   readonly devices?: readonly string[];
@@ -143,11 +143,11 @@ const RULE: OptionNames<RuleEntry> = {
   handle: true,
 };
 
-/** What only entries that were read have. */
+/** The properties that only entries that were read have. */
 const READ: Readonly<Record<"family" | "table" | "handle" | "userdata" | "owner" | "wire", true>> =
   { family: true, table: true, handle: true, userdata: true, owner: true, wire: true };
 
-/** The names of tables' options, and what was read. */
+/** The names of tables' options, and of the properties that are only read. */
 const TABLE_INFO: OptionNames<TableEntry & TableInfo> = { ...TABLE, ...READ };
 
 const isRead = <T extends object, U extends { readonly handle: number }>(
@@ -369,7 +369,7 @@ function elementRequests(
   return requests;
 }
 
-/** Of a set that was read, what can be set. */
+/** The settable attributes of a set that was read. */
 function settable({ handle: _, table: _1, name: _2, ...rest }: SetMessage): SetMessage {
   return rest;
 }

@@ -16,7 +16,7 @@ export type SetReference = `@${string}`;
 
 /** A comparison other than equality; one of the properties, or `mask` with `is` or `not`. */
 export interface Comparison<T extends Value> {
-  /** Other than a value, all of several, or what a set has. Flags: not exactly these. */
+  /** Other than a value, than all of several, or than the elements of a set. Flags: not exactly these. */
   readonly not?: T | readonly T[] | SetReference;
   /** Below. */
   readonly lt?: T;
@@ -37,7 +37,7 @@ export interface Comparison<T extends Value> {
 }
 
 /**
- * What a rule compares with: a value, a prefix, a range, several of them, a named set, or another comparison.
+ * The operand of a comparison: a value, a prefix, a range, several of them, a named set, or another comparison.
  * Of flags several stand for any of them.
  */
 export type Match<T extends Value> = T | readonly T[] | SetReference | Comparison<T>;
@@ -256,11 +256,11 @@ function nameBytes(name: string, bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Compiles a match: loads what it is about, and compares.
+ * Compiles a match to a load and a comparison.
  *
- * @param selector What is compared.
+ * @param selector The compared property.
  * @param value The comparison.
- * @param options The place of the value for errors, and what takes in sets without names.
+ * @param options The place of the value for errors, and the function that takes in sets without names.
  */
 export function compileMatch(
   selector: Selector,
@@ -278,7 +278,7 @@ export function valueWords(value: Value, type: DataType): string {
   return `${type.words(Number(from))}-${type.words(Number(to))}`;
 }
 
-/** A comparison in a line of `nft`, behind what is compared. */
+/** A comparison in a line of `nft`, behind the compared property. */
 export function matchWords(value: Match<Value>, type: DataType): string {
   const words = (it: Value) => isSet(it) ? it : valueWords(it, type);
   const each = (it: Value | readonly Value[]) => Array.isArray(it) ? it : [it as Value];

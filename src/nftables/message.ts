@@ -63,9 +63,9 @@ export function nftFormat<T extends object>(schema: Schema<T>): MessageFormat<Nf
   };
 }
 
-/** What a request does, and how `nft` says it. */
+/** The description of a request, and its line of `nft`. */
 export interface RequestText {
-  /** What it does, on what: `add table inet "filter"`. */
+  /** The operation and its object: `add table inet "filter"`. */
   readonly operation: string;
   /** The line of `nft`; empty for a part of another request, which a trace leaves out. */
   readonly command: string | (() => string);
@@ -119,7 +119,7 @@ const batchFormat: MessageFormat<NftMessage<BatchBegin>> = nftFormat(
 /**
  * The messages around a batch.
  *
- * @param operation What the batch does, for an error of the batch as a whole.
+ * @param operation The operation of the batch, for an error of it as a whole.
  * @param genid The generation that it is for: the kernel refuses it (ERESTART) when there is a later one.
  */
 export function batchFrame(

@@ -42,10 +42,10 @@ export interface NftMonitorOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Whether something has come or gone. */
+/** Whether an object was added or deleted. */
 export type NftAction = "add" | "delete";
 
-/** One thing that a batch has added or deleted. A rule that was replaced is one of each. */
+/** An object that a batch has added or deleted. A rule that was replaced is one of each. */
 export type NftChange =
   & { readonly action: NftAction }
   & (
@@ -74,7 +74,7 @@ export interface NftSnapshotEvent {
 
 /** A batch that the kernel has taken. */
 export interface NftChangeEvent {
-  /** Marks it. */
+  /** The discriminant. */
   readonly type: "change";
   /** The generation after it. */
   readonly generation: number;
@@ -82,7 +82,7 @@ export interface NftChangeEvent {
   readonly pid: number;
   /** The name of that process. */
   readonly process: string;
-  /** What it has added and deleted, in order. */
+  /** The added and deleted objects, in order. */
   readonly changes: readonly NftChange[];
 }
 
@@ -131,7 +131,7 @@ export class RulesetMonitor extends PullIterator<NftEvent> implements NftMonitor
   readonly #gone = new Set<string>();
   #first: NftSnapshotEvent | undefined;
   #generation = 0;
-  /** What has come of a batch whose end has not. */
+  /** The changes of a batch whose end has not arrived. */
   #changes: (NftChange | RawElements)[] = [];
   readonly #events: NftEvent[] = [];
 

@@ -32,7 +32,7 @@ const SELECTOR: OptionNames<TableSelector> = { family: true, name: true };
 const FILTER: OptionNames<TableFilter> = { family: true, table: true };
 const REPLACE: OptionNames<ReplaceOptions> = { all: true };
 
-/** The table of an entry or of what was read. */
+/** The table of a selector, or of an entry that was read. */
 function nameOf(entry: TableSelector | TableInfo): TableName {
   if (!("handle" in entry)) checkOptions(entry, SELECTOR);
   familyNumber(entry.family);
@@ -76,7 +76,7 @@ export class Nftables {
   /**
    * Reads tables with all that they have, at one moment.
    *
-   * @param filter Which tables. Default: all.
+   * @param filter A table must match all of it. Default: all.
    * @throws {DumpInterruptedError} When others change the ruleset during each of several reads.
    */
   list(filter: TableFilter = {}): TableInfo[] {
@@ -100,7 +100,7 @@ export class Nftables {
   /**
    * Adds tables with all that they have, all or none.
    *
-   * @param tables One or many; also what `list()` gave.
+   * @param tables One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when there is such a table.
    * @throws {BatchError} When some of many are refused; nothing has changed then.
    * @throws {TypeError} For malformed options; nothing is sent then.
@@ -113,7 +113,7 @@ export class Nftables {
   /**
    * Adds tables, or puts them in place of those of the same name, at one moment.
    *
-   * @param tables One or many; also what `list()` gave.
+   * @param tables One or many; also entries of `list()`.
    * @param options Whether all others go.
    * @throws {NetlinkError} EPERM when another program owns the table.
    * @throws {BatchError} When some of many are refused; nothing has changed then.
@@ -133,7 +133,7 @@ export class Nftables {
   /**
    * Deletes tables with all that they have, all or none.
    *
-   * @param tables One or many; also what `list()` gave.
+   * @param tables One or many; also entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none.
    * @throws {BatchError} When some of many are refused; nothing has changed then.
    */
@@ -144,7 +144,7 @@ export class Nftables {
   /**
    * Deletes all tables, or those that match a filter. Tables that another program owns stay.
    *
-   * @param filter Which tables. Default: all.
+   * @param filter A table must match all of it. Default: all.
    */
   flush(filter: TableFilter = {}): void {
     checkOptions(filter, FILTER);

@@ -39,7 +39,7 @@ export interface DropOptions {
   readonly proto?: string | number;
   /** Destination port, a range `1000-2000`, or several. Default protocols: `tcp` and `udp`. */
   readonly port?: Many<number | `${number}-${number}`>;
-  /** The family: `bridge` drops what a bridge in the namespace passes on. Default: `inet`. */
+  /** The family: `bridge` drops packets that a bridge in the namespace passes on. Default: `inet`. */
   readonly family?: "inet" | "bridge";
 }
 
@@ -52,7 +52,7 @@ const DROP: OptionNames<DropOptions> = {
   family: true,
 };
 
-/** How often a name is tried that others take meanwhile. */
+/** The number of attempts to find a free name. */
 const ATTEMPTS = 8;
 
 /** A table for one purpose, which is deleted when this is disposed. */

@@ -70,7 +70,7 @@ export interface RuleInfo extends ChainName {
   readonly expressions: readonly Expression[];
   /** Its sets without names, exactly. */
   readonly sets?: Readonly<Record<string, WireSet>>;
-  /** What `nft` keeps for itself beside a comment. */
+  /** Data of `nft` beside a comment. */
   readonly userdata?: Uint8Array;
   /** Of rules that `iptables-nft` made, as it came. */
   readonly compat?: Uint8Array;
@@ -92,13 +92,13 @@ export interface ChainInfo {
   readonly hook?: Hook;
   /** Its turn among the chains of the hook. */
   readonly priority?: number;
-  /** What becomes of packets at its end. */
+  /** The verdict on packets that reach its end. */
   readonly policy?: Policy;
   /** The links whose packets it sees: of `netdev`, and of `ingress` in `inet`. */
   readonly devices?: readonly string[];
   /** Text for people. */
   readonly comment?: string;
-  /** What `nft` keeps for itself beside a comment. */
+  /** Data of `nft` beside a comment. */
   readonly userdata?: Uint8Array;
   /** Its rules, in order. */
   readonly rules: readonly RuleInfo[];
@@ -130,7 +130,7 @@ export interface TableInfo {
   readonly owner?: number;
   /** Text for people. */
   readonly comment?: string;
-  /** What `nft` keeps for itself beside a comment. */
+  /** Data of `nft` beside a comment. */
   readonly userdata?: Uint8Array;
   /** Its chains. */
   readonly chains: readonly ChainInfo[];
@@ -142,7 +142,7 @@ export interface TableInfo {
   readonly flowtables?: readonly FlowtableMessage[];
 }
 
-/** Which tables. */
+/** A filter for tables. */
 export interface TableFilter {
   /** Only tables of this family. */
   readonly family?: Family;
@@ -150,7 +150,7 @@ export interface TableFilter {
   readonly table?: string;
 }
 
-/** How often the ruleset is read that others change meanwhile. */
+/** The number of attempts to read a ruleset that others change meanwhile. */
 const ATTEMPTS = 8;
 
 /** A set and where it is. */
@@ -200,7 +200,7 @@ export interface Ruleset {
  * Reads the ruleset; once more, a few times, where it changes meanwhile.
  *
  * @param connection To the namespace.
- * @param filter Which tables.
+ * @param filter A table must match all of it.
  * @returns The tables, and the generation that they are of.
  * @throws {DumpInterruptedError} When it changes each time.
  */
@@ -279,7 +279,7 @@ function assemble(dumps: Dumps): TableInfo[] {
 export const isAnonymous = ({ set }: WireSet): boolean =>
   ((set.flags ?? 0) & NFT_SET.ANONYMOUS) !== 0;
 
-/** The comment, and what is kept beside it. */
+/** The comment, and other data of `nft`. */
 function noted(userdata: Uint8Array | undefined): { comment?: string; userdata?: Uint8Array } {
   const comment = commentIn(userdata);
   return {

@@ -1,5 +1,5 @@
 /**
- * What a rule can match: by the words of `nft`, what is loaded, its type, and the protocol that it belongs to. A
+ * Properties that a rule can match, by the words of `nft`: the load, the type, and the protocol. A
  * rule compares that before it reads a header.
  *
  * @module
@@ -32,7 +32,7 @@ export type Layer =
   | "dccp"
   | "udplite";
 
-/** What a match compares. */
+/** A property that a match compares. */
 export interface Selector {
   /** Loads it into register 1. */
   readonly load: Expression;
@@ -64,7 +64,7 @@ const [tcpSport, tcpDport] = ports("tcp");
 const [udpSport, udpDport] = ports("udp");
 const [sctpSport, sctpDport] = ports("sctp");
 
-/** What a rule can match, by the words of `nft`. */
+/** A property that a rule can match, by the words of `nft`. */
 export type SelectorName =
   | "iif"
   | "oif"
@@ -206,7 +206,7 @@ export const PROTOCOLS: Readonly<
   udplite: { number: 136 },
 };
 
-/** Which layer a comparison tells: the link's, the network's, or the transport's. */
+/** The layer that a comparison determines. */
 type Level = "link" | "network" | "transport";
 
 const LEVELS: Readonly<Record<string, Level>> = {
@@ -282,7 +282,7 @@ export class Layers {
    * The comparisons that a rule needs before it reads a header.
    *
    * @param layer The header.
-   * @param path What reads it, for errors.
+   * @param path The reading match, for errors.
    * @throws {TypeError} When the rule has compared that it is another one.
    */
   require(layer: Layer | undefined, path: string): Expression[] {

@@ -28,7 +28,7 @@ import {
 } from "./message.ts";
 import { describeTable, nameField, type TableName, tableWords } from "./table.ts";
 
-/** How a set's memory is organized. */
+/** The organization of a set's memory. */
 export interface SetDescription {
   /** The most elements. */
   size?: number;
@@ -48,13 +48,13 @@ export interface SetMessage {
   keyType?: number;
   /** Bytes of a key. */
   keyLen?: number;
-  /** The type of what a map has. */
+  /** The type of the values of a map. */
   dataType?: number;
   /** Bytes of that. */
   dataLen?: number;
   /** 0: fast, 1: small. */
   policy?: number;
-  /** How its memory is organized. */
+  /** The organization of its memory. */
   desc?: SetDescription;
   /** Its number in the batch. */
   id?: number;
@@ -62,7 +62,7 @@ export interface SetMessage {
   timeout?: number;
   /** Milliseconds between removals of elements whose time is over. */
   gcInterval?: number;
-  /** What `nft` keeps for itself. */
+  /** Data of `nft`. */
   userdata?: Uint8Array;
   /** The type of objects that a map has. */
   objType?: number;
@@ -114,7 +114,7 @@ export const setFormat: MessageFormat<NftMessage<SetMessage>> = nftFormat(setSch
 export interface ElementMessage {
   /** Its key, or the first of its range where that has an end of its own. */
   key?: Uint8Array;
-  /** What a map has for the key. */
+  /** The value of a map for the key. */
   data?: Data;
   /** `NFT_SET_ELEM_*` bits. */
   flags?: number;
@@ -122,7 +122,7 @@ export interface ElementMessage {
   timeout?: number;
   /** Milliseconds that it still stays. */
   expiration?: number;
-  /** What `nft` keeps for itself. */
+  /** Data of `nft`. */
   userdata?: Uint8Array;
   /** Its counter or limit. */
   expr?: Expression;

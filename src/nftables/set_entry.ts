@@ -35,7 +35,7 @@ export type ElementKey = Value | readonly Value[];
 export interface ElementEntry {
   /** Its key. */
   readonly key: ElementKey;
-  /** What a map has for it: a value, or a verdict. */
+  /** The value of a map: a value, or a verdict. */
   readonly value?: Value;
   /** Seconds that it stays. */
   readonly timeout?: number;
@@ -48,7 +48,7 @@ export interface ElementEntry {
 /** An element: its key, or its key with more. */
 export type Element = ElementKey | ElementEntry;
 
-/** What a set can: have ranges, forget elements, not change, be filled by rules. */
+/** Features of a set: ranges, elements that expire, no changes, additions by rules. */
 export type SetFlag = "interval" | "timeout" | "constant" | "dynamic";
 
 /** A set or map of a table. */
@@ -59,7 +59,7 @@ export interface SetEntry {
   readonly type: string;
   /** Makes it a map: the type of its values, or `verdict`. */
   readonly map?: string;
-  /** What it can. Default: `interval` where an element is a prefix or range, otherwise nothing. */
+  /** Its features. Default: `interval` if an element is a prefix or range, otherwise none. */
   readonly flags?: readonly SetFlag[];
   /** Seconds that elements stay. */
   readonly timeout?: number;
@@ -195,7 +195,7 @@ function milliseconds(seconds: number, path: string): number {
   return integer(Math.round(Number(seconds) * 1000), path, 1, Number.MAX_SAFE_INTEGER);
 }
 
-/** What the elements of a set are read and written with. */
+/** The properties of a set that its elements are read and written with. */
 export interface ElementContext {
   /** The types of a key. */
   readonly types: readonly DataType[];
@@ -282,7 +282,7 @@ export function anonymousSet(
   };
 }
 
-/** A set's entry, checked: its attributes, and what its elements need. */
+/** Checks a set's entry, and gives its attributes and the context of its elements. */
 export function encodeSet(entry: SetEntry): { set: SetMessage; context: ElementContext } {
   const { type, map, flags, timeout, size, elements = [], comment } = entry;
   const types = keyTypes(type);
@@ -335,7 +335,7 @@ function flagBit(flag: SetFlag): number {
   );
 }
 
-/** What the elements of a set that was read need; `undefined` when netloom does not know a type. */
+/** The context of the elements of a set that was read; `undefined` if netloom does not know a type. */
 export function elementContext(set: SetMessage): ElementContext | undefined {
   const { keyType = 0, dataType, flags = 0 } = set;
   const types = keyTypesOf(keyType);
@@ -455,7 +455,7 @@ export function elementWords(element: Element): string {
     (value === undefined ? "" : ` : ${value}`);
 }
 
-/** What a set is, in a line of `nft`: the words between its braces, without elements. */
+/** The properties of a set in a line of `nft`: the words between its braces, without elements. */
 export function setWords({ type, map, flags = [], timeout, size, comment }: SetEntry): string {
   return `type ${type}${map === undefined ? "" : ` : ${map}`};` +
     (flags.length > 0 ? ` flags ${flags.join(", ")};` : "") +

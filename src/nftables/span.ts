@@ -84,7 +84,7 @@ function prefixSpan(address: string, digits: string, type: DataType, path: strin
   return { from, to: from.map((byte, i) => byte | ~mask[i]! & 0xff), prefix };
 }
 
-/** In which order two values stand as numbers. */
+/** Whether the first value is not above the second, as numbers. */
 function ascending(from: Uint8Array, to: Uint8Array, { order }: DataType): boolean {
   const [a, b] = order === "host" ? [from.toReversed(), to.toReversed()] : [from, to];
   return compareBytes(a, b) <= 0;

@@ -34,7 +34,7 @@ import type {
   Quota,
 } from "./statements.ts";
 
-/** What a statement is compiled with. */
+/** The rule that a statement is compiled in. */
 export interface Context {
   readonly family: Family;
   readonly layers: Layers;
@@ -78,7 +78,7 @@ export const BYTE_UNITS: Readonly<Record<string, number>> = {
   kbytes: 1024,
   mbytes: 1 << 20,
 };
-/** What may come at once above a rate of packets, as `nft` has it. */
+/** The burst of a rate of packets without one, as `nft` has it. */
 export const BURST = 5;
 
 function limitData(given: LimitRate | Limit, path: string): KnownExpression {
@@ -255,7 +255,7 @@ function verdictSteps(given: unknown, path: string): Expression[] {
   return [{ name: "immediate", data: { dreg: 0, data } }];
 }
 
-/** Sets what the kernel knows of a packet to a constant. */
+/** Sets a property of a packet to a constant. */
 function setting(
   name: "meta" | "ct",
   key: "mark" | "priority" | "pkttype",

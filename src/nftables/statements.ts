@@ -123,7 +123,7 @@ export interface Numgen {
   readonly mod: number;
   /** Added to each. Default: 0. */
   readonly offset?: number;
-  /** What the number is compared with: `{ lt: 50 }`. */
+  /** The comparison of the number: `{ lt: 50 }`. */
   readonly match: Match<number | string>;
 }
 
@@ -187,7 +187,7 @@ export interface Statements extends AddressMatches, LinkMatches, NumberMatches {
   readonly "meta mark set"?: number;
   /** Sets the priority of the queueing disciplines. */
   readonly "meta priority set"?: number;
-  /** Sets whom the packet is for: `host`. */
+  /** Sets the type of the packet: `host`. */
   readonly "meta pkttype set"?: string;
   /** Sets the mark of the connection. */
   readonly "ct mark set"?: number;
@@ -209,7 +209,7 @@ export interface Statements extends AddressMatches, LinkMatches, NumberMatches {
   readonly "fwd to"?: number;
   /** Sends a copy of the packet out of a link: its index. */
   readonly "dup to"?: number;
-  /** What becomes of the packet. */
+  /** The verdict on the packet. */
   readonly verdict?: Verdict;
   /** Steps without words here: as the kernel has them. */
   readonly expressions?: readonly Expression[];

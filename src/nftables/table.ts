@@ -1,5 +1,5 @@
 /**
- * Tables, and what a table has beside chains, rules and sets: NFT_MSG_NEWTABLE, NFT_MSG_NEWOBJ,
+ * Tables, and the parts of a table beside chains, rules and sets: NFT_MSG_NEWTABLE, NFT_MSG_NEWOBJ,
  * NFT_MSG_NEWFLOWTABLE.
  *
  * @module
@@ -43,7 +43,7 @@ export interface TableMessage {
   use?: number;
   /** Its number. */
   handle?: number;
-  /** What `nft` keeps for itself: the comment. */
+  /** Data of `nft`: the comment. */
   userdata?: Uint8Array;
   /** The socket that owns it. */
   owner?: number;
@@ -149,7 +149,7 @@ export interface ObjectMessage {
   use?: number;
   /** Its number. */
   handle?: number;
-  /** What `nft` keeps for itself. */
+  /** Data of `nft`. */
   userdata?: Uint8Array;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the running kernel lacks of nftables, of a refusal: families, types of chains, expressions.
+ * Explanations of refusals: families, types of chains and expressions that the running kernel lacks.
  *
  * @module
  */

@@ -1,14 +1,14 @@
 /**
- * What `nft` keeps with objects for itself: comments, and how it prints sets (`libnftnl/udata.h`).
+ * Data of `nft` that the kernel keeps with objects: comments, and how it prints sets (`libnftnl/udata.h`).
  *
  * @module
  */
 
-/** Types of what is kept with a table, chain or rule: only the comment is read. */
+/** Types of the data of a table, chain or rule: only the comment is read. */
 const COMMENT = 0;
-/** Types of what is kept with a set. */
+/** The byte order of the keys of a set. */
 export const SET_KEY_BYTEORDER = 0;
-/** The byte order of what a map has. */
+/** The byte order of the values of a map. */
 export const SET_DATA_BYTEORDER = 1;
 /** The comment of a set. */
 export const SET_COMMENT = 7;
@@ -61,7 +61,7 @@ export function commentEntry(comment: unknown, path = "comment"): Uint8Array | u
   throw new RangeError(`${path} must have at most ${MOST - 1} bytes: got ${bytes.length - 1}`);
 }
 
-/** A comment as what is kept with a table, chain or rule. */
+/** A comment as the data of a table, chain or rule. */
 export function commentData(comment: unknown, path?: string): Uint8Array | undefined {
   return writeUserdata({ [COMMENT]: commentEntry(comment, path) });
 }

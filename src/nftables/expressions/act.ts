@@ -36,7 +36,7 @@ export const counter: ExpressionKind<CounterData> = {
 /** Attribute numbers of limit. */
 export const NFTA_LIMIT = { RATE: 1, UNIT: 2, BURST: 3, TYPE: 4, FLAGS: 5, PAD: 6 } as const;
 
-/** What a limit counts. */
+/** The unit that a limit counts in. */
 export const LIMIT_TYPES = { packets: 0, bytes: 1 } as const;
 
 /** Limits a rate: the rule ends above it. */
@@ -45,9 +45,9 @@ export interface LimitData {
   rate: number;
   /** The unit in seconds. */
   unit: number;
-  /** What may come at once above the rate. */
+  /** The burst: packets or bytes that may come at once above the rate. */
   burst?: number;
-  /** What is counted. */
+  /** Packets or bytes. */
   type?: keyof typeof LIMIT_TYPES | number;
   /** 1: the rule ends below the rate. */
   flags?: number;
@@ -137,7 +137,7 @@ export interface LogData {
   qthreshold?: number;
   /** Level in the kernel's log. */
   level?: keyof typeof LOG_LEVELS | number;
-  /** `NF_LOG_*` bits: what the message has beside the usual. */
+  /** `NF_LOG_*` bits: additional parts of the message. */
   flags?: number;
 }
 
@@ -216,17 +216,17 @@ export const NF_NAT_RANGE = {
 
 /** Translates the source or the destination of a connection. */
 export interface NatData {
-  /** Which. */
+  /** Source or destination. */
   type: keyof typeof NAT_TYPES | number;
   /** `NFPROTO_IPV4` or `NFPROTO_IPV6`. */
   family: number;
   /** The register with the first address. */
   addrMin?: number;
-  /** That with the last one. */
+  /** The register with the last one. */
   addrMax?: number;
-  /** That with the first port. */
+  /** The register with the first port. */
   protoMin?: number;
-  /** That with the last one. */
+  /** The register with the last one. */
   protoMax?: number;
   /** `NF_NAT_RANGE_*` bits. */
   flags?: number;
@@ -276,7 +276,7 @@ export interface MasqData {
   flags?: number;
   /** The register with the first port. */
   protoMin?: number;
-  /** That with the last one. */
+  /** The register with the last one. */
   protoMax?: number;
 }
 
@@ -350,7 +350,7 @@ export const NFTA_FWD = { SREG_DEV: 1, SREG_ADDR: 2, NFPROTO: 3 } as const;
 export interface FwdData {
   /** The register with the link's index. */
   dev: number;
-  /** That with the address of the neighbor. */
+  /** The register with the address of the neighbor. */
   addr?: number;
   /** The family of the address. */
   nfproto?: number;
@@ -375,7 +375,7 @@ export const NFTA_DUP = { SREG_ADDR: 1, SREG_DEV: 2 } as const;
 export interface DupData {
   /** The register with the address of the gateway. */
   addr?: number;
-  /** That with the link's index. */
+  /** The register with the link's index. */
   dev?: number;
 }
 
@@ -404,18 +404,18 @@ export const NFTA_DYNSET = {
   EXPRESSIONS: 10,
 } as const;
 
-/** What a rule does with a set. */
+/** The ways in which a rule changes a set. */
 export const DYNSET_OPS = { add: 0, update: 1, delete: 2 } as const;
 
 /** Adds a register to a set, or takes it out. */
 export interface DynsetData {
   /** The set's name. */
   set: string;
-  /** What is done. */
+  /** The change. */
   op: keyof typeof DYNSET_OPS | number;
   /** The register with the key. */
   key: number;
-  /** That with the value of a map. */
+  /** The register with the value of a map. */
   value?: number;
   /** Milliseconds that the element stays. */
   timeout?: number;

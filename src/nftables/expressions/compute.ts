@@ -1,5 +1,5 @@
 /**
- * Expressions that load, compare and change what a register has: payload, meta, ct, numgen, immediate; cmp,
+ * Expressions that load, compare and change the contents of a register: payload, meta, ct, numgen, immediate; cmp,
  * range, bitwise, byteorder, lookup (`linux/netfilter/nf_tables.h`).
  *
  * @module
@@ -42,9 +42,9 @@ export interface PayloadData {
   offset: number;
   /** Number of bytes. */
   len: number;
-  /** How a checksum is corrected: 0 not, 1 as that of IP, 2 as that of SCTP. */
+  /** The correction of a checksum: 0 none, 1 as that of IP, 2 as that of SCTP. */
   csumType?: number;
-  /** Where that is, from the header on. */
+  /** Offset of the checksum from the header. */
   csumOffset?: number;
   /** 1: the checksum of the transport header covers the bytes too. */
   csumFlags?: number;
@@ -77,7 +77,7 @@ export const payload: ExpressionKind<PayloadData> = {
 /** Attribute numbers of meta. */
 export const NFTA_META = { DREG: 1, KEY: 2, SREG: 3 } as const;
 
-/** What the kernel knows of a packet beside its bytes, by the words of `nft`. */
+/** Properties of a packet beside its bytes, by the words of `nft`. */
 export const META_KEYS = {
   len: 0,
   protocol: 1,
@@ -116,9 +116,9 @@ export const META_KEYS = {
   sdifname: 34,
 } as const;
 
-/** What the kernel knows of a packet: loads it, or sets it. */
+/** Loads or sets a property of a packet. */
 export interface MetaData {
-  /** Which property. */
+  /** The property. */
   key: keyof typeof META_KEYS | number;
   /** The register to load into. */
   dreg?: number;
@@ -129,7 +129,7 @@ export interface MetaData {
 const move = ({ key, dreg, sreg }: { key: string | number; dreg?: number; sreg?: number }) =>
   sreg === undefined ? `load ${key} => reg ${dreg}` : `set ${key} with reg ${sreg}`;
 
-/** meta: what the kernel knows of a packet. */
+/** meta: properties of a packet. */
 export const meta: ExpressionKind<MetaData> = {
   config: "NF_TABLES",
   data: schema<MetaData>("NFTA_META_", NFTA_META, {
@@ -143,7 +143,7 @@ export const meta: ExpressionKind<MetaData> = {
 /** Attribute numbers of ct. */
 export const NFTA_CT = { DREG: 1, KEY: 2, DIRECTION: 3, SREG: 4 } as const;
 
-/** What the kernel knows of a packet's connection, by the words of `nft`. */
+/** Properties of a packet's connection, by the words of `nft`. */
 export const CT_KEYS = {
   state: 0,
   direction: 1,
@@ -171,9 +171,9 @@ export const CT_KEYS = {
   id: 23,
 } as const;
 
-/** What the kernel knows of a packet's connection: loads it, or sets it. */
+/** Loads or sets a property of a packet's connection. */
 export interface CtData {
-  /** Which property. */
+  /** The property. */
   key: keyof typeof CT_KEYS | number;
   /** The register to load into. */
   dreg?: number;
@@ -183,7 +183,7 @@ export interface CtData {
   direction?: number;
 }
 
-/** ct: what the kernel knows of a packet's connection. */
+/** ct: properties of a packet's connection. */
 export const ct: ExpressionKind<CtData> = {
   config: "NFT_CT",
   module: "nft_ct",
@@ -409,7 +409,7 @@ export interface LookupData {
   setId?: number;
   /** The register. */
   sreg: number;
-  /** The register for what a map has: 0 for a verdict. */
+  /** The register for the value of a map: 0 for a verdict. */
   dreg?: number;
   /** 1: the rule ends where it is there. */
   flags?: number;

@@ -22,7 +22,7 @@ export type KnownExpression = {
 
 /** An expression that netloom does not know, or one with attributes that it does not know: as it came. */
 export interface UnknownExpression {
-  /** Marks it. */
+  /** The discriminant. */
   name: "unknown";
   /** The kernel's name. */
   kernelName: string;
