@@ -197,6 +197,11 @@ test("A schedule sets and undoes its faults at their times, and logs them", asyn
   assertEquals([lab.link("a", "sw").isCut, lab.link("c", "r").isCut], [false, true]);
 });
 
+/** Waits for as long as it takes; a test that waits for ever says its name. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 test("Commands start in their order, each when the one before is ready", async () => {
   await using lab = await up({
     nodes: {
@@ -212,12 +217,11 @@ test("Commands start in their order, each when the one before is ready", async (
     },
     links: [],
   });
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until(() => lab.logs("a").includes("third"));
   assertEquals(lab.logs("a"), "first\nsecond\nthird\n");
   assertEquals(lab.node("a").netns.pids().length, 2, "both sleep");
   lab.kill("a");
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  assertEquals(lab.node("a").netns.pids(), []);
+  await until(() => lab.node("a").netns.pids().length === 0);
 });
 
 test("up() says why a command is not ready, and removes the lab", async () => {
@@ -233,7 +237,7 @@ test("up() says why a command is not ready, and removes the lab", async () => {
 test("A command is ready when its port accepts", async () => {
   const serve = "exec python3 -m http.server 80";
   await using lab = await up({
-    nodes: { a: { run: [{ command: serve, ready: { tcp: 80 }, timeout: "20s" }] }, b: {} },
+    nodes: { a: { run: [{ command: serve, ready: { tcp: 80 }, timeout: "2m" }] }, b: {} },
     links: ["a -- b"],
   });
   const response = await lab.node("b").fetch("http://a/");
