@@ -8,6 +8,7 @@ import {
   Dns,
   Ethernet,
   format,
+  FrameHeaders,
   Icmp,
   Icmpv6,
   IPPROTO,
@@ -118,7 +119,7 @@ function exercise(
     const view = parse(bytes, start, end);
     if (view) seen += readAll(view);
   }
-  seen += offloads(bytes, start, end);
+  seen += frameHeaders(packet) + offloads(bytes, start, end);
   // Last, because it changes them.
   const view = PARSERS[pick(PARSERS.length)]!(bytes, start, end);
   if (view) writeAll(view, pick);
@@ -138,6 +139,23 @@ function readAll(view: View): string {
   }
   if (view instanceof Dhcp) seen += view.addresses(3);
   return seen;
+}
+
+/** What a handler of an interception sees of a frame; mended checksums have to be right. */
+function frameHeaders(frame: Uint8Array): string {
+  const headers = new FrameHeaders(frame);
+  const { ethernet, arp, ip, icmp, icmpv6, tcp, udp, dns, payload } = headers;
+  let seen = `${checksum(payload)} `;
+  for (const view of [ethernet, arp, ip, icmp, icmpv6, tcp, udp, dns]) {
+    if (view) seen += readAll(view);
+  }
+  const mended = new FrameHeaders(frame.slice());
+  if (mended.updateChecksums() !== (ip !== undefined)) throw new Error("mended what is not there");
+  const { ip: carrier } = mended;
+  const wrong = mended.ipv4?.checksumValid === false || mended.icmp?.checksumValid === false ||
+    [mended.tcp, mended.icmpv6, mended.udp].some((it) => it?.checksumValid(carrier!) === false);
+  if (wrong) throw new Error("a mended checksum is wrong");
+  return seen + checksum(mended.bytes);
 }
 
 function writeAll(view: View, pick: (below: number) => number): void {

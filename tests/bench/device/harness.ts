@@ -105,7 +105,7 @@ async function commandOf(
 const built = new Map<string, Promise<string>>();
 
 /** A rival, built once from the sources here and Debian's packages. */
-function binary(source: string, command: string, ...args: string[]): Promise<string> {
+export function binary(source: string, command: string, ...args: string[]): Promise<string> {
   const build = async () => {
     await Deno.mkdir(CACHE, { recursive: true });
     const target = `${CACHE}${source.replace(".", "-")}`;
@@ -124,7 +124,7 @@ async function run(command: string, args: string[], env: Record<string, string>)
 }
 
 /** User and system time of a process, all its threads, in seconds. */
-function cpuOf(pid: number): number {
+export function cpuOf(pid: number): number {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   // In clock ticks, of which Linux shows programs 100 a second.
