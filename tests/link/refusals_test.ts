@@ -3,11 +3,14 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   Bridge,
+  Ipvlan,
+  Ipvtap,
   Link,
   Macvlan,
   Macvtap,
   NetlinkError,
   NetNs,
+  supports,
   Tap,
   Tun,
   Veth,
@@ -263,7 +266,8 @@ test("A macvlan and a master that want the frames of one link are told of each o
   const veth = pair(netns);
   const bridge = Bridge.create({ name: "br0", netns });
   veth.set({ master: bridge });
-  for (const Class of [Macvlan, Macvtap]) {
+  const others = [Ipvlan, Ipvtap].filter(({ kind }) => supports(kind));
+  for (const Class of [Macvlan, Macvtap, ...others]) {
     const create = () => Class.create({ name: "m0", netns, parent: veth });
     const error = assertThrows(create, NetlinkError);
     assert(
