@@ -53,6 +53,7 @@ export const english: Language = {
         capture: "Capturing packets",
         intercepting: "Intercepting frames",
         "traffic-control": "Traffic control",
+        impairments: "Impairments",
         pictures: "Pictures",
         errors: "Errors explained",
       }),
