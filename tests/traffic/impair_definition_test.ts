@@ -1,5 +1,6 @@
 // What each value of an impairment means, by a packet generator with time stamps: one definition for both engines.
 import { assert, assertEquals } from "@std/assert";
+import { capabilities } from "../../mod.ts";
 import { kernelLack } from "../../src/traffic/impair_discipline.ts";
 import { mergeValues } from "../../src/traffic/impairment_values.ts";
 import type { DirectionName, EngineName, ImpairOptions } from "../../src/traffic/mod.ts";
@@ -12,15 +13,21 @@ const LATE = 15;
 
 const ENGINES: readonly EngineName[] = ["kernel", "user"];
 
+/** What keeps losses from being known: Linux 6.1 does not count what it drops while a discipline is exchanged. */
+const UNCOUNTED = capabilities().kernel.startsWith("6.1.")
+  ? "this kernel does not count the packets that it drops"
+  : undefined;
+
 /** Registers a test for each engine that can do the values. */
 function engineTest(
   name: string,
   options: ImpairOptions,
   fn: (wire: Wire, engine: EngineName) => Promise<void>,
+  lacking?: string,
 ): void {
   for (const engine of ENGINES) {
     const lack = engine === "kernel" ? kernelLack(mergeValues({}, options)) : undefined;
-    const lacks = lack && `this kernel has no ${lack.kind}, ${lack.hint}`;
+    const lacks = lack?.hint ?? lacking;
     test(`${name} (${engine})`, { lacks }, async () => {
       // The engine of this process shares its time with the generator: a busy machine may spoil two of three.
       for (let attempts = engine === "user" ? 3 : 1; attempts > 0; attempts--) {
@@ -184,15 +191,14 @@ engineTest("A share of packets overtakes those that are delayed", {
 engineTest("A rate is kept within 3 %, in each direction its own", {
   rate: 1e6,
 }, async (wire, engine) => {
+  const together = 20;
   wire.link.impair({ out: { rate: "400kbit" }, in: { rate: "200kbit" }, engine });
   for (const [direction, rate] of [["out", 4e5], ["in", 2e5]] as const) {
     using flow = wire.flow(direction, { length: 1000 });
-    const count = rate / 8 / 1000 * 2;
-    const arrivals = await flow.send({ count: count * 1.2, wait: 2500 });
-    // The first ones may pass at once.
-    const [first, last] = [arrivals[Math.floor(count / 10)]!, arrivals.at(-1)!];
-    const bytes = (arrivals.length - Math.floor(count / 10) - 1) * 1000;
-    const got = bytes * 8 / (last.at - first.at) * 1000;
+    const arrivals = await flow.send({ count: 120, wait: 120 * 8e6 / rate });
+    // The time of 20 packets: a machine that stops for a moment changes few of these times.
+    const times = arrivals.slice(together).map(({ at }, i) => at - arrivals[i]!.at);
+    const got = together * 8e6 / median(times);
     assert(Math.abs(got / rate - 1) < 0.03, `${direction}: ${got} bits per second`);
   }
 });
@@ -254,5 +260,5 @@ for (const match of [undefined, { protocol: "udp" }] as const) {
     });
     assert(entered > 100, `${entered} packets were sent`);
     assertEquals(left + lost, entered, `${lost} were stated`);
-  });
+  }, UNCOUNTED);
 }
