@@ -1,9 +1,9 @@
 /**
  * The tables of traffic control: queueing disciplines, classes, filters.
  *
- * The kernel tells each setting and deletion, but not the consequences: what is below a queueing discipline
- * that is deleted, the one that takes its place, those of a link that comes up or goes. The tables of such links
- * are read again.
+ * The kernel tells each setting and deletion, but not the consequences: objects below a queueing discipline
+ * that is deleted, the discipline that takes its place, those of a link that comes up or goes. The tables of such
+ * links are read again.
  *
  * @module
  */

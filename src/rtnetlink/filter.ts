@@ -139,7 +139,7 @@ export function readFilter(source: Source, start: number, end: number): FilterIn
 export const filterFormat: MessageFormat<TcMessage, FilterInfo> = tcFormat(codec, readFilter);
 
 /**
- * Checks a filter and makes its message. Links in its actions are indexes by now.
+ * Checks a filter and creates its message. Links in its actions are indexes by now.
  *
  * @throws {TypeError} For an unknown kind or option, and for a malformed value.
  * @throws {RangeError} For a value out of range.
@@ -213,7 +213,7 @@ export function deleteFilter(message: TcMessage): Request<undefined> {
   };
 }
 
-/** The message that finds a filter, of what is reported. */
+/** The message that finds a reported filter. */
 export function filterSelector(info: FilterInfo): TcMessage {
   const { index, parent, priority, protocol, handle, chain, kind } = info;
   return {

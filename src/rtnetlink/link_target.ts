@@ -32,7 +32,7 @@ function describeTarget(target: LinkHandle): string {
   return typeof name === "string" ? describeLink({ name, kind }) : `link ${target.index}`;
 }
 
-/** The title of what a link has, for people: `addresses of veth "v0" in netns "blue"`. */
+/** The title of a collection of a link: `addresses of veth "v0" in netns "blue"`. */
 export function titleOf(noun: string, link: NamedLink): string {
   return `${noun} of ${describeLink(link)}${link.ref.place}`;
 }

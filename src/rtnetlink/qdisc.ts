@@ -59,7 +59,7 @@ export type QdiscOptions =
     | UnknownQdisc
   );
 
-/** What is reported of every queueing discipline. */
+/** The report of every queueing discipline. */
 export interface CommonQdiscInfo {
   /** Index of the link. */
   index: number;
@@ -116,7 +116,7 @@ export function readQdisc(source: Source, start: number, end: number): QdiscInfo
 export const qdiscFormat: MessageFormat<TcMessage, QdiscInfo> = tcFormat(codec, readQdisc);
 
 /**
- * Checks a queueing discipline and makes its message. Of a {@link QdiscInfo} it takes what can be set.
+ * Checks a queueing discipline and creates its message. Of a {@link QdiscInfo} it takes the options that can be set.
  *
  * @throws {TypeError} For an unknown kind or option, and for a malformed value.
  * @throws {RangeError} For a value out of range.

@@ -50,7 +50,7 @@ export type ClassOptions =
   & ClassPlace
   & { [K in keyof ClassKinds]: { kind: K; options: OptionsOf<ClassKinds[K]> } }[keyof ClassKinds];
 
-/** What is reported of every class. */
+/** The report of every class. */
 export interface CommonClassInfo {
   /** Index of the link. */
   index: number;
@@ -116,7 +116,7 @@ export function readClass(source: Source, start: number, end: number): ClassInfo
 export const classFormat: MessageFormat<TcMessage, ClassInfo> = tcFormat(codec, readClass);
 
 /**
- * Checks a class and makes its message. Of a {@link ClassInfo} it takes what can be set.
+ * Checks a class and creates its message. Of a {@link ClassInfo} it takes the options that can be set.
  *
  * @throws {TypeError} For an unknown kind or option, and for a malformed value.
  * @throws {RangeError} For a value out of range.

@@ -81,7 +81,7 @@ export const QDISC_PARENTS: Readonly<Record<string, number>> = {
  *
  * @param handle `"1:"`, `"1:10"`, or one of the words.
  * @param options The option in errors, and the words.
- * @throws {TypeError} For what is no handle.
+ * @throws {TypeError} For a malformed handle.
  */
 export function parseHandle(
   handle: Handle,
@@ -191,13 +191,13 @@ export function xstatsOf({ app }: StatsNest = {}, field?: Field<object>): object
   return field.read({ bytes, view: new DataView(bytes.buffer) }, 0, bytes.length);
 }
 
-/** `struct tcmsg` and what all these messages have. */
+/** `struct tcmsg` and the attributes of all these messages. */
 export interface TcMessage {
   /** Index of the link. */
   index: number;
   /** The object's own number. */
   handle?: number;
-  /** The number of what it belongs to. */
+  /** The number of its parent. */
   parent?: number;
   /** References of a queueing discipline; priority and protocol of a filter. */
   info?: number;
@@ -282,7 +282,7 @@ export function tcFormat<T extends object>(
   };
 }
 
-/** Ways to set: `add` refuses what is there, `replace` takes both, `change` wants it to be there. */
+/** Ways to set: `add` refuses an object that exists, `change` one that does not, `replace` neither. */
 export type TcMode = "add" | "replace" | "change";
 
 /** The flags of a way to set. */

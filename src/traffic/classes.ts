@@ -41,7 +41,7 @@ import { explainRefusal } from "./supports.ts";
 
 const EXPLAIN = { explain: explainRefusal };
 
-/** Which class: its handle `1:10`, or what `list()` gave. */
+/** Which class: its handle `1:10`, or an entry of `list()`. */
 export type ClassTarget = Handle | ClassInfo;
 
 /**
@@ -89,7 +89,7 @@ export class LinkClasses {
   /**
    * Adds classes, all or none, in this order.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when there is one already, ENOENT without the queueing discipline.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For malformed options; none is added then.
@@ -119,7 +119,7 @@ export class LinkClasses {
   /**
    * Deletes classes, and the packets in them.
    *
-   * @param targets One or many: a handle, or what `list()` gave.
+   * @param targets One or many: a handle, or an entry of `list()`.
    * @throws {NetlinkError} ENOENT when there is none, EBUSY when it has classes below or filters to it.
    */
   delete(targets: Many<ClassTarget>): void {

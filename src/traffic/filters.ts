@@ -103,7 +103,7 @@ export class LinkFilters {
   /**
    * Adds filters, all or none, in this order.
    *
-   * @param entries One or many; also what `list()` gave. Links in actions are in this link's namespace.
+   * @param entries One or many; also entries of `list()`. Links in actions are in this link's namespace.
    * @throws {NetlinkError} EEXIST when there is one with the handle, EINVAL without the queueing discipline.
    * @throws {UnsupportedError} When the kernel lacks the kind or an action.
    * @throws {BatchError} When some of many are refused.
@@ -136,7 +136,7 @@ export class LinkFilters {
   /**
    * Deletes filters.
    *
-   * @param targets One or many: what `list()` gave.
+   * @param targets One or many entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(targets: Many<FilterInfo>): void {
@@ -210,7 +210,7 @@ export class LinkFilters {
     return convert(entries, (entry) => filterMessage(this.#resolved(entry), index));
   }
 
-  /** The entry with links as indexes, and without what is only reported. */
+  /** The entry with links as indexes, and without options that the kernel only reports. */
   #resolved(entry: FilterOptions | FilterInfo): FilterOptions {
     const given = hasKey(entry, "index") ? settable(entry) : entry;
     checkObject(given, "options");
@@ -227,7 +227,7 @@ export class LinkFilters {
     return { ...given, options: { ...given.options, actions: resolved } } as FilterOptions;
   }
 
-  /** The kernel gives handles: what is new is what a failed call has added. */
+  /** The kernel gives handles: a failed call has added the filters that are new. */
   #undo(messages: readonly TcMessage[]): () => readonly Request[] {
     if (messages.length < 2) return () => [];
     const parents = [...new Set(messages.map(({ parent = 0 }) => parent))];
@@ -281,7 +281,7 @@ export function filterPlaces(qdiscs: readonly QdiscInfo[]): number[] {
   ).map(placeOf);
 }
 
-/** What can be set, of what is reported: an action is a new one. */
+/** The options that can be set, of a report: each action is a new one. */
 function settable(info: FilterInfo): FilterOptions {
   const { index: _, chain, ...rest } = info;
   const options = settableOptions(info.options, filterKind(info.kind)) as {

@@ -50,7 +50,7 @@ export interface QdiscParent {
   readonly parent: Handle;
 }
 
-/** Which queueing discipline: `root`, `ingress`, its handle `1:`, its place, or what `list()` gave. */
+/** Which queueing discipline: `root`, `ingress`, its handle `1:`, its place, or an entry of `list()`. */
 export type QdiscTarget = Handle | QdiscParent | QdiscInfo;
 
 const PLACE: OptionNames<QdiscParent> = { parent: true };
@@ -105,7 +105,7 @@ export class LinkQdiscs {
   /**
    * Adds queueing disciplines, all or none, in this order.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when there is one already.
    * @throws {UnsupportedError} When the kernel lacks the kind, or an option of it.
    * @throws {BatchError} When some of many are refused.
@@ -148,7 +148,7 @@ export class LinkQdiscs {
   /**
    * Deletes queueing disciplines, and the packets in them.
    *
-   * @param targets One or many: `root`, `ingress`, a handle, a place, or what `list()` gave.
+   * @param targets One or many: `root`, `ingress`, a handle, a place, or entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none.
    */
   delete(targets: Many<QdiscTarget>): void {

@@ -108,7 +108,7 @@ function probe(sort: Sort, kinds: readonly string[]): Readonly<Record<string, bo
  *
  * @param kind The kind.
  * @param option An option of a queueing discipline.
- * @throws {TypeError} For an unknown option, and for what names no kind.
+ * @throws {TypeError} For an unknown option, and for a malformed kind.
  */
 export function supportsTraffic(kind: TrafficKind, option?: string): boolean {
   const [sort, name] = parse(kind);

@@ -5,7 +5,7 @@ import type { ClassOptions, FilterOptions, QdiscOptions } from "../../src/traffi
 export interface Case {
   readonly entry: QdiscOptions;
   readonly words: string;
-  /** What is reported, at least. */
+  /** The report, at least. */
   readonly info: object;
   /** What the kernel reports in place of {@link info}, at least. */
   readonly kept?: object;

@@ -37,7 +37,7 @@ function pair(): NetNs {
   return netns;
 }
 
-/** All that `tc` shows, without counters and what the kernel numbers. */
+/** The output of `tc`, without counters and numbers that the kernel gives. */
 function shown(netns: NetNs): string {
   const looks = [
     tcOrText(netns.ref, "qdisc show dev v0"),

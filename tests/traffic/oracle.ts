@@ -21,12 +21,12 @@ export class Pair implements Disposable {
   }
 }
 
-/** What `tc` shows: `qdisc show dev v0`. */
+/** The output of `tc`: `qdisc show dev v0`. */
 export function tc(netns: NetNsRef, words: string): Json[] {
   return JSON.parse(run(netns, `tc -s -d -j ${words}`) || "[]");
 }
 
-/** What `tc` shows, as text where its JSON is malformed: that of fw in iproute2 6.1. */
+/** The output of `tc`, as text where its JSON is malformed: that of fw in iproute2 6.1. */
 export function tcOrText(netns: NetNsRef, words: string): Json[] | string {
   try {
     return tc(netns, words);
@@ -36,7 +36,7 @@ export function tcOrText(netns: NetNsRef, words: string): Json[] | string {
   }
 }
 
-/** What the kernel lacks of the given kinds. */
+/** The first of the kinds that the kernel lacks, as a reason to skip. */
 export function lacksOf(...kinds: TrafficKind[]): string | undefined {
   const missing = kinds.find((kind) => !supports(kind));
   return missing && `this kernel has no ${Object.values(missing)[0]}`;

@@ -48,7 +48,7 @@ function refusal(netns: NetNs, line: string): string {
   }
 }
 
-test("supports() says of queueing disciplines, filters and actions what tc finds out", () => {
+test("supports() agrees with tc about queueing disciplines, filters and actions", () => {
   const { qdiscs, filters, actions } = capabilities();
   for (
     const [lines, names] of [[QDISCS, qdiscs], [FILTERS, filters], [ACTIONS, actions]] as const
@@ -107,7 +107,7 @@ test("supports() of traffic control asks once, and takes one name of a kind", ()
 
 const { qdiscs, filters, actions } = capabilities();
 
-/** Kinds that the kernel lacks, as options, and what names them. */
+/** Kinds that the kernel lacks, as options, and their names in errors. */
 const lacking: readonly {
   name: string;
   config: string;

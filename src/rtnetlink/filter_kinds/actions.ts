@@ -39,7 +39,7 @@ export const TCA_SKBEDIT = {
 /** Attribute numbers of police. */
 export const TCA_POLICE = { TBF: 1, RATE: 2, RESULT: 5, RATE64: 8 } as const;
 
-/** What becomes of a packet after an action (`TC_ACT_*`). */
+/** The fate of a packet after an action (`TC_ACT_*`). */
 export type Control = "continue" | "pass" | "reclassify" | "drop" | "pipe" | "stolen" | "trap";
 
 /** The numbers of {@link Control}. */
@@ -69,7 +69,7 @@ export interface MirredAction {
 export interface GactAction {
   /** The action. */
   kind: "gact";
-  /** What becomes of the packet. */
+  /** The fate of the packet. */
   control: Control;
 }
 
@@ -83,11 +83,11 @@ export interface PoliceAction {
   burst: Size;
   /** Larger packets exceed the rate. Default: 2040 bytes. */
   mtu?: Size;
-  /** What becomes of packets above the rate. Default: `reclassify`. */
+  /** The fate of packets above the rate. Default: `reclassify`. */
   exceed?: Control;
 }
 
-/** Changes what the kernel notes about packets. */
+/** Changes the metadata of packets in the kernel. */
 export interface SkbeditAction {
   /** The action. */
   kind: "skbedit";
@@ -99,7 +99,7 @@ export interface SkbeditAction {
   priority?: number;
   /** The queue of the link. */
   queueMapping?: number;
-  /** What becomes of the packet then. Default: `pipe`, the next action. */
+  /** The fate of the packet then. Default: `pipe`, the next action. */
   control?: Control;
 }
 
@@ -113,7 +113,7 @@ export type ActionInfo =
 
 const MIRRED = ["redirect", "mirror"] as const;
 
-/** The head of all actions: `tc_gen`, 20 bytes; then what mirred has. */
+/** The head of all actions: `tc_gen`, 20 bytes; then the fields of mirred. */
 interface Parms {
   index: number;
   control: number;
@@ -137,7 +137,7 @@ const mirredParms = struct<Parms>(TCA_SKBEDIT.PARMS, 28, (view, at, value) => {
   ifindex: view.getUint32(at + 24, true),
 }));
 
-/** `struct tc_police` but for what is not used. */
+/** `struct tc_police` without the fields that are not used. */
 interface PoliceParms extends Parms {
   burst: number;
   mtu: number;

@@ -33,7 +33,7 @@ export const TCA_BPF = {
   ID: 11,
 } as const;
 
-/** What every filter does with packets that it matches. */
+/** Options of every filter, for packets that it matches. */
 export interface FilterActions {
   /** The class for them: `1:10`. */
   classid?: Handle;
@@ -61,7 +61,7 @@ export interface U32Match {
 
 /** Options of a u32 filter. */
 export interface U32Options extends FilterActions {
-  /** What a packet must have: all of it. Without any, all packets match. */
+  /** Bits that a packet must have, all of them. Without any, all packets match. */
   match?: readonly U32Match[];
   /** The name of the link that the packet came in by. */
   indev?: string;
@@ -69,7 +69,7 @@ export interface U32Options extends FilterActions {
 
 /** A u32 filter as the kernel reports it. */
 export interface U32Info extends FilterActionsInfo {
-  /** What a packet must have. */
+  /** Bits that a packet must have. */
   match?: readonly U32Match[];
   /** The name of the link that the packet came in by. */
   indev?: string;

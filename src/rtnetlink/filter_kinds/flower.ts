@@ -126,13 +126,13 @@ export interface FlowerInfo extends FlowerMatch, FilterActionsInfo {}
 /** Attributes by their names in {@link TCA_FLOWER}. */
 type FlowerData = Record<string, unknown>;
 
-/** What a field needs in the packet. */
+/** A condition of a field on the rest of the filter. */
 type Need = "vlan" | "cvlan" | "pppoe" | "ip" | "arp" | "mpls" | "ports" | "tcp" | "icmp";
 
 /** A field of a packet. */
 interface Key {
   readonly form: Form;
-  /** The attribute; where there are several, one for each of what `variant` tells. */
+  /** The attribute, or one for each protocol. */
   readonly at: string | Readonly<Record<string, string>>;
   readonly masked?: boolean;
   /** The attributes of a range, but for `_MIN` and `_MAX`. */
@@ -234,7 +234,7 @@ function fields(): Fields<FlowerData> {
   return all as Fields<FlowerData>;
 }
 
-/** What is inside of a packet, as far as the filter tells. */
+/** The protocols in a packet, as far as the filter names them. */
 interface Inside {
   /** The protocols one behind the other: that of the filter, those behind VLAN tags. */
   readonly types: readonly (number | undefined)[];

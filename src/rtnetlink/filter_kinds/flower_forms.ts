@@ -42,7 +42,7 @@ export type ArpOperation = "request" | "reply";
 /** Whether a packet is a fragment, and the first one. */
 export type FlowerIpFlag = "frag" | "nofrag" | "firstfrag" | "nofirstfrag";
 
-/** What a packet must have for a flower filter: all that is given. A number with a mask is `{ value, mask }`. */
+/** Fields of a packet that flower compares; all must match. A number with a mask is `{ value, mask }`. */
 export interface FlowerMatch extends TunnelOptions {
   /** The name of the link that the packet came in by. */
   indev?: string;

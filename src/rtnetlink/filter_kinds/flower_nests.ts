@@ -1,5 +1,5 @@
 /**
- * What flower compares in nests of attributes: the stack of MPLS, and the options of tunnels.
+ * Fields of flower that are nests of attributes: the stack of MPLS, and the options of tunnels.
  *
  * @module
  */
