@@ -237,7 +237,7 @@ test("up() says why a command is not ready, and removes the lab", async () => {
 test("A command is ready when its port accepts", async () => {
   const serve = "exec python3 -m http.server 80";
   await using lab = await up({
-    nodes: { a: { run: [{ command: serve, ready: { tcp: 80 }, timeout: "2m" }] }, b: {} },
+    nodes: { a: { run: [{ command: serve, ready: { tcp: 80 }, timeout: "120s" }] }, b: {} },
     links: ["a -- b"],
   });
   const response = await lab.node("b").fetch("http://a/");
