@@ -33,6 +33,11 @@ export class FaultControl {
     this.#nodes = nodes;
   }
 
+  /** A lab with a name outlives this process. */
+  get #engine(): { readonly engine?: "kernel" } {
+    return this.#topology.name === undefined ? {} : { engine: "kernel" };
+  }
+
   /** The ends of wires that receive nothing, because they are cut. */
   get cut(): ReadonlySet<string> {
     return cutEnds(this.#topology, this.#nodes);
@@ -144,9 +149,9 @@ export class FaultControl {
     const undo = changes.map(({ ends, impair: values }) => {
       const target = impairTarget(ends, this.#nodes);
       const before = impairment(target)?.values;
-      impair(target, impairOptions(values, false));
+      impair(target, { ...impairOptions(values, false), ...this.#engine });
       return () => {
-        if (before) impair(target, { ...before, replace: true });
+        if (before) impair(target, { ...before, replace: true, ...this.#engine });
         else clear(target);
       };
     });

@@ -53,7 +53,8 @@ function directionOptions(values: ResolvedImpairment | null): DirectionOptions |
 }
 
 /**
- * Impairs the wires as a topology has it, and takes off the impairments of topologies before.
+ * Impairs the wires as a topology has it, and takes off the impairments of topologies before. In a lab with a
+ * name only the kernel does it: the lab outlives the process, and without its process a wire loses all packets.
  *
  * @throws {UnsupportedError} When neither the kernel nor this process can do it.
  */
@@ -70,7 +71,10 @@ export function applyImpairments(
     const has = impairment(target);
     if (!isWanted) {
       if (has) clear(target);
-    } else if (!has || !isSame(has, wanted)) impair(target, impairOptions(wanted, true));
+    } else if (!has || !isSame(has, wanted)) {
+      const engine = topology.name === undefined ? {} : { engine: "kernel" } as const;
+      impair(target, { ...impairOptions(wanted, true), ...engine });
+    }
   }
 }
 

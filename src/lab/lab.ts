@@ -111,7 +111,7 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     if (!link) {
       const { nodes, activity: { faults } } = this.#parts;
       const node = (name: string) => this.node(name as N);
-      link = new LabLink([near, far], { node, nodes, faults });
+      link = new LabLink([near, far], { node, nodes, faults, outlives: this.name !== undefined });
       this.#links.set(near, link);
     }
     return link;

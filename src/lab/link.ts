@@ -31,6 +31,8 @@ export interface LinkContext {
   readonly nodes: LabNodes;
   /** The faults. */
   readonly faults: FaultControl;
+  /** Whether the lab outlives this process. */
+  readonly outlives: boolean;
 }
 
 /**
@@ -85,7 +87,8 @@ export class LabLink {
   }
 
   /**
-   * Impairs the wire, as {@link Link.impair} does: `out` is what the first end sends.
+   * Impairs the wire, as {@link Link.impair} does: `out` is what the first end sends. In a lab with a name the
+   * engine is `kernel` by default, since the lab outlives the process.
    *
    * @param options Values for both directions, and in `out` and `in` for one; `null` takes everything off.
    * @returns The impairment; for `null` the number of packets that were lost by taking it off.
@@ -95,7 +98,8 @@ export class LabLink {
   impair(options: null): number;
   impair(options: ImpairOptions | null): Impairment | number {
     const target = impairTarget(this.ends, this.#lab.nodes);
-    return options === null ? clear(target) : impair(target, options);
+    if (options === null) return clear(target);
+    return impair(target, this.#lab.outlives ? { engine: "kernel", ...options } : options);
   }
 
   /** The impairment of the wire; `undefined` without one. */

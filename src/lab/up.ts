@@ -72,7 +72,7 @@ export async function up<N extends string>(
   options: UpOptions = {},
 ): Promise<Lab<NodeName<N>>> {
   checkOptions(options, OPTIONS);
-  const topology = resolved(spec);
+  const { name: _, ...topology } = resolved(spec);
   const { name, ...ready } = options;
   ready.signal?.throwIfAborted();
   refuseMissing(topology);
