@@ -124,8 +124,26 @@ class Comparer {
         ? { is: "same", link: { index: 1, name: "lo" } }
         : { is: "missing" };
       this.#states.set(key, state);
+      if (state.is !== "same") last = Math.max(last, this.#lastIndex(node.name, it));
       this.#indexes.set(key, state.is === "same" ? state.link.index! : ++last);
     }
+  }
+
+  /**
+   * The highest index in the namespace of a parent elsewhere: until Linux 6.12 the kernel looks for the index
+   * of a new link where the parent is.
+   */
+  #lastIndex(node: string, { parent }: ResolvedInterface): number {
+    const below = parent === undefined ? node : endOf(parent).node;
+    if (below === node) return 0;
+    let last = 0;
+    for (const { index } of this.#it.nodes.living(below)?.links.values() ?? []) {
+      last = Math.max(last, index!);
+    }
+    for (const [end, index] of this.#indexes) {
+      if (end.startsWith(`${below}:`)) last = Math.max(last, index);
+    }
+    return last;
   }
 
   #isSame(node: ResolvedNode, it: ResolvedInterface, link: LinkMessage): boolean {

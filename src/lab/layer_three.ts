@@ -1,5 +1,5 @@
 /**
- * The VLANs, addresses and routes of a node, as steps.
+ * The VLANs, addresses, routes and policy rules of a node, as steps.
  *
  * @module
  */
@@ -8,8 +8,9 @@ import { deleteAddress, newAddress } from "../rtnetlink/address.ts";
 import { addBridgeVlan, type BridgeVlan, deleteBridgeVlan } from "../rtnetlink/bridge_vlan.ts";
 import { deleteRoute, newRoute } from "../rtnetlink/route.ts";
 import type { RouteInfo, RouteMessage, RouteNexthop } from "../rtnetlink/route_message.ts";
+import { deleteRule, newRule, type RuleMessage } from "../rtnetlink/rule.ts";
 import type { Living } from "./living.ts";
-import type { ResolvedInterface, ResolvedNode, ResolvedRoute } from "./resolved.ts";
+import type { ResolvedInterface, ResolvedNode, ResolvedRoute, ResolvedRule } from "./resolved.ts";
 import type { Step } from "./steps.ts";
 
 /** A node and its state. */
@@ -34,7 +35,7 @@ export interface NodeSteps {
   readonly remove: Step[];
 }
 
-/** Compares the VLANs, addresses and routes of a node. */
+/** Compares the VLANs, addresses, routes and rules of a node. */
 export function layerThree(context: NodeContext): NodeSteps {
   const steps: NodeSteps = { build: [], remove: [] };
   for (const it of context.node.interfaces) {
@@ -43,6 +44,7 @@ export function layerThree(context: NodeContext): NodeSteps {
     compareAddresses(context, it, steps);
   }
   compareRoutes(context, steps);
+  compareRules(context, steps);
   return steps;
 }
 
@@ -230,4 +232,31 @@ function bare({ destination, type, metric, table }: ResolvedRoute): RouteMessage
     ...(metric !== undefined && { metric }),
     ...(table !== undefined && { table }),
   };
+}
+
+function compareRules({ node, before, living }: NodeContext, { build, remove }: NodeSteps): void {
+  const has = new Set(living?.rules.map(ruleText));
+  const wanted = new Set(node.rules.map(ruleText));
+  const add = (verb: "create" | "remove", rule: ResolvedRule, into: Step[]) => {
+    const object = `rule ${rule.priority} of ${node.name}`;
+    const sent = verb === "create" ? newRule(rule) : deleteRule(rule);
+    const action = { kind: "request", via: node.name, request: () => sent } as const;
+    into.push({ verb, node: node.name, object, action });
+  };
+  for (const rule of node.rules) if (!has.has(ruleText(rule))) add("create", rule, build);
+  const gone = new Set<string>();
+  for (const rule of before.flatMap(({ rules }) => rules)) {
+    const text = ruleText(rule);
+    if (wanted.has(text) || !has.has(text) || gone.has(text)) continue;
+    gone.add(text);
+    add("remove", rule, remove);
+  }
+}
+
+/** What makes two rules the same one. */
+function ruleText(
+  { family, priority, from, to, iif, oif, fwmark, table, action }: RuleMessage,
+): string {
+  const [source, destination] = [from, to].map((it) => it === undefined ? "" : plainAddress(it));
+  return [family, priority, source, destination, iif, oif, fwmark, table, action].join(" ");
 }

@@ -13,6 +13,7 @@ import { type BridgeVlan, dumpBridgeVlans } from "../rtnetlink/bridge_vlan.ts";
 import { dumpLinks, type LinkMessage, readLinkMessage } from "../rtnetlink/link.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
+import { dumpRules, type RuleMessage } from "../rtnetlink/rule.ts";
 
 /** What a namespace has. */
 export interface Living {
@@ -22,6 +23,8 @@ export interface Living {
   readonly addresses: ReadonlyMap<number, readonly AddressInfo[]>;
   /** Its routes, without those of the table `local`. */
   readonly routes: readonly RouteInfo[];
+  /** Its policy rules. */
+  readonly rules: readonly RuleMessage[];
   /** The VLANs of each port, by the port's index. */
   readonly vlans: ReadonlyMap<number, readonly BridgeVlan[]>;
   /** Reads a setting; `undefined` when the namespace has no such setting. */
@@ -32,6 +35,8 @@ export interface Living {
 export interface LivingTables {
   /** Routes. */
   readonly routes: boolean;
+  /** Policy rules. */
+  readonly rules: boolean;
   /** VLANs of ports. */
   readonly vlans: boolean;
 }
@@ -46,6 +51,9 @@ export function readLiving(ref: NetNsRef, tables: LivingTables): Living {
     addresses: Map.groupBy(connection.dump(dumpAddresses()), ({ index }) => index),
     routes: tables.routes
       ? connection.dump(dumpRoutes()).filter(({ table }) => table !== "local")
+      : [],
+    rules: tables.rules
+      ? (["inet", "inet6"] as const).flatMap((family) => connection.dump(dumpRules(family)))
       : [],
     vlans: new Map(
       tables.vlans

@@ -35,7 +35,7 @@ export class LabNodes implements NodeRefs, LivingNodes {
   readonly #living = new Map<string, Living>();
   readonly #settings = new Map<string, string>();
   readonly #leaving: NetNsRef[] = [];
-  #tables: LivingTables = { routes: true, vlans: true };
+  #tables: LivingTables = { routes: true, rules: true, vlans: true };
 
   /** Starts without any. */
   constructor(owner: Owner) {

@@ -40,6 +40,7 @@ export function compare(transition: Transition, nodes: LabNodes): Difference {
   const all = [...target, ...transition.before.flatMap(({ nodes }) => nodes)];
   nodes.tables = {
     routes: all.some(({ routes }) => routes.length > 0),
+    rules: all.some(({ rules }) => rules.length > 0),
     vlans: all.some(({ interfaces }) => interfaces.some(({ vlans }) => vlans)),
   };
   for (const node of target) if (!isOwn(node)) nodes.open(node);

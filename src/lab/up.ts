@@ -118,8 +118,7 @@ function refuseActivity({ nodes, schedule }: ResolvedTopology): void {
 function refuseMissing({ nodes, schedule }: ResolvedTopology): void {
   const held = schedule.find(({ fault }) => fault.kind === "hold" || fault.kind === "release");
   if (held) throw new LabError(`${held.fault.kind}: nothing in this process holds frames yet`);
-  for (const { name, rules, interfaces } of nodes) {
-    if (rules.length > 0) throw new LabError(`Node ${show(name)}: policy rules cannot be set yet`);
+  for (const { name, interfaces } of nodes) {
     const physical = interfaces.find(({ kind }) => kind === "physical");
     if (physical) {
       throw new LabError(`${name}:${physical.name}: links of the machine cannot be moved yet`);

@@ -6,14 +6,15 @@ import { ip, type Json } from "../helpers.ts";
 const VOLATILE =
   /^(ifindex|link_index|link_netnsid|group|stats.*|.*_timer|.*_life_time|tentative|operstate|carrier_.*|root_id|bridge_id|num_._queues|qdisc|netns-immutable|parentbus|parentdev)$/;
 
-/** Links, addresses and routes of named namespaces, as text. */
+/** Links, addresses, routes and rules of named namespaces, as text. */
 export function dump(names: readonly string[]): string {
   return names.map((name) => {
     using ref = openNamed(name);
     const links = ip(ref, "-d -j address").map(stable).sort();
     const routes = [...ip(ref, "-j route show table all"), ...ip(ref, "-6 -j route show table all")]
       .filter(({ type }) => type !== "multicast" && type !== "anycast").map(stable).sort();
-    return [`${name.replace(/^.*?\./, "")}:`, ...links, ...routes].join("\n");
+    const rules = ip(ref, "-j rule").map(stable);
+    return [`${name.replace(/^.*?\./, "")}:`, ...links, ...routes, ...rules].join("\n");
   }).join("\n");
 }
 

@@ -100,7 +100,10 @@ function version(n: 1 | 2): ResolvedTopology {
     node("a", [
       port("eth0", { mac: mac(1), addresses: [first ? "10.0.0.1/24" : "10.0.0.11/24"] }),
       port("eth1", { mac: mac(2), mtu: first ? 1500 : 1400, addresses: ["10.0.1.1/24"] }),
-    ], { routes: [via(first ? "10.0.0.2" : "10.0.1.2")] }),
+    ], {
+      routes: [via(first ? "10.0.0.2" : "10.0.1.2")],
+      rules: [{ family: "inet", priority: first ? 100 : 200, table: 7, action: "lookup" }],
+    }),
     node("b", [
       port("eth0", {
         mac: mac(3),

@@ -91,6 +91,35 @@ test("up() sets routes, settings and IPv6 as the topology has them", async () =>
   ]);
 });
 
+test("up() sets policy rules of both families", async () => {
+  await using lab = await up(topology([
+    node("h1", [port("eth0", { addresses: ["10.0.0.1/24"] })], {
+      rules: [
+        { family: "inet", priority: 100, from: "10.0.0.0/24", table: 100, action: "lookup" },
+        { family: "inet", priority: 110, fwmark: 7, iif: "eth0", action: "prohibit" },
+        { family: "inet6", priority: 120, to: "fd00::/64", table: 7, action: "lookup" },
+      ],
+      routes: [{
+        destination: "10.9.0.0/16",
+        type: "unicast",
+        nexthops: [{ gateway: "10.0.0.2" }],
+        table: 100,
+        derived: false,
+      }],
+    }),
+    node("h2", [port("eth0", { addresses: ["10.0.0.2/24"] })]),
+  ], [wire("h1:eth0", "h2:eth0")]));
+  const { ref } = lab.node("h1").netns;
+  const shown = [...ip(ref, "-j rule"), ...ip(ref, "-6 -j rule")];
+  const own = shown.filter(({ priority }) => Number(priority) >= 100 && Number(priority) < 200);
+  assertEquals(own, [
+    { priority: 100, src: "10.0.0.0", srclen: 24, table: "100" },
+    { priority: 110, src: "all", fwmark: "0x7", iif: "eth0", action: "prohibit" },
+    { priority: 120, src: "all", dst: "fd00::", dstlen: 64, table: "7" },
+  ]);
+  assertEquals(ip(ref, "-j route get 10.9.0.1 from 10.0.0.1")[0]!.gateway, "10.0.0.2");
+});
+
 const vlans = { lacks: filtering ? undefined : "this kernel filters no VLANs" };
 
 test("up() puts ports into the VLANs of the topology", vlans, async () => {
@@ -106,7 +135,7 @@ test("up() puts ports into the VLANs of the topology", vlans, async () => {
   ], [wire("h1:eth0", "sw:h1"), wire("h2:eth0", "sw:h2")]));
   assertEquals((await lab.node("h1").ping("h2")).received, 1);
   const found = bridge(lab.node("sw").netns.ref, "-j vlan");
-  assertEquals(found.map(({ ifname, vlans }) => [ifname, vlans]), [
+  assertEquals(found.map(({ ifname, vlans }) => [ifname, vlans]).sort(), [
     ["br0", [{ vlan: 1, flags: ["PVID", "Egress Untagged"] }]],
     ["h1", [{ vlan: 10, flags: ["PVID", "Egress Untagged"] }]],
     ["h2", [{ vlan: 10, flags: ["PVID", "Egress Untagged"] }]],
