@@ -1,11 +1,14 @@
 /**
- * The files that the commands of a node see in place of the machine's: /etc/hosts, /etc/hostname and those
- * of the topology. They are mounted in the command's own mount namespace, so nothing is edited.
+ * The files that the commands of a node see in place of the machine's: /etc/hosts, /etc/hostname,
+ * /etc/resolv.conf and those of the topology. They are mounted in the command's own mount namespace, so the
+ * machine's files stay as they are.
  *
  * @module
  */
+import { exists } from "../../ffi/file.ts";
 import type { NetNsCommandOptions } from "../netns/command.ts";
 import type { ResolvedHost, ResolvedNode, ResolvedTopology } from "./resolved.ts";
+import { isOwn } from "./settings.ts";
 
 /** A program and its options. */
 export interface CommandLine {
@@ -16,9 +19,9 @@ export interface CommandLine {
 }
 
 /**
- * Runs in the mount namespace of the command. Files come as pairs of a path and a content (`=`) or a source
- * (`@`); each is mounted from a file system in memory. A path that does not exist is created there only where
- * its directory can be covered: that is refused.
+ * Runs in the mount namespace of the command. A file has four words: its path, its permissions, `content` or
+ * `source`, and the content or the path of the source. A file in memory is mounted over the path, which has to
+ * exist.
  */
 const PRELUDE = `
 count=$1 name=$2
@@ -51,6 +54,14 @@ export function hostsFile(node: ResolvedNode, topology: ResolvedTopology): strin
   return lines.join("\n") + "\n";
 }
 
+/** No name server is within reach: queries fail at once in place of a timeout. */
+const RESOLV = "# The names of the lab are in /etc/hosts.\noptions attempts:1 timeout:1\n";
+
+/** Whether the nodes reach nothing outside of the lab. */
+function isClosed({ nodes }: ResolvedTopology): boolean {
+  return nodes.every((node) => isOwn(node) && node.kind !== "nat");
+}
+
 /** The command behind the mounts of a node. */
 export function preparedCommand(
   node: ResolvedNode,
@@ -59,10 +70,13 @@ export function preparedCommand(
 ): CommandLine {
   const env = { ...node.environment, ...options.env };
   if (options.mounts === false) return { command, options: { ...options, env } };
-  const files: string[][] = [
-    ["/etc/hosts", "644", "content", hostsFile(node, topology)],
-    ["/etc/hostname", "644", "content", `${node.name}\n`],
-  ];
+  const derived: Readonly<Record<string, string>> = {
+    "/etc/hosts": hostsFile(node, topology),
+    "/etc/hostname": `${node.name}\n`,
+    ...(isClosed(topology) && { "/etc/resolv.conf": RESOLV }),
+  };
+  const files = Object.entries(derived).filter(([path]) => exists(path))
+    .map(([path, content]) => [path, "644", "content", content]);
   for (const { path, mode, content, source } of node.files) {
     const value = content === undefined ? ["source", source!] : ["content", content];
     files.push([path, mode.toString(8), ...value]);

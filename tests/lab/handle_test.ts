@@ -113,14 +113,15 @@ test("Commands see the names of the lab in /etc/hosts, and their own host name",
     },
   });
   const before = Deno.readTextFileSync("/etc/hosts");
-  const script = "getent hosts h3; hostname; cat /etc/hostname; echo $COLOR; cat /etc/motd";
+  const script =
+    "getent hosts h3; hostname; cat /etc/hostname; echo $COLOR; cat /etc/motd; grep -c nameserver /etc/resolv.conf || :";
   const { stdout, stderr, code } = await lab.node("h2").command("sh", { args: ["-c", script] })
     .output();
   const text = new TextDecoder().decode(stdout);
   assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
   const [host, ...rest] = text.split("\n");
   assertEquals(host!.split(/\s+/), [lab.node("h2").addressOf("h3"), "h3"]);
-  assertEquals(rest, ["h2", "h2", "blue", "hello"]);
+  assertEquals(rest, ["h2", "h2", "blue", "hello0", ""]);
   assertEquals(Deno.readTextFileSync("/etc/hosts"), before);
 });
 
