@@ -91,8 +91,9 @@ export function netnsWord(fd: number): string {
   const path = `/proc/${processId()}/fd/${fd}`;
   const wanted = identify(path);
   const name = readDirectory("/run/netns").find((name) => {
-    const found = identify(`/run/netns/${name}`);
-    return found?.inode === wanted?.inode && found?.device === wanted?.device;
+    // Another process may have removed the name meanwhile.
+    const found = wanted && identify(`/run/netns/${name}`);
+    return found !== undefined && found.inode === wanted?.inode && found.device === wanted.device;
   });
   return name === undefined ? path : shellWord(name);
 }
