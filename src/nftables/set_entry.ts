@@ -257,10 +257,27 @@ export function encodeElements(
   });
 }
 
-/** Sets of spans, of rules, without names. */
+/**
+ * Joins spans that overlap or follow each other, as `nft` does in sets without names: Linux 6.12 does not find
+ * the first value of a range there that begins where another one ends.
+ */
+function joinSpans(spans: readonly Span[]): readonly Span[] {
+  const joined: Span[] = [];
+  for (const span of spans.toSorted((a, b) => compareBytes(a.from, b.from))) {
+    const last = joined.at(-1);
+    const after = last && nextBytes(last.to);
+    if (!last || after && compareBytes(span.from, after) > 0) joined.push(span);
+    else if (compareBytes(span.to, last.to) > 0) {
+      joined[joined.length - 1] = { from: last.from, to: span.to };
+    }
+  }
+  return joined;
+}
+
+/** The elements of a set of a rule, without a name. */
 export function encodeSpans(spans: readonly Span[]): ElementMessage[] {
   if (!spans.some(isRange)) return spans.map(({ from }) => ({ key: from }));
-  return spans.flatMap((span) => rangeElements(span, {}));
+  return joinSpans(spans).flatMap((span) => rangeElements(span, {}));
 }
 
 /** The attributes of a set without a name, of a rule. */

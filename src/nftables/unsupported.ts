@@ -30,6 +30,23 @@ const CHAIN_TYPES: Readonly<Record<string, readonly [config: string, module: str
   route: ["NF_TABLES", "nf_tables"],
 };
 
+/** The build options of `reject`, and the modules: each family has its own. */
+const REJECTS: Readonly<Record<string, readonly [config: string, module: string]>> = {
+  bridge: ["NFT_BRIDGE_REJECT", "nft_reject_bridge"],
+  inet: ["NFT_REJECT_INET", "nft_reject_inet"],
+  ip: ["NFT_REJECT_IPV4", "nft_reject_ipv4"],
+  ip6: ["NFT_REJECT_IPV6", "nft_reject_ipv6"],
+  netdev: ["NFT_REJECT_NETDEV", "nft_reject_netdev"],
+};
+
+function sourceOf(
+  name: string,
+  family: Family,
+): { readonly config?: string | undefined; readonly module?: string | undefined } {
+  const [config, module] = name === "reject" ? REJECTS[family] ?? [] : [];
+  return config === undefined ? expressionKind(name) ?? {} : { config, module };
+}
+
 function lacking(
   kind: string,
   { what, config, module, option }: {
@@ -90,7 +107,7 @@ function lackingExpression(
   for (const expression of expressions) {
     const name = kernelName(expression);
     if (!hasExpression(connection, familyWord(family), name)) {
-      const { config, module } = expressionKind(name) ?? { config: undefined, module: undefined };
+      const { config, module } = sourceOf(name, familyWord(family));
       return lacking(name, { what: `the expression ${show(name)}`, config, module });
     }
     const key = expression.name === "meta" ? String(expression.data.key) : "";

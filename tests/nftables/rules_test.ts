@@ -1,6 +1,6 @@
 // Each rule in both directions: netloom's is nft's, byte for byte, and nft's is netloom's.
-import { assert, assertEquals } from "@std/assert";
-import { type NetNs, NetNs as Namespace } from "../../mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { type NetNs, NetNs as Namespace, UnsupportedError } from "../../mod.ts";
 import type { ChainEntry, Family, RuleInfo, TableEntry } from "../../src/nftables/mod.ts";
 import { type Case, DESTINATION_NAT, FILTER, PREROUTING, SOURCE_NAT } from "./cases.ts";
 import { nft, rulesOf } from "./nft.ts";
@@ -48,7 +48,15 @@ for (const [cases, chain] of CHAINS) {
   for (const [family, line, rule] of cases) {
     Deno.test(`${family}: ${line}`, () => {
       using theirs = prepared(family, chain(family));
-      nft(theirs, `add rule ${family} t c ${line}`);
+      try {
+        nft(theirs, `add rule ${family} t c ${line}`);
+      } catch (refusal) {
+        // The kernel lacks an expression: netloom says which.
+        const add = () => theirs.nftables.rules.add({ family, table: "t", chain: "c", rule });
+        const error = assertThrows(add, UnsupportedError);
+        assert(`${refusal}`.includes("No such file"), `${refusal}`);
+        return assert(error.config, error.message);
+      }
       const [read] = theirs.nftables.rules.list({ chain: "c" });
       assert(read);
       assertEquals(rulesOf(theirs), [line], "the line is as nft prints it");
