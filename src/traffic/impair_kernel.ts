@@ -355,11 +355,21 @@ function newIfb(connection: Connection, message: LinkMessage): void {
   }
 }
 
+/** Deletes a filter, or nothing: `delete()` sends more than one request. */
+function deleteLead(filters: LinkFilters, filter: Lead): void {
+  try {
+    filters.delete(filter);
+  } catch (error) {
+    if (!filters.list({ parent: filter.parent }).some(isLead)) filters.add(filter);
+    throw error;
+  }
+}
+
 /** Lets packets go straight on, waits for those on the detour, and removes it. */
 function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Steps): void {
   const filters = new LinkFilters(spot.link);
   const { link } = spot;
-  steps.do(() => filters.delete(filter), () => filters.add(filter));
+  steps.do(() => deleteLead(filters, filter), () => filters.add(filter));
   steps.lost += drain(device);
   if (filter.handle === OWNER && filters.list().length === 0) {
     exchange(link, steps, () => deleteQdisc(link, "ingress"), () => addQdisc(link, CLSACT));
