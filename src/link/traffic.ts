@@ -93,6 +93,7 @@ export abstract class LinkTraffic implements NamedLink {
    * ```
    */
   impair(options: ImpairOptions): Impairment;
+  /** Clears the impairment, and returns the number of packets that were lost with it. */
   impair(options: null): number;
   impair(options: ImpairOptions | null): Impairment | number {
     return options === null ? impair.clear(this.#impaired) : impair.impair(this.#impaired, options);

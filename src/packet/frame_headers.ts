@@ -52,7 +52,11 @@ export class FrameHeaders {
   readonly bytes: Uint8Array;
   readonly #found: Found = {};
 
-  /** @param bytes The frame, from its Ethernet header on. Nothing is copied. */
+  /**
+   * Takes a frame. Nothing is copied.
+   *
+   * @param bytes The frame, from its Ethernet header on.
+   */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
   }

@@ -17,7 +17,7 @@
  */
 export { type ClassTarget, LinkClasses } from "./classes.ts";
 export { type LinkFilterFilter, LinkFilters } from "./filters.ts";
-export { Impairment } from "./impair.ts";
+export { Impairment, type PeerEnd } from "./impair.ts";
 export type {
   DirectionName,
   DirectionOptions,

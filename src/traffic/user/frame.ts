@@ -6,7 +6,7 @@
 import { show } from "../../options.ts";
 import { FrameHeaders } from "../../packet/frame_headers.ts";
 import { VIRTIO_NET_HEADER } from "../../packet/segment.ts";
-import type { DirectionName } from "./program.ts";
+import type { DirectionName } from "../impairment_values.ts";
 
 /** The state of a frame, which the interception shares with the frame's handle. */
 export interface FrameState {
