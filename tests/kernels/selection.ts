@@ -18,6 +18,7 @@ export const NOT_IN_GUESTS = {
   "tests/pull_iterator_test.ts": "asks no kernel",
   "tests/documentation_test.ts": "reads the documentation",
   "tests/cli": "starts the command for each verb; the calls behind the verbs are tested",
+  "tests/lab/examples_test.ts": "starts servers that have the time a real machine needs",
   "tests/lab/format_test.ts": "checks files of labs",
   "tests/lab/golden_test.ts": "resolves topologies, and asks no kernel",
   "tests/lab/property_test.ts": "the same",
