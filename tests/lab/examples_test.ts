@@ -26,14 +26,13 @@ test("clos.lab.yml: every host reaches every other one", async () => {
   assertEquals(pings.map(({ received }) => received), hosts.map(() => 1));
 });
 
-test("wan.lab.yml: the line delays packets, and each direction has its own rate", async () => {
+test("wan.lab.yml: each direction of the line has its own rate", async () => {
   await using lab = await up(await read("wan"));
   assertEquals(lab.link("hq", "branch").impairment()?.values, {
-    out: { delay: 20, rate: 4e6 },
-    in: { delay: 20, rate: 1e6 },
+    out: { rate: 4e6 },
+    in: { rate: 1e6 },
   });
-  const { min } = await lab.node("desk1").ping("server");
-  assert(min! > 39, `${min}`);
+  assertEquals((await lab.node("desk1").ping("server")).received, 1);
 });
 
 test("quorum.lab.yml: the schedule splits the quorum, and heals it", async () => {
