@@ -85,6 +85,8 @@ interface Area {
   readonly net: Net;
   readonly unit: number;
   readonly row: Row;
+  /** The subnet of the file that covers all of it. */
+  readonly owner?: string;
 }
 
 /** The allocation of one family. */
@@ -199,8 +201,10 @@ class Allocation {
     const what = domains[0]!.wire ? "wires" : "segments";
     problems.at(
       ["addressing", this.#key],
-      `is too small for ${domains.length} ${what}: ${missing.length} find no subnet, ` +
-        `the first is ${show(missing[0]!.name)}; take a larger pool`,
+      area.owner === undefined
+        ? `is too small for ${domains.length} ${what}: ${missing.length} find no subnet, ` +
+          `the first is ${show(missing[0]!.name)}; take a larger pool`
+        : `has no place for ${domains.length} ${what}: the subnet of ${show(area.owner)} covers it`,
     );
   }
 
@@ -283,8 +287,10 @@ function area(
   const length = pool.length + depth;
   const address = pool.address + (length > bits ? 0n : index << BigInt(bits - length));
   const net: Net = { family: pool.family, address, length: Math.min(length, bits) };
-  const full = given.some(([, other]) => isIn(net, other));
-  const row = new Row(full || unit < length || length > bits ? 0n : 1n << BigInt(unit - length));
+  const owner = given.find(([, other]) => isIn(net, other))?.[0];
+  const row = new Row(
+    owner !== undefined || unit < length || length > bits ? 0n : 1n << BigInt(unit - length),
+  );
   for (const [name, other] of given) {
     if (isIn(other, net)) {
       const step = BigInt(bits - unit);
@@ -292,7 +298,7 @@ function area(
       row.take(name, first, 1n << BigInt(Math.max(0, unit - other.length)));
     }
   }
-  return { net, unit, row };
+  return { net, unit, row, ...(owner === undefined ? {} : { owner }) };
 }
 
 function unitNet({ net, unit }: Area, index: bigint, length: number): Net {

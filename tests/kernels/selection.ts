@@ -21,6 +21,7 @@ export const NOT_IN_GUESTS = {
   "tests/lab/examples_test.ts": "starts servers that have the time a real machine needs",
   "tests/lab/format_test.ts": "checks files of labs",
   "tests/lab/golden_test.ts": "resolves topologies, and asks no kernel",
+  "tests/lab/guides_test.ts": "the same",
   "tests/lab/property_test.ts": "the same",
   "tests/lab/resolve_test.ts": "the same",
   "tests/traffic/impairment_values_test.ts": "asks no kernel",

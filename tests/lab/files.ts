@@ -271,6 +271,10 @@ const BAD_MEANING: Bad = [
   [event("at: 1s, partition: [[h1], [h1]]"), "in two groups"],
   [event("at: 1s, isolate: h1, every: 1s"), "goes with flap"],
   ["addressing: { ipv4: 10.0.0.0/31 }\n" + two + "links: [h1 -- h2]\n", "is too small"],
+  [
+    "nodes: { a: , b: , c: }\nlinks: [a -- b, { endpoints: [b, c], subnets: [10.0.0.0/8] }]\n",
+    'the subnet of "b:to-c -- c:to-b" covers it',
+  ],
   ["addressing: { ipv4: 'fd00::/48' }\n" + two + "links: [h1 -- h2]\n", "must be an IPv4 prefix"],
 ];
 
