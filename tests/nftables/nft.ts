@@ -34,7 +34,10 @@ export function json(netns: NetNsHandle): unknown {
     () => new Deno.Command("nft", { args: ["-j", "list", "ruleset"] }).outputSync(),
   );
   if (!output.success) throw new Error(decoder.decode(output.stderr));
-  const { nftables } = JSON.parse(decoder.decode(output.stdout)) as {
+  const { nftables } = JSON.parse(
+    decoder.decode(output.stdout),
+    (key, value) => key === "expires" ? undefined : value, // it goes by
+  ) as {
     nftables: Record<string, { handle?: number }>[];
   };
   for (const entry of nftables) for (const value of Object.values(entry)) delete value.handle;
