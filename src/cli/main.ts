@@ -7,7 +7,7 @@ import type { Call, Verb } from "./verb.ts";
 import { verbNames, verbOf } from "./verbs.ts";
 
 /** Exit codes. */
-export const EXIT = { GOOD: 0, ERROR: 1, USAGE: 2, LACKING: 77, INTERRUPTED: 130 } as const;
+export const exitCodes = { GOOD: 0, ERROR: 1, USAGE: 2, LACKING: 77, INTERRUPTED: 130 } as const;
 
 /**
  * Runs the command.
@@ -20,7 +20,7 @@ export async function main(args: readonly string[]): Promise<number> {
   if (name === undefined || name === "-h" || name === "--help" || name === "help") {
     const { help } = await import("./help.ts");
     console.log(help().trimEnd());
-    return name === undefined ? EXIT.USAGE : EXIT.GOOD;
+    return name === undefined ? exitCodes.USAGE : exitCodes.GOOD;
   }
   if (name === "__complete") return (await import("./complete.ts")).complete(rest);
   const verb = verbOf(name);
@@ -31,14 +31,14 @@ export async function main(args: readonly string[]): Promise<number> {
       `Unknown verb ${JSON.stringify(name)}${near ? `: did you mean ${near}?` : ""}; ` +
         "netloom --help lists all",
     );
-    return EXIT.USAGE;
+    return exitCodes.USAGE;
   }
   const ends = rest.indexOf("--");
   const words = ends < 0 ? rest : rest.slice(0, ends);
   if (words.includes("-h") || words.includes("--help")) {
     const { helpOf } = await import("./help.ts");
     console.log(helpOf(verb).trimEnd());
-    return EXIT.GOOD;
+    return exitCodes.GOOD;
   }
   return await runVerb(verb, words, ends < 0 ? [] : rest.slice(ends + 1));
 }
@@ -56,7 +56,7 @@ async function runVerb(
   try {
     call = callOf(verb, words, rest);
     const { run } = await verb.load();
-    return await run(call) ?? EXIT.GOOD;
+    return await run(call) ?? exitCodes.GOOD;
   } catch (error) {
     return failure(error, { verb, json: words.includes("--json") });
   }

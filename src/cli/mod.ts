@@ -3,4 +3,4 @@
  *
  * @module
  */
-export { EXIT, main } from "./main.ts";
+export { exitCodes, main } from "./main.ts";
