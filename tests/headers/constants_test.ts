@@ -1,4 +1,5 @@
 // Holds every table of constants in ffi/ and src/ against the kernel headers of both architectures.
+import { exitCodes } from "../../src/cli/main.ts";
 import { IFLA_INFO } from "../../src/rtnetlink/link_info.ts";
 import { existsSync } from "node:fs";
 import { assert, assertEquals } from "@std/assert";
@@ -312,6 +313,8 @@ Deno.test("Every table of constants in ffi/ and src/ is in this test", async () 
     // Units of text that nft reads.
     nftUnits.BYTE_UNITS,
     nftUnits.LIMIT_UNITS,
+    // Of the command netloom.
+    exitCodes,
     // ETH_P_* by the words of tc.
     ETHERTYPES,
   ]);

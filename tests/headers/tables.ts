@@ -28,6 +28,7 @@ import { TCP_FLAG } from "../../src/packet/tcp.ts";
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from "../../src/packet/segment.ts";
 import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
 import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
+import { FRA } from "../../src/rtnetlink/rule.ts";
 import * as rtnetlink from "../../src/rtnetlink/constants.ts";
 import * as link from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
@@ -111,6 +112,7 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
     ),
   ],
   [route.RTA, "RTA_"],
+  [FRA, "FRA_"],
   [route.RTAX, "RTAX_"],
   [route.RTAX_FEATURE, "RTAX_FEATURE_"],
   [route.RTNH_F, "RTNH_F_"],
@@ -339,6 +341,7 @@ export const HEADERS = [
   "linux/netlink.h",
   "linux/nsfs.h",
   "linux/openvswitch.h",
+  "linux/fib_rules.h",
   "linux/rtnetlink.h",
   "linux/pkt_sched.h",
   "linux/pkt_cls.h",

@@ -1,4 +1,6 @@
 // The collections of all kinds of objects: one form, one meaning of each verb.
+import { NftChains, NftElements, NftRules, NftSets } from "../../src/nftables/collections.ts";
+import { Nftables } from "../../src/nftables/nftables.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import {
   BatchError,
@@ -378,6 +380,11 @@ test("The guide's table of collections names the verbs that each has", () => {
     "vxlan.fdb": VxlanFdb,
     "bridge.vlans": BridgeVlans,
     "port.vlans": BridgeVlans,
+    "netns.nftables": Nftables,
+    "nftables.chains": NftChains,
+    "nftables.rules": NftRules,
+    "nftables.sets": NftSets,
+    "nftables.elements": NftElements,
     "macvlan.macs": MacvlanMacs,
   };
   const actual = Object.fromEntries(

@@ -3,7 +3,7 @@
  * that nothing is allocated for each.
  *
  * A timing wheel would take the same time for each frame however many wait, and has to round their times to its slots.
- * The heap is exact, and with 10,000 frames it takes 0.3 microseconds for each (tests/bench/device/user_engine.ts).
+ * The heap is exact, and with 10,000 frames a frame took 0.57 microseconds on a busy machine (tests/bench/device/user_engine.ts).
  *
  * @module
  */
