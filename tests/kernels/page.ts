@@ -13,7 +13,8 @@ skipped there and why. Tests that are newer are not in it.
 
 
 ${kernels.join("")}
-CI (\`.ci/run\`) runs the suite on the kernel of its machine and in both guests.
+CI (\`.ci/run\`) runs the whole suite on the kernel of its machine. In guests it runs only
+\`tests/capture/capture_test.ts\` and one file in \`tests/link/\` for each of eight kinds.
 
 A row is a kind of link, or a group of its options, with the tests in \`tests/link/\` that are named
 after it; below the kinds, what is of no kind. TAPs are tested with TUNs. A dash means that no test of

@@ -6,7 +6,7 @@
 //
 //     --kernel NAME      `running`, or a series of Debian kernels: 6.1, 6.12; default: these three
 //     --filter TEXT      for `deno test`, as PATHs are
-//     --timeout SECONDS  until a run is taken for hung; default: 4500
+//     --timeout SECONDS  until a run is taken for hung; default: 3000
 //     --json FILE        writes all results
 //     --write            writes the table to docs/kernels.md
 //     --command LINE     runs a shell command in a guest instead, 6.12 unless --kernel says another
@@ -35,7 +35,7 @@ const options = parseArgs(Deno.args, {
 });
 const paths = options._.map(String);
 for (const path of paths) if (!existsSync(path)) stop(`No such path: ${path}`);
-const timeout = Number(options.timeout ?? 4500);
+const timeout = Number(options.timeout ?? 3000);
 if (!(timeout > 0)) stop(`--timeout must be a number of seconds: it is ${options.timeout}`);
 const labels = options.kernel.length > 0 ? options.kernel : ALL;
 const some = paths.length > 0 || options.filter !== undefined;
