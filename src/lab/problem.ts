@@ -28,12 +28,15 @@ export interface Problem {
  *
  * @example All problems of a topology
  * ```ts
- * import { resolve, TopologyError } from "@netloom/netloom/lab";
+ * import { resolve, TopologyError, type TopologySpec } from "@netloom/netloom/lab";
  * import { assertEquals, assertThrows } from "@std/assert";
  *
- * const spec = { nodes: { h1: { mtu: 12 } }, links: [{ endpoints: ["h1", "h2"] }] } as const;
+ * const spec: TopologySpec = { nodes: { h1: { mtu: 12 } }, links: ["h1 -- h2"] };
  * const error = assertThrows(() => resolve(spec), TopologyError);
- * assertEquals(error.problems.map(({ path }) => path.join(".")), ["nodes.h1.mtu"]);
+ * assertEquals(error.problems.map(({ path }) => path.join(".")), [
+ *   "nodes.h1.mtu",
+ *   "links.0",
+ * ]);
  * ```
  */
 export class TopologyError extends Error {

@@ -364,8 +364,7 @@ export interface EventSpec<N extends string = string> {
  *   nodes: { h1: {}, h2: {}, sw: { kind: "switch" } },
  *   links: ["h1 -- sw", { endpoints: ["h2:eth0", "sw"], impair: { loss: "1%" } }],
  * });
- * // @ts-expect-error: there is no node h3
- * topology({ nodes: { h1: {}, h2: {} }, links: [{ endpoints: ["h1", "h3"] }] });
+ * // { endpoints: ["h3", "sw"] } would be a type error: there is no node h3
  * console.log(Object.keys(spec.nodes)); // ["h1", "h2", "sw"]
  * ```
  */
