@@ -12,8 +12,18 @@ export function build(): void {
   deno("docs", "install", "--frozen", "--quiet");
   deno("docs", "task", "--quiet", "build");
   deno(".", "doc", "--html", "--name=netloom", `--output=${SITE}/api`, ...entries);
+  decodeNames(`${SITE}/api`);
   append("api.css", "page.css");
   append("api.js", "script.js");
+}
+
+/** `deno doc` encodes names twice: a link to `ip%20saddr.html` asks a server for `ip saddr.html`. */
+function decodeNames(folder: string): void {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = `${folder}/${name}`;
+    if (isDirectory) decodeNames(path);
+    else if (name.includes("%")) Deno.renameSync(path, `${folder}/${decodeURIComponent(name)}`);
+  }
 }
 
 /** Adds a file of docs/.vitepress/ to one of the reference's. */

@@ -25,7 +25,7 @@ async function looking(
       if (message.type() === "error") complaints.push(message.text());
     });
     await page.goto(served.url);
-    await page.waitForSelector("#picture svg [data-edge]");
+    await page.waitForSelector("#picture svg [data-edge]", { state: "attached" });
     await look(page);
     assertEquals(complaints, []);
   } finally {
