@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Document, Node } from "yaml";
+import type { Document, Node } from "npm:yaml@2.9.1";
 import { checkForm } from "./form.ts";
 import { type Problem, TopologyError } from "./problem.ts";
 import { prepare } from "./resolve.ts";
@@ -103,7 +103,9 @@ async function located(
   text: string,
   file: string | undefined,
 ): Promise<Problem[]> {
-  const { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } = await import("yaml");
+  const { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } = await import(
+    "npm:yaml@2.9.1"
+  );
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { ...READING, lineCounter });
   const lines = text.split("\n");
@@ -142,7 +144,7 @@ async function syntaxProblems(
   cause: Error,
   file: string | undefined,
 ): Promise<Problem[]> {
-  const { LineCounter, parseDocument } = await import("yaml");
+  const { LineCounter, parseDocument } = await import("npm:yaml@2.9.1");
   const lineCounter = new LineCounter();
   const { errors } = parseDocument(text, { ...READING, lineCounter, prettyErrors: false });
   const lines = text.split("\n");

@@ -332,7 +332,7 @@ export async function placesOf(
   graph: NetworkGraph,
   options: DrawLayoutOptions = {},
 ): Promise<Places> {
-  const { Graphviz } = await import("@hpcc-js/wasm-graphviz");
+  const { Graphviz } = await import("npm:@hpcc-js/wasm-graphviz@^1.29.2");
   const graphviz = await Graphviz.load();
   const many = graph.nodes.length > MANY;
   const attempt = (engine: DrawEngine, direction: DrawDirection) => {

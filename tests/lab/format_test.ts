@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse as parseYaml } from "@std/yaml";
-import { Ajv } from "ajv";
-import * as yaml from "yaml";
+import { Ajv } from "npm:ajv@^8";
+import * as yaml from "npm:yaml@2.9.1";
 import { check, type TopologySpec } from "../../src/lab/mod.ts";
 import { object, type Rule, text, words } from "../../src/lab/rules.ts";
 import { linkKindNames } from "../../src/rtnetlink/link_kinds/mod.ts";

@@ -1,6 +1,6 @@
 // Properties of every resolved topology, on random ones.
 import { assert, assertEquals } from "@std/assert";
-import * as fc from "fast-check";
+import * as fc from "npm:fast-check@^4";
 import {
   check,
   type LinkSpec,

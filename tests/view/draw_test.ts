@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Graphviz } from "@hpcc-js/wasm-graphviz";
-import { XMLValidator } from "fast-xml-parser";
+import { Graphviz } from "npm:@hpcc-js/wasm-graphviz@^1.29.2";
+import { XMLValidator } from "npm:fast-xml-parser@^5";
 import { draw, type DrawFormat, type NetworkGraph } from "../../src/view/mod.ts";
 import { type BoxPlace, placesOf } from "../../src/view/layout.ts";
 import { clos, graphOf, grid, ring } from "./graphs.ts";
