@@ -19,7 +19,7 @@ import {
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
-import { show } from "../options.ts";
+import { checkNoArguments, show } from "../options.ts";
 import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import {
   type ClassInfo,
@@ -73,6 +73,7 @@ export class LinkClasses {
 
   /** Reads the classes of the link. */
   list(): ClassInfo[] {
+    checkNoArguments(arguments, "list");
     return this.#connection.dump(dumpClasses({ index: this.#link.index }));
   }
 
@@ -129,6 +130,7 @@ export class LinkClasses {
 
   /** Deletes all classes, those at the bottom first. */
   flush(): void {
+    checkNoArguments(arguments, "flush");
     const level = ({ options }: ClassInfo) => "level" in options ? options.level : 0;
     const all = this.list().filter(({ kind }) => kind !== "unknown");
     const order = all.sort((a, b) => level(a) - level(b)).map((it) => this.#selector(it));

@@ -134,15 +134,23 @@ export class LinkFilters {
   }
 
   /**
-   * Deletes filters.
+   * Deletes filters. A refusal does not keep the others.
    *
    * @param targets One or many entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none.
+   * @throws {BatchError} When some of many are refused; the others are deleted.
    */
   delete(targets: Many<FilterInfo>): void {
     const messages = convert(targets, (it) => this.#selector(it));
-    deleteAll(this.#connection, messages, (it) => this.#named(deleteFilter(it), "delete"));
-    const touched = new Set(asArray(targets).map(groupOf));
+    try {
+      deleteAll(this.#connection, messages, (it) => this.#named(deleteFilter(it), "delete"));
+    } finally {
+      this.#deleteEmptyGroups(new Set(asArray(targets).map(groupOf)), messages);
+    }
+  }
+
+  /** Deletes those groups whose last filter is deleted. */
+  #deleteEmptyGroups(touched: ReadonlySet<string>, messages: readonly TcMessage[]): void {
     const entries = this.#entries([...new Set(messages.map(({ parent = 0 }) => parent))]);
     const used = new Set(entries.filter(isFilter).map(groupOf));
     this.#deleteGroups(entries.filter((it) => touched.difference(used).has(groupOf(it))));

@@ -20,7 +20,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import { checkNoArguments, checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import { describeLink, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import {
   deleteQdisc,
@@ -85,6 +85,7 @@ export class LinkQdiscs {
 
   /** Reads the queueing disciplines of the link, with those that the kernel creates by default. */
   list(): QdiscInfo[] {
+    checkNoArguments(arguments, "list");
     return this.#connection.dump(dumpQdiscs({ index: this.#link.index }));
   }
 
@@ -158,6 +159,7 @@ export class LinkQdiscs {
 
   /** Deletes those at the root and at ingress, and all below them; the kernel's default takes the place. */
   flush(): void {
+    checkNoArguments(arguments, "flush");
     const tops = this.list()
       .filter(({ parent, handle }) => Object.hasOwn(QDISC_PARENTS, parent) && handle !== "0:")
       .map((info) => this.#selector(info));

@@ -433,7 +433,12 @@ test("A collection without filters refuses one, and deletes nothing", () => {
   const vxlan = Vxlan.create({ name: "x0", netns, id: 1, remote: "192.0.2.1" });
   const macvlan = Macvlan.create({ name: "m0", netns, parent: veth.peer, mode: "source" });
   macvlan.macs.add("02:00:00:00:00:01");
-  const collections = [bridge.vlans, bridge.port(veth).vlans, vxlan.fdb, macvlan.macs];
+  veth.qdiscs.add({ kind: "htb", handle: "1:" });
+  veth.classes.add({ kind: "htb", classid: "1:1", options: { rate: "1mbit" } });
+  const collections = [
+    ...[bridge.vlans, bridge.port(veth).vlans, vxlan.fdb, macvlan.macs],
+    ...[veth.qdiscs, veth.classes],
+  ];
   const before = collections.map((it) => it.list().length);
   for (const filter of [{ vlan: 1 }, "02:00:00:00:00:01", null, 5]) {
     const got = `takes no argument: got ${JSON.stringify(filter)}`;

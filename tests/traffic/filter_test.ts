@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
-import { BatchError, Fd, trace } from "../../mod.ts";
+import { BatchError, Fd, NetlinkError, trace } from "../../mod.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
 import type { FilterInfo, FilterOptions } from "../../src/traffic/mod.ts";
@@ -101,6 +101,22 @@ kernelTest("clsact", "No filter that is deleted leaves its priority to one proto
   link.filters.add([one, one]);
   link.filters.delete(link.filters.list()[0]!);
   assertEquals(link.filters.list().length, 1);
+});
+
+kernelTest("clsact", "delete() of many says how many are refused, and deletes the others", () => {
+  using pair = new Pair();
+  const { link, netns } = pair;
+  link.qdiscs.add({ kind: "clsact" });
+  const one: FilterOptions = { kind: "u32", parent: "egress", priority: 1, protocol: "ip" };
+  link.filters.add([one, { ...one, priority: 2 }, { ...one, priority: 3, protocol: "ipv6" }]);
+  const [first, second, third] = link.filters.list();
+  link.filters.delete(second!);
+  const error = assertThrows(() => link.filters.delete([first!, second!, third!]), BatchError);
+  assertEquals([error.code, error.index, error.refused, error.total], ["ENOENT", 1, 1, 3]);
+  assert(error.message.endsWith("; 1 of 3 were refused, the others are deleted"), error.message);
+  assertEquals(tc(netns.ref, "filter show dev v0 egress"), []);
+  link.filters.add({ ...one, priority: 1, protocol: "arp" });
+  assertEquals(assertThrows(() => link.filters.delete(third!), NetlinkError).code, "ENOENT");
 });
 
 /** Loads the eBPF program `return 1` for filters. */

@@ -92,6 +92,14 @@ Deno.test("What values resolve to can be given again", () => {
   assertEquals(mergeValues(NONE, values), values);
 });
 
+Deno.test("What values resolve to can be given again as JSON, with a seed of any size", () => {
+  for (const seed of [7, Number.MAX_SAFE_INTEGER, `${2n ** 53n}`, `${2n ** 64n - 1n}`]) {
+    const values = mergeValues(NONE, { loss: "1%", seed });
+    assertEquals(values.out?.seed, seed);
+    assertEquals(mergeValues(NONE, JSON.parse(JSON.stringify(values))), values);
+  }
+});
+
 const REFUSED: [ImpairOptions, typeof TypeError | typeof RangeError, string][] = [
   [{ dealy: 1 } as never, TypeError, 'Unknown option "dealy": did you mean "delay"?'],
   [{ out: { los: 1 } } as never, TypeError, 'Unknown option "out.los": did you mean "out.loss"?'],
