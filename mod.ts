@@ -49,6 +49,7 @@ export {
   type NetNsHandle,
   type NetNsTarget,
 } from "./src/netlink/connections.ts";
+export { MissingImportError } from "./src/slot.ts";
 export { BatchError, type Many } from "./src/netlink/collection.ts";
 export type { Result } from "./src/netlink/outbox.ts";
 export {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Bridge, Link, NetNs, supports, SyscallError, UnsupportedError } from "@netloom/netloom";
+import "@netloom/netloom/tc";
 
 /** Why the machine cannot run an example, and the exit code for that. */
 export interface Lack {

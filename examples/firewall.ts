@@ -5,6 +5,7 @@
  *     deno run -A examples/firewall.ts [--keep]
  */
 import { NetNs, Scope, Veth } from "@netloom/netloom";
+import "@netloom/netloom/nftables";
 import { finish, options } from "./_recipe.ts";
 import { printTable } from "./_table.ts";
 

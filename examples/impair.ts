@@ -7,6 +7,7 @@
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/impair.ts
  */
 import { NetNs, Scope, UnsupportedError, Veth } from "@netloom/netloom";
+import "@netloom/netloom/tc";
 import { fail, finish, options, pingLine, printLinks } from "./_recipe.ts";
 
 const { keep, engine } = options("A link that is slow in one direction and loses packets", {

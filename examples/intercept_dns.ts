@@ -6,6 +6,7 @@
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/intercept_dns.ts
  */
 import { NetNs, Scope, UdpSocket, Veth } from "@netloom/netloom";
+import "@netloom/netloom/tc";
 import {
   buildPacket,
   Dns,

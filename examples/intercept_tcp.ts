@@ -6,6 +6,7 @@
  * Needs root; as an ordinary user: unshare -Urmn deno run -A examples/intercept_tcp.ts
  */
 import { NetNs, Scope, Veth } from "@netloom/netloom";
+import "@netloom/netloom/tc";
 import { format } from "@netloom/netloom/packet";
 import { finish, options, printLinks } from "./_recipe.ts";
 

@@ -5,6 +5,7 @@
  *     deno run -A examples/nat.ts [--keep]
  */
 import { NetNs, Scope, Veth } from "@netloom/netloom";
+import "@netloom/netloom/nftables";
 import { finish, options, pingLine } from "./_recipe.ts";
 
 const { keep } = options("A private network behind a router: masquerade and port forwarding");

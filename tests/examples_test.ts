@@ -1,6 +1,7 @@
 // Every script in examples/: its verdict, its exit code, and that it leaves nothing.
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { supports } from "@netloom/netloom";
+import "@netloom/netloom/tc";
 import { homeNetNs } from "../ffi/namespace.ts";
 import { exampleFiles } from "./files.ts";
 import { ip } from "./helpers.ts";

@@ -270,7 +270,10 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: NETNS,
-    load: async () => ({ run: (await machine()).qdiscs }),
+    load: async () => {
+      await import("../traffic/mod.ts");
+      return { run: (await machine()).qdiscs };
+    },
   },
   {
     name: "bridge",

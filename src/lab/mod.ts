@@ -20,6 +20,9 @@
  *
  * @module
  */
+import "../nftables/mod.ts";
+import "../traffic/mod.ts";
+
 export { type Problem, TopologyError } from "./problem.ts";
 export * from "./generators.ts";
 export { load, parse, type ParseOptions } from "./read.ts";

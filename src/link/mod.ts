@@ -48,6 +48,7 @@ export type {
   PortOptions,
 } from "./options.ts";
 export { type Capabilities, capabilities, type ImpairCapabilities, supports } from "./supports.ts";
+export { MissingImportError } from "../slot.ts";
 export { UnsupportedError } from "../rtnetlink/unsupported.ts";
 export { Tap, type TapCreateOptions, Tun } from "./tun.ts";
 export {

@@ -21,13 +21,15 @@ import {
 } from "../rtnetlink/unsupported.ts";
 import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
 import type { KindOptions, LinkKind } from "../rtnetlink/link_kinds/kind.ts";
-import defer * as impair from "../traffic/impair_discipline.ts";
 import type { DirectionValues } from "../traffic/impairment_values.ts";
+import { trafficControl } from "../traffic/slot.ts";
 import type { TrafficCapabilities, TrafficKind } from "../traffic/supports.ts";
-import defer * as traffic from "../traffic/supports.ts";
 import { verify } from "./verify.ts";
 
-/** Capabilities of the running kernel. */
+/**
+ * Capabilities of the running kernel. `qdiscs`, `filters`, `actions` and `impair` need
+ * `import "@netloom/netloom/tc"`; without it reading them throws a {@link MissingImportError}.
+ */
 export interface Capabilities extends TrafficCapabilities {
   /** Its release, as `uname -r` prints it: `6.12.48+deb13-amd64`. */
   readonly kernel: string;
@@ -56,7 +58,9 @@ const knownKinds = new Map<string, boolean>();
  * `{ action: "mirred" }`.
  * @param option An option of the kind, `vlanFiltering`, or of a port of it, `port.locked`. Options that
  * every kernel has, back to Linux 6.1, count as there.
+ * Traffic control needs `import "@netloom/netloom/tc"`.
  * @returns `false` when the kernel has neither the kind nor a module with it.
+ * @throws {MissingImportError} For traffic control without that import.
  * @throws {SyscallError} EPERM without the privilege to create a namespace.
  * @throws {TypeError} When `kind` is not a name of 1 to 55 bytes (15 of traffic control), or has no such option.
  *
@@ -76,6 +80,7 @@ const knownKinds = new Map<string, boolean>();
  * @example A delay where the kernel has netem
  * ```ts
  * import { Link, NetNs, supports } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  *
  * using netns = NetNs.create();
  * const { qdiscs } = Link.get("lo", { netns });
@@ -83,7 +88,9 @@ const knownKinds = new Map<string, boolean>();
  * ```
  */
 export function supports(kind: string | TrafficKind, option?: string): boolean {
-  if (typeof kind === "object" && kind !== null) return traffic.supportsTraffic(kind, option);
+  if (typeof kind === "object" && kind !== null) {
+    return trafficControl.partFor(`supports(${show(kind)})`).supportsTraffic(kind, option);
+  }
   if (typeof kind !== "string" || !/^[\x21-\x7e]{1,55}$/.test(kind)) {
     throw new TypeError(`kind must name a link kind: got ${show(kind)}`);
   }
@@ -101,7 +108,8 @@ function supportsOption(kind: string, option: string): boolean {
 }
 
 /**
- * Reads which kinds of links and of traffic control the running kernel has: see {@link supports}.
+ * Reads which kinds of links the running kernel has, and with `import "@netloom/netloom/tc"` which kinds of traffic
+ * control: see {@link supports}.
  *
  * @returns The kernel's release, and the kinds that netloom knows.
  * @throws {SyscallError} EPERM without the privilege to create a namespace.
@@ -117,17 +125,28 @@ function supportsOption(kind: string, option: string): boolean {
  */
 export function capabilities(): Capabilities {
   const links = probe(linkKindNames());
-  const all = traffic.trafficCapabilities();
+  const base = { kernel: readText("/proc/sys/kernel/osrelease").trim(), links };
+  if (trafficControl.part) return { ...base, ...trafficOf("capabilities()", links) };
+  for (const name of TRAFFIC) {
+    Object.defineProperty(base, name, {
+      get: () => trafficOf(`capabilities().${name}`, links)[name],
+    });
+  }
+  return base as Capabilities;
+}
+
+const TRAFFIC = ["qdiscs", "filters", "actions", "impair"] as const;
+
+/** The capabilities of traffic control. */
+function trafficOf(
+  member: string,
+  links: Capabilities["links"],
+): Pick<Capabilities, typeof TRAFFIC[number]> {
+  const { trafficCapabilities, kernelValues } = trafficControl.partFor(member);
+  const all = trafficCapabilities();
   const { qdiscs, filters, actions } = all;
-  return {
-    kernel: readText("/proc/sys/kernel/osrelease").trim(),
-    links,
-    ...all,
-    impair: {
-      kernel: impair.kernelValues(),
-      user: [links.tun, qdiscs.clsact, filters.bpf, actions.mirred].every((it) => it === true),
-    },
-  };
+  const user = [links.tun, qdiscs.clsact, filters.bpf, actions.mirred].every((it) => it === true);
+  return { ...all, impair: { kernel: kernelValues(), user } };
 }
 
 /** Tries to create a link of each kind: any answer other than "unknown kind" shows that it exists. */

@@ -1,8 +1,8 @@
 /**
  * The members of every link that are about its packets: traffic control and captures.
  *
- * Layers below do the work; here they get the link. Those that need many modules of their own are deferred:
- * Deno loads them with this one, which costs about 0.2 ms a module, and evaluates them at the first access.
+ * Layers below do the work; here they get the link. Traffic control comes from its slot, which
+ * `@netloom/netloom/tc` fills.
  *
  * @module
  */
@@ -11,16 +11,12 @@ import { NetlinkError } from "../netlink/error.ts";
 import { type Capture, type CaptureOptions, openCapture } from "../capture/capture.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
 import type { LinkClasses } from "../traffic/classes.ts";
-import defer * as classes from "../traffic/classes.ts";
 import type { LinkFilters } from "../traffic/filters.ts";
-import defer * as filters from "../traffic/filters.ts";
 import type { Impairment, ImpairTarget, PeerEnd } from "../traffic/impair.ts";
-import defer * as impair from "../traffic/impair.ts";
 import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import type { Intercept, InterceptHandler, InterceptOptions } from "../traffic/intercept.ts";
-import defer * as intercept from "../traffic/intercept.ts";
 import type { LinkQdiscs } from "../traffic/qdiscs.ts";
-import defer * as qdiscs from "../traffic/qdiscs.ts";
+import { trafficControl } from "../traffic/slot.ts";
 import { peerOf } from "./find.ts";
 
 /** The base of {@link LinkBase}: the members for the packets of a link. */
@@ -38,11 +34,14 @@ export abstract class LinkTraffic implements NamedLink {
   abstract readonly kind: string | undefined;
 
   /**
-   * Its queueing disciplines.
+   * Its queueing disciplines; needs `import "@netloom/netloom/tc"`.
+   *
+   * @throws {MissingImportError} Without that import.
    *
    * @example A queue of at most 100 packets
    * ```ts
    * import { Link, NetNs } from "@netloom/netloom";
+   * import "@netloom/netloom/tc";
    * import { assertEquals } from "@std/assert";
    *
    * using netns = NetNs.create();
@@ -53,27 +52,37 @@ export abstract class LinkTraffic implements NamedLink {
    * ```
    */
   get qdiscs(): LinkQdiscs {
-    return new qdiscs.LinkQdiscs(this);
+    return new (trafficControl.partFor("link.qdiscs").LinkQdiscs)(this);
   }
 
-  /** The classes of its queueing disciplines. */
+  /**
+   * The classes of its queueing disciplines; needs `import "@netloom/netloom/tc"`.
+   *
+   * @throws {MissingImportError} Without that import.
+   */
   get classes(): LinkClasses {
-    return new classes.LinkClasses(this);
+    return new (trafficControl.partFor("link.classes").LinkClasses)(this);
   }
 
-  /** Its filters. */
+  /**
+   * Its filters; needs `import "@netloom/netloom/tc"`.
+   *
+   * @throws {MissingImportError} Without that import.
+   */
   get filters(): LinkFilters {
-    return new filters.LinkFilters(this);
+    return new (trafficControl.partFor("link.filters").LinkFilters)(this);
   }
 
   /**
    * Impairs its packets in both directions: delay, loss, rate and more. The impairment is in force when the call
    * returns. Values that are not named stay as they are; `null` takes one off, `replace: true` all others.
+   * It needs `import "@netloom/netloom/tc"`.
    *
    * Both ends of a veth pair have the same impairment, since one end receives what the other sends.
    *
    * @param options Values for both directions, and in `out` and `in` for one; `null` takes everything off.
    * @returns The impairment; for `null` the number of packets that were lost by taking it off.
+   * @throws {MissingImportError} Without that import.
    * @throws {UnsupportedError} When neither the kernel nor this process can do it, or not the `engine` asked for.
    * @throws {NetlinkError} EPERM without privileges.
    * @throws {TypeError} For an unknown or malformed option, and for one without the one that it needs.
@@ -82,6 +91,7 @@ export abstract class LinkTraffic implements NamedLink {
    * @example A slow and lossy link, where the kernel or this process can
    * ```ts
    * import { NetNs, Veth } from "@netloom/netloom";
+   * import "@netloom/netloom/tc";
    * import { assertEquals } from "@std/assert";
    *
    * using netns = NetNs.create();
@@ -96,12 +106,18 @@ export abstract class LinkTraffic implements NamedLink {
   /** Clears the impairment, and returns the number of packets that were lost with it. */
   impair(options: null): number;
   impair(options: ImpairOptions | null): Impairment | number {
-    return options === null ? impair.clear(this.#impaired) : impair.impair(this.#impaired, options);
+    const { impair, clear } = trafficControl.partFor("link.impair()");
+    return options === null ? clear(this.#impaired) : impair(this.#impaired, options);
   }
 
-  /** Its impairment in both directions, also one of another process by the kernel; `undefined` without one. */
+  /**
+   * Its impairment in both directions, also one of another process by the kernel; `undefined` without one. It needs
+   * `import "@netloom/netloom/tc"`.
+   *
+   * @throws {MissingImportError} Without that import.
+   */
   impairment(): Impairment | undefined {
-    return impair.impairment(this.#impaired);
+    return trafficControl.partFor("link.impairment()").impairment(this.#impaired);
   }
 
   get #impaired(): ImpairTarget {
@@ -161,7 +177,8 @@ export abstract class LinkTraffic implements NamedLink {
 
   /**
    * Hands each of its frames to a function before it goes on, from this call on; see {@link InterceptedFrame}. Frames
-   * are as on a wire. What the filter does not match is never copied to this program.
+   * are as on a wire. What the filter does not match is never copied to this program. It needs
+   * `import "@netloom/netloom/tc"`.
    *
    * Several interceptions of a link follow each other in the order in which they were started. Outgoing frames go
    * through the link's queueing disciplines behind the last one.
@@ -169,6 +186,7 @@ export abstract class LinkTraffic implements NamedLink {
    * @param handler Decides about each frame; a frame about which it decides nothing passes. It may be async.
    * @param options Which frames, how many may wait, until when.
    * @returns The interception; closing it restores the link.
+   * @throws {MissingImportError} Without that import.
    * @throws {NetlinkError} EOPNOTSUPP for the loopback link and links without Ethernet headers, ENODEV when it is gone, EEXIST when it has the
    *   queueing discipline `ingress`, which has no place for outgoing frames, ENOENT when the kernel lacks cls_bpf or mirred.
    * @throws {SyscallError} EPERM without privileges; ENOENT without TUN.
@@ -178,6 +196,7 @@ export abstract class LinkTraffic implements NamedLink {
    * @example Lose the first ping, and delay the others
    * ```ts
    * import { NetNs, Veth } from "@netloom/netloom";
+   * import "@netloom/netloom/tc";
    * import { assertEquals } from "@std/assert";
    *
    * using a = NetNs.create();
@@ -199,6 +218,7 @@ export abstract class LinkTraffic implements NamedLink {
    * ```
    */
   intercept(handler: InterceptHandler, options: InterceptOptions = {}): Intercept {
-    return new intercept.Intercept(this, handler, options);
+    const { Intercept } = trafficControl.partFor("link.intercept()");
+    return new Intercept(this, handler, options);
   }
 }

@@ -28,6 +28,7 @@
  */
 export { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
 export * from "./netns.ts";
+export { MissingImportError } from "../slot.ts";
 export { NetNsNetwork } from "./network.ts";
 export type { PingOptions, PingReply, PingResult } from "./ping.ts";
 export {

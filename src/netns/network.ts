@@ -1,8 +1,8 @@
 /**
  * The members of every namespace that are about its network: its tables, its firewall, its packets.
  *
- * Layers below do the work; here they get the namespace. The firewall needs many modules of its own, and is
- * deferred: Deno loads them with this one, and evaluates them at the first access.
+ * Layers below do the work; here they get the namespace. The firewall comes from its slot, which
+ * `@netloom/netloom/nftables` fills.
  *
  * @module
  */
@@ -11,9 +11,8 @@ import { type Capture, type CaptureOptions, openCapture } from "../capture/captu
 import { type Batch, batch, type NetNsHandle } from "../netlink/connections.ts";
 import type { Result } from "../netlink/outbox.ts";
 import type { Nftables } from "../nftables/nftables.ts";
-import defer * as nftables from "../nftables/nftables.ts";
 import type { DropOptions, MasqueradeOptions, OwnTable } from "../nftables/own_table.ts";
-import defer * as ownTable from "../nftables/own_table.ts";
+import { nftables } from "../nftables/slot.ts";
 import {
   type Monitor,
   monitor,
@@ -52,11 +51,14 @@ export abstract class NetNsNetwork implements NetNsHandle {
   }
 
   /**
-   * Its firewall: the tables of nftables.
+   * Its firewall: the tables of nftables; needs `import "@netloom/netloom/nftables"`.
+   *
+   * @throws {MissingImportError} Without that import.
    *
    * @example Only answers and SSH come in
    * ```ts
    * import { NetNs } from "@netloom/netloom";
+   * import "@netloom/netloom/nftables";
    * import { assertEquals } from "@std/assert";
    *
    * using netns = NetNs.create();
@@ -80,35 +82,38 @@ export abstract class NetNsNetwork implements NetNsHandle {
    * ```
    */
   get nftables(): Nftables {
-    return new nftables.Nftables(this);
+    return new (nftables.partFor("netns.nftables").Nftables)(this);
   }
 
   /**
    * Translates the source of packets that leave by a link into the link's address (masquerade), in a table of
    * its own. The namespace forwards packets only with the settings `net.ipv4.ip_forward` and
-   * `net.ipv6.conf.all.forwarding`.
+   * `net.ipv6.conf.all.forwarding`. It needs `import "@netloom/netloom/nftables"`.
    *
    * @param options The links.
    * @returns Deletes the table when disposed; without `using` it stays.
+   * @throws {MissingImportError} Without that import.
    * @throws {UnsupportedError} When the kernel lacks nftables or its translations.
    * @throws {TypeError} For malformed options.
    */
   masquerade(options: MasqueradeOptions): OwnTable {
-    return ownTable.masquerade(this, options);
+    return nftables.partFor("netns.masquerade()").masquerade(this, options);
   }
 
   /**
    * Drops packets that come into the namespace or leave its programs, in a table of its own. A program of the
-   * namespace that sends such a packet gets EPERM.
+   * namespace that sends such a packet gets EPERM. It needs `import "@netloom/netloom/nftables"`.
    *
    * @param options Which packets: all of it must match.
    * @returns Deletes the table when disposed; without `using` it stays. It counts the packets.
+   * @throws {MissingImportError} Without that import.
    * @throws {UnsupportedError} When the kernel lacks nftables.
    * @throws {TypeError} For malformed options, and without any.
    *
    * @example A peer that does not answer any more, for a while
    * ```ts
    * import { NetNs, Veth } from "@netloom/netloom";
+   * import "@netloom/netloom/nftables";
    * import { assertEquals } from "@std/assert";
    *
    * using near = NetNs.create();
@@ -125,7 +130,7 @@ export abstract class NetNsNetwork implements NetNsHandle {
    * ```
    */
   drop(options: DropOptions): OwnTable {
-    return ownTable.drop(this, options);
+    return nftables.partFor("netns.drop()").drop(this, options);
   }
 
   /** Sends many requests at once; see {@link batch}. */

@@ -4,9 +4,13 @@
  * `netns.nftables` is a collection of tables. A rule is an object with the words of `nft` as properties, in
  * the order in which a packet meets them. Below that are the messages and the expressions of the kernel.
  *
+ * Importing this entry point installs `netns.nftables`, `netns.masquerade()` and `netns.drop()`. Without it they
+ * throw a {@link MissingImportError}.
+ *
  * @example Half of the packets to a port are lost
  * ```ts
  * import { NetNs } from "@netloom/netloom";
+ * import "@netloom/netloom/nftables";
  * import type { Rule } from "@netloom/netloom/nftables";
  * import { assertEquals } from "@std/assert";
  *
@@ -28,6 +32,11 @@
  *
  * @module
  */
+import { Nftables } from "./nftables.ts";
+import { drop, masquerade } from "./own_table.ts";
+import { nftables } from "./slot.ts";
+
+export { MissingImportError } from "../slot.ts";
 export { Nftables, type ReplaceOptions, type TableSelector } from "./nftables.ts";
 export {
   type ChainFilter,
@@ -245,3 +254,5 @@ export {
   type RejectData,
 } from "./expressions/act.ts";
 export { FAMILIES, NFT_MSG } from "./constants.ts";
+
+nftables.fill({ Nftables, masquerade, drop });

@@ -170,6 +170,7 @@ export class Nftables {
    * @example A rule that comes
    * ```ts
    * import { NetNs } from "@netloom/netloom";
+   * import "@netloom/netloom/nftables";
    * import { assertEquals } from "@std/assert";
    *
    * using netns = NetNs.create();

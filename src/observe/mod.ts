@@ -21,6 +21,7 @@
  *
  * @module
  */
+export { MissingImportError } from "../slot.ts";
 export { NetlinkDecodeError } from "../netlink/error.ts";
 export type { NetNsTarget } from "../netlink/connections.ts";
 export type { AddressInfo } from "../rtnetlink/address.ts";

@@ -39,11 +39,11 @@ export interface MonitorOptions {
   readonly neighbors?: boolean;
   /** Watch forwarding entries of bridges and VXLANs. Not watched by default. */
   readonly fdb?: boolean;
-  /** Watch queueing disciplines. Not watched by default. */
+  /** Watch queueing disciplines; needs `import "@netloom/netloom/tc"`. Not watched by default. */
   readonly qdiscs?: boolean;
-  /** Watch the classes of queueing disciplines. Not watched by default. */
+  /** Watch their classes; needs `import "@netloom/netloom/tc"`. Not watched by default. */
   readonly classes?: boolean;
-  /** Watch filters. Not watched by default. */
+  /** Watch filters; needs `import "@netloom/netloom/tc"`. Not watched by default. */
   readonly filters?: boolean;
   /** Ends the monitor: a pending or the next `next()` rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -110,6 +110,7 @@ const MOST_BYTES = 2 ** 30 - 1;
  *
  * @param options Tables, namespace, signal and buffer.
  * @returns The events. Leaving the loop, `close()` and disposal release the socket.
+ * @throws {MissingImportError} For a table of traffic control without `import "@netloom/netloom/tc"`.
  * @throws {NetlinkError} When a table cannot be read: `DumpInterruptedError` when it keeps changing for long.
  * Also from `next()`; the monitor has ended then.
  * @throws {SyscallError} When the namespace cannot be opened.

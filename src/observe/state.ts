@@ -23,8 +23,7 @@ import { routeFormat } from "../rtnetlink/route_message.ts";
 import type { LinkMove, MonitorEvent, OverrunEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
 import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";
-import type { TrafficChanges, TrafficTables, WatchedTraffic } from "./traffic_table.ts";
-import defer * as traffic from "./traffic_table.ts";
+import { type TrafficChanges, TrafficTables, type WatchedTraffic } from "./traffic_table.ts";
 
 /** How often the tables are read in the hope that nothing changes meanwhile. */
 const ATTEMPTS = 4;
@@ -97,7 +96,7 @@ export class State {
       this.#fdb = new Table<FdbInfo>(fdbKey);
       this.#fdb.fill(tryDump(connection, dumpFdb()));
     }
-    if (hasTraffic(watched)) this.#traffic = new traffic.TrafficTables(watched, connection);
+    if (hasTraffic(watched)) this.#traffic = new TrafficTables(watched, connection);
   }
 
   /** The tables as an event. */

@@ -12,10 +12,10 @@ import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { decode, type Header } from "../netlink/message.ts";
 import { RTM } from "../rtnetlink/constants.ts";
-import { dumpFilters, filterFormat, type FilterInfo, isFilter } from "../rtnetlink/filter.ts";
-import { dumpQdiscs, qdiscFormat, type QdiscInfo } from "../rtnetlink/qdisc.ts";
-import { classFormat, type ClassInfo, dumpClasses } from "../rtnetlink/qdisc_class.ts";
-import { filterPlaces } from "../traffic/filters.ts";
+import type { FilterInfo } from "../rtnetlink/filter.ts";
+import type { QdiscInfo } from "../rtnetlink/qdisc.ts";
+import type { ClassInfo } from "../rtnetlink/qdisc_class.ts";
+import { type TrafficControl, trafficControl } from "../traffic/slot.ts";
 import { type Change, Table, tryDump } from "./table.ts";
 
 /** Which of the tables are watched. */
@@ -35,6 +35,7 @@ export interface TrafficChanges {
 /** The tables of traffic control in a namespace. */
 export class TrafficTables {
   readonly #watched: WatchedTraffic;
+  readonly #tc: TrafficControl;
   readonly #qdiscs = new Table<QdiscInfo>(({ index, parent }) => `${index} ${parent}`, isOther);
   readonly #classes = new Table<ClassInfo>(({ index, classid }) => `${index} ${classid}`, isOther);
   readonly #filters = new Table<FilterInfo>(filterKey, isOther);
@@ -44,6 +45,7 @@ export class TrafficTables {
   /** Reads the tables. */
   constructor(watched: WatchedTraffic, connection: Connection) {
     this.#watched = watched;
+    this.#tc = partFor(watched);
     const { qdiscs, classes, filters } = this.#read(connection);
     this.#qdiscs.fill(qdiscs);
     this.#classes.fill(classes);
@@ -68,6 +70,7 @@ export class TrafficTables {
   /** Applies a message. */
   apply(header: Header, source: Source): Partial<TrafficChanges> {
     const { qdiscs, classes, filters } = this.#watched;
+    const { qdiscFormat, classFormat, filterFormat, isFilter } = this.#tc;
     const { type } = header;
     if (type === RTM.NEWQDISC || type === RTM.DELQDISC) {
       const qdisc = decode(qdiscFormat.read, qdiscFormat.headerLength, source, header);
@@ -90,7 +93,7 @@ export class TrafficTables {
 
   /** Without a handle all filters of a place, a priority and a protocol go. */
   #removeFilters(gone: FilterInfo): Change<FilterInfo>[] {
-    if (isFilter(gone)) return this.#filters.remove(gone);
+    if (this.#tc.isFilter(gone)) return this.#filters.remove(gone);
     const group = groupKey(gone);
     return this.#filters.removeWhere((filter) => groupKey(filter) === group);
   }
@@ -128,6 +131,7 @@ export class TrafficTables {
     classes: ClassInfo[];
     filters: FilterInfo[];
   } {
+    const { dumpQdiscs, dumpClasses, dumpFilters, filterPlaces } = this.#tc;
     const all = tryDump(connection, dumpQdiscs()).filter(({ index }) =>
       indexes?.has(index) ?? true
     );
@@ -148,6 +152,16 @@ export class TrafficTables {
         ),
     };
   }
+}
+
+/**
+ * Traffic control, which a monitor of these tables needs.
+ *
+ * @throws {MissingImportError} Without its entry point.
+ */
+function partFor({ qdiscs, classes }: WatchedTraffic): TrafficControl {
+  const table = qdiscs ? "qdiscs" : classes ? "classes" : "filters";
+  return trafficControl.partFor(`monitor({ ${table}: true })`);
 }
 
 /** The entries of a link, or none when it is gone by now. */

@@ -12,6 +12,7 @@ import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import {
   encodeOptions,
   ETHERTYPES,
+  FILTER_PARENTS,
   type FilterProtocolWord,
   formatHandle,
   type Handle,
@@ -26,13 +27,6 @@ import {
   TCMSG,
   tcSchema,
 } from "./traffic_control.ts";
-
-/** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
-export const FILTER_PARENTS: Readonly<Record<string, number>> = {
-  root: 0xffffffff,
-  ingress: 0xfffffff2,
-  egress: 0xfffffff3,
-};
 
 /** The place of a filter. */
 export interface FilterPlace {

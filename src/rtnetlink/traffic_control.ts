@@ -76,6 +76,13 @@ export const QDISC_PARENTS: Readonly<Record<string, number>> = {
   ingress: 0xfffffff1,
 };
 
+/** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
+export const FILTER_PARENTS: Readonly<Record<string, number>> = {
+  root: 0xffffffff,
+  ingress: 0xfffffff2,
+  egress: 0xfffffff3,
+};
+
 /**
  * The number of a handle.
  *

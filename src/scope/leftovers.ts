@@ -18,7 +18,7 @@ import {
   type ScopeContent,
   ScopeError,
 } from "./record.ts";
-import defer * as redirects from "./redirects.ts";
+import { removeRedirects } from "./redirects.ts";
 import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
@@ -165,7 +165,7 @@ function removeLeftovers(record: FoundRecord): readonly string[] {
     for (const { ref } of reached.all) {
       for (const it of content.redirects) {
         if (it.cookie !== `${ref.cookie}`) continue;
-        redirects.removeRedirects(connectionTo(ref), it, { hook: it.hook });
+        removeRedirects(connectionTo(ref), it, { hook: it.hook });
       }
       deleteGroup(connectionTo(ref), content.group);
     }

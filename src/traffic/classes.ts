@@ -50,6 +50,7 @@ export type ClassTarget = Handle | ClassInfo;
  * @example Two classes that share a rate
  * ```ts
  * import { Link, NetNs } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();

@@ -23,7 +23,6 @@ import { checkObject, checkOptions, hasKey, type OptionNames, show } from "../op
 import {
   deleteFilter,
   dumpFilters,
-  FILTER_PARENTS,
   type FilterInfo,
   filterMessage,
   type FilterOptions,
@@ -36,6 +35,7 @@ import { filterKind } from "../rtnetlink/filter_kinds/mod.ts";
 import { describeLink, indexOf, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import { dumpQdiscs, type QdiscInfo } from "../rtnetlink/qdisc.ts";
 import {
+  FILTER_PARENTS,
   formatHandle,
   type Handle,
   parseHandle,
@@ -61,6 +61,7 @@ const FILTER: OptionNames<LinkFilterFilter> = { parent: true };
  * @example A copy of all packets that go to 10.0.0.0/8
  * ```ts
  * import { NetNs, Veth } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();

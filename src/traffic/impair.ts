@@ -49,6 +49,7 @@ export interface ImpairTarget {
  * @example A slow link for the time of a block
  * ```ts
  * import { NetNs, Veth } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();

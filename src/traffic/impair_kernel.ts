@@ -15,7 +15,7 @@ import { compileFilter } from "../capture/compile.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { IMPAIRMENT_WITH_HOOK, isHookOurs } from "../scope/redirects.ts";
+import { IMPAIRMENT_WITH_HOOK, isHookOurs, readHooks } from "../scope/redirects.ts";
 import { show } from "../options.ts";
 import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
 import {
@@ -304,9 +304,9 @@ function addDetour(
   const name = `imp${link.index}${side === "egress" ? "out" : "in"}`;
   const device = createIfb(link, { name, values }, steps);
   const filters = new LinkFilters(link);
-  const hooks = new LinkQdiscs(link).list().some(({ parent }) => parent === "ingress");
-  const owner = !hooks || filters.list().some(isHookOurs);
-  if (!hooks) {
+  const hooks = readHooks(connectionTo(link.ref), link.index);
+  const owner = !hooks.kind || hooks.filters.some(isHookOurs);
+  if (!hooks.kind) {
     exchange(link, steps, () => addQdisc(link, CLSACT), () => deleteQdisc(link, "ingress"));
   }
   const filter: FilterOptions = {

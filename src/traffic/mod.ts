@@ -1,9 +1,14 @@
 /**
  * Traffic control: queueing disciplines, their classes, and filters, as `tc` sets them.
  *
+ * Importing this entry point installs `link.qdiscs`, `link.classes`, `link.filters`, `link.impair()`,
+ * `link.impairment()` and `link.intercept()`, the tables of traffic control in monitors, and traffic control in
+ * `supports()` and `capabilities()`. Without it they throw a {@link MissingImportError}.
+ *
  * @example A queue of at most 100 packets
  * ```ts
  * import { Link, NetNs } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();
@@ -15,6 +20,19 @@
  *
  * @module
  */
+import { classFormat, dumpClasses } from "../rtnetlink/qdisc_class.ts";
+import { dumpFilters, filterFormat, isFilter } from "../rtnetlink/filter.ts";
+import { dumpQdiscs, qdiscFormat } from "../rtnetlink/qdisc.ts";
+import { LinkClasses } from "./classes.ts";
+import { filterPlaces, LinkFilters } from "./filters.ts";
+import { clear, impair, impairment } from "./impair.ts";
+import { kernelValues } from "./impair_discipline.ts";
+import { Intercept } from "./intercept.ts";
+import { LinkQdiscs } from "./qdiscs.ts";
+import { trafficControl } from "./slot.ts";
+import { supportsTraffic, trafficCapabilities } from "./supports.ts";
+
+export { MissingImportError } from "../slot.ts";
 export { type ClassTarget, LinkClasses } from "./classes.ts";
 export { type LinkFilterFilter, LinkFilters } from "./filters.ts";
 export { Impairment, type PeerEnd } from "./impair.ts";
@@ -162,3 +180,24 @@ export type {
   TcWord,
 } from "../rtnetlink/qdisc_kinds/kind.ts";
 export type { StatsNest, TcMessage, TcMode } from "../rtnetlink/traffic_control.ts";
+
+trafficControl.fill({
+  LinkQdiscs,
+  LinkClasses,
+  LinkFilters,
+  impair,
+  impairment,
+  clear,
+  Intercept,
+  kernelValues,
+  supportsTraffic,
+  trafficCapabilities,
+  dumpQdiscs,
+  qdiscFormat,
+  dumpClasses,
+  classFormat,
+  dumpFilters,
+  filterFormat,
+  filterPlaces,
+  isFilter,
+});

@@ -61,6 +61,7 @@ const PLACE: OptionNames<QdiscParent> = { parent: true };
  * @example A rate limit
  * ```ts
  * import { NetNs, Veth } from "@netloom/netloom";
+ * import "@netloom/netloom/tc";
  * import { assertEquals } from "@std/assert";
  *
  * using netns = NetNs.create();

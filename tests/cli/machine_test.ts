@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Bridge, Link, NetNs, Scope, Veth } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { netloom } from "./command.ts";
 
 /** A namespace with a name and a bridge with one port; the other end of the port is in `host`. */

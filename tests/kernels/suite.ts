@@ -7,6 +7,7 @@
 // all tests pass.
 import { capabilities } from "@netloom/netloom";
 import { supports } from "@netloom/netloom/link";
+import "@netloom/netloom/tc";
 import { FACTS, type Facts } from "./results.ts";
 
 const TOGETHER = "--together";

@@ -23,6 +23,7 @@ import {
   Vxlan,
   VxlanFdb,
 } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import { bridge as bridgeCommand, ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";

@@ -1,6 +1,7 @@
 // Malformed input: the error names the value, its place and what is allowed, and nothing is sent.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { NetNs, type NetNs as Namespace } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import type { Rule, TableEntry } from "../../src/nftables/mod.ts";
 

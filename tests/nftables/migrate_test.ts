@@ -1,6 +1,7 @@
 // The rows of docs/migrate/nft.md about rules: the rule of netloom is that of nft.
 import { assert, assertEquals } from "@std/assert";
 import { NetNs } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import type { Rule } from "../../src/nftables/mod.ts";
 import { ROOT } from "../script.ts";
 import { nft, rulesOf } from "./nft.ts";

@@ -1,6 +1,7 @@
 // The events of a ruleset, of nft's changes and of netloom's.
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NetNs } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import type { NftChange, NftChangeEvent, NftEvent } from "../../src/nftables/mod.ts";
 import { nft } from "./nft.ts";

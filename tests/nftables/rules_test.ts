@@ -1,6 +1,7 @@
 // Each rule in both directions: netloom's is nft's, byte for byte, and nft's is netloom's.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type NetNs, NetNs as Namespace, UnsupportedError } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import type { ChainEntry, Family, RuleInfo, TableEntry } from "../../src/nftables/mod.ts";
 import { type Case, DESTINATION_NAT, FILTER, PREROUTING, SOURCE_NAT } from "./cases.ts";
 import { nft, rulesOf } from "./nft.ts";

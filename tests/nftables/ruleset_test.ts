@@ -1,6 +1,7 @@
 // Whole rulesets: as nft sets them, as netloom reads them, and back again.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { BatchError, Bridge, NetlinkError, NetNs, trace } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import type { TableEntry } from "../../src/nftables/mod.ts";
 import { json, listed, nft } from "./nft.ts";

@@ -1,6 +1,7 @@
 // Packets decide: what rules drop, translate, limit and count.
 import { assert, assertEquals } from "@std/assert";
 import { Bridge, NetNs, Scope, Veth } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import type { Rule } from "../../src/nftables/mod.ts";
 
 /** Two namespaces with a router between them. */

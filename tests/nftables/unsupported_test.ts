@@ -1,6 +1,7 @@
 // Parts that the kernel lacks: the error names what would bring them.
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { NetlinkError, NetNs, UnsupportedError } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import type { Rule } from "../../src/nftables/mod.ts";
 import { listed, nft } from "./nft.ts";

@@ -16,6 +16,7 @@ import { RTM, RTNLGRP } from "../../src/rtnetlink/constants.ts";
 import { bridge, ip } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { collect, inNetNs, line, Replica, snapshotOf, viewOf, viewOfSnapshot } from "./lab.ts";
+import "../../src/traffic/mod.ts";
 
 const ALL = {
   ...{ links: true, addresses: true, routes: true, neighbors: true, fdb: true },

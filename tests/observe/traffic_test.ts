@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { Link } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { monitor } from "../../src/observe/monitor.ts";
 import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import { BatchError, Fd, NetlinkError, trace } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { filterMessage, newFilter, readFilter } from "../../src/rtnetlink/filter.ts";
 import type { FilterInfo, FilterOptions } from "../../src/traffic/mod.ts";

@@ -1,6 +1,7 @@
 // What each value of an impairment means, by a packet generator with time stamps: one definition for both engines.
 import { assert, assertEquals } from "@std/assert";
 import { capabilities } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { kernelLack } from "../../src/traffic/impair_discipline.ts";
 import { mergeValues } from "../../src/traffic/impairment_values.ts";
 import type { DirectionName, EngineName, ImpairOptions } from "../../src/traffic/mod.ts";

@@ -2,6 +2,7 @@
 // so all this runs on a kernel without netem, too.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { Bridge, Link, NetlinkError, NetNs, Scope, UnsupportedError, Veth } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import { disciplineKind } from "../../src/traffic/impair_discipline.ts";
 import type { ImpairOptions } from "../../src/traffic/mod.ts";
@@ -105,7 +106,9 @@ test("Another process reads the impairment, and takes it off", async () => {
   using wire = new Wire();
   const match = { protocol: "tcp" } as const;
   wire.link.impair({ out: { rate: "10mbit", limit: 5 }, match });
-  const script = `import { Link } from ${JSON.stringify(new URL("../../mod.ts", import.meta.url))};
+  const entry = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url));
+  const script = `import { Link } from ${entry("mod.ts")};
+    import ${entry("src/traffic/mod.ts")};
     const link = Link.get("v0");
     const { engine, values: { out, in: incoming, match } } = link.impairment();
     console.log(JSON.stringify([engine, out, incoming, match.length > 1]));

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Pair } from "../capture/pair.ts";
 import { test } from "../leaks.ts";
 import { Random } from "../../src/traffic/user/decisions.ts";
+import "../../src/traffic/mod.ts";
 
 const THERE = "10.0.0.2";
 

@@ -12,6 +12,7 @@ import {
   UdpSocket,
   Veth,
 } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { buildPacket, ethernet, ipv4, udp } from "../../src/packet/mod.ts";
 import { Pair } from "../capture/pair.ts";
 import { run } from "../helpers.ts";

@@ -1,6 +1,7 @@
 // The table of docs/migrate/tc.md: each row in both languages, in two namespaces that stay the same.
 import { assert, assertEquals } from "@std/assert";
 import { Link, NetNs, supports } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import type { TrafficKind } from "../../src/traffic/mod.ts";
 import { run } from "../helpers.ts";
 import { test } from "../leaks.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
 import { BatchError, Link, NetlinkError, NetNs, supports, trace } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { newQdisc, qdiscMessage, readQdisc } from "../../src/rtnetlink/qdisc.ts";
 import type { QdiscInfo, QdiscOptions } from "../../src/traffic/mod.ts";
 import * as wireClass from "../../src/rtnetlink/qdisc_class.ts";

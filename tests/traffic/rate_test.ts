@@ -1,6 +1,7 @@
 // A limit as its own counters show it: bytes that passed, against those that the rate allows.
 import { assert } from "@std/assert";
 import { UdpSocket } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { run } from "../helpers.ts";
 import { kernelTest, Pair } from "./oracle.ts";
 

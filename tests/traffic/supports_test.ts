@@ -8,6 +8,7 @@ import {
   trace,
   UnsupportedError,
 } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import type { FilterOptions, QdiscOptions, TrafficKind } from "../../src/traffic/mod.ts";
 import { run } from "../helpers.ts";
 import { test } from "../leaks.ts";

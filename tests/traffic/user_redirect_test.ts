@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { homeNetNs } from "../../ffi/namespace.ts";
 import { NetNs, Scope, Veth } from "../../mod.ts";
+import "../../src/traffic/mod.ts";
 import { Pair } from "../capture/pair.ts";
 import { withFault } from "../faults/messages.ts";
 import { run } from "../helpers.ts";
@@ -37,6 +38,10 @@ const STARTS: Readonly<Record<string, string>> = {
 const NEXT: Readonly<Record<string, (netns: NetNs) => void | Promise<void>>> = {
   "Scope.open()": async () => await Scope.open()[Symbol.asyncDispose](),
   "Scope.clean()": () => assertEquals(Scope.clean().map(({ state }) => state), STATES),
+  "Scope.clean() of a program without traffic control": async () => {
+    await using script = await start('import { Scope } from "./mod.ts"; Scope.clean();');
+    assertEquals((await script.end()).code, 0);
+  },
   "intercept() on the same link": (netns) => netns.links.get("v0").intercept(() => {}).close(),
 };
 const STATES = ["left"];
@@ -61,6 +66,7 @@ for (const [what, call] of Object.entries(STARTS)) {
       {
         await using script = await start(`
           import { Link } from "./mod.ts";
+          import "./src/traffic/mod.ts";
           const link = Link.get("v0", { netns: { name: "redirected" } });
           ${call}
           console.log("running");
@@ -88,6 +94,7 @@ test("Scope.clean() leaves a link alone that has got the index of one that is go
   {
     await using script = await start(`
       import { Link } from "./mod.ts";
+      import "./src/traffic/mod.ts";
       Link.get("v0", { netns: { name: "redirected" } }).intercept(() => {});
       console.log("running");
       setInterval(() => {}, 1000);
@@ -110,6 +117,7 @@ test("The end of a program restores the link, also by Deno.exit()", async () => 
   const before = shown(a);
   await using script = await start(`
     import { Link } from "./mod.ts";
+    import "./src/traffic/mod.ts";
     Link.get("v0", { netns: { name: "redirected" } }).intercept(() => {});
     Deno.exit(3);
   `);

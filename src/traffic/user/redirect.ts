@@ -24,7 +24,7 @@ import { NetlinkError } from "../../netlink/error.ts";
 import type { Request } from "../../netlink/message.ts";
 import type { Result } from "../../netlink/outbox.ts";
 import { show } from "../../options.ts";
-import { type FilterInfo, filterMessage, newFilter } from "../../rtnetlink/filter.ts";
+import { filterMessage, newFilter } from "../../rtnetlink/filter.ts";
 import {
   getLink,
   kindOf,
@@ -46,6 +46,7 @@ import {
   type ScopeRecord,
 } from "../../scope/record.ts";
 import {
+  type HookEntry,
   type Hooks,
   isHookOurs,
   readHooks,
@@ -461,7 +462,7 @@ export class Redirect implements Disposable {
 }
 
 /** The first priority behind those of netloom, and not that of somebody else. */
-function freePriority(filters: readonly FilterInfo[]): number {
+function freePriority(filters: readonly HookEntry[]): number {
   const own = filters.filter(tagOf).map(({ priority }) => priority);
   let free = Math.max(0, ...own) + 1;
   while (filters.some(({ priority }) => priority === free)) free++;

@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { NetNs, Veth } from "../../../mod.ts";
+import "../../../src/traffic/mod.ts";
 import { DelayQueue } from "../../../src/traffic/user/queue.ts";
 import { median } from "../_measure.ts";
 import { binary, cpuOf, type Forwarder, iperf } from "./harness.ts";
