@@ -5,11 +5,12 @@
  * @module
  */
 import { IFF } from "../rtnetlink/constants.ts";
-import { deleteLink, type LinkMessage, newLink, setLink } from "../rtnetlink/link.ts";
+import { deleteLink, type LinkMessage, newLink, setLink, upFlags } from "../rtnetlink/link.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { verify } from "../link/verify.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { NetlinkError } from "../netlink/error.ts";
+import type { Request } from "../netlink/message.ts";
 import { checkOptions, show } from "../options.ts";
 import type { Living } from "./living.ts";
 import type {
@@ -82,6 +83,7 @@ class Comparer {
   readonly #peers = new Map<string, Endpoint>();
   readonly #indexes = new Map<string, number>();
   readonly #states = new Map<string, LinkState>();
+  readonly #links = new Map<string, ResolvedInterface>();
   readonly #build: Step[] = [];
   readonly #remove: Step[] = [];
 
@@ -123,6 +125,7 @@ class Comparer {
         : it.kind === "loopback"
         ? { is: "same", link: { index: 1, name: "lo" } }
         : { is: "missing" };
+      this.#links.set(key, it);
       this.#states.set(key, state);
       if (state.is !== "same") last = Math.max(last, this.#lastIndex(node.name, it));
       this.#indexes.set(key, state.is === "same" ? state.link.index! : ++last);
@@ -215,9 +218,7 @@ class Comparer {
     const missing = (end: Endpoint) => this.#states.get(end)?.is === "missing";
     if (!missing(a) || !missing(b)) return;
     const messages = [a, b].map((end): LinkMessage => {
-      const { node, name } = endOf(end);
-      const it = this.#target.get(node)!.interfaces.find((it) => it.name === name)!;
-      return { ...this.#basics(it), index: this.#indexes.get(end)! };
+      return { ...this.#basics(this.#links.get(end)!), index: this.#indexes.get(end)! };
     });
     const [outer, peer] = messages as [LinkMessage, LinkMessage];
     const [near, far] = [endOf(a).node, endOf(b).node];
@@ -252,6 +253,9 @@ class Comparer {
     for (const it of usable) this.#createLink(node, it);
     for (const it of usable) this.#build.push(...this.#linkSettings(node, it, living));
     for (const it of usable) this.#setLink(node, it);
+    if (!living && isOwn(node) && !node.interfaces.some(({ kind }) => kind === "loopback")) {
+      this.#change(node.name, `link ${node.name}:lo`, setLink({ index: 1, ...upFlags(true) }));
+    }
     const context = {
       node,
       before: this.#before.get(node.name) ?? [],
@@ -342,7 +346,7 @@ class Comparer {
       }
       if (Object.keys(message).length > 0) {
         const index = this.#indexes.get(end)!;
-        this.#change(node.name, `link ${end}`, () => setLink({ index, ...message }, `link ${end}`));
+        this.#change(node.name, `link ${end}`, setLink({ index, ...message }, `link ${end}`));
       }
     }
   }
@@ -361,7 +365,7 @@ class Comparer {
     return message;
   }
 
-  #change(node: string, object: string, request: () => ReturnType<typeof setLink>): void {
+  #change(node: string, object: string, request: Request): void {
     const action = { kind: "request", via: node, request } as const;
     this.#build.push({ verb: "change", node, object, action });
   }
@@ -404,7 +408,7 @@ class Comparer {
     removed.add(end);
     const kind = link.linkInfo?.kind ?? "link";
     const index = link.index!;
-    const request = () => deleteLink({ index }, `${kind} ${end}`);
+    const request = deleteLink({ index }, `${kind} ${end}`);
     const action = { kind: "request", via: node, request } as const;
     this.#remove.push({ verb: "remove", node, object: `${kind} ${end}`, action });
   }

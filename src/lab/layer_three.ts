@@ -6,11 +6,17 @@
 import type { Request } from "../netlink/message.ts";
 import { deleteAddress, newAddress } from "../rtnetlink/address.ts";
 import { addBridgeVlan, type BridgeVlan, deleteBridgeVlan } from "../rtnetlink/bridge_vlan.ts";
-import { deleteRoute, newRoute } from "../rtnetlink/route.ts";
+import { deleteRoute, RouteRequest } from "../rtnetlink/route.ts";
 import type { RouteInfo, RouteMessage, RouteNexthop } from "../rtnetlink/route_message.ts";
 import { deleteRule, newRule, type RuleMessage } from "../rtnetlink/rule.ts";
 import type { Living } from "./living.ts";
-import type { ResolvedInterface, ResolvedNode, ResolvedRoute, ResolvedRule } from "./resolved.ts";
+import type {
+  ResolvedInterface,
+  ResolvedNexthop,
+  ResolvedNode,
+  ResolvedRoute,
+  ResolvedRule,
+} from "./resolved.ts";
 import type { Step } from "./steps.ts";
 
 /** A node and its state. */
@@ -56,7 +62,7 @@ function step(
   object: string,
   request: Request<undefined>,
 ): Step {
-  const action = { kind: "request", via: name, request: () => request } as const;
+  const action = { kind: "request", via: name, request } as const;
   return { verb, node: name, object, action };
 }
 
@@ -140,77 +146,87 @@ function compareAddresses(
 
 /** A route as a request has it. */
 function routeMessage(context: NodeContext, route: ResolvedRoute): RouteMessage {
-  const { destination, type, nexthops, metric, table, prefsrc } = route;
-  const message: RouteMessage = { destination, protocol: "static" };
-  message.family = destination.includes(":") ? "inet6" : "inet";
+  const message = bare(route);
+  const { nexthops, prefsrc } = route;
+  if (prefsrc !== undefined) message.prefsrc = prefsrc;
+  const hop = ({ gateway, dev, weight }: ResolvedNexthop): RouteNexthop => {
+    const hop: RouteNexthop = {};
+    if (gateway !== undefined) hop.gateway = gateway;
+    if (dev !== undefined) hop.oif = indexOf(context, dev);
+    if (weight !== undefined) hop.weight = weight;
+    return hop;
+  };
+  if (nexthops.length > 1) message.nexthops = nexthops.map(hop);
+  else if (nexthops.length === 1) {
+    const { gateway, oif } = hop(nexthops[0]!);
+    if (gateway !== undefined) message.gateway = gateway;
+    if (oif !== undefined) message.oif = oif;
+  }
+  return message;
+}
+
+/** A route without its next hops, whose links may be gone. */
+function bare({ destination, type, metric, table }: ResolvedRoute): RouteMessage {
+  const family = destination.includes(":") ? "inet6" : "inet";
+  const message: RouteMessage = { destination, protocol: "static", family };
   if (type !== "unicast") message.type = type;
   if (metric !== undefined) message.metric = metric;
   if (table !== undefined) message.table = table;
-  if (prefsrc !== undefined) message.prefsrc = prefsrc;
-  const hops = nexthops.map(({ gateway, dev, weight }): RouteNexthop => ({
-    ...(gateway !== undefined && { gateway }),
-    ...(dev !== undefined && { oif: indexOf(context, dev) }),
-    ...(weight !== undefined && { weight }),
-  }));
-  if (hops.length === 1) {
-    const { gateway, oif } = hops[0]!;
-    if (gateway !== undefined) message.gateway = gateway;
-    if (oif !== undefined) message.oif = oif;
-  } else if (hops.length > 1) message.nexthops = hops;
   return message;
 }
 
 /** What the kernel tells routes apart by. */
 function keyOf({ destination, family, metric, table, type }: RouteMessage | RouteInfo): string {
-  const six = family === "inet6";
-  const prefix = destination === "default" || destination === "::/0" ||
-      destination === "0.0.0.0/0"
-    ? "default"
-    : plainAddress(destination);
-  return [
-    six ? 6 : 4,
-    prefix,
-    metric ?? (six ? 1024 : 0),
-    table === undefined || table === 254 ? "main" : table,
-    // An unreachable route of IPv4 is in the place of another one.
-    six ? type ?? "unicast" : "",
-  ].join(" ");
+  const isMain = table === undefined || table === "main" || table === 254;
+  if (family !== "inet6") {
+    const prefix = destination === "0.0.0.0/0" ? "default" : destination!;
+    // An unreachable route of IPv4 is in the place of another one. Most routes need no text of their own.
+    return isMain && !metric ? prefix : `${prefix} ${metric ?? 0} ${isMain ? "main" : table}`;
+  }
+  const prefix = destination === "default" ? "::/0" : plainAddress(destination!);
+  return `${prefix} ${metric ?? 1024} ${isMain ? "main" : table} ${type ?? "unicast"}`;
 }
 
 /** Whether a living route has the next hops and the kind of the wanted one. */
 function sameRoute(has: RouteInfo, wanted: RouteMessage): boolean {
   if (has.type !== (wanted.type ?? "unicast")) return false;
   if (wanted.prefsrc !== undefined && has.prefsrc !== wanted.prefsrc) return false;
+  if (!has.nexthops && !wanted.nexthops) return sameHop(has, wanted);
   const hops = ({ nexthops, gateway, oif }: RouteInfo | RouteMessage) =>
     (nexthops ?? [{ gateway, oif }]) as RouteNexthop[];
   const [old, next] = [hops(has), hops(wanted)];
   return old.length === next.length &&
-    next.every(({ gateway, oif, weight = 1 }) =>
-      old.some((it) =>
-        (gateway === undefined || it.gateway !== undefined &&
-            plainAddress(it.gateway) === plainAddress(gateway)) &&
-        (oif === undefined || it.oif === oif) && (it.weight ?? 1) === weight
-      )
+    next.every((hop) =>
+      old.some((it) => sameHop(it, hop) && (it.weight ?? 1) === (hop.weight ?? 1))
     );
+}
+
+function sameHop(
+  has: Pick<RouteInfo, "gateway" | "oif">,
+  { gateway, oif }: Pick<RouteMessage, "gateway" | "oif">,
+): boolean {
+  if (oif !== undefined && has.oif !== oif) return false;
+  return gateway === undefined || gateway === has.gateway ||
+    has.gateway !== undefined && plainAddress(has.gateway) === plainAddress(gateway);
 }
 
 function compareRoutes(context: NodeContext, { build, remove }: NodeSteps): void {
   const { node, before, living, usable } = context;
-  const routes = living?.routes ?? [];
-  const has = Map.groupBy(routes, keyOf);
-  const wanted = new Set<string>();
-  const isUsable = ({ nexthops }: ResolvedRoute) =>
-    nexthops.every(({ dev }) => dev === undefined || usable.has(dev));
+  const has = Map.groupBy(living?.routes ?? [], keyOf);
+  const isUsable = ({ dev }: ResolvedNexthop) => dev === undefined || usable.has(dev);
   for (const route of node.routes) {
-    const message = isUsable(route) ? routeMessage(context, route) : undefined;
-    wanted.add(message ? keyOf(message) : keyOf(bare(route)));
-    const old = message && has.get(keyOf(message));
-    if (!message || old?.some((it) => sameRoute(it, message))) continue;
+    if (!route.nexthops.every(isUsable)) continue;
+    const message = routeMessage(context, route);
+    const old = has.size === 0 ? undefined : has.get(keyOf(message));
+    if (old?.some((it) => sameRoute(it, message))) continue;
     const object = `route ${route.destination} of ${node.name}`;
-    const request = newRoute(message, { replace: old !== undefined });
+    const request = new RouteRequest(old ? "replace" : "add", message);
     build.push(step(context, old ? "change" : "create", object, request));
   }
-  for (const route of before.flatMap(({ routes }) => routes)) {
+  const versions = before.filter(({ routes }) => routes !== node.routes);
+  if (has.size === 0 || versions.length === 0) return;
+  const wanted = new Set(node.routes.map((route) => keyOf(bare(route))));
+  for (const route of versions.flatMap(({ routes }) => routes)) {
     const key = keyOf(bare(route));
     if (wanted.has(key)) continue;
     wanted.add(key);
@@ -222,25 +238,13 @@ function compareRoutes(context: NodeContext, { build, remove }: NodeSteps): void
   }
 }
 
-/** A route without its next hops, whose links may be gone. */
-function bare({ destination, type, metric, table }: ResolvedRoute): RouteMessage {
-  const family = destination.includes(":") ? "inet6" : "inet";
-  return {
-    destination,
-    family,
-    type,
-    ...(metric !== undefined && { metric }),
-    ...(table !== undefined && { table }),
-  };
-}
-
 function compareRules({ node, before, living }: NodeContext, { build, remove }: NodeSteps): void {
   const has = new Set(living?.rules.map(ruleText));
   const wanted = new Set(node.rules.map(ruleText));
   const add = (verb: "create" | "remove", rule: ResolvedRule, into: Step[]) => {
     const object = `rule ${rule.priority} of ${node.name}`;
     const sent = verb === "create" ? newRule(rule) : deleteRule(rule);
-    const action = { kind: "request", via: node.name, request: () => sent } as const;
+    const action = { kind: "request", via: node.name, request: sent } as const;
     into.push({ verb, node: node.name, object, action });
   };
   for (const rule of node.rules) if (!has.has(ruleText(rule))) add("create", rule, build);

@@ -4,13 +4,17 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
-import type { NetNsRef } from "../../ffi/namespace.ts";
+import { type NetNsRef, within } from "../../ffi/namespace.ts";
+import { forEachAttribute } from "../netlink/attribute.ts";
+import type { Source } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { DumpRequest } from "../netlink/message.ts";
 import { sysctl } from "../netns/sysctl.ts";
 import { type AddressInfo, dumpAddresses } from "../rtnetlink/address.ts";
 import { type BridgeVlan, dumpBridgeVlans } from "../rtnetlink/bridge_vlan.ts";
+import { AF } from "../rtnetlink/constants.ts";
 import { dumpLinks, type LinkMessage, readLinkMessage } from "../rtnetlink/link.ts";
+import { IFLA, IFLA_INET6 } from "../rtnetlink/link_attributes.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
 import { dumpRules, type RuleMessage } from "../rtnetlink/rule.ts";
@@ -31,7 +35,7 @@ export interface Living {
   sysctl(name: string): string | undefined;
 }
 
-/** The tables to read beside links and addresses. */
+/** What to read beside links and addresses. */
 export interface LivingTables {
   /** Routes. */
   readonly routes: boolean;
@@ -39,34 +43,81 @@ export interface LivingTables {
   readonly rules: boolean;
   /** VLANs of ports. */
   readonly vlans: boolean;
+  /** Names of settings; others are read when they are asked for. */
+  readonly settings?: ReadonlySet<string> | undefined;
 }
 
-/** Reads the state of a namespace: one dump of each table. */
+/** Reads the state of a namespace: one dump of each table, and the thread enters it once. */
 export function readLiving(ref: NetNsRef, tables: LivingTables): Living {
-  const connection = connectionTo(ref);
-  const { filter: _, fallback: __, ...request } = dumpLinks({ stats: false });
-  const links: DumpRequest<LinkMessage> = { ...request, reply: readLinkMessage };
-  return {
-    links: new Map(connection.dump(links).map((link) => [link.name!, link])),
-    addresses: Map.groupBy(connection.dump(dumpAddresses()), ({ index }) => index),
-    routes: tables.routes
-      ? connection.dump(dumpRoutes()).filter(({ table }) => table !== "local")
-      : [],
-    rules: tables.rules
-      ? (["inet", "inet6"] as const).flatMap((family) => connection.dump(dumpRules(family)))
-      : [],
-    vlans: new Map(
-      tables.vlans
-        ? connection.dump(dumpBridgeVlans()).map(({ index, vlans }) => [index, vlans])
+  return within(ref, () => {
+    const connection = connectionTo(ref);
+    const settings = new Map<string, string | undefined>();
+    const { filter: _, fallback: __, ...request } = dumpLinks({ stats: false });
+    const links: DumpRequest<LinkMessage> = {
+      ...request,
+      reply: (source, start, end) => {
+        const link = readLinkMessage(source, start, end);
+        readIpv6Settings(source, { start: start + LINK_HEADER, end, name: link.name! }, settings);
+        return link;
+      },
+    };
+    const read = (name: string) => {
+      if (!settings.has(name)) settings.set(name, settingOf(ref, name));
+      return settings.get(name);
+    };
+    const living: Living = {
+      links: new Map(connection.dump(links).map((link) => [link.name!, link])),
+      addresses: Map.groupBy(connection.dump(dumpAddresses()), ({ index }) => index),
+      routes: tables.routes
+        ? connection.dump(dumpRoutes()).filter(({ table }) => table !== "local")
         : [],
-    ),
-    sysctl: (name) => {
-      try {
-        return sysctl(ref, name);
-      } catch (error) {
-        if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
-        throw error;
+      rules: tables.rules
+        ? (["inet", "inet6"] as const).flatMap((family) => connection.dump(dumpRules(family)))
+        : [],
+      vlans: new Map(
+        tables.vlans
+          ? connection.dump(dumpBridgeVlans()).map(({ index, vlans }) => [index, vlans])
+          : [],
+      ),
+      sysctl: read,
+    };
+    tables.settings?.forEach(read);
+    return living;
+  });
+}
+
+/** Bytes of `struct ifinfomsg`. */
+const LINK_HEADER = 16;
+
+/** Places of settings in IFLA_INET6_CONF: DEVCONF_* of linux/ipv6.h. */
+const IPV6_SETTINGS = [["disable_ipv6", 26], ["accept_dad", 27]] as const;
+
+/** Reads the IPv6 settings that come with a link, which saves two files for each. */
+function readIpv6Settings(
+  source: Source,
+  { start, end, name }: { readonly start: number; readonly end: number; readonly name: string },
+  settings: Map<string, string | undefined>,
+): void {
+  const path = [IFLA.AF_SPEC, AF.INET6, IFLA_INET6.CONF];
+  const descend = (start: number, end: number, depth: number): void =>
+    forEachAttribute(source, start, end, (type, at, length) => {
+      if (type !== path[depth]) return;
+      if (depth + 1 < path.length) return descend(at, at + length, depth + 1);
+      const link = name.replaceAll(".", "/");
+      for (const [setting, place] of IPV6_SETTINGS) {
+        if (4 * place + 4 > length) continue;
+        const value = source.view.getInt32(at + 4 * place, true);
+        settings.set(`net.ipv6.conf.${link}.${setting}`, `${value}`);
       }
-    },
-  };
+    });
+  descend(start, end, 0);
+}
+
+function settingOf(ref: NetNsRef, name: string): string | undefined {
+  try {
+    return sysctl(ref, name);
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }

@@ -5,9 +5,8 @@
  */
 import { SyscallError } from "../../ffi/errno.ts";
 import { homeNetNs, type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { connectionTo, openNamed, resolveNetNs } from "../netlink/connections.ts";
+import { openNamed, resolveNetNs } from "../netlink/connections.ts";
 import { show } from "../options.ts";
-import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, removeName } from "../scope/netns_names.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import { type Living, type LivingTables, readLiving } from "./living.ts";
@@ -36,15 +35,22 @@ export class LabNodes implements NodeRefs, LivingNodes {
   readonly #settings = new Map<string, string>();
   readonly #leaving: NetNsRef[] = [];
   #tables: LivingTables = { routes: true, rules: true, vlans: true };
+  #names: ReadonlyMap<string, ReadonlySet<string>> = new Map();
 
   /** Starts without any. */
   constructor(owner: Owner) {
     this.#owner = owner;
   }
 
-  /** The tables that {@link LabNodes.living} reads. */
-  set tables(tables: LivingTables) {
+  /**
+   * Chooses what {@link LabNodes.living} reads.
+   *
+   * @param tables The tables.
+   * @param settings The names of settings, by node.
+   */
+  read(tables: LivingTables, settings: ReadonlyMap<string, ReadonlySet<string>>): void {
     this.#tables = tables;
+    this.#names = settings;
   }
 
   /** The names of the nodes that have a namespace. */
@@ -111,7 +117,6 @@ export class LabNodes implements NodeRefs, LivingNodes {
     this.#own.add(node);
     this.#owner.created(node, ref);
     if (name !== undefined) giveName(name, ref);
-    connectionTo(ref).request(setLink({ index: 1, ...upFlags(true) }, `link "lo" of ${node}`));
   }
 
   remove(node: string): void {
@@ -156,7 +161,10 @@ export class LabNodes implements NodeRefs, LivingNodes {
     const ref = this.#refs.get(node);
     if (!ref) return undefined;
     let living = this.#living.get(node);
-    if (!living) this.#living.set(node, living = readLiving(ref, this.#tables));
+    if (!living) {
+      living = readLiving(ref, { ...this.#tables, settings: this.#names.get(node) });
+      this.#living.set(node, living);
+    }
     return living;
   }
 

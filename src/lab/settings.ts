@@ -39,6 +39,12 @@ function ipv6Of({ ipv6, nodad }: ResolvedInterface): Readonly<Record<string, str
 
 const FRESH: Readonly<Record<string, string>> = { disable_ipv6: "0", accept_dad: "1" };
 
+/** The names of settings of a node that a comparison reads, but those that come with its links. */
+export function settingNames(node: ResolvedNode): string[] {
+  const defaults = isOwn(node) ? Object.keys(FRESH) : [];
+  return [...defaults.map((key) => `net.ipv6.conf.default.${key}`), ...Object.keys(node.sysctls)];
+}
+
 /** Settings that name a link: they can be written when it exists. */
 function namesLink(node: ResolvedNode, setting: string): string | undefined {
   const [, name] = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(setting) ?? [];

@@ -5,7 +5,7 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
-import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
+import { type NetNsRef, newNetNs, within } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
@@ -21,12 +21,15 @@ export type FdOf = (node: string) => number;
 /** The node whose socket sends a request: the name of a node, or this for a namespace without links. */
 export const WORKSHOP = "";
 
+/** A request that names namespaces by their descriptors. */
+export type PlacedRequest = (fd: FdOf) => Request;
+
 /** The action of a step. */
 export type Action =
   /** Creates or removes the namespace of the node. */
   | { readonly kind: "netns" }
   /** Sends a request over the socket of a node, or of the workshop. */
-  | { readonly kind: "request"; readonly via: string; readonly request: (fd: FdOf) => Request }
+  | { readonly kind: "request"; readonly via: string; readonly request: Request | PlacedRequest }
   /** Writes a setting; `derived`: only where the namespace has it. */
   | {
     readonly kind: "sysctl";
@@ -65,7 +68,8 @@ export interface NodeRefs {
 const GONE: ReadonlySet<string> = new Set(["ENODEV", "ESRCH", "ENOENT", "EADDRNOTAVAIL"]);
 
 /**
- * Performs steps in their order. Neighboring requests over one socket are one send.
+ * Performs steps in their order. Neighboring requests over one socket are one send, and the thread enters a
+ * namespace once for neighboring settings.
  *
  * @throws The error of the first step that the kernel refuses. Later requests of the same send have been
  * sent by then.
@@ -74,45 +78,56 @@ export function perform(steps: readonly Step[], nodes: NodeRefs): void {
   let workshop: NetNsRef | undefined;
   const refOf = (via: string): NetNsRef =>
     via === WORKSHOP ? workshop ??= newNetNs("the workshop of the lab") : nodes.ref(via);
+  const fd = (name: string) => nodes.ref(name).fd.value;
   try {
     for (let at = 0; at < steps.length;) {
-      const { action, node, verb } = steps[at]!;
-      if (action.kind === "request") {
-        const part = sendFrom(steps, at, action.via);
-        send(part, refOf(action.via), (name) => nodes.ref(name).fd.value);
-        at += part.length;
-        continue;
-      }
-      if (action.kind === "netns") verb === "remove" ? nodes.remove(node) : nodes.create(node);
-      else if (action.kind === "sysctl") write(node, action, nodes);
-      else runNft(nodes.ref(node), action.script);
-      at++;
+      const step = steps[at]!;
+      const { action, node, verb } = step;
+      const end = endOfRun(steps, at);
+      if (action.kind === "request") send(steps.slice(at, end), refOf(action.via), fd);
+      else if (action.kind === "sysctl") write(node, steps.slice(at, end), nodes);
+      else if (action.kind === "nft") runNft(nodes.ref(node), action.script);
+      else if (verb === "remove") nodes.remove(node);
+      else nodes.create(node);
+      at = end;
     }
   } finally {
     workshop?.close();
   }
 }
 
-function sendFrom(steps: readonly Step[], from: number, via: string): readonly Step[] {
+/** The end of the steps that are performed together with the one at `from`. */
+function endOfRun(steps: readonly Step[], from: number): number {
+  const first = steps[from]!;
+  const place = placeOf(first);
   let end = from + 1;
-  for (; end < steps.length; end++) {
-    const { action } = steps[end]!;
-    if (action.kind !== "request" || action.via !== via) break;
+  if (place === undefined) return end;
+  while (end < steps.length && placeOf(steps[end]!) === place) {
+    if (steps[end]!.action.kind !== first.action.kind) break;
+    end++;
   }
-  return steps.slice(from, end);
+  return end;
+}
+
+function placeOf({ action, node }: Step): string | undefined {
+  return action.kind === "request" ? action.via : action.kind === "sysctl" ? node : undefined;
 }
 
 function send(steps: readonly Step[], ref: NetNsRef, fd: FdOf): void {
   const results = connectionTo(ref).batch((add) => {
-    for (const { action } of steps) if (action.kind === "request") add(action.request(fd));
+    for (const { action } of steps) if (action.kind === "request") add(requestOf(action, fd));
   });
   for (const [i, result] of results.entries()) {
     if (result.ok) continue;
     const { error } = result;
     const { verb, action } = steps[i]!;
     if (verb === "remove" && error instanceof NetlinkError && GONE.has(error.code)) continue;
-    throw action.kind === "request" ? explained(action.request(fd), error, ref) : error;
+    throw action.kind === "request" ? explained(requestOf(action, fd), error, ref) : error;
   }
+}
+
+function requestOf({ request }: Extract<Action, { kind: "request" }>, fd: FdOf): Request {
+  return typeof request === "function" ? request(fd) : request;
 }
 
 /** Adds the reason to the refusal of a link: a kind or option that the kernel lacks, a name that is taken. */
@@ -121,19 +136,22 @@ function explained({ message }: Request, error: Error, ref: NetNsRef): Error {
   return kind === undefined ? error : refusal(kind, error, message, ref);
 }
 
-function write(
-  node: string,
-  { name, value, derived = false }: Extract<Action, { kind: "sysctl" }>,
-  nodes: NodeRefs,
-): void {
+function write(node: string, steps: readonly Step[], nodes: NodeRefs): void {
   const ref = nodes.ref(node);
-  try {
-    nodes.setting(node, name, sysctl(ref, name));
-    sysctl(ref, name, value);
-  } catch (error) {
-    const none = error instanceof SyscallError && error.code === "ENOENT";
-    if (!derived || !none) throw error;
-  }
+  within(ref, () => {
+    for (const { action } of steps) {
+      if (action.kind !== "sysctl") continue;
+      const { name, value, derived = false } = action;
+      try {
+        // What the lab derives it derives for links and namespaces of its own.
+        if (!derived) nodes.setting(node, name, sysctl(ref, name));
+        sysctl(ref, name, value);
+      } catch (error) {
+        const none = error instanceof SyscallError && error.code === "ENOENT";
+        if (!derived || !none) throw error;
+      }
+    }
+  });
 }
 
 /**
@@ -177,11 +195,12 @@ export function commandOf({ action, node, verb }: Step, names: Names): string {
 const NO_FD = 1_000_000_000;
 
 function requestCommand(
-  { via, request }: Extract<Action, { kind: "request" }>,
+  action: Extract<Action, { kind: "request" }>,
   names: Names,
 ): string {
+  const { via } = action;
   const nodes: string[] = [];
-  const line = request((node) => NO_FD + nodes.push(node)).command()
+  const line = requestOf(action, (node) => NO_FD + nodes.push(node)).command()
     .replace(/\S+\/fd\/(1\d{9})\b/g, (_, fd) => shellWord(names.netns(nodes[fd - NO_FD - 1]!)))
     .replace(/\bif(\d+)\b/g, (word, index) => names.link(via, Number(index)) ?? word);
   return via === WORKSHOP ? line : inNetNs(line, names.netns(via));

@@ -9,7 +9,7 @@ import { show } from "../options.ts";
 import { type Difference, differenceOf } from "./difference.ts";
 import type { LabNodes } from "./nodes.ts";
 import type { ResolvedTopology } from "./resolved.ts";
-import { isOwn } from "./settings.ts";
+import { isOwn, settingNames } from "./settings.ts";
 import { perform, type Step } from "./steps.ts";
 
 /** A lab cannot be brought up, or taken down. */
@@ -38,11 +38,16 @@ export function compare(transition: Transition, nodes: LabNodes): Difference {
   nodes.refresh();
   const target = transition.target?.nodes ?? [];
   const all = [...target, ...transition.before.flatMap(({ nodes }) => nodes)];
-  nodes.tables = {
+  const settings = new Map<string, Set<string>>();
+  for (const node of all) {
+    const names = settings.getOrInsertComputed(node.name, () => new Set());
+    for (const name of settingNames(node)) names.add(name);
+  }
+  nodes.read({
     routes: all.some(({ routes }) => routes.length > 0),
     rules: all.some(({ rules }) => rules.length > 0),
     vlans: all.some(({ interfaces }) => interfaces.some(({ vlans }) => vlans)),
-  };
+  }, settings);
   for (const node of target) if (!isOwn(node)) nodes.open(node);
   return differenceOf({ ...transition, nodes });
 }
