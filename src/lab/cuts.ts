@@ -30,10 +30,15 @@ function cutLinks(ref: NetNsRef): string[] {
   return (table?.chains ?? []).map(({ devices = [] }) => devices).flat().sort();
 }
 
-/** The ends that receive nothing, of all nodes. */
-export function cutEnds(topology: ResolvedTopology, nodes: Namespaces): Set<string> {
+/** The ends that receive nothing, of all nodes that have a namespace. */
+export function cutEnds(
+  topology: ResolvedTopology,
+  nodes: Namespaces & { names(): string[] },
+): Set<string> {
+  const names = new Set(nodes.names());
+  const living = topology.nodes.filter(({ name }) => names.has(name));
   return new Set(
-    topology.nodes.flatMap(({ name }) => cutLinks(nodes.ref(name)).map((it) => `${name}:${it}`)),
+    living.flatMap(({ name }) => cutLinks(nodes.ref(name)).map((it) => `${name}:${it}`)),
   );
 }
 

@@ -3,15 +3,19 @@
  *
  * @module
  */
+import { clear, impair, impairment, type ImpairTarget } from "../traffic/impair.ts";
+import { disciplineFor, disciplineKind, kernelLack } from "../traffic/impair_discipline.ts";
+import { programOf } from "../traffic/impair_kernel.ts";
 import {
-  clear,
-  impair,
-  type Impairment,
-  impairment,
-  type ImpairTarget,
-} from "../traffic/impair.ts";
-import type { DirectionOptions, ImpairOptions } from "../traffic/impairment_values.ts";
+  type DirectionOptions,
+  type ImpairmentValues,
+  type ImpairOptions,
+  isEmpty,
+  mergeValues,
+  sameValues,
+} from "../traffic/impairment_values.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
+import { deleteQdisc, newQdisc, qdiscMessage } from "../rtnetlink/qdisc.ts";
 import { endOf } from "./difference.ts";
 import type { LabNodes } from "./nodes.ts";
 import type {
@@ -19,8 +23,11 @@ import type {
   Endpoint,
   ResolvedImpairment,
   ResolvedTopology,
+  ResolvedWire,
   WireEnds,
 } from "./resolved.ts";
+import type { Step } from "./steps.ts";
+import type { Transition } from "./transaction.ts";
 
 /** A wire to impair: packets that leave its first end are `out`. */
 export function impairTarget(ends: WireEnds, nodes: LabNodes): ImpairTarget {
@@ -52,6 +59,34 @@ function directionOptions(values: ResolvedImpairment | null): DirectionOptions |
   return rest as DirectionOptions;
 }
 
+/** A wire whose impairment is not as a topology has it. */
+interface Change {
+  readonly wire: ResolvedWire;
+  /** The values to put in force, as the first end sees them. */
+  readonly values: ImpairmentValues;
+  /** Those in force. */
+  readonly has: ImpairmentValues;
+}
+
+/** The wires whose impairments differ from those of a topology, where a topology before has none. */
+function changesOf(
+  { wires }: ResolvedTopology,
+  before: readonly ResolvedTopology[],
+  nodes: LabNodes,
+): Change[] {
+  const old = new Set(before.flatMap(impairedWires).map(({ ends }) => ends.join()));
+  return wires.flatMap((wire): Change[] => {
+    const values = mergeValues({}, impairOptions(wire.impair, true));
+    if (isEmpty(values) && !old.has(wire.ends.join())) return [];
+    const isThere = wire.ends.every((end) => {
+      const { node, name } = endOf(end);
+      return nodes.living(node)?.links.has(name);
+    });
+    const has = isThere ? impairment(impairTarget(wire.ends, nodes))?.values ?? {} : {};
+    return isSame(has, values) ? [] : [{ wire, values, has }];
+  });
+}
+
 /**
  * Impairs the wires as a topology has it, and takes off the impairments of topologies before. In a lab with a
  * name only the kernel does it: the lab outlives the process, and without its process a wire loses all packets.
@@ -63,34 +98,58 @@ export function applyImpairments(
   before: readonly ResolvedTopology[],
   nodes: LabNodes,
 ): void {
-  const old = new Set(before.flatMap(impairedWires).map(({ ends }) => ends.join()));
-  for (const { ends, impair: wanted } of topology.wires) {
-    const isWanted = Object.keys(wanted).length > 0;
-    if (!isWanted && !old.has(ends.join())) continue;
+  for (const { values, wire: { ends, impair: wanted } } of changesOf(topology, before, nodes)) {
     const target = impairTarget(ends, nodes);
-    const has = impairment(target);
-    if (!isWanted) {
-      if (has) clear(target);
-    } else if (!has || !isSame(has, wanted)) {
+    if (isEmpty(values)) clear(target);
+    else {
       const engine = topology.name === undefined ? {} : { engine: "kernel" } as const;
       impair(target, { ...impairOptions(wanted, true), ...engine });
     }
   }
 }
 
+/**
+ * What {@link applyImpairments} would do, for a plan: the discipline at the end that sends the packets of each
+ * direction. `impair()` itself also handles links with disciplines of others, and kernels without netem.
+ *
+ * @param transition The topologies.
+ * @param indexes The indexes of links, also of those that do not exist yet.
+ * @param nodes The namespaces.
+ */
+export function impairmentSteps(
+  { target, before }: Transition,
+  indexes: ReadonlyMap<string, number>,
+  nodes: LabNodes,
+): Step[] {
+  return changesOf(target!, before, nodes).flatMap(({ wire: { ends: [a, b] }, values, has }) => {
+    const kind = kernelLack(values) ? "netem" : disciplineKind();
+    const sides = [[a, b, values.out, has.out], [b, a, values.in, has.in]] as const;
+    return sides.flatMap(([from, to, own, old]): Step[] => {
+      if (sameValues(own, old)) return [];
+      const { node } = endOf(from);
+      const index = indexes.get(from)!;
+      const request = own
+        ? newQdisc(
+          qdiscMessage(disciplineFor(own, { kind, mtu: 1500 }), index),
+          old ? "replace" : "add",
+        )
+        : deleteQdisc({ index, parent: ROOT });
+      const verb = own ? old ? "change" : "create" : "remove";
+      const object = `impairment ${from} -> ${to}${values.match ? ", of some packets" : ""}`;
+      return [{ verb, node, object, action: { kind: "request", via: node, request } }];
+    });
+  });
+}
+
+/** The place of a link's first discipline (TC_H_ROOT). */
+const ROOT = 0xffffffff;
+
 function impairedWires({ wires }: ResolvedTopology): ResolvedTopology["wires"] {
   return wires.filter(({ impair }) => Object.keys(impair).length > 0);
 }
 
-/** Whether the values in force are those of the topology. */
-function isSame({ values }: Impairment, wanted: Impairments): boolean {
-  // The kernel reports a match as a program.
-  if (values.match || wanted["->"]?.match || wanted["<-"]?.match) return false;
-  return ([["out", "->"], ["in", "<-"]] as const).every(([side, direction]) => {
-    const [has, asks] = [values[side] ?? {}, wanted[direction] ?? {}].map((it) =>
-      it as Readonly<Record<string, unknown>>
-    ) as [Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>];
-    const keys = new Set([...Object.keys(has), ...Object.keys(asks)]);
-    return [...keys].every((key) => has[key] === asks[key] || key === "distribution");
-  });
+/** Whether two impairments are the same. The kernel reports a match as a program. */
+function isSame(a: ImpairmentValues, b: ImpairmentValues): boolean {
+  const [one, other] = [a, b].map(({ match }) => JSON.stringify(match ? programOf(match) : []));
+  return one === other && sameValues(a.out, b.out) && sameValues(a.in, b.in);
 }

@@ -4,7 +4,9 @@
  * @module
  */
 import { checkOptions, type OptionNames } from "../options.ts";
+import { cutEnds } from "./cuts.ts";
 import { endOf } from "./difference.ts";
+import { impairmentSteps } from "./impairments.ts";
 import { netnsNameOf, nodesOf, transitionOf } from "./named.ts";
 import { LabNodes } from "./nodes.ts";
 import { checkLabName, readRecord } from "./record.ts";
@@ -31,7 +33,7 @@ export interface PlannedStep {
   readonly node: string;
   /** The object: `veth h1:eth0 -- sw:h1`, `address 10.0.0.1/24 of h1:eth0`. */
   readonly object: string;
-  /** The command line with the same effect, of `ip`, `bridge`, `sysctl` or `nft`. */
+  /** The command line with the same effect, of `ip`, `bridge`, `tc`, `sysctl` or `nft`. */
   readonly command: string;
 }
 
@@ -41,6 +43,8 @@ export interface LabPlan {
   readonly steps: readonly PlannedStep[];
   /** The namespaces and interfaces of others that the steps touch: `db`, `db:eth0`. */
   readonly touches: readonly string[];
+  /** The ends of wires that receive nothing now, because they are cut. `up` leaves cuts in force. */
+  readonly cuts: readonly string[];
   /** Objects whose names led to a place that was taken, see `topology.displaced`. */
   readonly displaced: ResolvedTopology["displaced"];
 }
@@ -84,7 +88,7 @@ export function plan<N extends string>(
       : { target: topology, before: [], isKnown: true, group: 0 };
     const { build, remove, indexes } = compare(transition, nodes);
     const names = namesIn(indexes, (node) => name === undefined ? node : netnsNameOf(name, node));
-    const steps = [...build, ...remove];
+    const steps = [...build, ...impairmentSteps(transition, indexes, nodes), ...remove];
     return {
       steps: steps.map(({ verb, node, object, action }) => ({
         verb,
@@ -93,6 +97,7 @@ export function plan<N extends string>(
         command: commandOf({ verb, node, object, action }, names),
       })),
       touches: touched(topology, steps),
+      cuts: state?.settled ? [...cutEnds(state.settled, nodes)].sort() : [],
       displaced: topology.displaced,
     };
   } finally {

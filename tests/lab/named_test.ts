@@ -1,5 +1,5 @@
 // Labs with names: convergence, rollback, and what a killed command leaves.
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { processId } from "../../ffi/file.ts";
 import {
   down,
@@ -61,6 +61,35 @@ test("A second up() of an unchanged lab sends no changing message", async () => 
   }
   assertEquals(sent, []);
   assertEquals(plan(spec, { name: "lab" }).steps, []);
+  await down("lab");
+});
+
+test("plan() lists impairments as tc sets them, and cuts in force", async () => {
+  const wire = (impair?: object): TopologySpec<"a" | "b"> => ({
+    nodes: { a: {}, b: {} },
+    links: [{ endpoints: ["a", "b"], ...(impair && { impair }) }],
+  });
+  const lines = (spec: TopologySpec<"a" | "b">) =>
+    plan(spec, { name: "lab" }).steps.filter(({ object }) => object.startsWith("impairment"))
+      .map(({ verb, node, command }) => [verb, node, command.replace(/ (limit|burst) .*/, "")]);
+  const slow = { "->": { delay: "20ms" }, "<-": { rate: "10mbit" } };
+  assertEquals(lines(wire(slow)), [
+    ["create", "a", "tc -n lab.a qdisc add dev to-b root handle 6e6c: netem"],
+    ["create", "b", "tc -n lab.b qdisc add dev to-a root handle 6e6c: netem"],
+  ]);
+  const limited = wire({ "<-": { rate: "10mbit" } });
+  {
+    await using lab = await up(limited, { name: "lab" });
+    lab.persist().link("a", "b").cut({ oneWay: true });
+  }
+  assertEquals(plan(limited, { name: "lab" }).steps, []);
+  assertEquals(plan(limited, { name: "lab" }).cuts, ["b:to-a"]);
+  const [change] = lines(wire({ "<-": { rate: "20mbit" } }));
+  assertEquals([change![0], change![1]], ["change", "b"]);
+  assertMatch(change![2]!, /^tc -n lab\.b qdisc replace dev to-a root handle 6e6c: (netem|tbf)/);
+  assertEquals(lines(wire()), [["remove", "b", "tc -n lab.b qdisc delete dev to-a root"]]);
+  await start(wire());
+  assertEquals(plan(wire(), { name: "lab" }).steps, []);
   await down("lab");
 });
 
