@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { Bridge, Link, NetNs, supports, SyscallError, UnsupportedError } from "@netloom/netloom";
+import {
+  Bridge,
+  Link,
+  NetNs,
+  supports,
+  SyscallError,
+  Tun,
+  UnsupportedError,
+} from "@netloom/netloom";
 import "@netloom/netloom/tc";
 
 /** Why the machine cannot run an example, and the exit code for that. */
@@ -24,14 +32,24 @@ export function lacking(needs: readonly string[]): Lack | undefined {
         : feature === "vlan_filtering" && !filtersVlans()
         ? "CONFIG_BRIDGE_VLAN_FILTERING brings it"
         : undefined;
+      if (kind === "tun" && !bringer) openTun();
       if (bringer) return { code: 77, message: `This kernel lacks ${need}: ${bringer}` };
     }
     return undefined;
   } catch (error) {
-    if (!(error instanceof SyscallError) || error.code !== "EPERM") throw error;
+    if (!(error instanceof SyscallError)) throw error;
+    // It names the file, and what helps.
+    if (error.object !== undefined) return { code: 1, message: error.message };
+    if (error.code !== "EPERM") throw error;
     const how = "run it as root, or in namespaces of your own: unshare -Urmn SCRIPT";
     return { code: 1, message: `This example needs privileges; ${how}` };
   }
+}
+
+/** A kernel may have TUNs, and a user none: `/dev/net/tun` decides. */
+function openTun(): void {
+  using netns = NetNs.create();
+  Tun.create({ netns }).close();
 }
 
 /** The build option and the module that bring a kind. */

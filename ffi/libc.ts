@@ -87,7 +87,7 @@ function bindAll(definitions: Definitions): Record<string, Call> {
     const hooked = (args: unknown[], make: Call): unknown =>
       hook && intercepted(name, { args, make, result });
     if (nonblocking) {
-      const call = bind(name, definition);
+      const call = bindNonblocking(name, definition);
       symbols[name] = (...args) => {
         const failed = hooked(args, call);
         return failed === undefined ? call(...args) : Promise.resolve(failed);
@@ -120,7 +120,30 @@ function bindAll(definitions: Definitions): Record<string, Call> {
 }
 
 function bind(name: string, definition: Deno.ForeignFunction): Call {
-  return Deno.dlopen(LIBC, { [name]: definition }).symbols[name] as Call;
+  return load({ [name]: definition })[name] as Call;
+}
+
+/**
+ * Opens libc for its functions, and closes it again: Deno itself is linked with it, so it stays in memory,
+ * and no library is left open for the resource sanitizer of `Deno.test` to find.
+ */
+function load<const D extends Deno.ForeignLibraryInterface>(
+  definitions: D,
+): Deno.DynamicLibrary<D>["symbols"] {
+  const library = Deno.dlopen(LIBC, definitions);
+  const { symbols } = library;
+  library.close();
+  return symbols;
+}
+
+/** A function that runs on the blocking pool: by its address, since by its name it needs the open library. */
+function bindNonblocking(name: string, definition: Deno.ForeignFunction): Call {
+  const address = load({ [name]: { name: definition.name ?? name, type: "pointer" } })[name];
+  const pointer = new Deno.UnsafeFnPointer(
+    address as Deno.PointerObject<typeof definition>,
+    definition,
+  );
+  return (...args) => (pointer.call as Call).apply(pointer, args);
 }
 
 function bindSlowly(name: string, definition: Deno.ForeignFunction): Call {
@@ -154,7 +177,7 @@ let packets: ReturnType<typeof packetCalls> | undefined;
 function packetCalls() {
   requireLinux();
   const location = errno ??= findErrno();
-  const { symbols } = Deno.dlopen(LIBC, {
+  const symbols = load({
     read: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     write: { parameters: ["i32", "buffer", "i32"], result: "i32" },
     poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },

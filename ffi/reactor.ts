@@ -65,7 +65,8 @@ class Reactor {
   readonly #ready = new Uint8Array(ARCH.epollEventSize * EVENTS);
   readonly #readyView = new DataView(this.#ready.buffer);
   #running = false;
-  #parked = false;
+  /** The parked wait, if there is one. */
+  #parked: Promise<number> | undefined;
   /** How often in a row a parked wait has failed. */
   #failures = 0;
   /** A moving average of how long recent waits took, in milliseconds. */
@@ -105,12 +106,12 @@ class Reactor {
     if (!this.#running) void this.#run().catch((error) => this.#fail(error));
   }
 
-  cancel(fd: Fd, direction: Direction, waiter: Waiter): void {
+  cancel(fd: Fd, direction: Direction, waiter: Waiter): Promise<unknown> | undefined {
     const list = this.#watches.get(fd)?.[direction] ?? [];
     const at = list.indexOf(waiter);
-    if (at < 0) return;
+    if (at < 0) return undefined;
     list.splice(at, 1);
-    this.#left([waiter]);
+    return this.#left([waiter]);
   }
 
   forget(fd: Fd, reason: unknown): void {
@@ -119,12 +120,15 @@ class Reactor {
     this.#watches.delete(fd);
     this.#byNumber[watch.number] = undefined;
     const waiters = [...watch.read.splice(0), ...watch.write.splice(0)];
+    let woken: Promise<unknown> | undefined;
     try {
-      this.#left(waiters);
+      woken = this.#left(waiters);
       // Without this the file would stay in the epoll while anybody else has it open.
       if (watch.events !== 0) this.#control(C.EPOLL_CTL_DEL, watch.number, 0);
     } finally {
-      for (const waiter of waiters) waiter.reject(reason);
+      const reject = () => waiters.forEach((waiter) => waiter.reject(reason));
+      if (woken) void woken.then(reject);
+      else reject();
     }
   }
 
@@ -142,11 +146,13 @@ class Reactor {
     watch.events = events;
   }
 
-  #left(waiters: readonly Waiter[]): void {
+  /** Wakes the parked wait when nobody waits any more, and returns it: `Deno.test` finds one that goes on. */
+  #left(waiters: readonly Waiter[]): Promise<unknown> | undefined {
     this.#waiting -= waiters.length;
     this.#patient -= waiters.filter(({ patient }) => patient).length;
-    if (this.#waiting > 0 || waiters.length === 0 || !this.#parked) return;
+    if (this.#waiting > 0 || waiters.length === 0 || !this.#parked) return undefined;
     write(this.#wake, new Uint8Array(new BigUint64Array([1n]).buffer), "wake the reactor");
+    return this.#parked;
   }
 
   #control(operation: number, fd: number, events: number): void {
@@ -207,9 +213,9 @@ class Reactor {
 
   async #park(): Promise<void> {
     const lib = symbols();
-    this.#parked = true;
-    let n = await lib.park(this.#epoll.value, this.#ready, EVENTS, -1);
-    this.#parked = false;
+    this.#parked = lib.park(this.#epoll.value, this.#ready, EVENTS, -1);
+    let n = await this.#parked;
+    this.#parked = undefined;
     this.#failures = n < 0 ? this.#failures + 1 : 0;
     if (n < 0) {
       // The errno of a call on another thread is out of reach: ask again here. EINTR is gone by then.
@@ -285,9 +291,17 @@ export function wait(fd: Fd, direction: Direction, waiter: Waiter, tried: boolea
   (reactor ??= new Reactor()).wait(fd, direction, waiter, tried);
 }
 
-/** Ends a wait; nothing is called any more. */
-export function cancel(fd: Fd, direction: Direction, waiter: Waiter): void {
-  reactor?.cancel(fd, direction, waiter);
+/**
+ * Ends a wait; nothing is called any more.
+ *
+ * @returns The parked wait that ends with the last one, if it is parked.
+ */
+export function cancel(
+  fd: Fd,
+  direction: Direction,
+  waiter: Waiter,
+): Promise<unknown> | undefined {
+  return reactor?.cancel(fd, direction, waiter);
 }
 
 /** Rejects all waits for a descriptor that is about to be closed. */
@@ -318,9 +332,10 @@ export function until<T>(fd: Fd, direction: Direction, options: Attempt<T>): Pro
       options.ended?.();
     };
     const abort = () => {
-      cancel(fd, direction, waiter);
+      const woken = cancel(fd, direction, waiter);
       end();
-      reject(signal!.reason);
+      if (woken) void woken.then(() => reject(signal!.reason));
+      else reject(signal!.reason);
     };
     const waiter: Waiter = {
       patient: options.patient ?? false,

@@ -61,16 +61,32 @@ export function openTunDevice(netns: NetNsRef, what: string): Fd {
   try {
     return within(netns, () => open(TUN_PATH, C.O_RDWR | C.O_NONBLOCK, what));
   } catch (error) {
-    if (!(error instanceof SyscallError) || error.errno !== ERRNO.EACCES) throw error;
-    const { mode } = identify(TUN_PATH) ?? {};
-    const bits = mode === undefined ? "" : ` has the mode ${(mode & 0o777).toString(8)}, and`;
-    throw new SyscallError(what, {
-      syscall: error.syscall,
-      errno: error.errno,
-      object: TUN_PATH,
-      hint:
-        `${TUN_PATH}${bits} this user may not open it: chmod 666 ${TUN_PATH} as root, as most systems have it`,
-    });
+    const hint = error instanceof SyscallError && error.syscall === "open" && remedy(error.errno);
+    if (!hint) throw error;
+    const { syscall, errno } = error;
+    throw new SyscallError(what, { syscall, errno, object: TUN_PATH, hint });
+  }
+}
+
+/** What helps when `/dev/net/tun` does not open. */
+function remedy(errno: number): string | undefined {
+  switch (errno) {
+    case ERRNO.EACCES: {
+      const { mode = 0 } = identify(TUN_PATH) ?? {};
+      const bits = `${TUN_PATH} has the mode ${(mode & 0o777).toString(8)}`;
+      // Everybody may open it, so the kernel means the mount.
+      if ((mode & 0o006) === 0o006) return `${bits}, and the file system it is on is mounted nodev`;
+      return `${bits}, and this user may not open it: chmod 666 ${TUN_PATH} as root, as most systems have it`;
+    }
+    case ERRNO.EPERM:
+      return `this container may not open it: start it with --device ${TUN_PATH}`;
+    case ERRNO.ENOENT:
+      return `modprobe tun as root; in a container, start it with --device ${TUN_PATH}`;
+    case ERRNO.ENODEV:
+    case ERRNO.ENXIO:
+      return "the running kernel lacks TUN and TAP: CONFIG_TUN, module tun, brings them";
+    default:
+      return undefined;
   }
 }
 

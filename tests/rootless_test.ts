@@ -4,7 +4,7 @@ import { ownsMounts } from "../ffi/namespace.ts";
 import { NetNs } from "../mod.ts";
 import { test } from "./leaks.ts";
 import { machine } from "./machine.ts";
-import { type Ended, ROOT } from "./script.ts";
+import { type Ended, ROOT, script } from "./script.ts";
 
 /** A user namespace with one user has no other; there the suite is rootless already. */
 const othersExist = !/^\s*0\s+\d+\s+1\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
@@ -140,3 +140,79 @@ test("What an ordinary user may not do is an error that says what to do", {
   );
   assert(create!.includes(`EPERM, unshare)${remedy}`), create);
 });
+
+/** Runs `fn` while `/dev/net/tun` is another device, or none, on a file system of its own. */
+async function withTun<T>(
+  { mode, options = "rw", owner = "65534:65534" }: {
+    mode?: string;
+    options?: string;
+    owner?: string;
+  },
+  fn: () => T | Promise<T>,
+): Promise<T> {
+  must("mount", "-t", "tmpfs", "-o", options, "none", "/dev/net");
+  try {
+    if (mode !== undefined) must("mknod", "-m", mode, "/dev/net/tun", "c", "10", "200");
+    if (mode !== undefined) must("chown", owner, "/dev/net/tun");
+    return await fn();
+  } finally {
+    must("umount", "/dev/net");
+  }
+}
+
+const MAY_NOT =
+  "and this user may not open it: chmod 666 /dev/net/tun as root, as most systems have it";
+
+test("A TUN device that a user may not open is an error with its path, its mode and the remedy", {
+  lacks,
+}, async () => {
+  const at = "/dev/net/tun has the mode";
+  const cases: [device: { mode?: string; options?: string }, message: string][] = [
+    [{ mode: "600" }, `EACCES, open /dev/net/tun); ${at} 600, ${MAY_NOT}`],
+    [{ mode: "660" }, `EACCES, open /dev/net/tun); ${at} 660, ${MAY_NOT}`],
+    [
+      { mode: "666", options: "nodev" },
+      `EACCES, open /dev/net/tun); ${at} 666, and the file system it is on is mounted nodev`,
+    ],
+    [
+      {},
+      "ENOENT, open /dev/net/tun); modprobe tun as root; in a container, start it with --device /dev/net/tun",
+    ],
+    [{ mode: "666" }, "opened"],
+  ];
+  const source = `
+    import { NetNs, Tap, Tun } from "./mod.ts";
+    using netns = NetNs.create();
+    for (const kind of [Tun, Tap]) {
+      try {
+        kind.create({ netns }).close();
+        console.log("opened");
+      } catch (error) {
+        console.log(error.message);
+      }
+    }`;
+  // Root who owns neither the device nor that privilege is any user.
+  const through = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"];
+  for (const [device, message] of cases) {
+    const { stdout, stderr } = await withTun(device, () => script(source, { through }));
+    const lines = stdout.trimEnd().split("\n");
+    assertEquals([lines.map((line) => line.slice(-message.length)), stderr], [
+      [message, message],
+      "",
+    ]);
+  }
+});
+
+test(
+  "An example that needs a TUN says in one line that the user may not open it",
+  { lacks },
+  async () => {
+    const run = () => asNobody("examples/tap_switch.ts");
+    const { code, stdout, stderr } = await withTun({ mode: "400", owner: "0:0" }, run);
+    assertEquals([code, stdout], [1, ""], stderr);
+    assertMatch(
+      stderr,
+      /^create tun .*EACCES, open \/dev\/net\/tun\); .* has the mode 400, and .*\n$/,
+    );
+  },
+);

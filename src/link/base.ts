@@ -308,7 +308,8 @@ export class LinkBase extends LinkTraffic implements Disposable {
   }
 
   /**
-   * Resolves with the link when `condition` holds for it, at once if it does now.
+   * Resolves with the link when `condition` holds for it, at once if it does now. It looks at this end only:
+   * {@link Scope.ready} looks at all links of a scope, and at the ports of bridges between them.
    *
    * @param condition Looks at the link after each change the kernel reports.
    * @param options Timeout and abort signal.
