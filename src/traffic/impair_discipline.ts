@@ -4,7 +4,7 @@
  * @module
  */
 import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
-import type { NetemOptions } from "../rtnetlink/qdisc_kinds/netem.ts";
+import type { NetemChance, NetemOptions } from "../rtnetlink/qdisc_kinds/netem.ts";
 import type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
 import type { Lacking } from "../rtnetlink/unsupported.ts";
 import {
@@ -64,7 +64,6 @@ export function passing(values: DirectionValues, context: DisciplineContext): Qd
 
 function netemOptions(values: DirectionValues, before: DirectionValues): NetemOptions {
   const { delay = 0, jitter = 0, distribution = "uniform", seed } = values;
-  const { loss = 0, duplicate = 0, corrupt = 0, reorder = 0 } = values;
   const notes = DISTRIBUTIONS.indexOf(distribution) | (seed === undefined ? 0 : SEEDED);
   const table = distribution === "uniform" && before.distribution ? UNIFORM : distribution;
   return {
@@ -72,10 +71,7 @@ function netemOptions(values: DirectionValues, before: DirectionValues): NetemOp
     delay,
     jitter,
     ...(jitter ? { distribution: table } : {}),
-    loss,
-    duplicate,
-    corrupt,
-    reorder,
+    ...CHANCES.reduce((all, name) => ({ ...all, [name]: chance(values, name) }), {}),
     rate: {
       rate: values.rate ?? (values.keepOrder === false ? 0 : ORDERED),
       cellOverhead: notes,
@@ -101,18 +97,27 @@ export function valuesOf(info: QdiscInfo): DirectionValues | undefined {
     ...(jitter ? { jitter } : {}),
     ...(distribution === "uniform" ? {} : { distribution }),
     ...(rate ? {} : { keepOrder: false }),
-    ...share("loss", loss),
-    ...share("duplicate", duplicate),
-    ...share("corrupt", corrupt),
-    ...share("reorder", reorder),
+    ...shares({ loss, duplicate, corrupt, reorder }),
     ...known,
     ...limited(limit, known),
     ...(notes & SEEDED && seed !== undefined ? { seed } : {}),
   };
 }
 
-function share(name: "loss" | "duplicate" | "corrupt" | "reorder", value: object | undefined) {
-  return value && "share" in value ? { [name]: value.share as number } : {};
+/** What netem does to a share of the packets. */
+const CHANCES = ["loss", "duplicate", "corrupt", "reorder"] as const;
+type ChanceName = typeof CHANCES[number];
+
+function chance(values: DirectionValues, name: ChanceName): NetemChance {
+  return { share: values[name] ?? 0, correlation: values[`${name}Correlation`] ?? 0 };
+}
+
+function shares(reported: Readonly<Record<ChanceName, object | undefined>>): DirectionValues {
+  return Object.fromEntries(CHANCES.flatMap((name) => {
+    const { share, correlation } = (reported[name] ?? {}) as Partial<NetemChance>;
+    const [own, other] = [[name, share], [`${name}Correlation`, correlation]];
+    return [own!, other!].filter(([, value]) => value !== undefined);
+  }));
 }
 
 function limited(limit: number, values: DirectionValues): DirectionValues {
@@ -136,7 +141,7 @@ export function disciplineKind(): DisciplineContext["kind"] {
 export function kernelValues(): readonly ValueName[] {
   if (disciplineKind() === "tbf") return supportsTraffic({ qdisc: "tbf" }) ? SHAPED : [];
   const seed = supportsTraffic({ qdisc: "netem" }, "seed");
-  return seed ? VALUE_NAMES : VALUE_NAMES.filter((name) => name !== "seed");
+  return VALUE_NAMES.filter((name) => name !== "delayCorrelation" && (seed || name !== "seed"));
 }
 
 /** The part that the kernel lacks for values; `undefined` when it has all. */
@@ -152,6 +157,13 @@ export function kernelLack(values: ImpairmentValues): Lacking | undefined {
         hint: "the running kernel ignores a seed: Linux 6.6 or later has it",
       };
     }
+    if (option === "delayCorrelation" && known.length > SHAPED.length) {
+      return {
+        option,
+        kind: "netem",
+        hint: "netem takes the delay from the low bits of its number, which do not correlate",
+      };
+    }
     if (option !== undefined) {
       return {
         option,
@@ -160,6 +172,15 @@ export function kernelLack(values: ImpairmentValues): Lacking | undefined {
         module: "sch_netem",
         hint: `the running kernel lacks netem, which ${option} needs: CONFIG_NET_SCH_NETEM, ` +
           "module sch_netem, brings it",
+      };
+    }
+    const correlated = CHANCES.map((name) => `${name}Correlation` as const)
+      .find((name) => direction[name] !== undefined);
+    if (correlated && direction.seed !== undefined) {
+      return {
+        option: "seed",
+        kind: "netem",
+        hint: `netem begins a correlation at random: ${correlated} makes each run differ`,
       };
     }
     if (direction.keepOrder === false && direction.rate !== undefined) {

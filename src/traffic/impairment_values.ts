@@ -40,18 +40,35 @@ export interface DirectionOptions {
    */
   distribution?: NetemDistribution | null;
   /**
+   * How much each delay depends on the one before: 0..1, or text. Needs a jitter. Of the correlations see
+   * {@link DirectionOptions.lossCorrelation}. netem ignores this one, so it takes the engine of this process.
+   */
+  delayCorrelation?: Share | null;
+  /**
    * Whether packets keep their order though their delays vary: a packet waits for the one before then.
    * `false`: a packet with a shorter delay overtakes others. Needs a jitter. Default: true.
    */
   keepOrder?: boolean | null;
   /** The share of packets that are lost: 0..1, or text such as `"1%"`. */
   loss?: Share | null;
+  /**
+   * How much the fate of a packet depends on that of the one before: 0..1, or text. With a correlation `c` the number
+   * that decides is `x = c * before + (1 - c) * random`, as in netem, and a packet is hit when it is below the share.
+   * Hits come in bursts then, and shares below a half become smaller. Needs a loss.
+   */
+  lossCorrelation?: Share | null;
   /** The share of packets that come twice: 0..1, or text. */
   duplicate?: Share | null;
+  /** The correlation of duplication. Needs a duplicate. */
+  duplicateCorrelation?: Share | null;
   /** The share of packets of which one bit is flipped: 0..1, or text. */
   corrupt?: Share | null;
+  /** The correlation of corruption. Needs a corrupt. */
+  corruptCorrelation?: Share | null;
   /** The share of packets that are not delayed and so overtake others: 0..1, or text. Needs a delay. */
   reorder?: Share | null;
+  /** The correlation of reordering. Needs a reorder. */
+  reorderCorrelation?: Share | null;
   /** Bits per second of whole frames, or text such as `"10mbit"`: 8..10^12. */
   rate?: Rate | null;
   /**
@@ -99,16 +116,26 @@ export interface DirectionValues {
   readonly jitter?: number;
   /** Absent: `uniform`. */
   readonly distribution?: Exclude<NetemDistribution, "uniform">;
+  /** Above 0, to 1. */
+  readonly delayCorrelation?: number;
   /** Absent: packets keep their order. */
   readonly keepOrder?: false;
   /** Above 0, to 1. */
   readonly loss?: number;
   /** Above 0, to 1. */
+  readonly lossCorrelation?: number;
+  /** Above 0, to 1. */
   readonly duplicate?: number;
+  /** Above 0, to 1. */
+  readonly duplicateCorrelation?: number;
   /** Above 0, to 1. */
   readonly corrupt?: number;
   /** Above 0, to 1. */
+  readonly corruptCorrelation?: number;
+  /** Above 0, to 1. */
   readonly reorder?: number;
+  /** Above 0, to 1. */
+  readonly reorderCorrelation?: number;
   /** Bits per second. */
   readonly rate?: number;
   /** Packets. Absent: see {@link limitOf}. */
@@ -205,11 +232,16 @@ const CHECKS: Checks = {
     const name = wordValue(value, NETEM_DISTRIBUTIONS, path);
     return name === "uniform" ? undefined : name;
   },
+  delayCorrelation: share,
   keepOrder: (value, path) => boolean(value, path) ? undefined : false,
   loss: share,
+  lossCorrelation: share,
   duplicate: share,
+  duplicateCorrelation: share,
   corrupt: share,
+  corruptCorrelation: share,
   reorder: share,
+  reorderCorrelation: share,
   rate: (value, path) => {
     const rate = parseRate(value, path);
     if (rate >= 8 && rate <= MOST_RATE) return Math.round(rate / 8) * 8;
@@ -238,11 +270,16 @@ const DIRECTION: OptionNames<DirectionOptions> = {
   delay: true,
   jitter: true,
   distribution: true,
+  delayCorrelation: true,
   keepOrder: true,
   loss: true,
+  lossCorrelation: true,
   duplicate: true,
+  duplicateCorrelation: true,
   corrupt: true,
+  corruptCorrelation: true,
   reorder: true,
+  reorderCorrelation: true,
   rate: true,
   limit: true,
   seed: true,
@@ -261,10 +298,15 @@ const OPTIONS: OptionNames<ImpairOptions> = {
 export const ENGINES: Readonly<Record<EngineName, EngineName>> = { kernel: "kernel", user: "user" };
 
 /** Values that need another one: without it they would do nothing. */
-const NEEDS: Readonly<Partial<Record<keyof DirectionOptions, "delay" | "jitter">>> = {
+const NEEDS: Readonly<Partial<Record<keyof DirectionOptions, keyof DirectionOptions>>> = {
   distribution: "jitter",
+  delayCorrelation: "jitter",
   keepOrder: "jitter",
+  lossCorrelation: "loss",
+  duplicateCorrelation: "duplicate",
+  corruptCorrelation: "corrupt",
   reorder: "delay",
+  reorderCorrelation: "reorder",
 };
 
 function time(value: Time, path: string, most: number): number | undefined {

@@ -130,6 +130,24 @@ engineTest("A loss takes its share of 10,000 packets", { loss: 0.1 }, async (wir
   }
 });
 
+engineTest("A correlation makes losses come in bursts", {
+  loss: 0.5,
+  lossCorrelation: 0.5,
+}, async (wire, engine) => {
+  const count = 5000;
+  using flow = wire.flow("out");
+  wire.link.impair({ out: { loss: "50%", lossCorrelation: "50%" }, engine });
+  assertEquals(wire.link.impairment()?.values, { out: { loss: 0.5, lossCorrelation: 0.5 } });
+  const arrived = new Set((await flow.send({ count })).map(({ sequence }) => sequence));
+  const lost = Array.from({ length: count }, (_, i) => !arrived.has(i));
+  const again = lost.filter((it, i) => it && lost[i - 1]).length;
+  const all = count - arrived.size;
+  // x = c * before + (1 - c) * random: 63.9 % of the losses are followed by one, by 4,000,000 such numbers.
+  assert(fits(again, all, 0.639), `${again} of ${all} losses were followed by one`);
+  // Neighbors depend on each other: the count varies as that of fewer packets would.
+  assert(Math.abs(all / count - 0.5) < 0.05, `${all} of ${count} were lost`);
+});
+
 engineTest("All packets are lost with a loss of 100%, none with one of 0", {
   loss: 1,
 }, async (wire, engine) => {

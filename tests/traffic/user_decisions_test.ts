@@ -81,6 +81,44 @@ for (const seed of ["1", undefined]) {
   });
 }
 
+/** The share of frames that are hit, and that of those behind a hit. */
+function burstiness(hits: readonly boolean[]): [share: number, after: number] {
+  const count = (it: readonly boolean[]) => it.filter(Boolean).length / it.length;
+  return [count(hits), count(hits.filter((_, i) => hits[i - 1]))];
+}
+
+Deno.test("Each correlation makes hits depend on the one before, as the definition says", () => {
+  const frames = 100_000;
+  // x = c * before + (1 - c) * random: exact for a half by symmetry, and from 4,000,000 numbers for what follows a hit.
+  const expected = [0.5, 0.639];
+  const names = ["loss", "duplicate", "corrupt", "reorder"] as const;
+  for (const [n, name] of names.entries()) {
+    const values = { delay: 9, [name]: 0.5, [`${name}Correlation`]: 0.5, seed: 1 };
+    const decisions = new Decisions(values);
+    const hits = Array.from({ length: frames }, () =>
+      [
+        () => decisions.copies() === 0,
+        () => decisions.copies() === 2,
+        () => decisions.flip(100) >= 0,
+        () => decisions.due(0, 100) === 0,
+      ][n]!());
+    for (const [i, got] of burstiness(hits).entries()) {
+      assert(Math.abs(got - expected[i]!) < 0.01, `${name}: ${got}, not ${expected[i]}`);
+    }
+  }
+});
+
+Deno.test("A correlation of delays is that of each with the one before, and of 100% all are the same", () => {
+  const delays = (delayCorrelation: number) =>
+    fates({ delay: 800, jitter: 200, keepOrder: false, delayCorrelation, seed: 1 }).flat();
+  const correlated = delays(0.75).map((delay) => delay - 800);
+  const sum = (values: readonly number[]) => values.reduce((all, it) => all + it, 0);
+  const lag = sum(correlated.slice(1).map((it, i) => it * correlated[i]!)) /
+    sum(correlated.map((it) => it * it));
+  assert(Math.abs(lag - 0.75) < 0.03, `${lag}`);
+  assertEquals(new Set(delays(1)).size, 1);
+});
+
 Deno.test("Frames keep their order through jitter and a change of values, unless they need not", () => {
   const values = { delay: 50, jitter: 40 };
   const first = new Decisions(values);

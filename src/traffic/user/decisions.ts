@@ -47,6 +47,28 @@ export class Random {
     this.#d = rotate(this.#d, 11);
     return result >>> 0;
   }
+}
+
+/** Random numbers of which each depends on the one before, as those of netem do (`get_crandom()` of Linux). */
+class Stream {
+  readonly #random: Random;
+  readonly #correlation: number;
+  #last = 0;
+
+  constructor(random: Random, correlation = 0) {
+    this.#random = random;
+    this.#correlation = correlation;
+    if (correlation > 0) this.#last = random.next();
+  }
+
+  /** The next 32 bits, as a number from 0 on. */
+  next(): number {
+    const fresh = this.#random.next();
+    if (this.#correlation === 0) return fresh;
+    return this.#last = Math.floor(
+      fresh * (1 - this.#correlation) + this.#last * this.#correlation,
+    );
+  }
 
   /** Whether something happens that has a chance of `share`. */
   hits(share: number): boolean {
@@ -67,6 +89,12 @@ function anySeed(): bigint {
 export class Decisions {
   readonly #random: Random;
   readonly #table: readonly number[] | undefined;
+  /** The numbers of each kind of decision. */
+  readonly #losses: Stream;
+  readonly #duplicates: Stream;
+  readonly #corruptions: Stream;
+  readonly #reorders: Stream;
+  readonly #jitters: Stream;
   readonly #loss: number;
   readonly #duplicate: number;
   readonly #corrupt: number;
@@ -89,6 +117,12 @@ export class Decisions {
   constructor(values: DirectionValues, before?: Decisions) {
     const { seed = anySeed(), distribution, rate } = values;
     this.#random = new Random(BigInt(seed));
+    const stream = (correlation?: number) => new Stream(this.#random, correlation);
+    this.#losses = stream(values.lossCorrelation);
+    this.#duplicates = stream(values.duplicateCorrelation);
+    this.#corruptions = stream(values.corruptCorrelation);
+    this.#reorders = stream(values.reorderCorrelation);
+    this.#jitters = stream(values.delayCorrelation);
     this.#table = distribution && distributionTable(distribution);
     this.#loss = values.loss ?? 0;
     this.#duplicate = values.duplicate ?? 0;
@@ -104,13 +138,13 @@ export class Decisions {
 
   /** How many of the next frame go on: 0, 1 or 2. */
   copies(): number {
-    if (this.#loss > 0 && this.#random.hits(this.#loss)) return 0;
-    return this.#duplicate > 0 && this.#random.hits(this.#duplicate) ? 2 : 1;
+    if (this.#loss > 0 && this.#losses.hits(this.#loss)) return 0;
+    return this.#duplicate > 0 && this.#duplicates.hits(this.#duplicate) ? 2 : 1;
   }
 
   /** The bit of a copy of `length` bytes that is flipped, counted from its start; -1 for none. */
   flip(length: number): number {
-    if (this.#corrupt === 0 || !this.#random.hits(this.#corrupt)) return -1;
+    if (this.#corrupt === 0 || !this.#corruptions.hits(this.#corrupt)) return -1;
     return Math.floor(this.#random.next() / 0x1_0000_0000 * length * 8);
   }
 
@@ -121,7 +155,7 @@ export class Decisions {
    * @param length Its bytes on the wire.
    */
   due(now: number, length: number): number {
-    if (this.#reorder > 0 && this.#random.hits(this.#reorder)) return now;
+    if (this.#reorder > 0 && this.#reorders.hits(this.#reorder)) return now;
     let due = now + this.#delay;
     if (this.#jitter > 0) due = Math.max(now, due + this.#jitter * this.#spread());
     if (this.#keepOrder) due = Math.max(due, this.#last);
@@ -132,7 +166,7 @@ export class Decisions {
 
   /** A number from the distribution, with one unit of jitter as 1. */
   #spread(): number {
-    const bits = this.#random.next();
+    const bits = this.#jitters.next();
     return this.#table ? this.#table[bits >>> 20]! / SCALE : bits / 0x8000_0000 - 1;
   }
 }
