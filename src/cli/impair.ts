@@ -53,10 +53,9 @@ function valuesOf(words: readonly string[]): Record<string, string | number> {
 async function stay(call: Call): Promise<void> {
   call.out.say("This kernel lacks netem: this process impairs the wire until Ctrl-C");
   const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = () => resolve();
-  Deno.addSignalListener("SIGINT", stop);
+  // It stays: the engine sends the signal again when it has restored the link.
+  Deno.addSignalListener("SIGINT", () => resolve());
   await promise;
-  Deno.removeSignalListener("SIGINT", stop);
 }
 
 function shown(call: Call, lab: Lab, only?: string): number {

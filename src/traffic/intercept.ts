@@ -83,8 +83,9 @@ const MEMORY = { packets: 64, size: MOST_BYTES } as const;
  * An interception of a link's frames; {@link Link.intercept} starts it. It keeps the process running until it is
  * closed. A scope that owns the link closes it, and so does the namespace's handle.
  *
- * When the program is killed (SIGKILL, or a signal that nothing handles), the link drops its frames until a program
- * opens a scope or an interception, or calls {@link Scope.clean}.
+ * It is also closed at the end of the program: by itself, by `Deno.exit`, an error, or a signal that the program does
+ * not handle. After SIGKILL the link drops its frames until a program opens a scope or an interception, or calls
+ * {@link Scope.clean}.
  */
 export class Intercept implements Disposable {
   readonly #redirect: Redirect;

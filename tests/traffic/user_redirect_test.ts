@@ -73,7 +73,8 @@ for (const [what, call] of Object.entries(STARTS)) {
           setInterval(() => {}, 1000);
         `);
         await script.writes("running");
-        assertEquals((await a.ping(THERE)).received, 1);
+        // Its program may have to wait for a processor.
+        assertEquals((await a.ping(THERE, { timeout: 10_000 })).received, 1);
         script.kill("SIGKILL");
         await script.end();
       }
@@ -111,19 +112,81 @@ test("Scope.clean() leaves a link alone that has got the index of one that is go
   assertEquals(shown(a, "v0"), before);
 });
 
-test("The end of a program restores the link, also by Deno.exit()", async () => {
+/** How a program ends without a scope, and the code or signal of its end. */
+const ENDS: Readonly<Record<string, { rest: string; end: number | Deno.Signal }>> = {
+  "Deno.exit()": { rest: "Deno.exit(3);", end: 3 },
+  "an error": { rest: "setTimeout(() => { throw new Error('mine'); }, 10);", end: 1 },
+  "a rejection": { rest: "Promise.reject(new Error('mine'));", end: 1 },
+  ...Object.fromEntries(
+    (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const).map((signal) => [
+      signal,
+      { rest: `Deno.kill(Deno.pid, "${signal}");`, end: signal },
+    ]),
+  ),
+  "a listener of its own for the signal": {
+    rest: `Deno.addSignalListener("SIGINT", () => { console.log("mine"); Deno.exit(5); });
+      Deno.kill(Deno.pid, "SIGINT");`,
+    end: 5,
+  },
+};
+
+for (const [what, call] of Object.entries(STARTS)) {
+  for (const [how, { rest, end }] of Object.entries(ENDS)) {
+    test(`The end of a program by ${how} during ${what} restores the link`, async () => {
+      using a = NetNs.create("redirected");
+      run(a.ref, "ip link add v0 type veth peer name v1");
+      const before = shown(a);
+      await using script = await start(`
+        import { Link } from "./mod.ts";
+        import "./src/traffic/mod.ts";
+        const link = Link.get("v0", { netns: { name: "redirected" } });
+        ${call}
+        ${rest}
+      `);
+      const { code, signal, stdout } = await script.end();
+      assertEquals(signal ?? code, end);
+      assertEquals(stdout, rest.includes("log") ? "mine\n" : "");
+      assertEquals(shown(a), before);
+      assertEquals(Scope.list().filter(({ state }) => state === "left"), []);
+    });
+  }
+}
+
+test("A signal that the program handles itself leaves an interception alone", async () => {
   using a = NetNs.create("redirected");
   run(a.ref, "ip link add v0 type veth peer name v1");
-  const before = shown(a);
   await using script = await start(`
     import { Link } from "./mod.ts";
     import "./src/traffic/mod.ts";
-    Link.get("v0", { netns: { name: "redirected" } }).intercept(() => {});
-    Deno.exit(3);
+    let count = 0;
+    Deno.addSignalListener("SIGHUP", () => console.log("reload " + ++count));
+    const it = Link.get("v0", { netns: { name: "redirected" } }).intercept(() => {});
+    console.log("running");
+    setTimeout(() => {
+      console.log(it.closed ? "closed" : "open");
+      it.close();
+      Deno.exit();
+    }, 300);
+    Deno.kill(Deno.pid, "SIGHUP");
   `);
-  assertEquals((await script.end()).code, 3);
-  assertEquals(shown(a), before);
-  assertEquals(Scope.list().filter(({ state }) => state === "left"), []);
+  assertEquals((await script.end()).stdout, "running\nreload 1\nopen\n");
+});
+
+test("An error that the program has dealt with leaves an interception alone", async () => {
+  using a = NetNs.create("redirected");
+  run(a.ref, "ip link add v0 type veth peer name v1");
+  await using script = await start(`
+    import { Link } from "./mod.ts";
+    import "./src/traffic/mod.ts";
+    globalThis.addEventListener("unhandledrejection", (event) => event.preventDefault());
+    const it = Link.get("v0", { netns: { name: "redirected" } }).intercept(() => {});
+    Promise.reject(new Error("mine"));
+    setTimeout(() => {
+      console.log(it.closed ? "closed" : "open");
+      it.close();
+    }, 100);
+  `);
+  assertEquals((await script.end()).stdout, "open\n");
 });
 
 test("A link without a queue has none afterwards", async () => {

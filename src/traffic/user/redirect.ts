@@ -36,6 +36,7 @@ import {
 import type { LinkInfo } from "../../rtnetlink/link_info.ts";
 import { newQdisc, qdiscMessage } from "../../rtnetlink/qdisc.ts";
 import type { TcMessage } from "../../rtnetlink/traffic_control.ts";
+import { onExit } from "../../scope/exit.ts";
 import { removeDeadRedirects } from "../../scope/leftovers.ts";
 import { isDenied, undone } from "../../scope/netns_names.ts";
 import {
@@ -183,17 +184,15 @@ export class Redirect implements Disposable {
   }
 
   /**
-   * Closes the owner of the redirect, which closes this: with the scope of the link, with the namespace's handle, when
-   * the program ends by itself, and when a signal is aborted.
+   * Closes the owner of the redirect, which closes this: with the scope of the link, with the namespace's handle, at
+   * any end of the program but SIGKILL, and when a signal is aborted.
    */
   closeWith(owner: Disposable, signal?: AbortSignal): void {
     const close = () => owner[Symbol.dispose]();
     scopeOf(this.#link.group)?.use({ [Symbol.dispose]: () => this.#ends.length > 0 && close() });
-    this.#ends.push(this.ref.onClose(close));
-    for (const [target, event] of [[globalThis, "unload"], [signal, "abort"]] as const) {
-      target?.addEventListener(event, close);
-      this.#ends.push(() => target?.removeEventListener(event, close));
-    }
+    this.#ends.push(this.ref.onClose(close), onExit(close, { passing: true }));
+    signal?.addEventListener("abort", close);
+    this.#ends.push(() => signal?.removeEventListener("abort", close));
   }
 
   /** Whether nothing of it is left. */
