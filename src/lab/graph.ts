@@ -5,9 +5,9 @@
  */
 import type { GraphInterface, GraphNodeKind, NetworkGraph } from "../view/graph.ts";
 import { endOf } from "./difference.ts";
+import type { ImpairmentValues } from "../traffic/impairment_values.ts";
 import type {
   Endpoint,
-  ResolvedImpairment,
   ResolvedInterface,
   ResolvedNodeKind,
   ResolvedTopology,
@@ -18,6 +18,8 @@ import type {
 export interface WireStates {
   /** Whether a wire is cut. Default: none is. */
   isCut?(wire: ResolvedWire): boolean;
+  /** The impairment in force. Default: that of the topology. */
+  impairmentOf?(wire: ResolvedWire): ImpairmentValues | undefined;
 }
 
 const KINDS: Readonly<Record<ResolvedNodeKind, GraphNodeKind>> = {
@@ -46,7 +48,11 @@ export function graphOf(topology: ResolvedTopology, states: WireStates = {}): Ne
       interfaces: node.interfaces.filter(({ kind }) => kind !== "loopback").map(interfaceOf),
     })),
     edges: wires.map((wire) => {
-      const label = labelOf(wire);
+      const label = labelOf(
+        states.impairmentOf
+          ? states.impairmentOf(wire) ?? {}
+          : { out: wire.impair["->"] ?? {}, in: wire.impair["<-"] ?? {} },
+      );
       const isUp = wire.ends.every((end) => up.get(end));
       const state = states.isCut?.(wire)
         ? "cut"
@@ -80,9 +86,15 @@ function interfaceOf(it: ResolvedInterface): GraphInterface {
   };
 }
 
+/** The values of both directions, of a topology or in force. */
+interface WireImpairment {
+  readonly out?: object;
+  readonly in?: object;
+}
+
 /** The words of an impairment: `→ delay 20ms, loss 1%`; one line where both directions are alike. */
-function labelOf({ impair }: ResolvedWire): string[] {
-  const [there, back] = [impair["->"], impair["<-"]].map((it) => it ? wordsOf(it) : "");
+function labelOf({ out = {}, in: incoming = {} }: WireImpairment): string[] {
+  const [there, back] = [out, incoming].map(wordsOf);
   if (there === back) return there ? [there] : [];
   return [there && `→ ${there}`, back && `← ${back}`].filter(Boolean) as string[];
 }
@@ -101,7 +113,7 @@ function percent(value: number): string {
   return `${Number((value * 100).toPrecision(6))}%`;
 }
 
-function wordsOf(impairment: ResolvedImpairment): string {
+function wordsOf(impairment: object): string {
   const values = impairment as Readonly<Record<string, unknown>>;
   return Object.entries(UNITS)
     .flatMap(([key, text]) =>

@@ -7,12 +7,14 @@ import type { CaptureOptions } from "../capture/capture.ts";
 import type { PcapngTarget } from "../capture/writer.ts";
 import type { MonitorOptions } from "../observe/monitor.ts";
 import { checkOptions, didYouMean, integer, type OptionNames, show } from "../options.ts";
+import { impairment } from "../traffic/impair.ts";
 import type { DrawOptions } from "../view/draw.ts";
 import type { NetworkGraph } from "../view/graph.ts";
 import type { Activity } from "./activity.ts";
 import { groups, type Partition } from "./cuts.ts";
 import type { FaultControl } from "./fault_control.ts";
 import { graphOf } from "./graph.ts";
+import { impairTarget } from "./impairments.ts";
 import { LabLink } from "./link.ts";
 import { LabNode, nodeOf } from "./node.ts";
 import type { LabNodes } from "./nodes.ts";
@@ -278,10 +280,13 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     return this.#parts.activity.faults;
   }
 
-  /** The lab as a graph, for `draw()`. */
+  /** The lab as a graph, for `draw()`, with the cuts and impairments in force. */
   graph(): NetworkGraph {
     const { cut } = this.#faults;
-    return graphOf(this.topology, { isCut: ({ ends }) => ends.some((end) => cut.has(end)) });
+    return graphOf(this.topology, {
+      isCut: ({ ends }) => ends.some((end) => cut.has(end)),
+      impairmentOf: ({ ends }) => impairment(impairTarget(ends, this.#parts.nodes))?.values,
+    });
   }
 
   /**

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Lab } from "../lab/mod.ts";
+import type { Lab, LabLink } from "../lab/mod.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import type { ImpairmentValues, ImpairOptions } from "../traffic/impairment_values.ts";
 import type { GraphEdge, GraphEnd, NetworkGraph } from "../view/graph.ts";
 import {
   detailsOf,
@@ -38,11 +39,10 @@ export class LabSource implements PageSource {
         ...node,
         interfaces: node.interfaces.map((it) => ({ ...it, up: isUp(node.id, it.name) })),
       })),
-      edges: graph.edges.map((edge) =>
-        [edge.from, edge.to].every((end) => isUp(end.node, end.interface))
-          ? { ...edge, state: edge.state === "impaired" ? "impaired" : "up" }
-          : { ...edge, state: edge.state === "cut" ? "cut" : "down" }
-      ),
+      edges: graph.edges.map((edge) => {
+        const isDown = [edge.from, edge.to].some((end) => !isUp(end.node, end.interface));
+        return { ...edge, state: edge.state === "cut" ? "cut" : isDown ? "down" : stateOf(edge) };
+      }),
     };
   }
 
@@ -81,24 +81,45 @@ export class LabSource implements PageSource {
   }
 
   readonly actions: PageSource["actions"] = {
-    down: (edge) => this.#each(edge, (link) => link.down()),
-    up: (edge) => this.#each(edge, (link) => link.up()),
+    cut: (edge) => this.#link(edge).cut(),
+    heal: (edge) => this.#link(edge).heal(),
+    impair: (edge, { direction, ...values }) =>
+      void this.#link(edge).impair(
+        (direction === "out" || direction === "in"
+          ? { [direction]: values }
+          : values) as ImpairOptions,
+      ),
+    clear: (edge) => void this.#link(edge).impair(null),
   };
 
-  async ping(from: string, to: string): Promise<number | null> {
-    const { min } = await this.#lab.node(from).ping(to, { count: 1, timeout: 1000 });
-    return min ?? null;
+  impairment(edge: GraphEdge): ImpairmentValues {
+    return this.#link(edge).impairment()?.values ?? {};
+  }
+
+  ping(from: string, to: readonly string[]): Promise<readonly (number | null)[]> {
+    return Promise.all(to.map((node) => this.#ping(from, node)));
+  }
+
+  /** `null` without a reply, also where there is no route. */
+  async #ping(from: string, to: string): Promise<number | null> {
+    try {
+      const { min } = await this.#lab.node(from).ping(to, { count: 1, timeout: 1000 });
+      return min ?? null;
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code === "ENETUNREACH" || code === "EHOSTUNREACH") return null;
+      throw error;
+    }
+  }
+
+  #link({ from, to }: GraphEdge): LabLink {
+    return this.#lab.link(`${from.node}:${from.interface}`, `${to.node}:${to.interface}`);
   }
 
   #links(node: string, stats = false): LinkInfo[] {
     return this.#lab.node(node).netns.links.list({ stats });
   }
-
-  #each({ from, to }: GraphEdge, act: (link: { up(): unknown; down(): unknown }) => void): void {
-    const { link, peer } = this.#lab.link(
-      `${from.node}:${from.interface}`,
-      `${to.node}:${to.interface}`,
-    );
-    for (const end of [link, peer]) act(end);
-  }
 }
+
+/** The state of a line whose ends are both up. */
+const stateOf = ({ label = [] }: GraphEdge) => label.length > 0 ? "impaired" : "up";

@@ -4,8 +4,9 @@
  * @module
  */
 import { draw } from "../view/draw.ts";
-import type { GraphEnd, NetworkGraph } from "../view/graph.ts";
-import type { EndCounters, PageEvent, PageSource, PageValues } from "./source.ts";
+import { show } from "../options.ts";
+import type { GraphEdge, GraphEnd, NetworkGraph } from "../view/graph.ts";
+import type { EndCounters, PageSource, PageValues } from "./source.ts";
 
 /** Options of {@link servePage}. */
 export interface ServePageOptions {
@@ -36,10 +37,18 @@ const KEPT = 2000;
 /** Milliseconds between two readings of the counters. */
 const INTERVAL = 1000;
 
+/** Milliseconds from an event to the reading of the network, so that one reading is for many events. */
+const SETTLED = 30;
+
+/** Milliseconds for which packets are collected, and how many of them are listed then. */
+const COLLECTED = 100;
+const LISTED = 100;
+
 /** Files of the page, beside this module. */
 const FILES: Readonly<Record<string, string>> = {
   "/": "page.html",
   "/client.js": "client.js",
+  "/tools.js": "tools.js",
   "/style.css": "style.css",
 };
 
@@ -75,10 +84,18 @@ class Page implements ServedPage {
   #next = 1;
   #listeners = new Set<(message: Message) => void>();
   #version = 1;
+  readonly #pictures = new Map<number, Promise<string>>();
+  #state = "";
+  #reading: ReturnType<typeof setTimeout> | undefined;
+  #structure = false;
+  #error: unknown;
+  /** Milliseconds that the last reading took: events wait for that of a large network longer. */
+  #cost = 0;
 
   constructor(source: PageSource, { port = 0, signal }: ServePageOptions) {
     this.#source = source;
     this.#graph = source.graph();
+    this.#state = JSON.stringify(stateOf(this.#graph));
     const { signal: stopped } = this.#stop;
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port, signal: stopped, onListen() {} },
@@ -90,7 +107,9 @@ class Page implements ServedPage {
     if (signal?.aborted) stop();
     signal?.addEventListener("abort", stop);
     this.finished = Promise.all([this.#server.finished, this.#watch(), this.#count()])
-      .then(() => {}, (error) => {
+      .then(() => {
+        if (this.#error) throw this.#error;
+      }, (error) => {
         stop();
         throw error;
       })
@@ -102,22 +121,59 @@ class Page implements ServedPage {
     await this.finished;
   }
 
-  /** Sends each event of the network on, and the state of the picture after it. */
+  /** Sends each event of the network on, and soon the state of the picture after it. */
   async #watch(): Promise<void> {
-    for await (const event of this.#source.events(this.#stop.signal)) this.#seen(event);
+    try {
+      for await (const { text, structure } of this.#source.events(this.#stop.signal)) {
+        this.#send("event", { time: Date.now(), text });
+        this.#structure ||= structure;
+        this.#reading ??= setTimeout(
+          () => this.#readSoon(),
+          Math.max(SETTLED, 2 * this.#cost),
+        );
+      }
+    } finally {
+      clearTimeout(this.#reading);
+    }
   }
 
-  #seen({ text, structure }: PageEvent): void {
-    const before = this.#graph;
+  #readSoon(): void {
+    try {
+      this.#read();
+    } catch (error) {
+      this.#error = error;
+      this.#stop.abort();
+    }
+  }
+
+  /** Reads the network, and sends the difference. */
+  #read(): void {
+    clearTimeout(this.#reading);
+    this.#reading = undefined;
+    const [before, start] = [this.#graph, performance.now()];
     this.#graph = this.#source.graph();
-    this.#send("event", { time: Date.now(), text });
-    if (structure || shapeOf(before) !== shapeOf(this.#graph)) {
+    this.#cost = performance.now() - start;
+    const state = JSON.stringify(stateOf(this.#graph));
+    if (this.#structure && shapeOf(before) !== shapeOf(this.#graph)) {
       this.#version++;
+      this.#pictures.clear();
       this.#send("picture", { version: this.#version });
-    } else this.#send("state", stateOf(this.#graph));
+    } else if (state !== this.#state) this.#send("state", stateOf(this.#graph));
+    this.#structure = false;
+    this.#state = state;
   }
 
-  /** Sends the rates of all ends once a second, while pages are open. */
+  /** The picture, drawn once for each structure of the network and shape of a window. */
+  #picture(ratio: number): Promise<string> {
+    let picture = this.#pictures.get(ratio);
+    if (!picture) {
+      picture = draw(this.#graph, { ratio });
+      this.#pictures.set(ratio, picture);
+    }
+    return picture;
+  }
+
+  /** Sends the rates of all ends, and what changes without events (cuts by others), once a second. */
   async #count(): Promise<void> {
     const { signal } = this.#stop;
     let before = new Map<string, EndCounters>();
@@ -128,6 +184,7 @@ class Page implements ServedPage {
         before = new Map();
         continue;
       }
+      this.#read();
       const now = performance.now();
       const seconds = (now - then) / 1000;
       const counters = this.#source.counters();
@@ -178,13 +235,14 @@ class Page implements ServedPage {
     if (file !== undefined) return await fileResponse(file, this.#token);
     switch (url.pathname) {
       case "/picture.svg": {
-        const svg = await draw(this.#graph);
+        const svg = await this.#picture(ratioOf(url));
         return new Response(svg, { headers: { "content-type": TYPES.svg! } });
       }
       case "/graph":
         return Response.json({
           version: this.#version,
           graph: this.#graph,
+          state: stateOf(this.#graph),
           actions: Object.keys(this.#source.actions),
           ping: this.#source.ping !== undefined,
         });
@@ -194,25 +252,33 @@ class Page implements ServedPage {
         return new Response(JSON.stringify(this.#source.details(endOf(url)), jsonValue), {
           headers: { "content-type": "application/json" },
         });
+      case "/impairment":
+        return Response.json(this.#source.impairment?.(this.#edge(url)) ?? {});
       case "/packets":
         return this.#packets(endOf(url));
     }
     return new Response("Not found\n", { status: 404 });
   }
 
+  #edge({ searchParams }: URL): GraphEdge {
+    const text = searchParams.get("edge") ?? "";
+    const edge = this.#graph.edges[Number(text)];
+    if (!edge) throw new RangeError(`No line has the number ${show(text)}`);
+    return edge;
+  }
+
   async #act(
     path: string,
-    body: { edge?: number; values?: PageValues; from?: string; to?: string },
+    body: { edge?: number; values?: PageValues; from?: string; to?: string[] },
   ) {
     if (path === "/ping" && this.#source.ping) {
-      return Response.json({ time: await this.#source.ping(body.from!, body.to!) });
+      return Response.json({ times: await this.#source.ping(body.from!, body.to!) });
     }
     const action = this.#source.actions[path.slice(1)];
     const edge = this.#graph.edges[body.edge ?? -1];
     if (!action || !edge) return new Response("Not found\n", { status: 404 });
     action(edge, body.values ?? {});
-    this.#graph = this.#source.graph();
-    this.#send("state", stateOf(this.#graph));
+    this.#read();
     return Response.json({});
   }
 
@@ -246,25 +312,45 @@ class Page implements ServedPage {
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   }
 
-  /** A stream of the packets of an end, a line each. */
+  /** A stream of the packets of an end: lists of lines, so that many packets are few messages. */
   #packets(end: GraphEnd): Response {
     const stop = new AbortController();
     const signal = AbortSignal.any([stop.signal, this.#stop.signal]);
     const lines = this.#source.packets(end, signal);
     const encoder = new TextEncoder();
+    let queue: string[] = [];
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const body = new ReadableStream<Uint8Array>({
       async start(controller) {
         controller.enqueue(encoder.encode(": open\n\n"));
+        const flush = () => {
+          clearTimeout(timer);
+          timer = undefined;
+          if (stop.signal.aborted) return;
+          const more = queue.length - LISTED;
+          const list = more > 0 ? [...queue.slice(0, LISTED), `and ${more} more`] : queue;
+          queue = [];
+          if (list.length > 0) {
+            controller.enqueue(encoder.encode(`data: ${JSON.stringify(list)}\n\n`));
+          }
+        };
         try {
           for await (const line of lines) {
-            controller.enqueue(encoder.encode(`data: ${JSON.stringify(line)}\n\n`));
+            queue.push(line);
+            timer ??= setTimeout(flush, COLLECTED);
           }
+          flush();
           if (!stop.signal.aborted) controller.close();
         } catch (error) {
           if (!stop.signal.aborted) controller.error(error);
+        } finally {
+          clearTimeout(timer);
         }
       },
-      cancel: () => stop.abort(),
+      cancel() {
+        clearTimeout(timer);
+        stop.abort();
+      },
     });
     return new Response(body, { headers: { "content-type": "text/event-stream" } });
   }
@@ -278,6 +364,12 @@ function endOf({ searchParams }: URL): GraphEnd {
   return { node, ...name === null ? {} : { interface: name } };
 }
 
+/** The shape of a window in steps, so that there are few pictures. */
+function ratioOf({ searchParams }: URL): number {
+  const ratio = Number(searchParams.get("ratio") ?? 1.5);
+  return Math.min(3, Math.max(0.5, Math.round(ratio * 2) / 2)) || 1.5;
+}
+
 /** Everything that decides the places of boxes and lines. */
 function shapeOf({ nodes, edges }: NetworkGraph): string {
   return JSON.stringify([
@@ -285,14 +377,17 @@ function shapeOf({ nodes, edges }: NetworkGraph): string {
       ...node,
       interfaces: node.interfaces.map(({ up: _, ...rest }) => rest),
     })),
-    edges.map(({ from, to, label }) => [from, to, label]),
+    edges.map(({ from, to }) => [from, to]),
   ]);
 }
 
-/** Everything else: the state of lines and interfaces. */
+/** Everything else: the state and the impairments of lines, and the state of interfaces. */
 function stateOf({ nodes, edges }: NetworkGraph): unknown {
   return {
     edges: edges.map(({ state = "up" }) => state),
+    labels: Object.fromEntries(
+      edges.flatMap(({ label = [] }, i) => label.length > 0 ? [[i, label]] : []),
+    ),
     nodes: Object.fromEntries(
       nodes.map(({ id, interfaces }) => [
         id,

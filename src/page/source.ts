@@ -6,6 +6,7 @@
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { MonitorEvent } from "../observe/mod.ts";
 import type { NetNs } from "../netns/netns.ts";
+import type { ImpairmentValues } from "../traffic/impairment_values.ts";
 import type { GraphEdge, GraphEnd, NetworkGraph } from "../view/graph.ts";
 import { readGraph, type ReadGraphOptions } from "../view/live.ts";
 
@@ -35,12 +36,14 @@ export interface PageSource {
   packets(end: GraphEnd, signal: AbortSignal): AsyncIterable<string>;
   /** Verbs that change a line; a source that changes nothing has none. */
   readonly actions: Readonly<Record<string, (edge: GraphEdge, values: PageValues) => void>>;
-  /** Sends one ping between two nodes: milliseconds, or `null` without an answer. */
-  ping?(from: string, to: string): Promise<number | null>;
+  /** The impairment of a line: `out` is sent by its first end. */
+  impairment?(edge: GraphEdge): ImpairmentValues;
+  /** Sends a ping from a node to each of others: milliseconds, or `null` without an answer. */
+  ping?(from: string, to: readonly string[]): Promise<readonly (number | null)[]>;
 }
 
-/** Values that the page gives to an action: `{ delay: "20ms" }`. */
-export type PageValues = Readonly<Record<string, string>>;
+/** Values that the page gives to an action: `{ direction: "out", delay: "20ms" }`; `null` takes one off. */
+export type PageValues = Readonly<Record<string, string | null>>;
 
 /** An event of the network, as a line for people; `structure` when boxes or lines came or went. */
 export interface PageEvent {

@@ -49,6 +49,7 @@ const OPTIONS: OptionNames<DrawOptions> = {
   detail: true,
   engine: true,
   direction: true,
+  ratio: true,
 };
 
 /**
@@ -63,6 +64,7 @@ const OPTIONS: OptionNames<DrawOptions> = {
  * @param options Format, colours and layout.
  * @returns The text of the picture.
  * @throws {TypeError} When an option is unknown.
+ * @throws {RangeError} When the ratio is not a number above 0.
  * @throws {NetlinkError} When a namespace cannot be read.
  *
  * @example A veth pair as Mermaid
@@ -85,6 +87,9 @@ export async function draw(
   checkOptions(options, OPTIONS);
   const format = wordValue(options.format ?? "svg", FORMATS, "format");
   const theme = wordValue(options.theme ?? "auto", THEMES, "theme");
+  if (options.ratio !== undefined && !(options.ratio > 0 && options.ratio < Infinity)) {
+    throw new RangeError(`ratio must be a number above 0: got ${show(options.ratio)}`);
+  }
   const graph = "nodes" in network
     ? options.title === undefined ? network : { ...network, title: options.title }
     : readGraph("links" in network ? [network] : network, options);

@@ -26,6 +26,11 @@ export interface DrawLayoutOptions {
   readonly engine?: DrawEngine;
   /** The direction of the layers of `dot`. Default: the one with the better shape. */
   readonly direction?: DrawDirection;
+  /**
+   * The width of the place for the picture divided by its height, above 0: of the layouts, the one that fits
+   * it best is taken. Default: any shape between those of a page and of a screen.
+   */
+  readonly ratio?: number;
 }
 
 /** Layout engines of Graphviz that suit networks. */
@@ -186,8 +191,12 @@ function unitsOf(graph: NetworkGraph, detail: DrawDetail, blocks: boolean): Unit
   return units;
 }
 
+/** h2 comes before h10. */
+const BY_NAME = new Intl.Collator("en", { numeric: true });
+
 function blockOf(nodes: readonly GraphNode[]): Unit {
-  const boxes = nodes.map((node) => boxOf(node, "nodes"));
+  const sorted = nodes.toSorted((a, b) => BY_NAME.compare(a.name, b.name));
+  const boxes = sorted.map((node) => boxOf(node, "nodes"));
   const widest = Math.max(...boxes.map(({ width }) => width));
   const columns = nodes.length > 24 ? 4 : 2;
   const lines = Math.ceil(nodes.length / columns);
@@ -307,10 +316,19 @@ const ATTEMPTS: readonly (readonly [DrawEngine, DrawDirection, factor: number])[
   ["neato", "LR", 3],
 ];
 
-/** A picture is the better the smaller it is, and the nearer to the shape of a screen. */
-function badness({ bb }: Answer): number {
+/** Only a network with many nodes and cycles is more readable as a mesh than in layers. */
+function isMesh({ nodes, edges }: NetworkGraph): boolean {
+  return nodes.length > MOST_LAYERED && edges.length >= nodes.length;
+}
+
+/** A picture is the better the smaller it is, and the nearer to the shape of its place. */
+function badness({ bb }: Answer, ratio: number | undefined): number {
   const [, , width, height] = bb.split(",").map(Number) as [number, number, number, number];
-  return width * height * Math.max(1, width / height / 2, height / width / 1.2) ** 1.5;
+  const own = width / height;
+  const shape = ratio === undefined
+    ? Math.max(1, own / 2, 1 / own / 1.2) ** 1.5
+    : Math.max(own / ratio, ratio / own);
+  return width * height * shape;
 }
 
 /** Margin around the picture. */
@@ -318,6 +336,9 @@ const MARGIN = 16;
 
 /** Nodes from which leaves are joined to blocks. */
 const MANY = 30;
+
+/** Nodes up to which a picture has layers in any case. */
+const MOST_LAYERED = 12;
 
 /** Nodes up to which boxes have rows. */
 const MOST_ROWS = 80;
@@ -349,10 +370,11 @@ export async function placesOf(
   };
   const attempts = ATTEMPTS
     .filter(([engine]) => (options.engine ?? engine) === engine)
+    .filter(([engine]) => engine === options.engine || engine === "dot" || isMesh(graph))
     .filter(([, direction]) => (options.direction ?? direction) === direction)
     .map(([engine, direction, factor]) => {
       const result = attempt(engine, direction);
-      return { result, badness: badness(result.answer) * factor };
+      return { result, badness: badness(result.answer, options.ratio) * factor };
     })
     .sort((a, b) => a.badness - b.badness);
   const best = attempts[0]?.result ??

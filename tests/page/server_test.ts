@@ -90,7 +90,7 @@ Deno.test("A page serves its own files, the picture and the graph", async () => 
   const html = await (await ask(page, "/")).text();
   assert(!html.includes("TOKEN"));
   assert(!/(src|href)="https?:/.test(html), "the page loads something from the network");
-  for (const file of ["/client.js", "/style.css"]) {
+  for (const file of ["/client.js", "/style.css", "/tools.js"]) {
     assertEquals((await (await ask(page, file)).text()).length > 1000, true);
   }
   assertStringIncludes(await (await ask(page, "/picture.svg")).text(), 'data-edge="0"');

@@ -2,12 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { chromium, type Page } from "npm:playwright-core@1.65.1";
 import { Bridge, NetNs, Veth } from "../../mod.ts";
-import { NetNsSource, servePage } from "../../src/page/mod.ts";
+import { up } from "../../src/lab/mod.ts";
+import { LabSource, NetNsSource, type PageSource, servePage } from "../../src/page/mod.ts";
 import { CHROMIUM } from "./browser.ts";
 
 /** Opens the page of a network in a browser, and ends both. */
 async function looking(
-  source: NetNsSource,
+  source: PageSource,
   look: (page: Page) => Promise<void>,
   view: { readonly width?: number; readonly colorScheme?: "light" | "dark" } = {},
 ): Promise<void> {
@@ -100,6 +101,66 @@ Deno.test("A link that is added appears without a reload", async () => {
       peer: { name: "extra", netns: network.hosts[1]!, up: true },
     });
     await page.waitForSelector('#picture g[data-edge="2"]', { state: "attached" });
+  });
+});
+
+/** Two hosts at a router. */
+const PAIR = {
+  nodes: { r: { kind: "router" }, a: {}, b: {} },
+  links: ["a -- r", "b -- r"],
+} as const;
+
+Deno.test("A wire of a lab is cut, healed and impaired on the page", async () => {
+  await using lab = await up(PAIR);
+  const wire = lab.link("a", "r");
+  const routes = () => lab.node("a").netns.routes.list().length;
+  const before = routes();
+  await looking(new LabSource(lab), async (page) => {
+    const line = (state: string) =>
+      page.waitForSelector(`#picture [data-edge="0"].nl-is-${state}`, { state: "attached" });
+    await page.focus('#picture [data-edge="0"]');
+    await page.keyboard.press("Enter");
+    await page.click("#panel button:has-text('Cut')");
+    await line("cut");
+    assertEquals([wire.isCut, routes()], [true, before]);
+    await page.click("#panel button:has-text('Heal')");
+    await line("up");
+    assertEquals(wire.isCut, false);
+    await page.fill("#panel input[name=rate]", "8");
+    await page.waitForSelector("#picture .nl-label:has-text('rate 8mbit')", { state: "attached" });
+    await line("impaired");
+    assertEquals(wire.impairment()?.values.out?.rate, 8_000_000);
+    assertEquals(wire.impairment()?.values.in?.rate, 8_000_000);
+    await page.selectOption("#panel select", "out");
+    await page.fill("#panel input[name=rate]", "5");
+    await page.waitForSelector("#picture .nl-label:has-text('rate 1mbit')", { state: "attached" });
+    assertEquals(wire.impairment()?.values.out?.rate, 1_000_000);
+    assertEquals(wire.impairment()?.values.in?.rate, 8_000_000);
+    await page.click("#panel button:has-text('Clear')");
+    await line("up");
+    assertEquals(wire.impairment(), undefined);
+    assertEquals(await page.inputValue("#panel input[name=rate]"), "0");
+  });
+});
+
+Deno.test("A cut and an impairment by another program appear on the page", async () => {
+  await using lab = await up(PAIR);
+  await looking(new LabSource(lab), async (page) => {
+    lab.link("a", "r").cut();
+    lab.link("b", "r").impair({ rate: "2mbit" });
+    await page.waitForSelector('#picture [data-edge="0"].nl-is-cut', { state: "attached" });
+    await page.waitForSelector("#picture .nl-label:has-text('rate 2mbit')", { state: "attached" });
+  });
+});
+
+Deno.test("The page of a lab pings all pairs", async () => {
+  await using lab = await up(PAIR);
+  lab.link("a", "r").cut();
+  await looking(new LabSource(lab), async (page) => {
+    await page.click("#ping-all");
+    await page.locator("#matrix tr").nth(3).waitFor();
+    assertEquals(await page.locator("#matrix td.none").count(), 4);
+    assertEquals(await page.locator("#matrix th[scope=col]").allTextContents(), ["a", "b", "r"]);
   });
 });
 
