@@ -1,5 +1,5 @@
 // The page's script: draws the picture, follows the events, and shows what is clicked.
-import { $, definitions, element, json, path, post, rate, svg } from "/tools.js?token=TOKEN";
+import { $, definitions, element, json, path, post, rate, svg } from "./tools.js";
 
 let graph = { nodes: [], edges: [] };
 let actions = [];

@@ -403,7 +403,8 @@ function jsonValue(_: string, value: unknown): unknown {
 
 async function fileResponse(name: string, token: string): Promise<Response> {
   const file = await fetch(new URL(`./${name}`, import.meta.url));
-  const text = (await file.text()).replaceAll("TOKEN", token);
+  const text = (await file.text()).replaceAll("TOKEN", token)
+    .replaceAll("./tools.js", `/tools.js?token=${token}`);
   return new Response(text, {
     headers: {
       "content-type": TYPES[name.split(".").at(-1)!]!,
