@@ -22,7 +22,7 @@ import type {
 } from "./resolved.ts";
 import { type FdOf, type Step, WORKSHOP } from "./steps.ts";
 import { layerThree } from "./layer_three.ts";
-import { isOwn, nodeSettings, nodeTables } from "./settings.ts";
+import { isForwarding, isOwn, nodeSettings, nodeTables } from "./settings.ts";
 
 /** The nodes that live, as a difference needs them. */
 export interface LivingNodes {
@@ -32,6 +32,8 @@ export interface LivingNodes {
   ref(node: string): NetNsRef;
   /** Notes the first value of a setting that the lab has changed; `undefined` when it has not. */
   settingBefore(node: string, name: string): string | undefined;
+  /** The names of the settings that the lab has changed. */
+  changedSettings(node: string): string[];
 }
 
 /** What {@link differenceOf} compares. */
@@ -274,7 +276,10 @@ class Comparer {
 
   /** Settings that an earlier topology had get the values from before it. */
   #restoreSettings(node: ResolvedNode, living: Living): void {
-    const old = (this.#before.get(node.name) ?? []).flatMap(({ sysctls }) => Object.keys(sysctls));
+    const before = this.#before.get(node.name) ?? [];
+    const old = before.flatMap(({ sysctls }) => Object.keys(sysctls));
+    const led = before.some(({ uplink }) => uplink) && !node.uplink;
+    if (led) old.push(...this.#it.nodes.changedSettings(node.name).filter(isForwarding));
     for (const name of new Set(old)) {
       const value = this.#it.nodes.settingBefore(node.name, name);
       if (value === undefined || Object.hasOwn(node.sysctls, name)) continue;
@@ -415,7 +420,7 @@ class Comparer {
 }
 
 /** A namespace of others without anything of the lab. */
-function emptied(node: ResolvedNode): ResolvedNode {
+function emptied({ uplink: _, ...node }: ResolvedNode): ResolvedNode {
   return { ...node, interfaces: [], routes: [], rules: [], sysctls: {}, nftables: "" };
 }
 

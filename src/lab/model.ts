@@ -68,6 +68,11 @@ export function isOwn({ kind }: DraftNode): boolean {
   return kind !== "netns" && kind !== "host-machine";
 }
 
+/** Whether netloom added the node: it stands for the outside of a NAT, or for the machine. */
+export function isOutside({ name }: DraftNode): boolean {
+  return name.startsWith("@");
+}
+
 /** The name of an interface with that of its node. */
 export function endpointOf({ node, name }: DraftPort): `${string}:${string}` {
   return `${node.name}:${name}`;

@@ -152,6 +152,11 @@ export class LabNodes implements NodeRefs, LivingNodes {
     return this.#settings.get(`${node} ${name}`);
   }
 
+  changedSettings(node: string): string[] {
+    const keys = [...this.#settings.keys()].filter((key) => key.startsWith(`${node} `));
+    return keys.map((key) => key.slice(node.length + 1));
+  }
+
   /** Takes over what a record says of a setting. */
   recall(node: string, name: string, before: string): void {
     this.#settings.set(`${node} ${name}`, before);

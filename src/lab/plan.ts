@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { inNetNs, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { cutEnds } from "./cuts.ts";
 import { endOf } from "./difference.ts";
@@ -10,7 +11,7 @@ import { impairmentSteps } from "./impairments.ts";
 import { netnsNameOf, nodesOf, transitionOf } from "./named.ts";
 import { LabNodes } from "./nodes.ts";
 import { checkLabName, readRecord } from "./record.ts";
-import type { ResolvedTopology } from "./resolved.ts";
+import type { Endpoint, ExistingNetns, ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
 import { resolve } from "./resolve.ts";
 import type { TopologySpec } from "./spec.ts";
@@ -78,8 +79,8 @@ export function plan<N extends string>(
   options: PlanOptions = {},
 ): LabPlan {
   checkOptions(options, OPTIONS);
-  const topology = resolved(spec);
   const { name } = options;
+  const topology = resolved(spec, name);
   const state = name === undefined ? undefined : readRecord(checkLabName(name));
   const nodes = state ? nodesOf(name!, state) : new LabNodes(NOBODY);
   try {
@@ -87,7 +88,7 @@ export function plan<N extends string>(
       ? transitionOf(state, topology)
       : { target: topology, before: [], isKnown: true, group: 0 };
     const { build, remove, indexes } = compare(transition, nodes);
-    const names = namesIn(indexes, (node) => name === undefined ? node : netnsNameOf(name, node));
+    const names = namesIn(transition, indexes, name);
     const steps = [...build, ...impairmentSteps(transition, indexes, nodes), ...remove];
     return {
       steps: steps.map(({ verb, node, object, action }) => ({
@@ -105,33 +106,70 @@ export function plan<N extends string>(
   }
 }
 
-/** A topology with everything filled in. */
+/**
+ * A topology with everything filled in.
+ *
+ * @param spec The topology.
+ * @param name The name of the lab, which its objects in namespaces of others carry. Default: that of the topology.
+ */
 export function resolved<N extends string>(
   spec: TopologySpec<N> | ResolvedTopology,
+  name?: string,
 ): ResolvedTopology {
-  return "wires" in spec && "version" in spec ? spec : resolve(spec as TopologySpec<N>);
+  if ("wires" in spec && "version" in spec) return spec;
+  return resolve(name === undefined ? spec as TopologySpec<N> : { ...spec, name });
 }
 
 const NOBODY = { created: () => {}, visited: () => {}, setting: () => {} };
 
-function namesIn(indexes: ReadonlyMap<string, number>, netns: (node: string) => string): Names {
+function namesIn(
+  { target, before }: Transition,
+  indexes: ReadonlyMap<string, number>,
+  lab: string | undefined,
+): Names {
   const byIndex = new Map([...indexes].map(([end, index]) => {
     const { node, name } = endOf(end as `${string}:${string}`);
     return [`${node}:${index}`, name];
   }));
-  return { netns, link: (node, index) => byIndex.get(`${node}:${index}`) };
+  const nodes = [target, ...before].flatMap((topology) => topology?.nodes ?? []);
+  const others = new Map(nodes.filter((node) => !isOwn(node)).map((it) => [it.name, it.netns]));
+  const nameOf = (node: string) => lab === undefined ? node : netnsNameOf(lab, node);
+  return {
+    netns: (node) => others.has(node) ? wordOf(others.get(node)) : nameOf(node),
+    inside: (node, command) => {
+      if (!others.has(node)) return inNetNs(command, nameOf(node));
+      const netns = others.get(node);
+      if (netns === undefined) return command;
+      if ("name" in netns) return inNetNs(command, netns.name);
+      return `nsenter --net=${shellWord(wordOf(netns))} ${command}`;
+    },
+    link: (node, index) => byIndex.get(`${node}:${index}`),
+  };
+}
+
+/** An existing namespace as `ip link set netns` takes it; that of the machine by its first process. */
+function wordOf(netns: ExistingNetns | undefined): string {
+  if (netns === undefined) return "1";
+  return "name" in netns ? netns.name : "path" in netns ? netns.path : `/proc/${netns.pid}/ns/net`;
 }
 
 function touched({ nodes }: ResolvedTopology, steps: readonly Step[]): string[] {
   const others = new Map(nodes.filter((node) => !isOwn(node)).map((node) => [node.name, node]));
+  const isOther = (end: Endpoint): boolean => {
+    const { node, name } = endOf(end);
+    const it = others.get(node)?.interfaces.find((it) => it.name === name);
+    return others.has(node) && (!it || it.kind === "existing");
+  };
   const found = new Set(steps.map(({ node }) => node).filter((node) => others.has(node)));
-  const parents = nodes.flatMap(({ interfaces }) => interfaces.map(({ parent }) => parent));
-  for (const parent of parents) {
-    if (parent === undefined || !others.has(endOf(parent).node)) continue;
-    const { node, name } = endOf(parent);
-    const it = others.get(node)!.interfaces.find((it) => it.name === name);
-    if (!it || it.kind === "existing") found.add(parent);
+  for (const { node, action } of steps) {
+    const [, name] = action.kind === "sysctl"
+      ? /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(action.name) ?? []
+      : [];
+    const end: Endpoint = `${node}:${name?.replaceAll("/", ".")}`;
+    if (name !== undefined && !["all", "default"].includes(name) && isOther(end)) found.add(end);
   }
+  const parents = nodes.flatMap(({ interfaces }) => interfaces.map(({ parent }) => parent));
+  for (const parent of parents) if (parent !== undefined && isOther(parent)) found.add(parent);
   for (const { name, interfaces } of nodes) {
     for (const it of interfaces) if (it.kind === "physical") found.add(`${name}:${it.name}`);
   }

@@ -10,7 +10,7 @@ import { draftOf } from "./draft.ts";
 import { endsOf, impairmentsOf, scheduleOf } from "./faults.ts";
 import { checkForm, skeletonOf } from "./form.ts";
 import { interfacesOf, mtusOf, type Plan } from "./links.ts";
-import { type Draft, type DraftNode, isOwn } from "./model.ts";
+import { type Draft, type DraftNode, isOutside, isOwn } from "./model.ts";
 import { byName } from "./names.ts";
 import { addressText, netText, networkOf, parseNet, sortKey } from "./placement.ts";
 import type { Problem, Problems } from "./problem.ts";
@@ -138,6 +138,7 @@ function nodeOf(
     name,
     kind,
     ...(netns === undefined ? {} : { netns }),
+    ...(nat.uplink.size === 0 ? {} : { uplink: [...nat.uplink].sort() }),
     ...(group === undefined ? {} : { group }),
     ...(tier === undefined ? {} : { tier }),
     ...(segment === undefined ? {} : { segment }),
@@ -145,7 +146,7 @@ function nodeOf(
     routes: inOrder(kept, further),
     rules: (spec.rules ?? []).map(ruleOf)
       .sort((a, b) => byName(a.family, b.family) || a.priority - b.priority),
-    sysctls: sorted({ ...nat.sysctls, ...forwarding(node, addresses), ...spec.sysctls }),
+    sysctls: sorted({ ...forwarding(node, addresses), ...spec.sysctls }),
     nftables: nat.nftables + nftables,
     run: [...(spec.exec ?? []).map(onceOf), ...(spec.run ?? []).map(commandOf)],
     environment: sorted(env),
@@ -179,7 +180,7 @@ function forwarding(node: DraftNode, { ofPort }: Addresses): Record<string, stri
 interface NatPart {
   readonly nftables: string;
   readonly routes: readonly ResolvedRoute[];
-  readonly sysctls: Readonly<Record<string, string>>;
+  readonly uplink: ReadonlySet<"ipv4" | "ipv6">;
 }
 
 /** The part that a node has in NAT: as the NAT itself, or as its outside. */
@@ -187,7 +188,7 @@ function natOf(node: DraftNode, draft: Draft, { ofPort }: Addresses): NatPart {
   const table = `netloom_${(draft.spec.name ?? "lab").replaceAll(/[^A-Za-z0-9]/g, "_")}`;
   const rules: Record<"ip" | "ip6", string[]> = { ip: [], ip6: [] };
   const routes: ResolvedRoute[] = [];
-  const sysctls: Record<string, string> = {};
+  const uplink = new Set<"ipv4" | "ipv6">();
   const involved = node.kind === "nat" || !isOwn(node);
   for (const { ends } of involved ? draft.wires : []) {
     const [inner, outer] = ends;
@@ -204,7 +205,7 @@ function natOf(node: DraftNode, draft: Draft, { ofPort }: Addresses): NatPart {
         rules[family].push(
           `${family} saddr ${addressText(net)} oifname != "${outer.name}" masquerade`,
         );
-        if (net.family === 4) sysctls[`net.ipv4.conf.${outer.name}.forwarding`] = "1";
+        uplink.add(net.family === 4 ? "ipv4" : "ipv6");
       }
     }
   }
@@ -215,12 +216,12 @@ function natOf(node: DraftNode, draft: Draft, { ofPort }: Addresses): NatPart {
     `    type nat hook postrouting priority 100; policy accept;\n` +
     `${rules[family].map((rule) => `    ${rule}\n`).join("")}  }\n}\n`
   );
-  return { nftables: tables.join(""), routes, sysctls };
+  return { nftables: tables.join(""), routes, uplink };
 }
 
 /** The names and addresses of a node for all others: its loopback first. */
 function hostOf(node: DraftNode, { ofPort }: Addresses): ResolvedHost[] {
-  if (node.name.startsWith("@")) return [];
+  if (isOutside(node)) return [];
   const ports = [...node.ports.values()].sort((a, b) =>
     Number(b.kind === "loopback") - Number(a.kind === "loopback") || byName(a.name, b.name)
   );

@@ -65,6 +65,8 @@ export interface ResolvedNode {
   readonly kind: ResolvedNodeKind;
   /** The namespace of a node of kind `netns`; absent for all other kinds. */
   readonly netns?: ExistingNetns;
+  /** The families that it forwards, since it is the outside of a NAT; absent for all other nodes. */
+  readonly uplink?: readonly ("ipv4" | "ipv6")[];
   /** The group in the file; absent without one. */
   readonly group?: string;
   /** The row in drawings, 1 is the top one; absent when the file has none. */

@@ -5,7 +5,7 @@
  */
 import type { Addresses } from "./addresses.ts";
 import type { Domain } from "./domains.ts";
-import { type Draft, type DraftNode, type DraftPort, isOwn } from "./model.ts";
+import { type Draft, type DraftNode, type DraftPort, isOutside, isOwn } from "./model.ts";
 import { byName } from "./names.ts";
 import { addressText, bitsOf, isIn, type Net, netText, networkOf, sortKey } from "./placement.ts";
 import type { ResolvedNexthop, ResolvedRoute } from "./resolved.ts";
@@ -72,7 +72,8 @@ class Graph {
 
   /** Adds the routes of a node: to all subnets that it is not in, or one default route. */
   addRoutes(node: DraftNode, routes: ResolvedRoute[]): void {
-    if (node.kind === "switch" || node.kind === "host-machine") return;
+    // The outside of a NAT needs none: it sees the address of the NAT alone.
+    if (node.kind === "switch" || node.kind === "host-machine" || isOutside(node)) return;
     const ways = this.#ways.get(node) ?? [];
     if (ways.length === 0) return;
     const [first] = ways;

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { ERRNO } from "../../ffi/errno.ts";
+import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import type { Living } from "./living.ts";
 import type { ResolvedInterface, ResolvedNode } from "./resolved.ts";
+import { show } from "../options.ts";
 import type { Step } from "./steps.ts";
 
 /** A link whose settings are asked for. */
@@ -90,10 +93,79 @@ export function nodeSettings(
       add(`net.ipv6.conf.${link.name.replaceAll(".", "/")}.${key}`, wanted[key]!, true);
     }
   }
+  if (node.uplink && living) {
+    const links = link ? [link].filter(isCreated) : [];
+    const leading = node.uplink.map((family) => uplinksOf(node, living, family));
+    if (node.netns === undefined && leading.every(({ length }) => length === 0)) throw noOutside();
+    for (const [i, family] of node.uplink.entries()) {
+      const names = link ? links.map(({ name }) => name) : leading[i]!;
+      for (const name of names) add(forwardingOf(node, name, { living, family }), "1", false);
+    }
+  }
   for (const [name, value] of Object.entries(node.sysctls)) {
     if (namesLink(node, name) === link?.name) add(name, value, false);
   }
   return steps;
+}
+
+type Family = NonNullable<ResolvedNode["uplink"]>[number];
+
+/**
+ * The links by which the outside of a NAT leads on: those of its default routes; without any, all that have a
+ * route. They have to forward the answers.
+ */
+function uplinksOf(node: ResolvedNode, living: Living, family: Family): string[] {
+  const own = new Set(node.interfaces.filter(isCreated).map(({ name }) => name));
+  const names = new Map([...living.links.values()].map(({ index, name }) => [index, name!]));
+  const routes = living.routes.filter((route) =>
+    route.family === (family === "ipv4" ? "inet" : "inet6") && route.type === "unicast" &&
+    route.table === "main" && !/^f[ef]/.test(route.destination ?? "")
+  );
+  const isDefault = ({ destination = "default" }: (typeof routes)[number]) =>
+    destination === "default" || destination.endsWith("/0");
+  const leading = routes.some(isDefault) ? routes.filter(isDefault) : routes;
+  const links = leading.flatMap(({ oif, nexthops = [] }) => [oif, ...nexthops.map((it) => it.oif)])
+    .map((index) => names.get(index));
+  return [...new Set(links)].filter((name) => name !== undefined && name !== "lo" && !own.has(name))
+    .sort() as string[];
+}
+
+/** The setting by which one link forwards. IPv6 has one that leaves router advertisements alone. */
+function forwardingOf(
+  { name: node }: ResolvedNode,
+  link: string,
+  { living, family }: { readonly living: Living; readonly family: Family },
+): string {
+  const escaped = link.replaceAll(".", "/");
+  if (family === "ipv4") return `net.ipv4.conf.${escaped}.forwarding`;
+  const all = "net.ipv6.conf.all.forwarding";
+  if (living.sysctl(all) === "1") return all;
+  if (living.sysctl("net.ipv6.conf.lo.force_forwarding") !== undefined) {
+    return `net.ipv6.conf.${escaped}.force_forwarding`;
+  }
+  throw new UnsupportedError({
+    kind: "nat",
+    option: "ipv6",
+    linux: "6.17",
+    hint:
+      `the running kernel forwards IPv6 on all links or none: Linux 6.17 or later does it for ` +
+      `single ones. Set ${all} to 1 yourself, or leave ipv6 out of "addressing"`,
+  }, { operation: `forward IPv6 in node ${show(node)}`, netns: "", errno: ERRNO.EOPNOTSUPP });
+}
+
+/** An ordinary user's namespaces have no link to the networks of the machine. */
+function noOutside(): UnsupportedError {
+  return new UnsupportedError({
+    kind: "nat",
+    hint:
+      "this namespace has no route to the outside. As an ordinary user run the command inside " +
+      "pasta, which has one: pasta --config-net -- COMMAND (Debian package passt)",
+  }, { operation: "lead a nat to the outside", netns: "", errno: ERRNO.ENETUNREACH });
+}
+
+/** Whether a setting of a node may have been written because the node is the outside of a NAT. */
+export function isForwarding(name: string): boolean {
+  return /\.(force_)?forwarding$/.test(name);
 }
 
 /** Whether the kernel has the value; it separates several numbers by tabs. */

@@ -9,7 +9,7 @@ import { type NetNsRef, newNetNs, within } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { Request } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { inNetNs, shellWord } from "../netlink/trace.ts";
+import { shellWord } from "../netlink/trace.ts";
 import { refusal } from "../link/create.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
 import { NetNsCommand } from "../netns/command.ts";
@@ -171,8 +171,10 @@ export function runNft(ref: NetNsRef, script: string): void {
 
 /** The names of things in command lines. */
 export interface Names {
-  /** The namespace of a node as `ip -n` takes it. */
+  /** The namespace of a node as `ip link set netns` takes it. */
   netns(node: string): string;
+  /** A command that runs in the namespace of a node. */
+  inside(node: string, command: string): string;
   /** The link of a node with an index. */
   link(node: string, index: number): string | undefined;
 }
@@ -183,9 +185,9 @@ export function commandOf({ action, node, verb }: Step, names: Names): string {
     case "netns":
       return `ip netns ${verb === "remove" ? "delete" : "add"} ${shellWord(names.netns(node))}`;
     case "sysctl":
-      return inNetNs(`sysctl -w ${shellWord(`${action.name}=${action.value}`)}`, names.netns(node));
+      return names.inside(node, `sysctl -w ${shellWord(`${action.name}=${action.value}`)}`);
     case "nft":
-      return inNetNs(`nft ${shellWord(action.script)}`, names.netns(node));
+      return names.inside(node, `nft ${shellWord(action.script)}`);
     case "request":
       return requestCommand(action, names);
   }
@@ -203,5 +205,5 @@ function requestCommand(
   const line = requestOf(action, (node) => NO_FD + nodes.push(node)).command()
     .replace(/\S+\/fd\/(1\d{9})\b/g, (_, fd) => shellWord(names.netns(nodes[fd - NO_FD - 1]!)))
     .replace(/\bif(\d+)\b/g, (word, index) => names.link(via, Number(index)) ?? word);
-  return via === WORKSHOP ? line : inNetNs(line, names.netns(via));
+  return via === WORKSHOP ? line : names.inside(via, line);
 }

@@ -72,7 +72,7 @@ export async function up<N extends string>(
   options: UpOptions = {},
 ): Promise<Lab<NodeName<N>>> {
   checkOptions(options, OPTIONS);
-  const { name: _, ...topology } = resolved(spec);
+  const { name: _, ...topology } = resolved(spec, options.name);
   const { name, ...ready } = options;
   ready.signal?.throwIfAborted();
   refuseMissing(topology);
