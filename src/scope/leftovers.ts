@@ -12,13 +12,13 @@ import { isNamed, removeNameOf } from "./netns_names.ts";
 import {
   exclusively,
   type FoundRecord,
-  hasRedirectRecords,
-  isRedirectRecord,
+  hasLinkRecords,
+  isLinkRecord,
   type RecordDirectory,
   type ScopeContent,
   ScopeError,
 } from "./record.ts";
-import { removeRedirects } from "./redirects.ts";
+import { removeImpairment, removeRedirects } from "./redirects.ts";
 import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
@@ -98,16 +98,16 @@ export function cleanScopes(name?: string): ScopeInfo[] {
 }
 
 /**
- * Removes the redirects that killed programs have left: until then their links drop all frames. A scope does
- * this when it is opened, and so does a redirect.
+ * Restores the links that killed programs have redirected or impaired: until then the redirected ones drop all frames.
+ * A scope does this when it is opened, and so do a redirect and an impairment with a scope.
  *
  * @returns What could not be done, in sentences.
  */
-export function removeDeadRedirects(): string[] {
-  if (!hasRedirectRecords()) return [];
+export function restoreLinks(): string[] {
+  if (!hasLinkRecords()) return [];
   const notes: string[] = [];
   exclusively((directory) => {
-    for (const name of directory.names().filter(isRedirectRecord)) {
+    for (const name of directory.names().filter(isLinkRecord)) {
       try {
         using record = directory.find(name);
         if (record && !record.isOpen) notes.push(...removeLeftovers(record));
@@ -149,10 +149,13 @@ function infoOf(record: string, found: FoundRecord | ScopeError): ScopeInfo {
       .map(({ name }) => ({ name, netns: label }))
   );
   const pid = isOpen ? holder : content?.pid;
-  const dead = isOpen ? [] : content?.redirects ?? [];
+  const { redirects = [], impaired = [] } = (isOpen ? undefined : content) ?? {};
   const notes = [
     ...reached.notes,
-    ...dead.map((it) => `link "${it.redirected}" drops the frames that it gave to its program`),
+    ...redirects.map((it) =>
+      `link "${it.redirected}" drops the frames that it gave to its program`
+    ),
+    ...impaired.map((it) => `link "${it.impaired}" is impaired`),
   ];
   return { name, state: isOpen ? "open" : "left", pid, group, netns, links, notes };
 }
@@ -166,6 +169,9 @@ function removeLeftovers(record: FoundRecord): readonly string[] {
       for (const it of content.redirects) {
         if (it.cookie !== `${ref.cookie}`) continue;
         removeRedirects(connectionTo(ref), it, { hook: it.hook });
+      }
+      for (const it of content.impaired) {
+        if (it.cookie === `${ref.cookie}`) removeImpairment(connectionTo(ref), it);
       }
       deleteGroup(connectionTo(ref), content.group);
     }

@@ -62,8 +62,8 @@ interface VisitedLine {
   readonly cookie: string;
 }
 
-/** The link that a redirect takes frames from. */
-export interface RedirectedLink {
+/** A link that a program changes, and does not own. */
+export interface ChangedLink {
   /** Its index. */
   readonly index: number;
   /** Its kind; absent for loopback and physical links. */
@@ -71,13 +71,21 @@ export interface RedirectedLink {
 }
 
 /** How to undo a redirect of frames to the program. */
-export interface RedirectLine extends RedirectedLink {
+export interface RedirectLine extends ChangedLink {
   /** The link's name. */
   readonly redirected: string;
   /** The cookie of its namespace. */
   readonly cookie: string;
   /** Whether the redirect adds the link's clsact. */
   readonly hook: boolean;
+}
+
+/** A link that the kernel impairs, one of those of an impairment. */
+export interface ImpairedLine extends ChangedLink {
+  /** The link's name. */
+  readonly impaired: string;
+  /** The cookie of its namespace. */
+  readonly cookie: string;
 }
 
 /** The first line. */
@@ -95,7 +103,7 @@ interface HeaderLine {
 }
 
 /** A line after the first. */
-export type RecordLine = CreatedLine | VisitedLine | RedirectLine;
+export type RecordLine = CreatedLine | VisitedLine | RedirectLine | ImpairedLine;
 
 /** What a record says. */
 export interface ScopeContent {
@@ -109,6 +117,8 @@ export interface ScopeContent {
   readonly visited: { readonly label: string; readonly cookie: bigint }[];
   /** Links whose frames it redirects to its program. */
   readonly redirects: RedirectLine[];
+  /** Links that the kernel impairs until the scope ends. */
+  readonly impaired: ImpairedLine[];
 }
 
 /** The name of a scope's record: that of the scope, or its group. */
@@ -116,24 +126,24 @@ export function recordName(name: string | undefined, group: number): string {
   return name ?? `@${group.toString(16)}`;
 }
 
-/** The end of the names of records of redirects: a look at the names shows whether there are any. */
-const REDIRECT = "-redirect";
+/** The end of the names of records of changed links: a look at the names shows whether there are any. */
+const LINK = "-link";
 
-/** The name of the record of a redirect. */
-export function redirectRecordName(group: number): string {
-  return recordName(undefined, group) + REDIRECT;
+/** The name of the record of a redirect or an impairment. */
+export function linkRecordName(group: number): string {
+  return recordName(undefined, group) + LINK;
 }
 
-/** Whether a name is that of the record of a redirect. */
-export function isRedirectRecord(name: string): boolean {
-  return name.startsWith("@") && name.endsWith(REDIRECT);
+/** Whether a name is that of the record of a redirect or an impairment. */
+export function isLinkRecord(name: string): boolean {
+  return name.startsWith("@") && name.endsWith(LINK);
 }
 
-/** Whether there are records of redirects that this user may read. */
-export function hasRedirectRecords(): boolean {
+/** Whether there are records of changed links that this user may read. */
+export function hasLinkRecords(): boolean {
   if (!exists(DIRECTORY)) return false;
   try {
-    return readDirectory(DIRECTORY).some((file) => file.endsWith(REDIRECT + SUFFIX));
+    return readDirectory(DIRECTORY).some((file) => file.endsWith(LINK + SUFFIX));
   } catch (error) {
     // Another user's, or no directory: whoever needs a record there says so.
     if (error instanceof SyscallError) return false;
@@ -344,6 +354,7 @@ function parseRecord(
     created: [],
     visited: [],
     redirects: [],
+    impaired: [],
   };
   for (const [i, line] of parsed.entries()) {
     if (i === 0) continue;
@@ -358,9 +369,14 @@ function parseRecord(
     } else if (typeof visited === "string") {
       content.visited.push({ label: visited, cookie: BigInt(cookie) });
     } else {
-      const redirect = readRedirectLine(line);
-      if (!redirect) throw malformed(place, "it has none of created, visited and redirected");
-      content.redirects.push(redirect);
+      const { redirected, impaired } = line;
+      const good = isChangedLink(line) && typeof (redirected ?? impaired) === "string" &&
+        (redirected === undefined || typeof line.hook === "boolean");
+      if (!good) {
+        throw malformed(place, "it has none of created, visited, redirected and impaired");
+      }
+      if (redirected === undefined) content.impaired.push(line as unknown as ImpairedLine);
+      else content.redirects.push(line as unknown as RedirectLine);
     }
   }
   return { header, content };
@@ -377,12 +393,8 @@ function parseLine(line: string, place: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-/** Reads the line of a redirect; `undefined` for a malformed one. */
-function readRedirectLine(line: Readonly<Record<string, unknown>>): RedirectLine | undefined {
-  const { redirected, index, kind, hook } = line;
-  const good = typeof redirected === "string" && Number.isSafeInteger(index) &&
-    (kind === undefined || typeof kind === "string") && typeof hook === "boolean";
-  return good ? line as unknown as RedirectLine : undefined;
+function isChangedLink({ index, kind }: Readonly<Record<string, unknown>>): boolean {
+  return Number.isSafeInteger(index) && (kind === undefined || typeof kind === "string");
 }
 
 function checkHeader(line: Record<string, unknown>, place: string): HeaderLine {

@@ -1,6 +1,6 @@
 /**
- * Redirects of a link's frames to a program: removing the filters that do it. It also works when the program
- * has been killed: its TAPs are gone then, and the filters drop every frame.
+ * Redirects of a link's frames to a program, and impairments of it by the kernel: removing the filters and disciplines
+ * that do it. It also works when the program has been killed: its TAPs are gone then, and the filters drop every frame.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { DumpRequest, Request } from "../netlink/message.ts";
 import { RTM } from "../rtnetlink/constants.ts";
-import { getLink, kindOf } from "../rtnetlink/link.ts";
+import { deleteLink, dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import {
   FILTER_PARENTS,
   formatHandle,
@@ -22,7 +22,7 @@ import {
   TCMSG,
   tcSchema,
 } from "../rtnetlink/traffic_control.ts";
-import type { RedirectedLink } from "./record.ts";
+import type { ChangedLink } from "./record.ts";
 
 /** The major number of the classes that mark filters of netloom: `nl`. */
 const MARK = 0x6e6c;
@@ -141,29 +141,33 @@ function dumpEntries(
   };
 }
 
-function deleteClsact(index: number): Request {
+function deleteAt(place: "root" | "ingress", index: number): Request {
   return {
     type: RTM.DELQDISC,
     typeName: "RTM_DELQDISC",
     flags: 0,
-    operation: `delete clsact of link ${index}`,
+    operation: `delete the queueing discipline at ${place} of link ${index}`,
     format,
-    message: { index, parent: QDISC_PARENTS.ingress! },
-    command: () => `tc qdisc delete dev if${index} clsact`,
+    message: { index, parent: QDISC_PARENTS[place]! },
+    command: () => `tc qdisc delete dev if${index} ${place === "root" ? place : "clsact"}`,
   };
 }
 
-function deleteEntry({ parent, priority, kind, handle, selector }: HookEntry): Request {
+/** Deletes a filter; `alone`: with its priority, which would stay before Linux 6.18. */
+function deleteEntry(
+  { parent, priority, kind, handle, selector }: HookEntry,
+  alone: boolean,
+): Request {
   return {
     type: RTM.DELTFILTER,
     typeName: "RTM_DELTFILTER",
     flags: 0,
     operation: `delete filter at ${parent} of link ${selector.index}`,
     format,
-    message: selector,
+    message: alone ? { ...selector, handle: 0 } : selector,
     command: () =>
       `tc filter delete dev if${selector.index} ${parent} protocol all prio ${priority} ` +
-      `handle ${handle} ${kind}`,
+      `${alone ? "" : `handle ${handle} `}${kind}`,
   };
 }
 
@@ -173,12 +177,35 @@ export function tagOf({ classid }: HookEntry): RedirectTag | undefined {
   return { level: classid & ~HOOK & 0xffff, hook: (classid & HOOK) !== 0 };
 }
 
-/** The handle of the filter of an impairment that came with its clsact (`src/traffic/impair_kernel.ts`). */
-export const IMPAIRMENT_WITH_HOOK = 0x6e6c0001;
+/** Names and numbers of impairments by the kernel (`src/traffic/impair_kernel.ts`): how any process knows them. */
+export const IMPAIRMENT = {
+  /** The handle of a discipline. */
+  discipline: "6e6c:",
+  /** The priority of a filter that leads to an ifb: the last, so that those of the user come first. */
+  priority: 0xffff,
+  /** The handle of a filter that came with its clsact, and of one at the user's. */
+  owner: 0x6e6c0001,
+  guest: 0x6e6c0002,
+  /** The name of the ifb for the packets that a link sends, or receives. */
+  ifb: (index: number, side: "egress" | "ingress") =>
+    `imp${index}${side === "egress" ? "out" : "in"}`,
+} as const;
+
+/** Whether a filter leads packets to the ifb of an impairment. */
+export function leadsToIfb(
+  { kind, priority, handle }: {
+    readonly kind: string;
+    readonly priority: number;
+    readonly handle: unknown;
+  },
+): boolean {
+  return kind === "bpf" && priority === IMPAIRMENT.priority &&
+    (handle === IMPAIRMENT.owner || handle === IMPAIRMENT.guest);
+}
 
 /** Whether a filter says that netloom has added the clsact that it is at. */
 export function isHookOurs(filter: HookEntry): boolean {
-  return tagOf(filter)?.hook ?? (filter.kind === "bpf" && filter.handle === IMPAIRMENT_WITH_HOOK);
+  return tagOf(filter)?.hook ?? (leadsToIfb(filter) && filter.handle === IMPAIRMENT.owner);
 }
 
 /** Queueing discipline and filters at the places of clsact. */
@@ -218,21 +245,64 @@ export interface RemoveOptions {
  */
 export function removeRedirects(
   connection: Connection,
-  link: RedirectedLink,
+  link: ChangedLink,
   { taps = [0], hook = false }: RemoveOptions = {},
 ): void {
-  const { index, kind } = link;
-  try {
-    if (kindOf(connection.request(getLink(index, { stats: false }))) !== kind) return;
+  changing(connection, link, (index) => {
     const hooks = readHooks(connection, index);
     const own = hooks.filters.filter((it) => tagOf(it) && taps.includes(it.target!));
-    const empty = hooks.kind === "clsact" && own.length === hooks.filters.length &&
-      (hook || own.some((it) => tagOf(it)!.hook));
-    // One message that removes all at once, where there is one.
-    const requests: Request[] = empty ? [deleteClsact(index)] : own.map((it) => deleteEntry(it));
-    const results = connection.batch(requests);
-    for (const result of results) if (!result.ok) throw result.error;
+    return removal(index, hooks, { own, hook });
+  });
+}
+
+/** The requests that remove filters, and with the last one the clsact that is netloom's. */
+function removal(
+  index: number,
+  { kind, filters }: Hooks,
+  { own, hook = false }: { readonly own: readonly HookEntry[]; readonly hook?: boolean },
+): Request[] {
+  const empty = kind === "clsact" && own.length === filters.length &&
+    (hook || own.some(isHookOurs));
+  // One message that removes all at once, where there is one.
+  if (empty) return [deleteAt("ingress", index)];
+  const alone = ({ parent, priority }: HookEntry) =>
+    filters.every((it) => own.includes(it) || it.parent !== parent || it.priority !== priority);
+  return own.map((it) => deleteEntry(it, alone(it)));
+}
+
+/** Sends the requests for a link, unless it is gone or another one by now. */
+function changing(
+  connection: Connection,
+  { index, kind }: ChangedLink,
+  requests: (index: number) => readonly Request[],
+): void {
+  try {
+    if (kindOf(connection.request(getLink(index, { stats: false }))) !== kind) return;
+    for (const result of connection.batch(requests(index))) if (!result.ok) throw result.error;
   } catch (error) {
     if (!(error instanceof NetlinkError) || error.errno !== ERRNO.ENODEV) throw error;
   }
+}
+
+/**
+ * Removes what an impairment by the kernel has added to a link: its discipline, its filters with their clsact, and its
+ * ifbs. Packets that wait are lost. A link that is gone, or another one by now, is left alone.
+ *
+ * @throws {NetlinkError} When the kernel refuses.
+ */
+export function removeImpairment(connection: Connection, link: ChangedLink): void {
+  changing(connection, link, (index) => {
+    const hooks = readHooks(connection, index);
+    const impaired = connection.dump(dumpEntries("qdisc", { index })).some(({ parent, handle }) =>
+      parent === "root" && formatHandle(handle) === IMPAIRMENT.discipline
+    );
+    const names = (["egress", "ingress"] as const).map((side) => IMPAIRMENT.ifb(index, side));
+    const ifbs = connection.dump(dumpLinks({ stats: false }))
+      .filter((it) => kindOf(it) === "ifb" && names.includes(it.name));
+    return [
+      ...(impaired ? [deleteAt("root", index)] : []),
+      ...removal(index, hooks, { own: hooks.filters.filter(leadsToIfb) }),
+      ...ifbs.map(({ index }) => deleteLink({ index })),
+    ];
+  });
 }

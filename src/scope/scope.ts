@@ -14,7 +14,7 @@ import {
   cleanScopes,
   clearLeftovers,
   listScopes,
-  removeDeadRedirects,
+  restoreLinks,
   type ScopeInfo,
 } from "./leftovers.ts";
 import { isDenied, removeName } from "./netns_names.ts";
@@ -171,7 +171,7 @@ export class Scope implements AsyncDisposable {
     const { name, replace = false } = options;
     if (options.trace !== undefined) checkFunction(options.trace, "trace");
     const group = newGroup();
-    const notes = removeDeadRedirects();
+    const notes = restoreLinks();
     if (name === undefined) {
       if (!replace) return new Scope(options, group).#noting(notes);
       throw new TypeError("Scope.open({ replace: true }) needs a name: whose leftovers to remove");

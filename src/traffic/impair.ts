@@ -7,11 +7,14 @@
  */
 import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { boolean, wordValue } from "../options.ts";
+import { boolean, show, wordValue } from "../options.ts";
+import { restoreLinks } from "../scope/leftovers.ts";
 import { undone } from "../scope/netns_names.ts";
+import { Scope } from "../scope/scope.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { kernelLack } from "./impair_discipline.ts";
+import { heldBy, HeldImpairment, isAnyHeld } from "./impair_scope.ts";
 import { enforce, inspect, programOf, type Spot, type Wanted } from "./impair_kernel.ts";
 import {
   DIRECTION_NAMES,
@@ -104,6 +107,9 @@ export class Impairment implements Disposable {
   }
 }
 
+/** For a link whose impairment is to be taken off, whatever it is. */
+const NONE = { engine: "kernel", values: {} } as const;
+
 /** The impairment of a link in force. */
 interface State {
   readonly engine: EngineName;
@@ -116,12 +122,15 @@ const engines = new Map<string, ImpairEngine>();
 
 /** Impairs a link, on top of the values that it has; see `link.impair()`. */
 export function impair(target: ImpairTarget, options: ImpairOptions): Impairment {
-  const { engine, replace = false, match } = options;
+  const { engine, replace = false, match, scope } = options;
   const state = current(target);
   const values = mergeValues(boolean(replace, "replace") ? {} : state?.values ?? {}, options);
   const asked = engine === undefined ? undefined : wordValue(engine, ENGINES, "engine");
   if (match) programOf(match);
-  if (!isEmpty(values)) return put(target, { state, values, asked });
+  if (scope !== undefined && !(scope instanceof Scope)) {
+    throw new TypeError(`scope must be a Scope: got ${show(scope)}`);
+  }
+  if (!isEmpty(values)) return putIn(scope, target, { state, values, asked });
   if (match) throw new TypeError('match needs an impairment of the packets, such as loss: "1%"');
   const lost = clear(target);
   return new Impairment(target, { engine: state?.engine ?? asked ?? "kernel", values: {} }, lost);
@@ -130,9 +139,9 @@ export function impair(target: ImpairTarget, options: ImpairOptions): Impairment
 /** Takes the impairment of a link off. */
 export function clear(target: ImpairTarget): number {
   const own = engineOf(target);
-  if (!own) return withSpots(target, (spots) => enforce(wanted(spots, {})));
-  const lost = own.engine.clear();
-  engines.delete(own.key);
+  const lost = own ? own.engine.clear() : withSpots(target, (spots) => enforce(wanted(spots, {})));
+  if (own) engines.delete(own.key);
+  if (isAnyHeld()) withEnds(target, (ends) => heldBy(ends)?.release());
   return lost;
 }
 
@@ -142,15 +151,37 @@ export function impairment(target: ImpairTarget): Impairment | undefined {
   return state && new Impairment(target, state);
 }
 
+/** A change of an impairment. */
+interface Change {
+  readonly state: State | undefined;
+  readonly values: ImpairmentValues;
+  readonly asked: EngineName | undefined;
+}
+
+/** Puts values in force until a scope is closed. */
+function putIn(scope: Scope | undefined, target: ImpairTarget, change: Change): Impairment {
+  if (!scope) return put(target, change);
+  return withEnds(target, (ends) => {
+    const before = heldBy(ends);
+    if (before?.scope === scope) return put(target, change);
+    restoreLinks();
+    const held = new HeldImpairment(
+      scope,
+      ends,
+      () => new Impairment(target, NONE)[Symbol.dispose](),
+    );
+    try {
+      const impairment = put(target, change);
+      before?.release();
+      return impairment;
+    } catch (error) {
+      throw undone(error, () => held.release());
+    }
+  });
+}
+
 /** Puts values in force. */
-function put(
-  target: ImpairTarget,
-  change: {
-    readonly state: State | undefined;
-    readonly values: ImpairmentValues;
-    readonly asked: EngineName | undefined;
-  },
-): Impairment {
+function put(target: ImpairTarget, change: Change): Impairment {
   const { state, values, asked } = change;
   if ((asked ?? state?.engine ?? "kernel") === "user") return putUser(target, values);
   try {
@@ -282,6 +313,11 @@ function withPeer<T>(target: ImpairTarget, fn: (peer: NamedLink | undefined) => 
   } finally {
     peer?.close();
   }
+}
+
+/** The link, and the other end of its pair. */
+function withEnds<T>(target: ImpairTarget, fn: (ends: readonly NamedLink[]) => T): T {
+  return withPeer(target, (peer) => fn(peer ? [target.link, peer] : [target.link]));
 }
 
 /** The places where each direction can be impaired. */

@@ -7,6 +7,7 @@ import type { QdiscInfo, QdiscOptions } from "../rtnetlink/qdisc.ts";
 import type { NetemChance, NetemOptions } from "../rtnetlink/qdisc_kinds/netem.ts";
 import type { NetemDistribution } from "../rtnetlink/qdisc_kinds/netem_distribution.ts";
 import type { Lacking } from "../rtnetlink/unsupported.ts";
+import { IMPAIRMENT } from "../scope/redirects.ts";
 import {
   type DirectionValues,
   type ImpairmentValues,
@@ -14,9 +15,6 @@ import {
   VALUE_NAMES,
 } from "./impairment_values.ts";
 import { supportsTraffic } from "./supports.ts";
-
-/** The handle of netloom's disciplines: how any process knows them. */
-export const HANDLE = "6e6c:";
 
 /** A rate at which no packet takes time. With a rate netem keeps the order of packets. */
 const ORDERED = 1e15;
@@ -48,12 +46,16 @@ export interface DisciplineContext {
 export function disciplineFor(values: DirectionValues, context: DisciplineContext): QdiscOptions {
   const { kind, mtu, before = {} } = context;
   if (kind === "netem") {
-    return { kind, handle: HANDLE, options: netemOptions(values, before) };
+    return { kind, handle: IMPAIRMENT.discipline, options: netemOptions(values, before) };
   }
   const rate = values.rate ?? FAST;
   // At least a packet, or two milliseconds: a timer may be late.
   const burst = Math.ceil(Math.max(mtu + 64, FRAME * 2, rate / 8 * 0.002));
-  return { kind, handle: HANDLE, options: { rate, burst, limit: limitOf(values) * FRAME } };
+  return {
+    kind,
+    handle: IMPAIRMENT.discipline,
+    options: { rate, burst, limit: limitOf(values) * FRAME },
+  };
 }
 
 /** The discipline that holds nothing back, in place of one that is to be removed. */
@@ -82,7 +84,7 @@ function netemOptions(values: DirectionValues, before: DirectionValues): NetemOp
 
 /** The values that a discipline stands for; `undefined` for one that is not netloom's. */
 export function valuesOf(info: QdiscInfo): DirectionValues | undefined {
-  if (info.handle !== HANDLE) return undefined;
+  if (info.handle !== IMPAIRMENT.discipline) return undefined;
   if (info.kind === "tbf") {
     const { rate, limit } = info.options;
     return { rate, ...limited(Math.round(limit / FRAME), { rate }) };

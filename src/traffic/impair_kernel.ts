@@ -15,7 +15,7 @@ import { compileFilter } from "../capture/compile.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { IMPAIRMENT_WITH_HOOK, isHookOurs, readHooks } from "../scope/redirects.ts";
+import { IMPAIRMENT, isHookOurs, leadsToIfb, readHooks } from "../scope/redirects.ts";
 import { show } from "../options.ts";
 import type { FilterInfo, FilterOptions } from "../rtnetlink/filter.ts";
 import {
@@ -82,12 +82,6 @@ export interface Wanted {
   readonly program: readonly Instruction[] | undefined;
 }
 
-/** The last of all filters: those of the user come first, since ours ends the classification. */
-const PRIORITY = 0xffff;
-/** Handles: the filter came with its clsact, which goes with it; or it is a guest in that of the user. */
-const OWNER = IMPAIRMENT_WITH_HOOK;
-const GUEST = 0x6e6c0002;
-
 /** The place for filters. */
 const CLSACT: QdiscOptions = { kind: "clsact" };
 
@@ -151,8 +145,7 @@ function look(spot: Spot): Look {
 }
 
 function isLead(filter: FilterInfo): filter is Lead {
-  return filter.kind === "bpf" && filter.priority === PRIORITY &&
-    (filter.handle === OWNER || filter.handle === GUEST);
+  return leadsToIfb(filter);
 }
 
 /** The ifb that a filter leads to. */
@@ -301,7 +294,7 @@ function addDetour(
 ): void {
   const { link, side } = spot;
   const { values, program } = options;
-  const name = `imp${link.index}${side === "egress" ? "out" : "in"}`;
+  const name = IMPAIRMENT.ifb(link.index, side);
   const device = createIfb(link, { name, values }, steps);
   const filters = new LinkFilters(link);
   const hooks = readHooks(connectionTo(link.ref), link.index);
@@ -312,8 +305,8 @@ function addDetour(
   const filter: FilterOptions = {
     kind: "bpf",
     parent: side,
-    priority: PRIORITY,
-    handle: owner ? OWNER : GUEST,
+    priority: IMPAIRMENT.priority,
+    handle: owner ? IMPAIRMENT.owner : IMPAIRMENT.guest,
     options: { program, actions: [{ kind: "mirred", action: "redirect", dev: device.index }] },
   };
   steps.do(
@@ -371,7 +364,7 @@ function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Step
   const { link } = spot;
   steps.do(() => deleteLead(filters, filter), () => filters.add(filter));
   steps.lost += drain(device);
-  if (filter.handle === OWNER && filters.list().length === 0) {
+  if (filter.handle === IMPAIRMENT.owner && filters.list().length === 0) {
     exchange(link, steps, () => deleteQdisc(link, "ingress"), () => addQdisc(link, CLSACT));
   }
   const { index, name } = device;

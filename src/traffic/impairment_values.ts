@@ -13,6 +13,7 @@ import {
   show,
   wordValue,
 } from "../options.ts";
+import type { Scope } from "../scope/scope.ts";
 import {
   NETEM_DISTRIBUTIONS,
   type NetemDistribution,
@@ -100,6 +101,11 @@ export interface ImpairOptions extends DirectionOptions {
   engine?: EngineName;
   /** Drops all values from before, in place of keeping those that are not named. Default: false. */
   replace?: boolean;
+  /**
+   * Takes the impairment off when it is closed, and after `kill -9` when it is cleaned up. Default: none; an impairment
+   * by the kernel stays on a link that outlives the program.
+   */
+  scope?: Scope;
 }
 
 /** Who impairs: the kernel's queueing disciplines, or this process. */
@@ -292,6 +298,7 @@ const OPTIONS: OptionNames<ImpairOptions> = {
   match: true,
   engine: true,
   replace: true,
+  scope: true,
 };
 
 /** The words of {@link EngineName}. */

@@ -29,7 +29,7 @@ test("Scope refuses a malformed record with file and line, and removes nothing",
     [[HEADER, { created: "x", cookie: 5 }], "line 2: cookie is 5, not a number as text"],
     [
       [HEADER, { created: 7, cookie: "5" }],
-      "line 2: it has none of created, visited and redirected",
+      "line 2: it has none of created, visited, redirected and impaired",
     ],
     [[HEADER, { created: "../x", cookie: "5" }], 'line 2: "../x" is no name of a netns'],
   ];

@@ -37,13 +37,13 @@ import type { LinkInfo } from "../../rtnetlink/link_info.ts";
 import { newQdisc, qdiscMessage } from "../../rtnetlink/qdisc.ts";
 import type { TcMessage } from "../../rtnetlink/traffic_control.ts";
 import { onExit } from "../../scope/exit.ts";
-import { removeDeadRedirects } from "../../scope/leftovers.ts";
+import { restoreLinks } from "../../scope/leftovers.ts";
 import { isDenied, undone } from "../../scope/netns_names.ts";
 import {
   exclusively,
+  linkRecordName,
   newGroup,
   type RecordDirectory,
-  redirectRecordName,
   type ScopeRecord,
 } from "../../scope/record.ts";
 import {
@@ -171,7 +171,7 @@ export class Redirect implements Disposable {
     if (link.type !== ARPHRD.ETHER) {
       throw refused(what, ref, ERRNO.EOPNOTSUPP, "its frames have no Ethernet header");
     }
-    removeDeadRedirects();
+    restoreLinks();
     const { direction } = options;
     const directions = direction === "both" ? BOTH : [direction];
     const redirect = new Redirect(ref, link, what, directions);
@@ -319,7 +319,7 @@ export class Redirect implements Disposable {
     const { index, name: redirected } = this.#link;
     const kind = kindOf(this.#link);
     const { cookie } = this.ref;
-    this.#record = directory.create(redirectRecordName(this.#group), this.#group);
+    this.#record = directory.create(linkRecordName(this.#group), this.#group);
     this.#record.append({ visited: this.ref.label, cookie: `${cookie}` });
     this.#record.append({
       redirected,
