@@ -38,7 +38,11 @@ export async function publish(root: URL, registry: URL): Promise<void> {
 function resolved(module: string, imports: Readonly<Record<string, string>>): string {
   return module.replace(
     /(\bfrom |\bimport\()"([^".][^"]*)"/g,
-    (all, before, name) => imports[name]?.includes(":") ? `${before}"${imports[name]}"` : all,
+    (all, before, name: string) => {
+      const [, package_ = name, rest = ""] = /^(@[^/]+\/[^/]+)(\/.*)$/.exec(name) ?? [];
+      const target = imports[name] ?? imports[package_];
+      return target?.includes(":") ? `${before}"${target}${imports[name] ? "" : rest}"` : all;
+    },
   );
 }
 
