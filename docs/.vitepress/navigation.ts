@@ -46,6 +46,7 @@ export const english: Language = {
         rootless: "Without root",
         testing: "Testing with Deno.test",
         ci: "In CI",
+        "other-systems": "On macOS and Windows",
         permissions: "Permissions",
         "clean-up": "Cleaning up after a crash",
         performance: "Performance",
