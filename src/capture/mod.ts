@@ -55,6 +55,10 @@ export {
   OwnFrame,
 } from "./ring.ts";
 export { LINKTYPE } from "../packet/address.ts";
-export { CaptureFileError } from "./pcapng.ts";
+export {
+  CaptureFileError,
+  type PcapngTarget,
+  PcapngWriter,
+  type StatisticsOptions,
+} from "./writer.ts";
 export { type CaptureSource, readCapture } from "./reader.ts";
-export { type PcapngTarget, PcapngWriter, type StatisticsOptions } from "./writer.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { type CaptureInterface, type Frame, OwnFrame } from "./ring.ts";
-import { BLOCK, BYTE_ORDER, CaptureFileError, OPTION, PCAP_MAGIC } from "./pcapng.ts";
+import { BLOCK, BYTE_ORDER, CaptureFileError, OPTION, PCAP_MAGIC } from "./writer.ts";
 
 /** The source of a capture file: a path, which needs `--allow-read`; a stream; or its bytes. */
 export type CaptureSource =

@@ -53,6 +53,9 @@ export {
   RawSocket,
   type RawSocketOptions,
   type Received,
+  UdpSocket,
+  type UdpSocketOptions,
+  type WriteSegmentsOptions,
 } from "./ip_socket.ts";
 export { PacketSocket, type PacketSocketOptions } from "./packet_socket.ts";
 export {
@@ -62,4 +65,3 @@ export {
   TunQueue,
   VNET_HDR_SIZE,
 } from "./tun_queue.ts";
-export { UdpSocket, type UdpSocketOptions, type WriteSegmentsOptions } from "./udp_socket.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Capture, CaptureOptions } from "../capture/capture.ts";
-import { NetNsCommand, type NetNsCommandOptions } from "../netns/command.ts";
+import { NetNsCommand, type NetNsCommandOptions } from "../netns/run.ts";
 import { NetNs } from "../netns/netns.ts";
 import type { PingOptions, PingResult } from "../netns/ping.ts";
 import { didYouMean, show } from "../options.ts";

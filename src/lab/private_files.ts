@@ -6,7 +6,7 @@
  * @module
  */
 import { exists } from "../../ffi/file.ts";
-import type { NetNsCommandOptions } from "../netns/command.ts";
+import type { NetNsCommandOptions } from "../netns/run.ts";
 import type { ResolvedHost, ResolvedNode, ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
 

@@ -12,7 +12,7 @@ import { NetlinkError } from "../netlink/error.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { refusal } from "../link/create.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
-import { NetNsCommand } from "../netns/command.ts";
+import { NetNsCommand } from "../netns/run.ts";
 import { sysctl } from "../netns/sysctl.ts";
 
 /** The number of the descriptor of a node's namespace. */

@@ -28,13 +28,15 @@ import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { indexOf, isHandle } from "../rtnetlink/link_target.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
-import { type End, endAddress, prepareEnd } from "./end.ts";
 import {
+  type End,
+  endAddress,
   kindData,
   LINK_OPTIONS,
   type LinkEndOptions,
   type LinkOptions,
   type ParentOptions,
+  prepareEnd,
   settingNames,
   splitOptions,
   WITH_PARENT,

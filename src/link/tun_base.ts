@@ -35,8 +35,7 @@ import {
   resolveEnd,
 } from "./create.ts";
 import { Link } from "./link.ts";
-import { type End, prepareEnd } from "./end.ts";
-import { LINK_OPTIONS, type LinkOptions, splitOptions } from "./options.ts";
+import { type End, LINK_OPTIONS, type LinkOptions, prepareEnd, splitOptions } from "./options.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";
 

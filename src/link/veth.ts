@@ -23,8 +23,13 @@ import {
   resolveEnd,
   undoing,
 } from "./create.ts";
-import { type End, prepareEnd } from "./end.ts";
-import { END_OPTIONS, type LinkEndOptions, type LinkOptions } from "./options.ts";
+import {
+  type End,
+  END_OPTIONS,
+  type LinkEndOptions,
+  type LinkOptions,
+  prepareEnd,
+} from "./options.ts";
 import type { PeerEnd } from "../traffic/impair.ts";
 import { takenReason } from "./verify.ts";
 import { scopes } from "../scope/scope.ts";

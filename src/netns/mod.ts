@@ -26,7 +26,7 @@
  *
  * @module
  */
-export { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
+export { NetNsCommand, type NetNsCommandOptions } from "./run.ts";
 export * from "./netns.ts";
 export { MissingImportError } from "../slot.ts";
 export { NetNsNetwork } from "./network.ts";

@@ -24,10 +24,9 @@ import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
 import { dropNetNs, holders, nameHandle, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
-import { NetNsCommand, type NetNsCommandOptions } from "./command.ts";
+import { NetNsCommand, type NetNsCommandOptions, type NotPromise, runIn, startIn } from "./run.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import { NetNsNetwork } from "./network.ts";
-import { type NotPromise, runIn, startIn } from "./run.ts";
 import { checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */

@@ -1,5 +1,5 @@
 /**
- * Attribute codecs that the message families share: addresses, names.
+ * Attribute codecs that the message families share: addresses, names, groups of switches.
  *
  * @module
  */
@@ -334,4 +334,24 @@ export function inPath<T>(path: string, parse: () => T): T {
     if (error instanceof TypeError) throw new TypeError(`${path}: ${error.message}`);
     throw error;
   }
+}
+
+/** A name as the kernel and iproute2 spell it: `vlan_filtering` for `vlanFiltering`. */
+export function kernelWord(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Groups switches that the kernel keeps in one attribute under `group`. */
+export function groupSwitches<D>(
+  options: object,
+  switches: Readonly<Record<string, number>>,
+  group: string,
+): D {
+  const data: Record<string, unknown> = {};
+  const grouped: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (value !== undefined) (Object.hasOwn(switches, key) ? grouped : data)[key] = value;
+  }
+  if (Object.keys(grouped).length > 0) data[group] = grouped;
+  return data as D;
 }

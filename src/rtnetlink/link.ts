@@ -11,7 +11,7 @@ import { type Schema, schema } from "../netlink/schema.ts";
 import { netnsWord, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { IFF, RTEXT_FILTER, RTM } from "./constants.ts";
-import { altName, checkAltName, checkIndex, isLinkName } from "./fields.ts";
+import { altName, checkAltName, checkIndex, isLinkName, kernelWord } from "./fields.ts";
 import {
   IFLA,
   type LinkAttributes,
@@ -27,7 +27,7 @@ import {
   readLink,
   readLinkWithoutStats,
 } from "./link_info.ts";
-import { type CommandNames, kernelWord } from "./link_kinds/kind.ts";
+import type { CommandNames } from "./link_kinds/kind.ts";
 import { linkKind } from "./link_kinds/mod.ts";
 
 /** A link message: `struct ifinfomsg`, attributes, and IFLA_LINKINFO. */

@@ -11,7 +11,7 @@ import type { MessageFormat } from "../netlink/message.ts";
 import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";
-import { kernelWord } from "./link_kinds/kind.ts";
+import { kernelWord } from "./fields.ts";
 import type { FilterPacket, TcOptions } from "./qdisc_kinds/kind.ts";
 
 /** Attribute numbers. */

@@ -26,7 +26,7 @@ import {
   recordName,
   type ScopeRecord,
 } from "./record.ts";
-import { type ReadyOptions, type ScopedLink, waitReady } from "./ready.ts";
+import type { ReadyOptions, ScopedLink } from "./ready.ts";
 import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch, staying } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */
@@ -305,7 +305,9 @@ export class Scope implements AsyncDisposable {
    */
   ready(options: ReadyOptions = {}): Promise<void> {
     this.#check();
-    return waitReady(this.#links, options);
+    const links = [...this.#links];
+    // Loaded at first use: it needs routes, which links alone do not.
+    return import("./ready.ts").then(({ waitReady }) => waitReady(links, options));
   }
 
   /**

@@ -7,7 +7,7 @@ import { ARCHITECTURES } from "../../ffi/constants.ts";
 import { ERRNO, errnoName } from "../../ffi/errno.ts";
 import { RWF_NOWAIT } from "../../ffi/packet_io.ts";
 import * as capture from "../../src/capture/filter.ts";
-import * as pcapng from "../../src/capture/pcapng.ts";
+import * as pcapng from "../../src/capture/writer.ts";
 import * as bridge from "../../src/rtnetlink/link_kinds/bridge.ts";
 import * as port from "../../src/rtnetlink/link_kinds/bridge_port.ts";
 import * as macvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";

@@ -19,7 +19,7 @@ import { type Fields, nested, type Schema, schema } from "../../netlink/schema.t
 import { boolean, type OptionNames, show } from "../../options.ts";
 import { formatMac } from "../../packet/address.ts";
 import { VLAN_PROTOCOL, type VlanProtocol } from "../constants.ts";
-import { ip, mac, readOnly } from "../fields.ts";
+import { groupSwitches, ip, kernelWord, mac, readOnly } from "../fields.ts";
 import {
   bridgeId,
   bridgePort,
@@ -29,7 +29,7 @@ import {
   MULTICAST_ROUTERS,
   type MulticastRouter,
 } from "./bridge_port.ts";
-import { groupSwitches, kernelWord, type MasterKind } from "./kind.ts";
+import type { MasterKind } from "./kind.ts";
 
 /** Attribute numbers. */
 export const IFLA_BR = {

@@ -120,23 +120,3 @@ export type PortInfoOf<K> = K extends { readonly port: PortKind<infer _O, infer 
 
 /** The public options of a port of a kind, to be set; `never` for kinds without. */
 export type PortOptionsOf<K> = K extends { readonly port: PortKind<infer O> } ? O : never;
-
-/** A name as the kernel and iproute2 spell it: `vlan_filtering` for `vlanFiltering`. */
-export function kernelWord(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-/** Groups switches that the kernel keeps in one attribute under `group`. */
-export function groupSwitches<D>(
-  options: object,
-  switches: Readonly<Record<string, number>>,
-  group: string,
-): D {
-  const data: Record<string, unknown> = {};
-  const grouped: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(options)) {
-    if (value !== undefined) (Object.hasOwn(switches, key) ? grouped : data)[key] = value;
-  }
-  if (Object.keys(grouped).length > 0) data[group] = grouped;
-  return data as D;
-}

@@ -7,7 +7,8 @@ import { be16, type Field, list, named, struct, u16 } from "../../netlink/attrib
 import { type Schema, schema } from "../../netlink/schema.ts";
 import { boolean, type OptionNames, show } from "../../options.ts";
 import { VLAN_PROTOCOL, type VlanProtocol } from "../constants.ts";
-import { groupSwitches, kernelWord, type LinkKind } from "./kind.ts";
+import type { LinkKind } from "./kind.ts";
+import { groupSwitches, kernelWord } from "../fields.ts";
 
 /** Attribute numbers. */
 export const IFLA_VLAN = {
