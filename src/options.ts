@@ -67,8 +67,36 @@ export function checkNoArguments(given: IArguments, method: string): void {
 export function located(error: unknown, place: string): unknown {
   if (error instanceof TypeError || error instanceof RangeError) {
     error.message = `${place}: ${error.message}`;
+    Error.captureStackTrace(error, located); // the stack has the message, too
   }
   return error;
+}
+
+/**
+ * Runs a call of the library. V8 keeps ten frames of a stack, and the library may have more: errors begin at
+ * the line that made the call.
+ *
+ * @param entry The function that was called; it must be running.
+ * @param call Its work.
+ */
+export function atCaller<T>(entry: (...args: never[]) => unknown, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (isOwn(error)) Error.captureStackTrace(error, entry);
+    throw error;
+  }
+}
+
+/** The library's own folders, as stacks have them. */
+const FOLDERS: readonly string[] = ["./", "../ffi/"].map((it) => new URL(it, import.meta.url).href);
+
+/** Whether the library threw an error, and no function of the user that it has called. */
+function isOwn(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  // Without a regular expression, which has no room where the stack is full.
+  const top = error.stack?.split("\n").find((line) => line.startsWith("    at ")) ?? "";
+  return FOLDERS.some((folder) => top.includes(folder));
 }
 
 /** Runs the check of a part of an argument; its errors name the part. Without a `place` it is the whole. */

@@ -17,7 +17,7 @@ import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
 import { nested, schema } from "../netlink/schema.ts";
-import { checkNoArguments, checkOptions, type OptionNames, show } from "../options.ts";
+import { atCaller, checkNoArguments, checkOptions, type OptionNames, show } from "../options.ts";
 import {
   addBridgeVlan,
   type BridgeVlan,
@@ -96,7 +96,10 @@ export class Bridge extends LinkBase {
    * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
   static create(options: BridgeCreateOptions): Bridge {
-    return new Bridge({ ...createKind(bridge, options), owned: true });
+    return atCaller(
+      Bridge.create,
+      () => new Bridge({ ...createKind(bridge, options), owned: true }),
+    );
   }
 
   /**

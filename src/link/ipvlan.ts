@@ -14,6 +14,7 @@ import {
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { type Created, createKind } from "./create.ts";
+import { atCaller } from "../options.ts";
 import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 
 export type {
@@ -117,7 +118,7 @@ export class Ipvlan extends IpvlanLink {
    * @throws {TypeError} For a malformed option, and for `mac`; nothing is created then.
    */
   static create(options: IpvlanCreateOptions): Ipvlan {
-    return new Ipvlan({ ...create(ipvlan, options), owned: true });
+    return atCaller(Ipvlan.create, () => new Ipvlan({ ...create(ipvlan, options), owned: true }));
   }
 
   /**
@@ -171,7 +172,7 @@ export class Ipvtap extends IpvlanLink {
    * @throws {TypeError} For a malformed option, and for `mac`; nothing is created then.
    */
   static create(options: IpvlanCreateOptions): Ipvtap {
-    return new Ipvtap({ ...create(ipvtap, options), owned: true });
+    return atCaller(Ipvtap.create, () => new Ipvtap({ ...create(ipvtap, options), owned: true }));
   }
 
   /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkOptions, type OptionNames, show } from "../options.ts";
+import { atCaller, checkOptions, type OptionNames, show } from "../options.ts";
 import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { nearestKind } from "../rtnetlink/unsupported.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
@@ -90,6 +90,10 @@ export class Link extends LinkBase {
    * ```
    */
   static create(options: LinkCreateOptions): Link {
+    return atCaller(Link.create, () => Link.#create(options));
+  }
+
+  static #create(options: LinkCreateOptions): Link {
     checkOptions(options, CREATE_OPTIONS);
     const { kind, options: own = {}, ...common } = options;
     if (typeof kind !== "string" || kind === "") {

@@ -16,7 +16,7 @@ import {
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkNoArguments } from "../options.ts";
+import { atCaller, checkNoArguments } from "../options.ts";
 import { setLink } from "../rtnetlink/link.ts";
 import {
   checkSource,
@@ -242,7 +242,10 @@ export class Macvlan extends MacvlanLink {
    * @throws {TypeError} For an option that the mode does not have, or a malformed one.
    */
   static create(options: MacvlanCreateOptions): Macvlan {
-    return new Macvlan({ ...createKind(macvlan, options), owned: true });
+    return atCaller(
+      Macvlan.create,
+      () => new Macvlan({ ...createKind(macvlan, options), owned: true }),
+    );
   }
 
   /**
@@ -301,7 +304,10 @@ export class Macvtap extends MacvlanLink {
    * @throws {TypeError} For an option that the mode does not have, or a malformed one.
    */
   static create(options: MacvlanCreateOptions): Macvtap {
-    return new Macvtap({ ...createKind(macvtap, options), owned: true });
+    return atCaller(
+      Macvtap.create,
+      () => new Macvtap({ ...createKind(macvtap, options), owned: true }),
+    );
   }
 
   /**

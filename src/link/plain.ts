@@ -8,6 +8,7 @@ import { dummy, ifb } from "../rtnetlink/link_kinds/plain.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
+import { atCaller } from "../options.ts";
 import type { LinkOptions } from "./options.ts";
 
 /**
@@ -43,7 +44,7 @@ export class Dummy extends LinkBase {
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: LinkOptions): Dummy {
-    return new Dummy({ ...createKind(dummy, options), owned: true });
+    return atCaller(Dummy.create, () => new Dummy({ ...createKind(dummy, options), owned: true }));
   }
 
   /**
@@ -91,7 +92,7 @@ export class Ifb extends LinkBase {
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: LinkOptions): Ifb {
-    return new Ifb({ ...createKind(ifb, options), owned: true });
+    return atCaller(Ifb.create, () => new Ifb({ ...createKind(ifb, options), owned: true }));
   }
 
   /**

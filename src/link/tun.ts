@@ -12,7 +12,7 @@ import {
   type TunCreateOptions,
   TunLink,
 } from "./tun_base.ts";
-import { checkOptions } from "../options.ts";
+import { atCaller, checkOptions } from "../options.ts";
 
 /**
  * A TUN: a network interface on one side, a descriptor on the other. The program reads the IP packets
@@ -60,7 +60,10 @@ export class Tun extends TunLink {
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: TunCreateOptions = {}): Tun {
-    return createTun("tun", options, (attached) => new Tun("tun", attached));
+    return atCaller(
+      Tun.create,
+      () => createTun("tun", options, (attached) => new Tun("tun", attached)),
+    );
   }
 
   /**
@@ -118,11 +121,12 @@ export class Tap extends TunLink {
    * @throws {TypeError} For a malformed or unknown option; nothing is created then.
    */
   static create(options: TapCreateOptions = {}): Tap {
-    return createTun("tap", options, (attached) => {
-      const tap = new Tap("tap", attached);
-      tap.setFilter(options.filter ?? EVERYTHING);
-      return tap;
-    });
+    return atCaller(Tap.create, () =>
+      createTun("tap", options, (attached) => {
+        const tap = new Tap("tap", attached);
+        tap.setFilter(options.filter ?? EVERYTHING);
+        return tap;
+      }));
   }
 
   /**

@@ -6,7 +6,7 @@
 import { sameNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, type ResolvedNetNs } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { checkOptions, show } from "../options.ts";
+import { atCaller, checkOptions, show } from "../options.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import { getLink, type LinkMessage } from "../rtnetlink/link.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
@@ -140,6 +140,10 @@ export class Veth extends LinkBase {
    * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
   static create(options: VethCreateOptions): Veth {
+    return atCaller(Veth.create, () => Veth.#create(options));
+  }
+
+  static #create(options: VethCreateOptions): Veth {
     checkOptions(options, OPTIONS);
     const { peer: peerOptions, scope, ...first } = options;
     if (peerOptions === undefined) {

@@ -13,6 +13,7 @@ import {
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
+import { atCaller } from "../options.ts";
 import type { LinkOptions, LinkSettings, ParentOptions } from "./options.ts";
 
 export type {
@@ -80,7 +81,7 @@ export class Vlan extends LinkBase {
    * @throws {TypeError} For a malformed option; nothing is created then.
    */
   static create(options: VlanCreateOptions): Vlan {
-    return new Vlan({ ...createKind(vlan, options), owned: true });
+    return atCaller(Vlan.create, () => new Vlan({ ...createKind(vlan, options), owned: true }));
   }
 
   /**

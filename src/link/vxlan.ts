@@ -18,7 +18,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Request } from "../netlink/message.ts";
-import { checkNoArguments, checkOptions, type OptionNames } from "../options.ts";
+import { atCaller, checkNoArguments, checkOptions, type OptionNames } from "../options.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 import { deleteFdb, dumpFdb, type FdbInfo, type FdbMessage, newFdb } from "../rtnetlink/fdb.ts";
 import { vxlan, type VxlanInfo, type VxlanOptions } from "../rtnetlink/link_kinds/vxlan.ts";
@@ -265,7 +265,7 @@ export class Vxlan extends LinkBase {
    * @throws {TypeError} For an unknown or malformed option; nothing is created then.
    */
   static create(options: VxlanCreateOptions): Vxlan {
-    return new Vxlan({ ...createKind(vxlan, options), owned: true });
+    return atCaller(Vxlan.create, () => new Vxlan({ ...createKind(vxlan, options), owned: true }));
   }
 
   /**

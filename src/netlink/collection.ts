@@ -7,7 +7,7 @@ import { ERRNO } from "../../ffi/errno.ts";
 import type { Connection } from "./connection.ts";
 import { NetlinkError } from "./error.ts";
 import type { Request } from "./message.ts";
-import { located as locatedAt } from "../options.ts";
+import { atCaller, located as locatedAt } from "../options.ts";
 
 /** One, or many in one batch. */
 export type Many<T> = T | readonly T[];
@@ -21,20 +21,21 @@ export function asArray<T extends object | string | number>(given: Many<T>): rea
  * Converts one entry or many. Of many, an error for a wrong one says which it is.
  *
  * @param given The entries.
- * @param convert Checks an entry and converts it.
+ * @param check Checks an entry and converts it.
  */
 export function convert<T extends object | string | number, U>(
   given: Many<T>,
-  convert: (entry: T) => U,
+  check: (entry: T) => U,
 ): U[] {
   const entries = asArray(given);
-  return entries.map((entry, index) => {
-    try {
-      return convert(entry);
-    } catch (error) {
-      throw located(error, index, entries.length);
-    }
-  });
+  return atCaller(convert, () =>
+    entries.map((entry, index) => {
+      try {
+        return check(entry);
+      } catch (error) {
+        throw located(error, index, entries.length);
+      }
+    }));
 }
 
 /** Puts the position of a wrong entry of many into its error. */
@@ -94,6 +95,7 @@ export class BatchError extends NetlinkError {
     this.total = counts.total;
     const { refused, total, others } = counts;
     this.message = `${first.message}; ${refused} of ${total} were refused, ${others}`;
+    Error.captureStackTrace(this, BatchError); // the stack has the message, too
   }
 }
 

@@ -30,6 +30,7 @@ import {
 } from "./message.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report } from "./trace.ts";
+import { atCaller } from "../options.ts";
 
 /** How often a dump is tried that is interrupted, or does not fit into the memory for it. */
 const DUMP_ATTEMPTS = 8;
@@ -86,19 +87,14 @@ export class Connection implements Disposable {
    * @param requests The requests.
    */
   batch(requests: Requests): Result<unknown>[] {
-    using memory = lend();
-    const outbox = new Outbox(memory, this.#where);
-    const add = (request: Request) => outbox.add(request);
-    if (typeof requests === "function") requests(add);
-    else requests.forEach(add);
-    if (outbox.length === 0) return [];
-    try {
-      this.#use((socket) => outbox.send(socket, this.#take(outbox.length)));
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return outbox.results(error);
-    }
-    return outbox.results();
+    return atCaller(this.batch, () => {
+      using memory = lend();
+      const outbox = new Outbox(memory, this.#where);
+      const add = (request: Request) => outbox.add(request);
+      if (typeof requests === "function") requests(add);
+      else requests.forEach(add);
+      return this.#results(outbox, this.batch, (socket, first) => outbox.send(socket, first));
+    });
   }
 
   /**
@@ -109,16 +105,14 @@ export class Connection implements Disposable {
    * @returns A result for each. When one is refused, none is `ok`: the others have ECANCELED.
    */
   transaction(requests: readonly Request[]): Result<unknown>[] {
-    using memory = lend();
-    const outbox = new Outbox(memory, this.#where, true);
-    for (const request of requests) outbox.add(request);
-    try {
-      this.#use((socket) => outbox.sendWhole(socket, this.#take(outbox.length)));
-    } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      return outbox.results(error);
-    }
-    return outbox.results();
+    return atCaller(this.transaction, () => {
+      using memory = lend();
+      const outbox = new Outbox(memory, this.#where, true);
+      for (const request of requests) outbox.add(request);
+      return this.#results(outbox, this.transaction, (socket, first) => {
+        outbox.sendWhole(socket, first);
+      });
+    });
   }
 
   /**
@@ -128,7 +122,7 @@ export class Connection implements Disposable {
   dump<T>(request: DumpRequest<T>): T[] {
     let entries: T[] = [];
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-      const { values, interrupted } = this.#dumpChecked(request);
+      const { values, interrupted } = atCaller(this.dump, () => this.#dumpChecked(request));
       entries = request.filter ? values.filter(request.filter) : values;
       if (!interrupted) return entries;
     }
@@ -139,6 +133,26 @@ export class Connection implements Disposable {
       text: `The table changed during each of ${DUMP_ATTEMPTS} reads`,
       hint: "error.partial has the last read",
     }, entries);
+  }
+
+  /** Sends what is in the outbox; the error of the first refused request begins at the caller of `entry`. */
+  #results(
+    outbox: Outbox,
+    entry: (...args: never[]) => unknown,
+    send: (socket: NetlinkSocket, first: number) => void,
+  ): Result<unknown>[] {
+    if (outbox.length === 0) return [];
+    let failure: KernelError | undefined;
+    try {
+      this.#use((socket) => send(socket, this.#take(outbox.length)));
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      failure = error;
+    }
+    const results = outbox.results(failure);
+    const refused = results.find((it) => !it.ok);
+    if (refused?.ok === false) Error.captureStackTrace(refused.error, entry);
+    return results;
   }
 
   /** Opens the socket now: at first use no descriptor may be free. */

@@ -27,7 +27,7 @@ import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions, type NotPromise, runIn, startIn } from "./run.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import { NetNsNetwork } from "./network.ts";
-import { checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
+import { atCaller, checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
 export interface NetNsCreateOptions {
@@ -97,7 +97,10 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
     first?: string | NetNsCreateOptions,
     second: Omit<NetNsCreateOptions, "name"> = {},
   ): NetNs {
-    const options = createOptions(first, second);
+    return atCaller(NetNs.create, () => NetNs.#create(createOptions(first, second)));
+  }
+
+  static #create(options: NetNsCreateOptions): NetNs {
     const { name, scope, loopback = true } = options;
     requireStack(600); // nothing is left half-made where the stack is full
     const ref = newNetNs(name === undefined ? undefined : `netns ${show(name)}`, name);
@@ -128,8 +131,10 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
   static open(target: string | NetNsTarget): NetNs {
     // Without a target this is not NetNs.current().
     const named = typeof target === "string" ? { name: target } : target ?? null;
-    const { ref, owned } = resolveNetNs(named);
-    return NetNs.#borrowed(owned ? ref : duplicate(ref));
+    return atCaller(NetNs.open, () => {
+      const { ref, owned } = resolveNetNs(named);
+      return NetNs.#borrowed(owned ? ref : duplicate(ref));
+    });
   }
 
   /**

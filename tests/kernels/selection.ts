@@ -11,6 +11,8 @@ export const NOT_IN_GUESTS = {
   "tests/config_test.ts": "compares configuration files",
   "tests/integration": "reads the sources, and imports the package",
   "tests/permissions_test.ts": "asks Deno for permissions, each in a process of its own",
+  "tests/sanitizers_test.ts": "asks Deno what is open, in a process that has used nothing before",
+  "tests/link/stack_test.ts": "reads the stacks of errors",
   "tests/rootless_test.ts": "starts copies of Deno as another user",
   "tests/examples_chart_test.ts": "draws a chart, and asks no kernel",
   "tests/examples_options_test.ts": "starts scripts that end before they ask the kernel",

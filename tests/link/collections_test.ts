@@ -24,6 +24,7 @@ import {
   VxlanFdb,
 } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
+import "../../src/traffic/mod.ts";
 import { bridge as bridgeCommand, ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";

@@ -16,6 +16,9 @@ import {
   Veth,
   Vxlan,
 } from "../../mod.ts";
+import { connectionTo } from "../../src/netlink/connections.ts";
+import { verify } from "../../src/link/verify.ts";
+import { getLinkMessage, type LinkMessage } from "../../src/rtnetlink/link.ts";
 import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { caught } from "./oracle.ts";
@@ -308,4 +311,16 @@ test("A name that no link or kind has is told with the nearest one", () => {
     caught(() => Link.create({ kind: "brigde", name: "a", netns, options: { stp: true } })).message,
     'kind "brigde" is unknown, and has no options: did you mean "bridge"?',
   );
+});
+
+test("An option that a kernel takes without reporting it is no error: numRxQueues without CONFIG_RPS", () => {
+  using netns = NetNs.create();
+  const peer = { name: "v1", netns };
+  const { index } = Veth.create({ name: "v0", netns, numRxQueues: 3, numTxQueues: 2, peer });
+  const got = connectionTo(netns.ref).request(getLinkMessage(index));
+  const check = (asked: LinkMessage, lacking: keyof LinkMessage) =>
+    verify(asked, { ...got, [lacking]: undefined }, 'veth "v0"', netns.ref);
+  check({ numRxQueues: 3, numTxQueues: 2 }, "numRxQueues");
+  assertThrows(() => check({ numRxQueues: 4 }, "alias"), NetlinkError, "numRxQueues");
+  assertThrows(() => check({ numTxQueues: 2 }, "numTxQueues"), NetlinkError, "numTxQueues");
 });

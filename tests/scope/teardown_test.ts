@@ -287,6 +287,36 @@ test("A group is refused inside a scope", async () => {
   assertThrows(() => Veth.create(options), TypeError, 'group 0 of link "b"');
 });
 
+test("The group of a scope's link cannot be changed, and that of others can", async () => {
+  using netns = NetNs.create();
+  const other = Bridge.create({ name: "other", netns });
+  {
+    await using scope = Scope.open();
+    const veth = Veth.create({ scope, name: "a", netns, peer: { name: "b", netns } });
+    const group = () => ip(netns.ref, "-j link").map((link) => link.group);
+    const before = group();
+    const message = (name: string) =>
+      `group 7 of veth "${name}": a scope owns the link, and links of a scope are in the scope's group`;
+    assertThrows(() => veth.set({ group: 7 }), TypeError, message("a"));
+    assertThrows(() => veth.peer.set({ mtu: 1400, group: 7 }), TypeError, message("b"));
+    assertThrows(() => Link.get("b", { netns }).set({ group: 7 }), TypeError, message("b"));
+    assertThrows(
+      () => netns.run(() => Link.get("a").set({ group: 7 })),
+      TypeError,
+      message("a"),
+    );
+    assertEquals([group(), veth.peer.read().mtu], [before, 1500]);
+    veth.set({ group: scope.group, mtu: 1400 });
+    other.set({ group: 7 });
+    // Another link of the index that one of the scope had in another namespace.
+    using foreign = NetNs.create();
+    const same = Bridge.create({ name: "c", netns: foreign, index: veth.index });
+    same.set({ group: scope.group }).set({ group: 7 });
+    assertEquals([other.read().group, same.read().group], [7, 7]);
+  }
+  assertEquals(names(netns), ["lo", "other"]);
+});
+
 test("The links of group 0 are never deleted as a group", () => {
   const before = machine();
   assertThrows(() => deleteGroup(connectionTo(homeNetNs()), 0), RangeError);
