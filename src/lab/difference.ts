@@ -22,6 +22,7 @@ import type {
 } from "./resolved.ts";
 import { type FdOf, type Step, WORKSHOP } from "./steps.ts";
 import { layerThree } from "./layer_three.ts";
+import { returnSteps, type TakenLink, takenLink, takeStep } from "./taken.ts";
 import { isForwarding, isOwn, nodeSettings, nodeTables } from "./settings.ts";
 
 /** The nodes that live, as a difference needs them. */
@@ -32,6 +33,10 @@ export interface LivingNodes {
   ref(node: string): NetNsRef;
   /** Notes the first value of a setting that the lab has changed; `undefined` when it has not. */
   settingBefore(node: string, name: string): string | undefined;
+  /** The links of the machine in nodes. */
+  readonly taken: readonly TakenLink[];
+  /** The state of the machine's own namespace. */
+  readonly machine: Living;
   /** The names of the settings that the lab has changed. */
   changedSettings(node: string): string[];
 }
@@ -296,7 +301,7 @@ class Comparer {
     const state = this.#states.get(end)!;
     if (state.is !== "missing") return state.is === "same";
     if (it.kind === "veth") return this.#states.get(this.#peers.get(end)!)?.is === "missing";
-    if (it.kind === "existing" || it.kind === "physical") {
+    if (it.kind === "existing") {
       throw new TypeError(`${end}: node ${node.name} has no link ${show(it.name)}`);
     }
     if (it.parent === undefined) return true;
@@ -307,6 +312,7 @@ class Comparer {
   #createLink(node: ResolvedNode, it: ResolvedInterface): void {
     const end: Endpoint = `${node.name}:${it.name}`;
     if (it.kind === "veth" || this.#states.get(end)!.is === "same") return;
+    if (it.kind === "physical") return this.#take(node, it);
     const message: LinkMessage = {
       ...this.#basics(it),
       index: this.#indexes.get(end)!,
@@ -323,6 +329,29 @@ class Comparer {
     const object = `${it.kind} ${end}`;
     const action = { kind: "request", via, request } as const;
     this.#build.push({ verb: "create", node: node.name, object, action });
+  }
+
+  /** Moves a link of the machine into a node. What an interrupted command noted of it is its true state. */
+  #take({ name: node }: ResolvedNode, it: ResolvedInterface): void {
+    const { taken, machine } = this.#it.nodes;
+    const link = taken.find((link) => link.from === it.from && link.node === node) ??
+      takenLink(node, it, machine);
+    const { group: _, ...message } = this.#basics(it);
+    const index = this.#indexes.get(`${node}:${it.name}`)!;
+    this.#build.push(takeStep({ ...link, name: it.name }, { ...message, index }, machine));
+  }
+
+  /** Brings the links of the machine home that the topology does not have. */
+  #returnTaken(): void {
+    for (const taken of this.#it.nodes.taken) {
+      const node = this.#target.get(taken.node);
+      const stays = node?.interfaces.some(({ kind, name, from }) =>
+        kind === "physical" && name === taken.name && from === taken.from
+      );
+      if (stays) continue;
+      const { nodes } = this.#it;
+      this.#remove.push(...returnSteps(taken, nodes.machine, nodes.living(taken.node)));
+    }
   }
 
   #parentIndex(end: Endpoint, parent: Endpoint): number {
@@ -382,6 +411,7 @@ class Comparer {
       if (!this.#target.has(name) && isOwn(versions[0]!)) gone.add(name);
     }
     const removed = new Set<string>();
+    this.#returnTaken();
     const names = new Set([...this.#target.keys(), ...this.#before.keys()]);
     for (const name of names) {
       if (gone.has(name)) continue;

@@ -34,6 +34,8 @@ export function nodesOf(name: string, state: RecordState, record?: LabRecord): L
     created: (node, { cookie }) => record?.namespace(node, cookie),
     visited: (node, { cookie }) => record?.namespace(node, cookie),
     setting: (node, setting, before) => record?.setting(node, setting, before),
+    taken: (link) => record?.taken(link),
+    returned: (link) => record?.returned(link),
   };
   const nodes = new LabNodes(owner);
   const known = topologiesOf(state).flatMap(({ nodes }) => nodes);
@@ -43,6 +45,7 @@ export function nodesOf(name: string, state: RecordState, record?: LabRecord): L
     else nodes.open(resolved, { cookie });
   }
   for (const { node, name, before } of state.settings) nodes.recall(node, name, before);
+  for (const link of state.taken.values()) nodes.recallTaken(link);
   return nodes;
 }
 

@@ -12,7 +12,8 @@ import { RemovalWatch } from "../scope/removal.ts";
 import { type Living, type LivingTables, readLiving } from "./living.ts";
 import type { LivingNodes } from "./difference.ts";
 import type { ResolvedNode } from "./resolved.ts";
-import type { NodeRefs } from "./steps.ts";
+import { MACHINE, type NodeRefs } from "./steps.ts";
+import type { TakenLink } from "./taken.ts";
 
 /** The owner of the namespaces: a scope, or the record of a lab with a name. */
 export interface Owner {
@@ -24,6 +25,10 @@ export interface Owner {
   visited(node: string, ref: NetNsRef): void;
   /** The lab is about to change a setting for the first time. */
   setting(node: string, name: string, before: string): void;
+  /** A link of the machine is about to move into a node; absent where none may. */
+  taken?(link: TakenLink): void;
+  /** A link of the machine is home again. */
+  returned?(link: TakenLink): void;
 }
 
 /** The namespaces of a lab. */
@@ -34,6 +39,7 @@ export class LabNodes implements NodeRefs, LivingNodes {
   readonly #living = new Map<string, Living>();
   readonly #settings = new Map<string, string>();
   readonly #leaving: NetNsRef[] = [];
+  readonly #taken = new Map<string, TakenLink>();
   #tables: LivingTables = { routes: true, rules: true, vlans: true };
   #names: ReadonlyMap<string, ReadonlySet<string>> = new Map();
 
@@ -105,7 +111,7 @@ export class LabNodes implements NodeRefs, LivingNodes {
   }
 
   ref(node: string): NetNsRef {
-    const ref = this.#refs.get(node);
+    const ref = node === MACHINE ? homeNetNs() : this.#refs.get(node);
     if (!ref) throw new TypeError(`Node ${show(node)} has no namespace`);
     return ref;
   }
@@ -160,6 +166,35 @@ export class LabNodes implements NodeRefs, LivingNodes {
   /** Takes over what a record says of a setting. */
   recall(node: string, name: string, before: string): void {
     this.#settings.set(`${node} ${name}`, before);
+  }
+
+  /** The links of the machine in nodes. */
+  get taken(): readonly TakenLink[] {
+    return [...this.#taken.values()];
+  }
+
+  take(link: TakenLink): void {
+    if (this.#taken.get(link.from) !== link) this.#owner.taken?.(link);
+    this.#taken.set(link.from, link);
+  }
+
+  giveBack(link: TakenLink): void {
+    this.#owner.returned?.(link);
+    this.#taken.delete(link.from);
+  }
+
+  /** Takes over what a record says of a link of the machine. */
+  recallTaken(link: TakenLink): void {
+    this.#taken.set(link.from, link);
+  }
+
+  /** The state of the machine's own namespace. */
+  get machine(): Living {
+    const known = this.#living.get(MACHINE);
+    if (known) return known;
+    const living = readLiving(homeNetNs(), { routes: true, rules: false, vlans: false });
+    this.#living.set(MACHINE, living);
+    return living;
   }
 
   living(node: string): Living | undefined {

@@ -15,7 +15,7 @@ import type { Endpoint, ExistingNetns, ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
 import { resolve } from "./resolve.ts";
 import type { TopologySpec } from "./spec.ts";
-import { commandOf, type Names, type Step } from "./steps.ts";
+import { commandOf, MACHINE, type Names, type Step } from "./steps.ts";
 import { compare, type Transition } from "./transaction.ts";
 
 /** Options of {@link plan}. */
@@ -88,7 +88,7 @@ export function plan<N extends string>(
       ? transitionOf(state, topology)
       : { target: topology, before: [], isKnown: true, group: 0 };
     const { build, remove, indexes } = compare(transition, nodes);
-    const names = namesIn(transition, indexes, name);
+    const names = namesIn(transition, { indexes, nodes, lab: name });
     const steps = [...build, ...impairmentSteps(transition, indexes, nodes), ...remove];
     return {
       steps: steps.map(({ verb, node, object, action }) => ({
@@ -124,15 +124,19 @@ const NOBODY = { created: () => {}, visited: () => {}, setting: () => {} };
 
 function namesIn(
   { target, before }: Transition,
-  indexes: ReadonlyMap<string, number>,
-  lab: string | undefined,
+  { indexes, nodes, lab }: {
+    readonly indexes: ReadonlyMap<string, number>;
+    readonly nodes: LabNodes;
+    readonly lab: string | undefined;
+  },
 ): Names {
   const byIndex = new Map([...indexes].map(([end, index]) => {
     const { node, name } = endOf(end as `${string}:${string}`);
     return [`${node}:${index}`, name];
   }));
-  const nodes = [target, ...before].flatMap((topology) => topology?.nodes ?? []);
-  const others = new Map(nodes.filter((node) => !isOwn(node)).map((it) => [it.name, it.netns]));
+  const all = [target, ...before].flatMap((topology) => topology?.nodes ?? []);
+  const others = new Map(all.filter((node) => !isOwn(node)).map((it) => [it.name, it.netns]));
+  others.set(MACHINE, undefined);
   const nameOf = (node: string) => lab === undefined ? node : netnsNameOf(lab, node);
   return {
     netns: (node) => others.has(node) ? wordOf(others.get(node)) : nameOf(node),
@@ -143,7 +147,12 @@ function namesIn(
       if ("name" in netns) return inNetNs(command, netns.name);
       return `nsenter --net=${shellWord(wordOf(netns))} ${command}`;
     },
-    link: (node, index) => byIndex.get(`${node}:${index}`),
+    link: (node, index) => {
+      const known = byIndex.get(`${node}:${index}`);
+      if (known !== undefined) return known;
+      const living = node === MACHINE ? nodes.machine : nodes.living(node);
+      return living?.links.values().find((link) => link.index === index)?.name;
+    },
   };
 }
 
@@ -170,8 +179,9 @@ function touched({ nodes }: ResolvedTopology, steps: readonly Step[]): string[] 
   }
   const parents = nodes.flatMap(({ interfaces }) => interfaces.map(({ parent }) => parent));
   for (const parent of parents) if (parent !== undefined && isOther(parent)) found.add(parent);
-  for (const { name, interfaces } of nodes) {
-    for (const it of interfaces) if (it.kind === "physical") found.add(`${name}:${it.name}`);
+  for (const { takes, returns } of steps) {
+    const link = takes ?? returns;
+    if (link) found.add(`@machine:${link.from}`);
   }
   return [...found].sort();
 }

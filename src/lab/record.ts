@@ -23,6 +23,7 @@ import {
 import { show } from "../options.ts";
 import { exclusively, newGroup } from "../scope/record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
+import type { TakenLink } from "./taken.ts";
 import { LabError } from "./transaction.ts";
 
 /** The directory of the records, beside those of scopes. */
@@ -41,6 +42,10 @@ type Line =
   | { readonly netns: string; readonly cookie: string }
   /** A setting is about to be written for the first time. */
   | { readonly setting: string; readonly node: string; readonly before: string }
+  /** A link of the machine is about to move into a node. */
+  | { readonly taken: TakenLink }
+  /** A link of the machine is home again, by its name there. */
+  | { readonly returned: string }
   /** Removals are about to begin: from here on there is only forward. */
   | { readonly removing: true }
   /** The lab is as `target` has it. */
@@ -62,6 +67,8 @@ export interface RecordState {
   readonly cookies: Map<string, bigint>;
   /** The values of settings before the lab, in the order of their first writes. */
   readonly settings: { readonly node: string; readonly name: string; readonly before: string }[];
+  /** The links of the machine in its nodes, by their names at home. */
+  readonly taken: Map<string, TakenLink>;
 }
 
 /** Checks the name of a lab: it becomes that of a file, and the beginning of names of namespaces. */
@@ -185,6 +192,18 @@ export class LabRecord implements Disposable {
     this.state.settings.push({ node, name, before });
   }
 
+  /** A link of the machine is about to move into a node. */
+  taken(link: TakenLink): void {
+    this.#append({ taken: link });
+    this.state.taken.set(link.from, link);
+  }
+
+  /** A link of the machine is home again. */
+  returned({ from }: TakenLink): void {
+    this.#append({ returned: from });
+    this.state.taken.delete(from);
+  }
+
   /** Removals are about to begin. */
   removing(): void {
     this.#append({ removing: true });
@@ -238,7 +257,14 @@ function busy(name: string): LabError {
 }
 
 function emptyState(group: number): RecordState {
-  return { group, settled: undefined, pending: undefined, cookies: new Map(), settings: [] };
+  return {
+    group,
+    settled: undefined,
+    pending: undefined,
+    cookies: new Map(),
+    settings: [],
+    taken: new Map(),
+  };
 }
 
 /** FNV-1a with 32 bits, over UTF-16 units: it finds a line that was not written to its end. */
@@ -286,7 +312,9 @@ function follow(state: RecordState, line: Line): void {
   else if ("netns" in line) state.cookies.set(line.netns, BigInt(line.cookie));
   else if ("setting" in line) {
     state.settings.push({ node: line.node, name: line.setting, before: line.before });
-  } else if ("removing" in line) {
+  } else if ("taken" in line) state.taken.set(line.taken.from, line.taken);
+  else if ("returned" in line) state.taken.delete(line.returned);
+  else if ("removing" in line) {
     if (state.pending) state.pending.removing = true;
   } else if ("reached" in line) {
     state.settled = state.pending?.target ?? state.settled;

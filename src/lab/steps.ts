@@ -14,6 +14,7 @@ import { refusal } from "../link/create.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
 import { NetNsCommand } from "../netns/run.ts";
 import { sysctl } from "../netns/sysctl.ts";
+import type { TakenLink } from "./taken.ts";
 
 /** The number of the descriptor of a node's namespace. */
 export type FdOf = (node: string) => number;
@@ -23,6 +24,9 @@ export const WORKSHOP = "";
 
 /** A request that names namespaces by their descriptors. */
 export type PlacedRequest = (fd: FdOf) => Request;
+
+/** The node that stands for the machine's own namespace. */
+export const MACHINE = "@";
 
 /** The action of a step. */
 export type Action =
@@ -50,6 +54,10 @@ export interface Step {
   readonly object: string;
   /** The action. */
   readonly action: Action;
+  /** The link of the machine that the step moves into its node: noted before. */
+  readonly takes?: TakenLink;
+  /** The link that is home when the step has been performed. */
+  readonly returns?: TakenLink;
 }
 
 /** The namespaces that steps act on. */
@@ -62,6 +70,10 @@ export interface NodeRefs {
   remove(node: string): void;
   /** Notes the value that a setting had before the first write. */
   setting(node: string, name: string, before: string): void;
+  /** Notes a link of the machine that is about to move into a node. */
+  take(link: TakenLink): void;
+  /** Notes that such a link is home again. */
+  giveBack(link: TakenLink): void;
 }
 
 /** The refusals of a removal that say that the object is gone already, as with the link it was on. */
@@ -84,11 +96,14 @@ export function perform(steps: readonly Step[], nodes: NodeRefs): void {
       const step = steps[at]!;
       const { action, node, verb } = step;
       const end = endOfRun(steps, at);
-      if (action.kind === "request") send(steps.slice(at, end), refOf(action.via), fd);
-      else if (action.kind === "sysctl") write(node, steps.slice(at, end), nodes);
+      const run = steps.slice(at, end);
+      for (const { takes } of run) if (takes) nodes.take(takes);
+      if (action.kind === "request") send(run, refOf(action.via), fd);
+      else if (action.kind === "sysctl") write(node, run, nodes);
       else if (action.kind === "nft") runNft(nodes.ref(node), action.script);
       else if (verb === "remove") nodes.remove(node);
       else nodes.create(node);
+      for (const { returns } of run) if (returns) nodes.giveBack(returns);
       at = end;
     }
   } finally {

@@ -76,7 +76,10 @@ export async function up<N extends string>(
   const { name, ...ready } = options;
   ready.signal?.throwIfAborted();
   refuseMissing(topology);
-  if (name === undefined) return new Lab(await upNameless(topology, ready));
+  if (name === undefined) {
+    refuseTaking(topology);
+    return new Lab(await upNameless(topology, ready));
+  }
   const target = { ...topology, name: checkLabName(name) };
   refuseActivity(target);
   const { nodes } = await converge(target, name, ready);
@@ -115,14 +118,20 @@ function refuseActivity({ nodes, schedule }: ResolvedTopology): void {
 }
 
 /** Refuses what is not there yet, before anything is created. */
-function refuseMissing({ nodes, schedule }: ResolvedTopology): void {
+function refuseMissing({ schedule }: ResolvedTopology): void {
   const held = schedule.find(({ fault }) => fault.kind === "hold" || fault.kind === "release");
   if (held) throw new LabError(`${held.fault.kind}: nothing in this process holds frames yet`);
+}
+
+/** Only a record brings a link of the machine home after a `kill -9`. */
+function refuseTaking({ nodes }: ResolvedTopology): void {
   for (const { name, interfaces } of nodes) {
     const physical = interfaces.find(({ kind }) => kind === "physical");
-    if (physical) {
-      throw new LabError(`${name}:${physical.name}: links of the machine cannot be moved yet`);
-    }
+    if (!physical) continue;
+    throw new LabError(
+      `${name}:${physical.name}: links of the machine move only into a lab with a name, whose record ` +
+        "brings them home: give up() a name",
+    );
   }
 }
 

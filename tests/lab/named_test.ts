@@ -16,7 +16,7 @@ import { NetNs, trace } from "../../mod.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
 import { dump } from "./dump.ts";
-import { ALL_STEPS, stepsUpTo } from "./steps.ts";
+import { ALL_STEPS, killedAt, stepsUpTo } from "./steps.ts";
 import { node, port, topology, via, wire } from "./topologies.ts";
 
 const spec = {
@@ -276,28 +276,6 @@ test("Two commands cannot change one lab at once: the second one says who does",
 /** More sends than a change takes. */
 const MOST_SENDS = 40;
 
-/** Brings the lab to a topology in a process of its own, which kills itself before its n-th such send. */
-async function killedAt(n: number, spec: ResolvedTopology): Promise<boolean> {
-  const code = `
-    import { interceptSends } from "./src/netlink/socket.ts";
-    import { up } from "./src/lab/mod.ts";
-    let count = 0;
-    interceptSends((bytes) => {
-      const type = new DataView(bytes.buffer, bytes.byteOffset).getUint16(4, true);
-      if ((type & 3) === 2 || ++count !== ${n}) return;
-      Deno.kill(Deno.pid, "SIGKILL");
-    });
-    (await up(${JSON.stringify(spec)}, { name: "lab" })).persist();
-    Deno.exit(0);
-  `;
-  const { signal, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", code],
-    cwd: new URL("../../", import.meta.url),
-  }).output();
-  assertEquals(new TextDecoder().decode(stderr), "");
-  return signal === "SIGKILL";
-}
-
 test("After a kill -9 at any send of a change, the next command completes or undoes it", async () => {
   const [one, two] = [version(1), second()];
   await start(two);
@@ -306,7 +284,7 @@ test("After a kill -9 at any send of a change, the next command completes or und
   let killed = 0;
   for (const n of stepsUpTo(MOST_SENDS)) {
     await start(one);
-    if (!await killedAt(n, two)) break;
+    if (!await killedAt(n, { up: two, name: "lab" })) break;
     killed++;
     assertEquals(list().map(({ state }) => state), ["interrupted"], `send ${n}`);
     if (n % 2) {
@@ -325,7 +303,7 @@ test("After a kill -9 at any send of the first up(), down() leaves the machine a
   const before = machine();
   let killed = 0;
   for (const n of stepsUpTo(MOST_SENDS)) {
-    if (!await killedAt(n, version(1))) break;
+    if (!await killedAt(n, { up: version(1), name: "lab" })) break;
     killed++;
     if (n % 2) await start(version(1));
     assertEquals(await down("lab"), true, `send ${n}`);

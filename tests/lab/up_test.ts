@@ -3,12 +3,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { newNetNs } from "../../ffi/namespace.ts";
 import { up } from "../../src/lab/mod.ts";
 import type { ResolvedTopology } from "../../src/lab/resolved.ts";
-import { interceptSends } from "../../src/netlink/socket.ts";
 import { Bridge, NetNs, UnsupportedError } from "../../mod.ts";
 import { bridge, ip } from "../helpers.ts";
 import { settle, test, traces } from "../leaks.ts";
 import { machine } from "../machine.ts";
-import { stepsUpTo } from "./steps.ts";
+import { faulty, stepsUpTo } from "./steps.ts";
 import { node, port, small, topology, via, wire } from "./topologies.ts";
 
 test("up() brings up hosts, a switch and a router that carry traffic", async () => {
@@ -199,21 +198,6 @@ test("up() in a namespace of others adds the lab's links, and removes only these
   using check = NetNs.open({ path });
   assertEquals(check.sysctl("net.ipv4.ip_forward"), "0");
 });
-
-/** Above the last message type of rtnetlink: the kernel answers EOPNOTSUPP. */
-const NO_SUCH_TYPE = 0x7f0;
-
-/** Counts the messages sent until `hook` is disposed, and breaks the n-th of them. */
-export function faulty(n: number): Disposable & { count: number } {
-  const hook = interceptSends((bytes, length) => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-    for (let at = 0; at < length; at += (view.getUint32(at, true) + 3) & ~3) {
-      if (++state.count === n) view.setUint16(at + 4, NO_SUCH_TYPE, true);
-    }
-  });
-  const state = { count: 0, [Symbol.dispose]: () => hook[Symbol.dispose]() };
-  return state;
-}
 
 /** A lab with a host, a router, a switch with VLANs, a macvlan, and a namespace of others. */
 function everyKind(path: string): ResolvedTopology {
