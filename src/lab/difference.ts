@@ -20,9 +20,9 @@ import type {
   ResolvedTopology,
   ResolvedWire,
 } from "./resolved.ts";
-import { type FdOf, type Step, WORKSHOP } from "./steps.ts";
+import { type FdOf, type Step, type TakenLink, WORKSHOP } from "./steps.ts";
 import { layerThree } from "./layer_three.ts";
-import { returnSteps, type TakenLink, takenLink, takeStep } from "./taken.ts";
+import { returnSteps, takenLink, takeStep } from "./taken.ts";
 import { isForwarding, isOwn, nodeSettings, nodeTables } from "./settings.ts";
 
 /** The nodes that live, as a difference needs them. */

@@ -12,8 +12,7 @@ import { RemovalWatch } from "../scope/removal.ts";
 import { type Living, type LivingTables, readLiving } from "./living.ts";
 import type { LivingNodes } from "./difference.ts";
 import type { ResolvedNode } from "./resolved.ts";
-import { MACHINE, type NodeRefs } from "./steps.ts";
-import type { TakenLink } from "./taken.ts";
+import { MACHINE, type NodeRefs, type TakenLink } from "./steps.ts";
 
 /** The owner of the namespaces: a scope, or the record of a lab with a name. */
 export interface Owner {

@@ -23,7 +23,7 @@ import {
 import { show } from "../options.ts";
 import { exclusively, newGroup } from "../scope/record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
-import type { TakenLink } from "./taken.ts";
+import type { TakenLink } from "./steps.ts";
 import { LabError } from "./transaction.ts";
 
 /** The directory of the records, beside those of scopes. */

@@ -11,10 +11,11 @@ import type { Request } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { refusal } from "../link/create.ts";
+import type { AddressMessage } from "../rtnetlink/address.ts";
 import type { LinkMessage } from "../rtnetlink/link.ts";
+import type { RouteMessage } from "../rtnetlink/route_message.ts";
 import { NetNsCommand } from "../netns/run.ts";
 import { sysctl } from "../netns/sysctl.ts";
-import type { TakenLink } from "./taken.ts";
 
 /** The number of the descriptor of a node's namespace. */
 export type FdOf = (node: string) => number;
@@ -43,6 +44,28 @@ export type Action =
   }
   /** Runs a script of nft. */
   | { readonly kind: "nft"; readonly script: string };
+
+/** A link of the machine in a node, and its state at home: all that the move makes it lose. */
+export interface TakenLink {
+  /** The node that it is in. */
+  readonly node: string;
+  /** Its name there. */
+  readonly name: string;
+  /** Its name at home. */
+  readonly from: string;
+  /** Its index at home. */
+  readonly index: number;
+  /** Its MAC address at home. */
+  readonly mac?: string;
+  /** Its MTU at home. */
+  readonly mtu?: number;
+  /** Whether it was up. */
+  readonly up: boolean;
+  /** Its addresses, without those that the kernel or a router gave it. */
+  readonly addresses: readonly Omit<AddressMessage, "index">[];
+  /** Its routes, without those of the kernel. */
+  readonly routes: readonly RouteMessage[];
+}
 
 /** One step. */
 export interface Step {

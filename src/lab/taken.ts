@@ -4,36 +4,14 @@
  * @module
  */
 import { didYouMean, show } from "../options.ts";
-import { type AddressInfo, type AddressMessage, newAddress } from "../rtnetlink/address.ts";
+import { type AddressInfo, newAddress } from "../rtnetlink/address.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { type LinkMessage, setLink, upFlags } from "../rtnetlink/link.ts";
 import { newRoute } from "../rtnetlink/route.ts";
 import { type RouteInfo, type RouteMessage, settableRoute } from "../rtnetlink/route_message.ts";
 import type { Living } from "./living.ts";
 import type { ResolvedInterface } from "./resolved.ts";
-import { MACHINE, type Step } from "./steps.ts";
-
-/** A link of the machine in a node, and its state at home: all that the move makes it lose. */
-export interface TakenLink {
-  /** The node that it is in. */
-  readonly node: string;
-  /** Its name there. */
-  readonly name: string;
-  /** Its name at home. */
-  readonly from: string;
-  /** Its index at home. */
-  readonly index: number;
-  /** Its MAC address at home. */
-  readonly mac?: string;
-  /** Its MTU at home. */
-  readonly mtu?: number;
-  /** Whether it was up. */
-  readonly up: boolean;
-  /** Its addresses, without those that the kernel or a router gave it. */
-  readonly addresses: readonly Omit<AddressMessage, "index">[];
-  /** Its routes, without those of the kernel. */
-  readonly routes: readonly RouteMessage[];
-}
+import { MACHINE, type Step, type TakenLink } from "./steps.ts";
 
 /** Notes the state of a link of the machine before it moves into a node. */
 export function takenLink(
@@ -142,7 +120,7 @@ function isLasting({ flags, protocol = 0 }: AddressInfo): boolean {
 /** The flags of an address that a program sets. */
 const SET_FLAGS: readonly string[] = ["nodad", "noprefixroute", "home"];
 
-function settableAddress(info: AddressInfo): Omit<AddressMessage, "index"> {
+function settableAddress(info: AddressInfo): TakenLink["addresses"][number] {
   const { address, peer, broadcast, label, scope, metric, flags } = info;
   const own = flags.filter((flag) => SET_FLAGS.includes(flag));
   const given = { peer, broadcast, label, metric };
