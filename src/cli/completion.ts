@@ -36,5 +36,7 @@ complete -c netloom -f -a '(__netloom_complete)'
 
 /** Prints the script of a shell. */
 export function run(call: Call): void {
-  call.out.text(SCRIPTS[call.args[0]!]!);
+  const shell = call.args[0]!;
+  const script = SCRIPTS[shell]!;
+  call.out.result({ shell, script }, script);
 }

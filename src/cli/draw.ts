@@ -13,11 +13,14 @@ import { type Call, word } from "./verb.ts";
 /** Draws a lab file, a running lab, or namespaces; without arguments those that have a name. */
 export async function run(call: Call): Promise<void> {
   const { output: _, lab: _lab, ...options } = call.options;
-  const format = call.out.json ? { format: "json" } : {};
-  const picture = await pictureOf(call, { ...options, ...format } as DrawOptions);
   const file = word(call, "output");
-  if (file === undefined) return call.out.text(picture);
+  if (file === undefined && call.out.json) {
+    return call.out.result(JSON.parse(await pictureOf(call, { ...options, format: "json" })));
+  }
+  const picture = await pictureOf(call, options as DrawOptions);
+  if (file === undefined) return call.out.result(undefined, picture);
   Deno.writeTextFileSync(file, picture);
+  call.out.result({ file, format: word(call, "format") ?? "svg" });
   call.out.say(`The picture is in ${file}`);
 }
 

@@ -28,7 +28,7 @@ export function failure(
       verb: verb.name,
       error: { name: error.name, message: error.message },
     };
-    console.log(JSON.stringify(form, undefined, 2));
+    console.log(JSON.stringify(form)); // a line, also among events
   }
   if (usage) return 2;
   return error instanceof UnsupportedError ? 77 : 1;

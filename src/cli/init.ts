@@ -39,7 +39,7 @@ export function run(call: Call): void {
     "https://jsr.io/@netloom/netloom/0.1.0/schema/lab.v1.json\n" +
     stringify({ name, ...spec });
   const file = word(call, "output") ?? `${name}.lab.yml`;
-  if (file === "-") return call.out.text(text);
+  if (file === "-") return call.out.result({ file, name, text }, text);
   try {
     Deno.writeTextFileSync(file, text, { createNew: true });
   } catch (error) {

@@ -52,7 +52,9 @@ export async function shell(call: Call): Promise<number> {
       ...stdio,
       env: { PS1: `${name}# ` },
     }).spawn();
-    return (await child.status).code;
+    const { code } = await child.status;
+    call.out.result({ node: name, code });
+    return code;
   } finally {
     Deno.removeSignalListener("SIGINT", ignore);
   }
@@ -174,6 +176,7 @@ export async function capture(call: Call): Promise<number> {
       await using _capture = lab.capture(file);
       call.out.say(`Writing all wires to ${file}; Ctrl-C ends it`);
       await stop.promise;
+      call.out.result({ file });
       return 0;
     }
     await lines(call, lab, stop.promise);

@@ -73,12 +73,8 @@ export class Out {
 
   /** Prints one event of many: a line of JSON, or a line of text. */
   event(value: unknown, line: string): void {
-    this.#stdout.write((this.json ? JSON.stringify(value, jsonValue) : line) + "\n");
-  }
-
-  /** Prints text as it is: a picture, a schema. */
-  text(text: string): void {
-    this.#stdout.write(text);
+    const form = { netloom: JSON_VERSION, verb: this.#verb, event: value };
+    this.#stdout.write((this.json ? JSON.stringify(form, jsonValue) : line) + "\n");
   }
 
   /** Says something on standard error. */

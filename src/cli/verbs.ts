@@ -87,9 +87,10 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "schema",
-    summary: "Prints the JSON Schema of lab files",
+    summary: "Prints the JSON Schema of lab files, or of what the verbs print with --json",
     usage: "",
     arguments: [0, 0],
+    options: { output: { help: "the schema of --json" } },
     load: () => import("./schema.ts"),
   },
   {

@@ -66,15 +66,16 @@ function fit() {
 }
 
 function summarize() {
-  const down = graph.edges.filter(({ state }) => state === "down" || state === "cut").length;
-  const impaired = graph.edges.filter(({ state }) => state === "impaired").length;
+  const all = Map.groupBy(graph.edges, ({ state }) => state);
+  const states = ["down", "cut", "impaired"].map((state) =>
+    all.has(state) ? `${all.get(state).length} ${state}` : ""
+  );
   const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
   $("summary").textContent = [
     graph.title,
     count(graph.nodes.length, "node"),
     count(graph.edges.length, "link"),
-    down ? `${down} down` : "",
-    impaired ? `${impaired} impaired` : "",
+    ...states,
   ].filter(Boolean).join(" · ");
 }
 

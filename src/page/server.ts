@@ -367,7 +367,7 @@ function endOf({ searchParams }: URL): GraphEnd {
 /** The shape of a window in steps, so that there are few pictures. */
 function ratioOf({ searchParams }: URL): number {
   const ratio = Number(searchParams.get("ratio") ?? 1.5);
-  return Math.min(3, Math.max(0.5, Math.round(ratio * 2) / 2)) || 1.5;
+  return Math.min(3, Math.max(0.5, Math.round(ratio * 4) / 4)) || 1.5;
 }
 
 /** Everything that decides the places of boxes and lines. */

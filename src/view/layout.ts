@@ -309,11 +309,21 @@ type Point = readonly [x: number, y: number];
 
 const pointOf = (text: string): Point => text.split(",").map(Number) as [number, number];
 
-/** The engines and directions to try. A mesh says less than layers, so it has to be much smaller. */
-const ATTEMPTS: readonly (readonly [DrawEngine, DrawDirection, factor: number])[] = [
-  ["dot", "LR", 1],
-  ["dot", "TB", 1],
-  ["neato", "LR", 3],
+/** A layout to try. */
+interface Attempt {
+  readonly engine: DrawEngine;
+  readonly direction: DrawDirection;
+  /** How much smaller it has to be than others: a mesh says less than layers. */
+  readonly factor: number;
+  /** Without rows, for a high and narrow place. */
+  readonly plain?: boolean;
+}
+
+const ATTEMPTS: readonly Attempt[] = [
+  { engine: "dot", direction: "LR", factor: 1 },
+  { engine: "dot", direction: "TB", factor: 1 },
+  { engine: "dot", direction: "LR", factor: 1, plain: true },
+  { engine: "neato", direction: "LR", factor: 3 },
 ];
 
 /** Only a network with many nodes and cycles is more readable as a mesh than in layers. */
@@ -356,9 +366,9 @@ export async function placesOf(
   const { Graphviz } = await import("npm:@hpcc-js/wasm-graphviz@^1.29.2");
   const graphviz = await Graphviz.load();
   const many = graph.nodes.length > MANY;
-  const attempt = (engine: DrawEngine, direction: DrawDirection) => {
+  const attempt = ({ engine, direction, plain = false }: Omit<Attempt, "factor">) => {
     // Only lines from the left to the right meet the rows at their sides.
-    const rows = engine === "dot" && direction === "LR";
+    const rows = engine === "dot" && direction === "LR" && !plain;
     const detail = options.detail ??
       (!many ? "addresses" : rows && graph.nodes.length <= MOST_ROWS ? "interfaces" : "nodes");
     const units = unitsOf(graph, detail, many && options.detail !== "addresses");
@@ -369,16 +379,17 @@ export async function placesOf(
     return { units, lines, answer };
   };
   const attempts = ATTEMPTS
-    .filter(([engine]) => (options.engine ?? engine) === engine)
-    .filter(([engine]) => engine === options.engine || engine === "dot" || isMesh(graph))
-    .filter(([, direction]) => (options.direction ?? direction) === direction)
-    .map(([engine, direction, factor]) => {
-      const result = attempt(engine, direction);
-      return { result, badness: badness(result.answer, options.ratio) * factor };
+    .filter(({ engine }) => (options.engine ?? engine) === engine)
+    .filter(({ engine }) => engine === options.engine || engine === "dot" || isMesh(graph))
+    .filter(({ direction }) => (options.direction ?? direction) === direction)
+    .filter(({ plain }) => !plain || many && (options.ratio ?? 1) < 1)
+    .map((it) => {
+      const result = attempt(it);
+      return { result, badness: badness(result.answer, options.ratio) * it.factor };
     })
     .sort((a, b) => a.badness - b.badness);
   const best = attempts[0]?.result ??
-    attempt(options.engine ?? "dot", options.direction ?? "LR");
+    attempt({ engine: options.engine ?? "dot", direction: options.direction ?? "LR" });
   return placed(graph, best);
 }
 

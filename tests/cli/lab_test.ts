@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NetNs } from "../../mod.ts";
-import { netloom } from "./command.ts";
+import { checked, json, jsonEvents, netloom } from "./command.ts";
 
 const FILE = `name: verbs
 addressing: { ipv4: 10.0.0.0/16 }
@@ -24,14 +24,6 @@ async function labFile(text = FILE): Promise<AsyncDisposable & { readonly path: 
       await Deno.remove(folder, { recursive: true });
     },
   };
-}
-
-/** The result of a verb for programs. */
-// deno-lint-ignore no-explicit-any
-async function json(...args: string[]): Promise<any> {
-  const { code, stdout, stderr } = await netloom(args[0]!, "--json", ...args.slice(1));
-  assert(stdout !== "", `${args.join(" ")}: ${stderr}`);
-  return { code, ...JSON.parse(stdout) };
 }
 
 Deno.test("Verbs for labs print both forms while a lab comes up, is used, and goes", async (t) => {
@@ -111,7 +103,7 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     assert(svg.stdout.startsWith("<svg"));
   });
   await t.step("capture prints packets and writes a file", async () => {
-    const watching = netloom("capture", "h1:to-r1", "--seconds", "3", "--json");
+    const watching = jsonEvents("capture", "h1:to-r1", "--seconds", "3");
     const writing = netloom("capture", "-w", `${file.path}.pcapng`, "--seconds", "3");
     const done = Promise.all([watching, writing]);
     let ended = false;
@@ -119,21 +111,24 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     while (!ended) {
       await netloom("ping", "h1", "h2", "-c", "1");
     }
-    const [{ stdout }, written] = await done;
-    const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const [lines, written] = await done;
     assert(lines.some(({ packet }) => packet.includes("ICMP echo request")));
-    assertEquals(lines[0].interface, "h1:to-r1");
+    assertEquals(lines[0]!.interface, "h1:to-r1");
     assertEquals(written.code, 0);
     assert((await Deno.stat(`${file.path}.pcapng`)).size > 500);
   });
   await t.step("watch prints each change", async () => {
     let ended = false;
-    const watching = netloom("watch", "--count", "1").finally(() => ended = true);
+    const watching = netloom("watch", "--count", "1");
+    const reading = jsonEvents("watch", "--count", "1");
+    Promise.all([watching, reading]).finally(() => ended = true);
     while (!ended) {
       await netloom("exec", "h1", "--", "ip", "link", "set", "lo", "mtu", "65000");
       await netloom("exec", "h1", "--", "ip", "link", "set", "lo", "mtu", "65536");
     }
     assert(/^\w+: /.test((await watching).stdout));
+    const [event] = await reading;
+    assertEquals([event.node, event.type], ["h1", "link"]);
   });
   await t.step("view serves the lab's page", async () => {
     const child = new Deno.Command(Deno.execPath(), {
@@ -151,7 +146,7 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     while (!text.trimEnd().endsWith("}")) text += (await reader.read()).value;
-    const { url } = JSON.parse(text).result;
+    const { url } = checked(text).result;
     const graph = new URL(url);
     graph.pathname = "/graph";
     const answer = await (await fetch(graph)).json();

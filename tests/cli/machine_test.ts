@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Bridge, Link, NetNs, Scope, Veth } from "../../mod.ts";
 import "../../src/traffic/mod.ts";
-import { netloom } from "./command.ts";
+import { json, jsonEvents, netloom } from "./command.ts";
 
 /** A namespace with a name and a bridge with one port; the other end of the port is in `host`. */
 function network(scope: Scope): void {
@@ -82,13 +82,8 @@ Deno.test("Verbs for the machine print tables and JSON", async (t) => {
       const [heading, ...rows] = lines(people.stdout, word);
       assert(table[0]!.test(heading!), heading);
       assert(rows.some((row) => table[1]!.test(row)), people.stdout);
-      const programs = await netloom(...args, "--json");
-      const { netloom: version, verb, result } = JSON.parse(programs.stdout);
-      assertEquals({ version, verb, stderr: programs.stderr }, {
-        version: 1,
-        verb: args[0],
-        stderr: "",
-      });
+      const { netloom: version, verb, result, stderr } = await json(...args);
+      assertEquals({ version, verb, stderr }, { version: 1, verb: args[0], stderr: "" });
       const found = result[0];
       assertEquals(Object.fromEntries(Object.keys(first).map((key) => [key, found[key]])), first);
     });
@@ -101,8 +96,7 @@ Deno.test("netloom draw finds the pair between two namespaces", async () => {
   const { code, stdout } = await netloom("draw", "lan", "host", "--format", "dot");
   assertEquals(code, 0);
   assertStringIncludes(stdout, 'n0 -- n1 [taillabel="port1", headlabel="eth0"]');
-  const json = JSON.parse((await netloom("draw", "lan", "host", "--json")).stdout);
-  assertEquals(json.edges.length, 1);
+  assertEquals((await json("draw", "lan", "host")).result.edges.length, 1);
   const file = await Deno.makeTempFile({ suffix: ".svg" });
   try {
     const drawn = await netloom("draw", "lan", "host", "-o", file);
@@ -126,12 +120,12 @@ Deno.test("netloom monitor prints each change as a line or as JSON", async () =>
     }
   })();
   const { code, stdout } = await netloom("monitor", "links", "-n", "watched", "--count", "2");
-  const json = await netloom("monitor", "links", "-n", "watched", "--count=1", "--json");
+  const [event] = await jsonEvents("monitor", "links", "-n", "watched", "--count=1");
   ended = true;
   await change;
   assertEquals(code, 0);
   assert(/^link change lo mtu 6500\d\n/.test(stdout), stdout);
-  assertEquals(JSON.parse(json.stdout.split("\n")[0]!).link.name, "lo");
+  assertEquals(event.link.name, "lo");
 });
 
 Deno.test("netloom clean removes what a killed program has left behind", async () => {
@@ -142,6 +136,7 @@ Deno.test("netloom clean removes what a killed program has left behind", async (
     Deno.kill(Deno.pid, "SIGKILL");`;
   const { script } = await import("../script.ts");
   await script(source);
+  assertEquals((await json("clean", "--dry-run")).result[0].name, "dead");
   const dry = await netloom("clean", "--dry-run");
   assertStringIncludes(dry.stdout, "dead");
   assert(NetNs.exists("leftover"));
@@ -151,9 +146,8 @@ Deno.test("netloom clean removes what a killed program has left behind", async (
 });
 
 Deno.test("netloom doctor tells the state of each check", async () => {
-  const { code, stdout } = await netloom("doctor", "--json");
+  const { code, result } = await json("doctor");
   assertEquals(code, 0);
-  const { result } = JSON.parse(stdout);
   assert(result.some(({ check }: { check: string }) => check === "link kinds"));
   for (const { state, mend } of result) {
     assert(["ok", "warn", "fail"].includes(state));

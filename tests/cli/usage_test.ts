@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { VERBS } from "../../src/cli/verbs.ts";
-import { netloom } from "./command.ts";
+import { json, netloom, OUTPUT_SCHEMA } from "./command.ts";
 
 Deno.test("netloom --help lists every verb, and each verb has a help of its own", async () => {
   const { code, stdout } = await netloom("--help");
@@ -37,10 +37,8 @@ Deno.test("An error has exit code 1, its words on standard error, and JSON for p
   const people = await netloom("links", "-n", "absent");
   assertEquals([people.code, people.stdout], [1, ""]);
   assertStringIncludes(people.stderr, 'netns "absent"');
-  const programs = await netloom("links", "-n", "absent", "--json");
-  assertEquals(programs.code, 1);
-  const { netloom: version, verb, error } = JSON.parse(programs.stdout);
-  assertEquals([version, verb], [1, "links"]);
+  const { code, netloom: version, verb, error } = await json("links", "-n", "absent");
+  assertEquals([code, version, verb], [1, 1, "links"]);
   assertStringIncludes(error.message, "absent");
 });
 
@@ -54,4 +52,15 @@ Deno.test("netloom completion prints a script that the shell accepts", async () 
   assertEquals(await words("links", "--ne"), ["--netns"]);
   assertEquals(await words("bridge", ""), ["fdb", "vlan"]);
   assertEquals(await words("draw", "-o", ""), [":file"]);
+});
+
+Deno.test("The schema of --json names every verb", () => {
+  const { properties } = OUTPUT_SCHEMA as { properties: { verb: { enum: string[] } } };
+  assertEquals(properties.verb.enum.toSorted(), VERBS.map(({ name }) => name).toSorted());
+});
+
+Deno.test("netloom schema --output prints the schema of --json", async () => {
+  assertEquals(JSON.parse((await netloom("schema", "--output")).stdout), OUTPUT_SCHEMA);
+  assertEquals((await json("schema", "--output")).result, OUTPUT_SCHEMA);
+  assertEquals((await json("completion", "fish")).result.shell, "fish");
 });
