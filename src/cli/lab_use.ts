@@ -6,7 +6,7 @@
 import type { Lab } from "../lab/mod.ts";
 import { labOf } from "./lab_choice.ts";
 import type { Row } from "./out.ts";
-import { type Call, numeric, UsageError, word } from "./verb.ts";
+import { type Call, numeric, UsageError } from "./verb.ts";
 
 /** `netloom exec`: the exit code is the first that is not 0. */
 export async function exec(call: Call): Promise<number> {
@@ -160,53 +160,4 @@ export async function watch(call: Call): Promise<number> {
     Deno.removeSignalListener("SIGINT", stop);
   }
   return interrupted ? 130 : 0;
-}
-
-/** `netloom capture`: lines, a file, or Wireshark. */
-export async function capture(call: Call): Promise<number> {
-  await using lab = await labOf(call);
-  const file = word(call, "write");
-  const stop = Promise.withResolvers<void>();
-  const interrupt = () => stop.resolve();
-  Deno.addSignalListener("SIGINT", interrupt);
-  const seconds = numeric(call, "seconds");
-  const timer = seconds === undefined ? undefined : setTimeout(interrupt, seconds * 1000);
-  try {
-    if (file !== undefined) {
-      await using _capture = lab.capture(file);
-      call.out.say(`Writing all wires to ${file}; Ctrl-C ends it`);
-      await stop.promise;
-      call.out.result({ file });
-      return 0;
-    }
-    await lines(call, lab, stop.promise);
-    return 0;
-  } finally {
-    clearTimeout(timer);
-    Deno.removeSignalListener("SIGINT", interrupt);
-  }
-}
-
-/** Prints the packets of interfaces as lines. */
-async function lines(call: Call, lab: Lab, stopped: Promise<void>): Promise<void> {
-  const { format } = await import("../packet/format.ts");
-  const names = call.args.length > 0 ? call.args : lab.nodes;
-  const captures = names.map((name) => {
-    const [node, link] = name.split(":") as [string, string?];
-    const netns = lab.node(node).netns;
-    return { name, capture: link ? netns.links.get(link).capture() : netns.capture() };
-  });
-  stopped.then(() => captures.forEach(({ capture }) => capture.stop()));
-  call.out.say("Capturing; Ctrl-C ends it");
-  await Promise.all(captures.map(async ({ name, capture }) => {
-    for await (const { seconds, direction, interface: where, data } of capture) {
-      const time = new Date(seconds * 1000).toISOString().slice(11, 23);
-      const place = name.includes(":") ? name : `${name}:${where.name}`;
-      const packet = format(data);
-      call.out.event(
-        { time: seconds, interface: place, direction, packet },
-        `${time} ${place} ${direction} ${packet}`,
-      );
-    }
-  }));
 }

@@ -179,16 +179,18 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "capture",
-    summary: "Prints the packets of nodes or interfaces, or writes all wires to a file",
-    usage: "[NODE[:INTERFACE]...]",
+    summary: "Captures packets at interfaces: as lines, in a file, or in Wireshark",
+    usage: "[NODE[:INTERFACE]... | --all]",
     arguments: [0, Infinity],
     completes: "node",
     options: {
       ...LAB,
-      write: { value: "FILE", short: "w", help: "a pcapng file for all wires" },
+      all: { help: "all wires, each at its first end; the default" },
+      write: { value: "FILE", short: "w", help: "writes a pcapng file; - for standard output" },
+      wireshark: { help: "shows the packets in Wireshark as they come" },
       seconds: { value: "N", help: "ends after N seconds" },
     },
-    load: async () => ({ run: (await use()).capture }),
+    load: () => import("./capture.ts"),
   },
   {
     name: "watch",
@@ -296,6 +298,15 @@ export const VERBS: readonly Verb[] = [
       count: { value: "N", help: "ends after N events" },
     },
     load: () => import("./monitor.ts"),
+  },
+  {
+    name: "test",
+    summary: "Runs deno test in a namespace with nothing but lo, and with a private /run",
+    usage: "FILE... [-- FLAG OF deno test...]",
+    arguments: [1, Infinity],
+    completes: "file",
+    changes: true,
+    load: () => import("./test.ts"),
   },
   {
     name: "doctor",

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { CaptureOptions } from "../capture/capture.ts";
 import type { PcapngTarget } from "../capture/writer.ts";
 import type { MonitorOptions } from "../observe/monitor.ts";
 import { checkOptions, didYouMean, integer, type OptionNames, show } from "../options.ts";
@@ -22,8 +21,9 @@ import type { ResolvedTopology, ResolvedWire } from "./resolved.ts";
 import type { Schedule } from "./schedule.ts";
 import { endOf } from "./difference.ts";
 import {
-  captureWires,
+  captureEnds,
   LabCapture,
+  type LabCaptureOptions,
   type LabEvents,
   mergedEvents,
   type Reachability,
@@ -163,16 +163,17 @@ export class Lab<N extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Captures all wires into one pcapng file, from this call on. Each wire is an interface of the file, with
-   * the name of its first end: `h1:eth0`. The file is closed at the latest with the lab, and stays.
+   * Captures wires into one pcapng file, from this call on. Each wire is an interface of the file, with
+   * the name of the end at which it is captured: `h1:eth0`. The file is closed at the latest with the lab, and stays.
    *
    * @param target The path of the file, or a stream.
-   * @param options Filter, snap length and more, for each wire; by default the kernel keeps 1 MiB of each.
+   * @param options The ends, by default the first one of each wire; filter, snap length and more for each; by default the kernel keeps 1 MiB of each.
    * @returns Ends the capture when it is stopped or disposed of.
    */
-  capture(target: PcapngTarget, options: CaptureOptions = {}): LabCapture {
+  capture(target: PcapngTarget, options: LabCaptureOptions = {}): LabCapture {
+    const { ends = this.topology.wires.map(({ ends }) => ends[0]), ...rest } = options;
     const capture = new LabCapture(
-      captureWires(this.topology, (name) => this.node(name as N), options),
+      captureEnds(ends, (name) => this.node(name as N), rest),
       target,
     );
     this.#captures.push(capture);

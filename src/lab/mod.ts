@@ -37,6 +37,7 @@ export { type Schedule, type ScheduleEntry } from "./schedule.ts";
 export { LabNode } from "./node.ts";
 export type {
   LabCapture,
+  LabCaptureOptions,
   LabEvent,
   LabEvents,
   Reachability,

@@ -11,7 +11,7 @@ import type { MonitorEvent } from "../observe/event.ts";
 import type { Monitor } from "../observe/monitor.ts";
 import { integer } from "../options.ts";
 import type { LabNode } from "./node.ts";
-import type { ResolvedTopology } from "./resolved.ts";
+import type { Endpoint, ResolvedTopology } from "./resolved.ts";
 import { endOf } from "./difference.ts";
 
 /** Options of `lab.reachability()`. */
@@ -151,15 +151,21 @@ const BUFFER = 1 << 20;
 /** As many bytes as a GSO packet of usual size has. */
 const SNAPLEN = 65_550;
 
-/** Captures each wire at its first end, where both directions pass. */
-export function captureWires(
-  { wires }: ResolvedTopology,
+/** Options of `lab.capture()`. */
+export interface LabCaptureOptions extends CaptureOptions {
+  /** The interfaces: `h1:eth0`. Default: the first end of each wire, where both directions pass. */
+  readonly ends?: readonly Endpoint[];
+}
+
+/** Captures at interfaces. */
+export function captureEnds(
+  ends: readonly Endpoint[],
   node: (name: string) => LabNode,
   options: CaptureOptions,
 ): Map<string, Capture> {
   const captures = new Map<string, Capture>();
   try {
-    for (const { ends: [end] } of wires) {
+    for (const end of ends) {
       const { node: name, name: link } = endOf(end);
       using handle = Link.get(link, { netns: node(name).netns });
       captures.set(end, handle.capture({ bufferSize: BUFFER, snaplen: SNAPLEN, ...options }));

@@ -22,10 +22,18 @@ const valid = new Ajv({ allErrors: true, strict: true, strictRequired: false, st
   .compile(OUTPUT_SCHEMA);
 
 /** Runs `netloom` with arguments. */
-export async function netloom(...args: string[]): Promise<Ended> {
+export function netloom(...args: string[]): Promise<Ended> {
+  return netloomWith({}, ...args);
+}
+
+/** Runs `netloom` with variables of the environment, and arguments. */
+export async function netloomWith(
+  env: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<Ended> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", CLI, ...args],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
