@@ -34,7 +34,10 @@ export interface ForwardStats {
   packets: number;
   /** Bytes of them, headers of the device included. */
   bytes: number;
-  /** Packets that the other device refused: its link was down, or it took them for malformed. */
+  /**
+   * Packets that the other device refused, since its link was down or it took them for malformed; and those
+   * read, but not yet written, when the signal aborted or a device was closed.
+   */
   dropped: number;
 }
 
@@ -107,8 +110,8 @@ async function single(
       stats.packets++;
       stats.bytes += length;
     } catch (error) {
-      if (!refused(error)) throw error;
       stats.dropped++;
+      if (!refused(error)) throw error;
     }
   }
 }
@@ -126,13 +129,14 @@ async function batched(
       await to.writeBatch(batch, wait);
     } catch (error) {
       if (!refused(error)) throw error;
-    }
-    for (let i = 0; i < count; i++) {
-      const written = batch.results[i]!;
-      if (written < 0) stats.dropped++;
-      else {
-        stats.packets++;
-        stats.bytes += written;
+    } finally {
+      for (let i = 0; i < count; i++) {
+        const written = batch.results[i]!;
+        if (written < 0) stats.dropped++;
+        else {
+          stats.packets++;
+          stats.bytes += written;
+        }
       }
     }
   }
