@@ -24,10 +24,12 @@ export const C = {
   LOCK_EX: 2,
   LOCK_NB: 4,
 
+  AF_UNIX: 1,
   AF_INET: 2,
   AF_INET6: 10,
   AF_NETLINK: 16,
   AF_PACKET: 17,
+  SOCK_STREAM: 1,
   SOCK_DGRAM: 2,
   SOCK_RAW: 3,
   SOCK_NONBLOCK: 0o4000,

@@ -6,7 +6,7 @@
  */
 import { ARCH, C } from "./constants.ts";
 import { ERRNO, errno, SyscallError, uninterrupted } from "./errno.ts";
-import { core, directory, file, locks, path as paths, signals, status } from "./libc.ts";
+import { core, directory, duplicate, file, locks, path as paths, signals, status } from "./libc.ts";
 
 /** Owns a descriptor and closes it once. Every descriptor the library opens is opened CLOEXEC. */
 export class Fd implements Disposable {
@@ -249,6 +249,38 @@ export function removeFile(path: string): boolean {
   if (paths().unlink(bytes) === 0) return true;
   if (errno() === ERRNO.ENOENT) return false;
   throw failed(`remove ${path}`, "unlink", path);
+}
+
+/** Gives a file another name, in place of the file that has it. */
+export function renameFile(from: string, to: string): void {
+  const [old, name] = [cString(from), cString(to)];
+  if (file().rename(old, name) !== 0) throw failed(`rename ${from}`, "rename", from);
+}
+
+/** Removes an empty directory; `false` when there is none. */
+export function removeDirectory(path: string): boolean {
+  const bytes = cString(path);
+  if (paths().rmdir(bytes) === 0) return true;
+  if (errno() === ERRNO.ENOENT) return false;
+  throw failed(`remove directory ${path}`, "rmdir", path);
+}
+
+/**
+ * Puts a file in the place of the one that a descriptor leads to, at every descriptor of this process that leads
+ * there (dup2(2)): Deno has duplicates of standard output and standard error.
+ */
+export function replaceFile(descriptor: number, by: Fd): void {
+  const leadsTo = (number: string | number) => {
+    const file = identify(`/proc/self/fd/${number}`);
+    return file && `${file.device} ${file.inode}`;
+  };
+  const old = leadsTo(descriptor);
+  for (const number of readDirectory("/proc/self/fd")) {
+    if (leadsTo(number) !== old) continue;
+    if (uninterrupted(() => duplicate().dup2(by.value, Number(number))) < 0) {
+      throw new SyscallError(`redirect descriptor ${number}`, { syscall: "dup2", errno: errno() });
+    }
+  }
 }
 
 /** The names in a directory, unsorted, without `.` and `..`; empty when there is no such directory. */

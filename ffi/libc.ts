@@ -218,7 +218,13 @@ export const directory = lazy({
 export const path = lazy({
   mkdir: { parameters: ["buffer", "i32"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
+  rmdir: { parameters: ["buffer"], result: "i32" },
   chmod: { parameters: ["buffer", "u32"], result: "i32" },
+});
+
+/** Other numbers for descriptors. */
+export const duplicate = lazy({
+  dup2: { parameters: ["i32", "i32"], result: "i32" },
 });
 
 /** Signals to processes. */

@@ -236,6 +236,21 @@ function hint(code: number): string | undefined {
   return code === ERRNO.EPERM || code === ERRNO.EACCES ? PRIVILEGE_HINT : undefined;
 }
 
+/**
+ * A `struct sockaddr_un`.
+ *
+ * @throws {RangeError} When the path has more than 107 bytes.
+ */
+export function unixSocketAddress(path: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(110); // u16 family, 108 bytes with a closing NUL
+  new DataView(bytes.buffer).setUint16(0, C.AF_UNIX, true);
+  const { read, written } = new TextEncoder().encodeInto(path, bytes.subarray(2, 109));
+  if (read !== path.length) {
+    throw new RangeError(`The path of a socket has at most 107 bytes: got ${JSON.stringify(path)}`);
+  }
+  return bytes.subarray(0, 3 + written);
+}
+
 /** Room for a `struct sockaddr_in`, `sockaddr_in6` or `sockaddr_ll`. */
 export const ADDRESS_SIZE = 28;
 

@@ -33,7 +33,6 @@ export async function run(call: Call): Promise<number> {
   call.out.say(
     `${first} -- ${second} is impaired; netloom impair clear ${first} ${second} ends it`,
   );
-  if (impairment.engine === "user") await stay(call);
   return 0;
 }
 
@@ -47,15 +46,6 @@ function valuesOf(words: readonly string[]): Record<string, string | number> {
     const value = rest.join("=");
     return [name, /^\d+$/.test(value) && ["limit", "seed"].includes(name) ? Number(value) : value];
   }));
-}
-
-/** Without netem it is this process that impairs the wire. */
-async function stay(call: Call): Promise<void> {
-  call.out.say("This kernel lacks netem: this process impairs the wire until Ctrl-C");
-  const { promise, resolve } = Promise.withResolvers<void>();
-  // It stays: the engine sends the signal again when it has restored the link.
-  Deno.addSignalListener("SIGINT", () => resolve());
-  await promise;
 }
 
 function shown(call: Call, lab: Lab, only?: string): number {

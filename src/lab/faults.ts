@@ -5,7 +5,7 @@
  */
 import { nearest, show } from "../options.ts";
 import { parseRate, parseShare, parseTime } from "../rtnetlink/units.ts";
-import { type Draft, type DraftWire, endpointOf } from "./model.ts";
+import { type DraftWire, endpointOf } from "./model.ts";
 import { byName, hash, namesIn } from "./names.ts";
 import type { Problems } from "./problem.ts";
 import type {
@@ -68,19 +68,31 @@ function inNumbers(spec: ImpairSpec, name: string, seed: number | undefined): Re
   return Object.fromEntries(Object.entries(value).filter(([, it]) => it !== undefined));
 }
 
-/** The schedule, in the order of its times; references are checked. */
-export function scheduleOf(draft: Draft, problems: Problems): ResolvedEvent[] {
-  const events = (draft.spec.schedule ?? []).map((event, i): ResolvedEvent => ({
-    at: parseTime(event.at),
-    ...(event.for === undefined ? {} : { for: parseTime(event.for) }),
-    fault: faultOf(event, { draft, problems, path: ["schedule", i] }),
-  }));
-  return events.sort((a, b) => a.at - b.at);
+/** The network that a schedule is about. */
+export interface ScheduleContext {
+  /** The names of its nodes. */
+  readonly nodes: readonly string[];
+  /** Its wires, each with its ends in name order. */
+  readonly wires: readonly WireEnds[];
+  /** The seed of all that is random. */
+  readonly seed: number | undefined;
+  /** Takes the problems of references. */
+  readonly problems: Problems;
 }
 
-interface Context {
-  readonly draft: Draft;
-  readonly problems: Problems;
+/** A schedule in the order of its times; references are checked. */
+export function scheduleOf(
+  events: readonly EventSpec[],
+  context: ScheduleContext,
+): ResolvedEvent[] {
+  return events.map((event, i): ResolvedEvent => ({
+    at: parseTime(event.at),
+    ...(event.for === undefined ? {} : { for: parseTime(event.for) }),
+    fault: faultOf(event, { ...context, path: ["schedule", i] }),
+  })).sort((a, b) => a.at - b.at);
+}
+
+interface Context extends ScheduleContext {
   readonly path: Path;
 }
 
@@ -88,7 +100,7 @@ const ON_WIRES = ["cut", "heal", "hold", "release", "flap"] as const;
 const ON_NODES = ["isolate", "pause", "kill"] as const;
 
 function faultOf(event: EventSpec, context: Context): ResolvedFault {
-  const { draft, problems, path } = context;
+  const { seed, problems, path } = context;
   const refuse = (key: "every" | "link", home: string) => {
     if (event[key] !== undefined) problems.at([...path, key], `goes with ${home}`, "key");
   };
@@ -120,7 +132,7 @@ function faultOf(event: EventSpec, context: Context): ResolvedFault {
   if (event.link === undefined) problems.at(path, `needs "link" with impair`);
   const changes = wiresOf(event.link ?? [], "link", context).map(({ ends, turned }) => ({
     ends,
-    impair: valuesOf(event.impair ?? null, { ends, turned }, draft.spec.seed),
+    impair: valuesOf(event.impair ?? null, { ends, turned }, seed),
   }));
   return { kind: "impair", changes };
 }
@@ -145,7 +157,7 @@ interface FoundWire {
 
 /** The nodes that names and ranges stand for, in name order. */
 function nodesOf(names: string | readonly string[], path: Path, context: Context): string[] {
-  const { draft, problems } = context;
+  const { nodes, problems } = context;
   const list = typeof names === "string" ? [names] : names;
   const found = list.flatMap((text, i) => {
     const at = typeof names === "string" ? path : [...path, i];
@@ -155,8 +167,8 @@ function nodesOf(names: string | readonly string[], path: Path, context: Context
       return [];
     }
     for (const name of expanded) {
-      if (draft.nodes.has(name)) continue;
-      const near = nearest(name, [...draft.nodes.keys()]);
+      if (nodes.includes(name)) continue;
+      const near = nearest(name, nodes);
       const hint = near === undefined ? "" : `; did you mean ${show(near)}?`;
       problems.at(at, `names the node ${show(name)}, which "nodes" does not have${hint}`);
     }
@@ -169,13 +181,12 @@ function nodesOf(names: string | readonly string[], path: Path, context: Context
 function wiresOf(
   links: string | readonly string[],
   key: string,
-  { draft, problems, path }: Context,
+  { wires, problems, path }: Context,
 ): FoundWire[] {
   const list = typeof links === "string" ? [links] : links;
   return list.flatMap((text, i) => {
     const [from = [], to = []] = text.trim().split(/\s+--\s+/).map(endsIn);
-    const found = draft.wires.flatMap((wire): FoundWire[] => {
-      const { ends } = endsOf(wire);
+    const found = wires.flatMap((ends): FoundWire[] => {
       if (from.some(isEnd(ends[0])) && to.some(isEnd(ends[1]))) return [{ ends, turned: false }];
       if (from.some(isEnd(ends[1])) && to.some(isEnd(ends[0]))) return [{ ends, turned: true }];
       return [];

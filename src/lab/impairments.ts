@@ -3,11 +3,14 @@
  *
  * @module
  */
-import { clear, impair, impairment, type ImpairTarget } from "../traffic/impair.ts";
+import type { ImpairTarget } from "../traffic/impair.ts";
 import { disciplineFor, disciplineKind, kernelLack } from "../traffic/impair_discipline.ts";
 import { programOf } from "../traffic/impair_kernel.ts";
 import {
+  type DirectionName,
   type DirectionOptions,
+  type DirectionStats,
+  type EngineName,
   type ImpairmentValues,
   type ImpairOptions,
   isEmpty,
@@ -27,16 +30,27 @@ import type {
   WireEnds,
 } from "./resolved.ts";
 import type { Step } from "./steps.ts";
-import type { Transition } from "./transaction.ts";
+import { LabError, type Transition } from "./transaction.ts";
 
-/** A wire to impair: packets that leave its first end are `out`. */
+/**
+ * A wire to impair: packets that leave its first end are `out`.
+ *
+ * @throws {LabError} When a link of it is gone.
+ */
 export function impairTarget(ends: WireEnds, nodes: LabNodes): ImpairTarget {
   const named = (end: Endpoint): NamedLink => {
     const { node, name } = endOf(end);
-    const index = nodes.living(node)!.links.get(name)!.index!;
+    const index = indexOf(end, nodes);
+    if (index === undefined) throw new LabError(`The link ${end} is gone: up() brings it back`);
     return { ref: nodes.ref(node), index, name, kind: "veth" };
   };
   return { link: named(ends[0]), peer: () => ({ link: named(ends[1]), close: () => {} }) };
+}
+
+/** The index of a link; `undefined` when there is none. */
+function indexOf(end: Endpoint, nodes: LabNodes): number | undefined {
+  const { node, name } = endOf(end);
+  return nodes.living(node)?.links.get(name)?.index;
 }
 
 /** Impairments of both directions, as a topology has them; `null` clears one. */
@@ -59,6 +73,42 @@ function directionOptions(values: ResolvedImpairment | null): DirectionOptions |
   return rest as DirectionOptions;
 }
 
+/** Whether the running kernel lacks what the impairments of a topology need. */
+export function needsUserSpace({ wires }: ResolvedTopology): boolean {
+  return wires.some(({ impair }) => {
+    const values = mergeValues({}, impairOptions(impair, true));
+    return !isEmpty(values) && kernelLack(values) !== undefined;
+  });
+}
+
+/** The impairment of a wire, as plain data. */
+export interface WireState {
+  /** Who impairs it. */
+  readonly engine: EngineName;
+  /** Its values. */
+  readonly values: ImpairmentValues;
+  /** Packets that were lost while it was set. */
+  readonly lost: number;
+  /** Its counters. */
+  readonly stats: { readonly [D in DirectionName]?: DirectionStats };
+}
+
+/** Impairs the wires of a lab. */
+export interface Impairer {
+  /** Impairs a wire: `out` is the first end's direction. */
+  impair(ends: WireEnds, options: ImpairOptions): WireState;
+  /** Takes the impairment of a wire off; the number of packets lost by that. */
+  clear(ends: WireEnds): number;
+  /** The impairment of a wire. */
+  impairment(ends: WireEnds): WireState | undefined;
+}
+
+/** The wires of a lab that runs. */
+interface LivingWires {
+  readonly nodes: LabNodes;
+  readonly faults: Impairer;
+}
+
 /** A wire whose impairment is not as a topology has it. */
 interface Change {
   readonly wire: ResolvedWire;
@@ -72,39 +122,32 @@ interface Change {
 function changesOf(
   { wires }: ResolvedTopology,
   before: readonly ResolvedTopology[],
-  nodes: LabNodes,
+  { nodes, faults }: LivingWires,
 ): Change[] {
   const old = new Set(before.flatMap(impairedWires).map(({ ends }) => ends.join()));
   return wires.flatMap((wire): Change[] => {
     const values = mergeValues({}, impairOptions(wire.impair, true));
     if (isEmpty(values) && !old.has(wire.ends.join())) return [];
-    const isThere = wire.ends.every((end) => {
-      const { node, name } = endOf(end);
-      return nodes.living(node)?.links.has(name);
-    });
-    const has = isThere ? impairment(impairTarget(wire.ends, nodes))?.values ?? {} : {};
+    const isThere = wire.ends.every((end) => indexOf(end, nodes) !== undefined);
+    const has = isThere ? faults.impairment(wire.ends)?.values ?? {} : {};
     return isSame(has, values) ? [] : [{ wire, values, has }];
   });
 }
 
 /**
- * Impairs the wires as a topology has it, and takes off the impairments of topologies before. In a lab with a
- * name only the kernel does it: the lab outlives the process, and without its process a wire loses all packets.
+ * Impairs the wires as a topology has it, and takes off the impairments of topologies before.
  *
- * @throws {UnsupportedError} When neither the kernel nor this process can do it.
+ * @throws {UnsupportedError} When neither the kernel nor user space can do it.
  */
 export function applyImpairments(
   topology: ResolvedTopology,
   before: readonly ResolvedTopology[],
-  nodes: LabNodes,
+  living: LivingWires,
 ): void {
-  for (const { values, wire: { ends, impair: wanted } } of changesOf(topology, before, nodes)) {
-    const target = impairTarget(ends, nodes);
-    if (isEmpty(values)) clear(target);
-    else {
-      const engine = topology.name === undefined ? {} : { engine: "kernel" } as const;
-      impair(target, { ...impairOptions(wanted, true), ...engine });
-    }
+  const { faults } = living;
+  for (const { values, wire: { ends, impair } } of changesOf(topology, before, living)) {
+    if (isEmpty(values)) faults.clear(ends);
+    else faults.impair(ends, impairOptions(impair, true));
   }
 }
 
@@ -114,14 +157,14 @@ export function applyImpairments(
  *
  * @param transition The topologies.
  * @param indexes The indexes of links, also of those that do not exist yet.
- * @param nodes The namespaces.
+ * @param living The lab.
  */
 export function impairmentSteps(
   { target, before }: Transition,
   indexes: ReadonlyMap<string, number>,
-  nodes: LabNodes,
+  living: LivingWires,
 ): Step[] {
-  return changesOf(target!, before, nodes).flatMap(({ wire: { ends: [a, b] }, values, has }) => {
+  return changesOf(target!, before, living).flatMap(({ wire: { ends: [a, b] }, values, has }) => {
     const kind = kernelLack(values) ? "netem" : disciplineKind();
     const sides = [[a, b, values.out, has.out], [b, a, values.in, has.in]] as const;
     return sides.flatMap(([from, to, own, old]): Step[] => {

@@ -9,7 +9,7 @@ import { checkOptions, didYouMean, integer, type OptionNames, show } from "../op
 import { impairment } from "../traffic/impair.ts";
 import type { DrawOptions } from "../view/draw.ts";
 import type { NetworkGraph } from "../view/graph.ts";
-import type { Activity } from "./activity.ts";
+import type { LabActivity } from "./activity.ts";
 import { groups, type Partition } from "./cuts.ts";
 import type { FaultControl } from "./fault_control.ts";
 import { graphOf } from "./graph.ts";
@@ -17,8 +17,10 @@ import { impairTarget } from "./impairments.ts";
 import { LabLink } from "./link.ts";
 import { LabNode, nodeOf } from "./node.ts";
 import type { LabNodes } from "./nodes.ts";
+import { resolveSchedule } from "./resolve.ts";
 import type { ResolvedTopology, ResolvedWire } from "./resolved.ts";
 import type { Schedule } from "./schedule.ts";
+import type { EventSpec } from "./spec.ts";
 import { endOf } from "./difference.ts";
 import {
   captureEnds,
@@ -38,7 +40,7 @@ export interface LabParts {
   /** Its namespaces. */
   readonly nodes: LabNodes;
   /** Commands, faults and schedule. */
-  readonly activity: Activity;
+  readonly activity: LabActivity;
   /** Removes it. */
   readonly takeDown: () => Promise<void>;
 }
@@ -113,7 +115,7 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     if (!link) {
       const { nodes, activity: { faults } } = this.#parts;
       const node = (name: string) => this.node(name as N);
-      link = new LabLink([near, far], { node, nodes, faults, outlives: this.name !== undefined });
+      link = new LabLink([near, far], { node, nodes, faults });
       this.#links.set(near, link);
     }
     return link;
@@ -229,7 +231,8 @@ export class Lab<N extends string = string> implements AsyncDisposable {
   }
 
   /**
-   * Cuts and heals a wire in turn, beginning with a cut, as long as this process runs.
+   * Cuts and heals a wire in turn, beginning with a cut, as long as this process runs; in a lab with a name the keeper
+   * does it, until {@link Lab.heal}.
    *
    * @param link The wire.
    * @param options The time between two changes.
@@ -262,19 +265,46 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     this.#faults.signal([node], "SIGKILL");
   }
 
-  /** The schedule of the topology, with its log; `undefined` when the topology has none. */
+  /**
+   * The schedule of the topology, with its log; `undefined` when the topology has none. In a lab with a name the
+   * keeper has it, and each use asks the keeper.
+   */
   get schedule(): Schedule | undefined {
     return this.#parts.activity.schedule;
   }
 
   /**
-   * The output of a node's commands so far, the last 1,048,576 characters.
+   * Starts a schedule beside that of the topology: faults at times after this call. In a lab with a name the keeper
+   * runs it, also when this process has ended.
+   *
+   * @param events The events, as in `schedule:` of a file.
+   * @returns The running schedule.
+   * @throws {TopologyError} With all problems of the events.
+   *
+   * @example A cut in 50 ms, for 100 ms
+   * ```ts
+   * import { up } from "@netloom/netloom/lab";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using lab = await up({ nodes: { a: {}, b: {} }, links: ["a -- b"] });
+   * const schedule = lab.play([{ at: "50ms", for: "100ms", cut: "a -- b" }]);
+   * await schedule.done;
+   * assertEquals(schedule.log.map(({ action }) => action), ["begin", "end"]);
+   * ```
+   */
+  play(events: readonly EventSpec<N>[]): Schedule {
+    return this.#parts.activity.play(resolveSchedule(events, this.topology));
+  }
+
+  /**
+   * The output of a node's commands so far, the last 1,048,576 characters. {@linkcode logs} follows that of a lab with
+   * a name.
    *
    * @param node The node.
    */
   logs(node: N): string {
     nodeOf(this.topology, node);
-    return this.#parts.activity.processes.get(node)?.output ?? "";
+    return this.#parts.activity.output(node);
   }
 
   get #faults(): FaultControl {
@@ -314,7 +344,7 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     for (const events of this.#events.splice(0)) events.close();
     const stopped = await Promise.allSettled(this.#captures.splice(0).map((it) => it.stop()));
     await this.#parts.activity.stop();
-    for (const link of this.#links.values()) link.release();
+    for (const link of this.#links.values()) link.close();
     for (const node of this.#handles.values()) node.release();
     this.#links.clear();
     if (this.#owned) await this.#parts.takeDown();

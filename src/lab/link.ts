@@ -4,10 +4,10 @@
  * @module
  */
 import { Link } from "../link/link.ts";
-import { clear, impair, type Impairment, impairment } from "../traffic/impair.ts";
+import { Impairment } from "../traffic/impair.ts";
 import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import type { FaultControl } from "./fault_control.ts";
-import { impairTarget } from "./impairments.ts";
+import { impairTarget, type WireState } from "./impairments.ts";
 import type { LabNodes } from "./nodes.ts";
 import type { Veth } from "../link/veth.ts";
 import { endOf } from "./difference.ts";
@@ -31,8 +31,6 @@ export interface LinkContext {
   readonly nodes: LabNodes;
   /** The faults. */
   readonly faults: FaultControl;
-  /** Whether the lab outlives this process. */
-  readonly outlives: boolean;
 }
 
 /**
@@ -87,8 +85,8 @@ export class LabLink {
   }
 
   /**
-   * Impairs the wire, as {@link Link.impair} does: `out` is what the first end sends. In a lab with a name the
-   * engine is `kernel` by default, since the lab outlives the process.
+   * Impairs the wire, as {@link Link.impair} does: `out` is what the first end sends. In a lab with a name it
+   * outlives this process: what the kernel cannot do, the lab's keeper does.
    *
    * @param options Values for both directions, and in `out` and `in` for one; `null` takes everything off.
    * @returns The impairment; for `null` the number of packets that were lost by taking it off.
@@ -97,14 +95,47 @@ export class LabLink {
   /** Takes all impairments off. */
   impair(options: null): number;
   impair(options: ImpairOptions | null): Impairment | number {
-    const target = impairTarget(this.ends, this.#lab.nodes);
-    if (options === null) return clear(target);
-    return impair(target, this.#lab.outlives ? { engine: "kernel", ...options } : options);
+    const { faults } = this.#lab;
+    if (options === null) return faults.clear(this.ends);
+    return new WireImpairment(this, this.#lab, faults.impair(this.ends, options));
   }
 
   /** The impairment of the wire; `undefined` without one. */
   impairment(): Impairment | undefined {
-    return impairment(impairTarget(this.ends, this.#lab.nodes));
+    const state = this.#lab.faults.impairment(this.ends);
+    return state && new WireImpairment(this, this.#lab, state);
+  }
+
+  /**
+   * Holds the frames of the wire, in both directions, until {@link LabLink.release}. At most 10,000 wait; further
+   * ones are lost. It is in force when the call returns. In a lab with a name the keeper holds them.
+   *
+   * @throws {NetlinkError} When the kernel lacks a part.
+   *
+   * @example A ping that waits
+   * ```ts
+   * import { up } from "@netloom/netloom/lab";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using lab = await up({ nodes: { a: {}, b: {} }, links: ["a -- b"] });
+   * const wire = lab.link("a", "b");
+   * wire.hold();
+   * assertEquals((await lab.node("a").ping("b", { timeout: 100 })).received, 0);
+   * assertEquals(wire.release() > 0, true);
+   * assertEquals((await lab.node("a").ping("b")).received, 1);
+   * ```
+   */
+  hold(): void {
+    this.#lab.faults.hold([this.ends]);
+  }
+
+  /**
+   * Lets the frames go that are held, in their order, and holds no more.
+   *
+   * @returns How many were held.
+   */
+  release(): number {
+    return this.#lab.faults.release([this.ends]);
   }
 
   /** The link at the first end; a borrowed handle, which the lab closes. */
@@ -123,7 +154,27 @@ export class LabLink {
   }
 
   /** Closes the handles. */
-  release(): void {
+  close(): void {
     for (const handle of this.#handles.splice(0)) handle?.[Symbol.dispose]();
+  }
+}
+
+/** The impairment of a wire, which the process or the keeper of its lab has. */
+class WireImpairment extends Impairment {
+  readonly #ends: LabLink["ends"];
+  readonly #faults: FaultControl;
+
+  constructor({ ends }: LabLink, { faults, nodes }: LinkContext, state: WireState) {
+    super(impairTarget(ends, nodes), state, state.lost);
+    this.#ends = ends;
+    this.#faults = faults;
+  }
+
+  override get stats(): Impairment["stats"] {
+    return this.#faults.impairment(this.#ends)?.stats ?? {};
+  }
+
+  override clear(): number {
+    return this.#faults.clear(this.#ends);
   }
 }

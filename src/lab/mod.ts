@@ -44,6 +44,8 @@ export type {
   ReachabilityOptions,
 } from "./watch.ts";
 export { LabError } from "./transaction.ts";
-export { down, type LabInfo, list } from "./named.ts";
+export { type LogOptions, logs } from "./logs.ts";
+export type { KeeperInfo } from "./keeper_client.ts";
+export { down, type LabInfo, list, type NoteOptions } from "./named.ts";
 export { type LabPlan, plan, type PlannedStep, type PlanOptions } from "./plan.ts";
 export { attach, up, type UpOptions } from "./up.ts";

@@ -5,10 +5,13 @@
  */
 import { NetlinkError } from "../netlink/error.ts";
 import { SyscallError } from "../../ffi/errno.ts";
-import { show } from "../options.ts";
+import { checkOptions, type OptionNames, show } from "../options.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
-import { applyImpairments } from "./impairments.ts";
+import { FaultControl } from "./fault_control.ts";
+import { applyImpairments, needsUserSpace } from "./impairments.ts";
+import { Keeper, type KeeperInfo, keeperOf } from "./keeper_client.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
+import { killMarked } from "./processes.ts";
 import { changerOf, LabRecord, readRecord, recordNames, type RecordState } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
@@ -38,15 +41,29 @@ export function nodesOf(name: string, state: RecordState, record?: LabRecord): L
     returned: (link) => record?.returned(link),
   };
   const nodes = new LabNodes(owner);
-  const known = topologiesOf(state).flatMap(({ nodes }) => nodes);
-  for (const [node, cookie] of state.cookies) {
-    const resolved = known.find((it) => it.name === node);
-    if (!resolved || isOwn(resolved)) nodes.find(node, cookie);
-    else nodes.open(resolved, { cookie });
-  }
+  findNodes(nodes, state);
   for (const { node, name, before } of state.settings) nodes.recall(node, name, before);
   for (const link of state.taken.values()) nodes.recallTaken(link);
   return nodes;
+}
+
+/** Finds the namespaces of a record; references that lead there already stay. */
+export function findNodes(nodes: LabNodes, state: RecordState): void {
+  const known = new Map(
+    topologiesOf(state).reverse().flatMap(({ nodes }) =>
+      nodes.map((node) => [node.name, node] as const)
+    ),
+  );
+  const open = new Set(nodes.names());
+  for (const [node, cookie] of state.cookies) {
+    if (open.has(node)) {
+      if (nodes.ref(node).cookie === cookie) continue;
+      nodes.forget(node);
+    }
+    const resolved = known.get(node);
+    if (!resolved || isOwn(resolved)) nodes.find(node, cookie);
+    else nodes.open(resolved, { cookie });
+  }
 }
 
 /** The topologies whose objects may be there, the newest first. */
@@ -74,19 +91,23 @@ export function transitionOf(
 export async function converge(
   target: ResolvedTopology,
   name: string,
-  options: ReadyOptions = {},
-): Promise<{ nodes: LabNodes }> {
+  { onNote, ...options }: ReadyOptions & NoteOptions = {},
+): Promise<{ nodes: LabNodes; keeper: Keeper }> {
   using record = LabRecord.open(name, { create: true });
   const nodes = nodesOf(name, record.state, record);
+  const keeper = new Keeper(name);
+  const notes = { onNote };
+  const work: Work = { record, nodes, keeper, options, notes };
   try {
-    await recover(record, nodes);
+    recoverKeeper(keeper, nodes, notes);
+    await recover(work);
     const transition = transitionOf(record.state, target);
     const { build, remove } = compare(transition, nodes);
     if (!record.state.settled || build.length + remove.length > 0 || isOther(record, target)) {
       record.begin(target);
-      await change(transition, { record, nodes, options });
-    } else applyImpairments(target, [], nodes);
-    return { nodes };
+      await change(transition, work);
+    } else await enliven(target, [], work);
+    return { nodes, keeper };
   } catch (error) {
     nodes.close();
     throw error;
@@ -104,11 +125,13 @@ function isOther({ state }: LabRecord, target: ResolvedTopology): boolean {
 interface Work {
   readonly record: LabRecord;
   readonly nodes: LabNodes;
+  readonly keeper: Keeper;
   readonly options: ReadyOptions;
+  readonly notes: NoteOptions;
 }
 
 async function change(transition: Transition, work: Work): Promise<void> {
-  const { record, nodes, options } = work;
+  const { record, nodes, keeper, options } = work;
   let removals;
   try {
     removals = build(transition, nodes);
@@ -120,6 +143,7 @@ async function change(transition: Transition, work: Work): Promise<void> {
   if (removals.length > 0) {
     record.removing();
     try {
+      if (keeper.isRunning) await keeper.ask("leave", [transition.target!]);
       finish(transition, removals, nodes);
       await nodes.removed();
     } catch (error) {
@@ -130,17 +154,44 @@ async function change(transition: Transition, work: Work): Promise<void> {
   if (removals.length > 0) await ready(transition, work);
 }
 
-/** Waits until the lab carries traffic, and impairs its wires. */
-async function ready({ target, before }: Transition, { nodes, options }: Work): Promise<void> {
-  await carryTraffic(target!, nodes, options);
-  applyImpairments(target!, before, nodes);
+/** Waits until the lab carries traffic, and brings the rest of it to life. */
+async function ready({ target, before }: Transition, work: Work): Promise<void> {
+  await carryTraffic(target!, work.nodes, work.options);
+  await enliven(target!, before, work);
+}
+
+/** Impairs the wires; starts commands and schedule, and waits until the commands are ready. */
+async function enliven(
+  target: ResolvedTopology,
+  before: readonly ResolvedTopology[],
+  { nodes, keeper, options }: Work,
+): Promise<void> {
+  if (needsKeeper(target)) keeper.start();
+  if (keeper.isRunning) {
+    const { signal } = options;
+    await keeper.ask("converge", [target, before, folderOf(target)], { signal });
+  } else {applyImpairments(target, before, {
+      nodes,
+      faults: new FaultControl(target, nodes, keeper),
+    });}
+}
+
+/** Whether a part of a topology ends with a process. */
+function needsKeeper(topology: ResolvedTopology): boolean {
+  const { nodes, schedule } = topology;
+  return schedule.length > 0 || nodes.some(({ run }) => run.length > 0) || needsUserSpace(topology);
+}
+
+/** The folder of commands: without any, nobody needs the permission to ask for it. */
+function folderOf({ nodes }: ResolvedTopology): string {
+  return nodes.some(({ run }) => run.length > 0) ? Deno.cwd() : "/";
 }
 
 /** Goes back to the state before, and returns the error to throw. */
-async function rolledBack(error: unknown, { record, nodes }: Work): Promise<unknown> {
+async function rolledBack(error: unknown, work: Work): Promise<unknown> {
   try {
-    await goTo(record.state.settled, record, nodes);
-    record.undone();
+    await goTo(work.record.state.settled, work);
+    work.record.undone();
     return error;
   } catch (second) {
     return new AggregateError(
@@ -151,28 +202,53 @@ async function rolledBack(error: unknown, { record, nodes }: Work): Promise<unkn
 }
 
 /** Undoes or completes what an interrupted command has begun. */
-async function recover(record: LabRecord, nodes: LabNodes): Promise<void> {
+async function recover(work: Work): Promise<void> {
+  const { record } = work;
   const { pending, settled } = record.state;
   if (!pending) return;
   if (pending.removing) {
-    await goTo(pending.target, record, nodes);
+    await goTo(pending.target, work);
     record.reached();
   } else {
-    await goTo(settled, record, nodes);
+    await goTo(settled, work);
     record.undone();
   }
 }
 
-async function goTo(
-  target: ResolvedTopology | undefined,
-  record: LabRecord,
-  nodes: LabNodes,
-): Promise<void> {
+async function goTo(target: ResolvedTopology | undefined, work: Work): Promise<void> {
+  const { record, nodes, keeper } = work;
   const transition = transitionOf(record.state, target);
-  if (target) finish(transition, build(transition, nodes), nodes);
-  else removeEverything(transition, nodes);
+  if (target) {
+    const removals = build(transition, nodes);
+    if (keeper.isRunning) await keeper.ask("leave", [target]);
+    finish(transition, removals, nodes);
+  } else {
+    await endKeeper(keeper, nodes, work.notes);
+    removeEverything(transition, nodes);
+  }
   await nodes.removed();
-  if (target) await ready(transition, { record, nodes, options: {} });
+  if (target) await ready(transition, { ...work, options: {} });
+}
+
+/** Receives what a command has found beside its own work. */
+export interface NoteOptions {
+  /** Called with a sentence, such as that the lab's keeper was killed. Default: standard error has it. */
+  readonly onNote?: ((note: string) => void) | undefined;
+}
+
+/** Clears up after a keeper that was killed, and says so. */
+export function recoverKeeper(
+  keeper: Keeper,
+  nodes: LabNodes,
+  { onNote = (note) => console.error(note) }: NoteOptions = {},
+): void {
+  for (const note of keeper.recover(() => killMarked(keeper.lab, nodes.refs()))) onNote(note);
+}
+
+/** Ends a keeper with all of its commands; clears up after one that was killed. */
+async function endKeeper(keeper: Keeper, nodes: LabNodes, notes: NoteOptions): Promise<void> {
+  recoverKeeper(keeper, nodes, notes);
+  if (await keeper.end()) killMarked(keeper.lab, nodes.refs());
 }
 
 function halfDone(name: string, error: unknown): Error {
@@ -189,9 +265,10 @@ function messageOf(error: unknown): string {
 
 /**
  * Removes a lab: exactly what its record proves to be the lab's. It needs neither the file of the lab nor a
- * process of it.
+ * process of it. Its keeper ends, with all commands.
  *
  * @param name The name of the lab.
+ * @param options Receives what it has found.
  * @returns Whether there was such a lab.
  * @throws {LabError} When another process changes the lab.
  * @throws {ScopeError} When a namespace stays, because processes are in it; the record is gone by then.
@@ -210,11 +287,14 @@ function messageOf(error: unknown): string {
  * assertEquals(await down("pair"), true);
  * ```
  */
-export async function down(name: string): Promise<boolean> {
+export async function down(name: string, options: NoteOptions = {}): Promise<boolean> {
+  checkOptions(options, NOTE);
   using record = LabRecord.open(name);
   if (!record) return false;
   const nodes = nodesOf(name, record.state, record);
+  const keeper = new Keeper(name);
   try {
+    await endKeeper(keeper, nodes, options);
     removeEverything(transitionOf(record.state, undefined), nodes);
     record.remove();
     await nodes.removed();
@@ -223,6 +303,8 @@ export async function down(name: string): Promise<boolean> {
   }
   return true;
 }
+
+const NOTE: OptionNames<NoteOptions> = { onNote: true };
 
 /** A lab with a name. */
 export interface LabInfo {
@@ -235,6 +317,11 @@ export interface LabInfo {
   readonly state: "up" | "changing" | "interrupted" | "unreadable";
   /** The process that changes it. */
   readonly pid?: number;
+  /**
+   * Its keeper: the process that has its commands, schedule and faults in user space; absent when it needs none.
+   * `gone`: it was killed, and the next command clears up after it.
+   */
+  readonly keeper?: KeeperInfo;
   /** Its nodes, each with the name of its namespace. */
   readonly nodes: readonly { readonly name: string; readonly netns: string }[];
   /** The number of its wires. */
@@ -260,7 +347,15 @@ function infoOf(name: string): LabInfo | undefined {
     })) ?? [];
     const word = pid !== undefined ? "changing" : state?.pending ? "interrupted" : "up";
     const wires = topology?.wires.length ?? 0;
-    return { name, state: word, nodes, wires, ...(pid !== undefined && { pid }) };
+    const keeper = keeperOf(name);
+    return {
+      name,
+      state: word,
+      nodes,
+      wires,
+      ...(pid !== undefined && { pid }),
+      ...(keeper && { keeper }),
+    };
   } catch (error) {
     if (
       error instanceof LabError || error instanceof NetlinkError || error instanceof SyscallError

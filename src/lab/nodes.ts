@@ -63,6 +63,11 @@ export class LabNodes implements NodeRefs, LivingNodes {
     return [...this.#refs.keys()];
   }
 
+  /** Their namespaces. */
+  refs(): NetNsRef[] {
+    return [...this.#refs.values()];
+  }
+
   /** Whether the lab has created the namespace of a node. */
   owns(node: string): boolean {
     return this.#own.has(node);
@@ -210,6 +215,15 @@ export class LabNodes implements NodeRefs, LivingNodes {
   /** Forgets what was read. */
   refresh(): void {
     this.#living.clear();
+  }
+
+  /** Closes the reference of a node, and leaves its namespace. */
+  forget(node: string): void {
+    const ref = this.#refs.get(node);
+    if (ref && ref !== homeNetNs()) ref.close();
+    this.#refs.delete(node);
+    this.#own.delete(node);
+    this.#living.delete(node);
   }
 
   /** Closes the references, and leaves the namespaces. */

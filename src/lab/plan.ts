@@ -7,7 +7,9 @@ import { inNetNs, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { cutEnds } from "./cuts.ts";
 import { endOf } from "./difference.ts";
+import { FaultControl } from "./fault_control.ts";
 import { impairmentSteps } from "./impairments.ts";
+import { Keeper } from "./keeper_client.ts";
 import { netnsNameOf, nodesOf, transitionOf } from "./named.ts";
 import { LabNodes } from "./nodes.ts";
 import { checkLabName, readRecord } from "./record.ts";
@@ -89,7 +91,9 @@ export function plan<N extends string>(
       : { target: topology, before: [], isKnown: true, group: 0 };
     const { build, remove, indexes } = compare(transition, nodes);
     const names = namesIn(transition, { indexes, nodes, lab: name });
-    const steps = [...build, ...impairmentSteps(transition, indexes, nodes), ...remove];
+    const keeper = name === undefined ? undefined : new Keeper(name);
+    const living = { nodes, faults: new FaultControl(topology, nodes, keeper) };
+    const steps = [...build, ...impairmentSteps(transition, indexes, living), ...remove];
     return {
       steps: steps.map(({ verb, node, object, action }) => ({
         verb,

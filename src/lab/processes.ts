@@ -4,7 +4,11 @@
  *
  * @module
  */
+import { SyscallError } from "../../ffi/errno.ts";
+import { readText } from "../../ffi/file.ts";
+import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../options.ts";
+import { processes, threads } from "../scope/removal.ts";
 import type { LabNode } from "./node.ts";
 import type { Readiness, ResolvedCommand } from "./resolved.ts";
 import { LabError } from "./transaction.ts";
@@ -15,17 +19,56 @@ const MOST_OUTPUT = 1 << 20;
 const PAUSE = 20;
 /** Milliseconds from SIGTERM to SIGKILL. */
 const GRACE = 2000;
+/** Milliseconds that the output of commands that have ended is waited for. */
+const LAST_OUTPUT = 200;
+
+/** How the commands of a node are started. */
+export interface ProcessOptions {
+  /** Takes the output, too. */
+  readonly output?: (bytes: Uint8Array<ArrayBuffer>) => void;
+  /** The name of the lab, which marks the commands: also those that leave their process group. */
+  readonly lab?: string;
+}
+
+/** How the commands of one round are started. */
+export interface StartOptions {
+  /** Ends the start early. */
+  readonly signal?: AbortSignal | undefined;
+  /** The folder in which the commands run. Default: that of this process. */
+  readonly cwd?: string | undefined;
+}
+
+/** A command that runs or has run. */
+interface Running {
+  /** The command, with everything that it depends on. */
+  readonly key: string;
+  readonly child: Deno.ChildProcess;
+  /** Resolves when its output has ended: when all processes that have inherited it have. */
+  readonly read: Promise<unknown>;
+  /** Reads no more of its output. */
+  readonly cancel: () => Promise<unknown>;
+  status: Deno.CommandStatus | undefined;
+  isReady: boolean;
+}
+
+/** A start of a command. */
+interface Start extends StartOptions {
+  readonly command: ResolvedCommand;
+  /** The length of the output before it. */
+  readonly from: number;
+}
 
 /** The commands of one node that run or have run. */
 export class NodeProcesses {
-  readonly #node: LabNode;
-  readonly #children: { readonly child: Deno.ChildProcess; readonly end: Promise<unknown> }[] = [];
+  #node!: LabNode;
+  readonly #options: ProcessOptions;
+  #running: Running[] = [];
   #output = "";
   #length = 0;
 
   /** Starts none yet. */
-  constructor(node: LabNode) {
-    this.#node = node;
+  constructor(options: ProcessOptions = {}) {
+    this.#options = options;
   }
 
   /** The output of all commands so far, or the end of it. */
@@ -34,48 +77,78 @@ export class NodeProcesses {
   }
 
   /**
-   * Starts the commands, one after the other.
+   * Brings the commands to those of the node: those that stay the same keep running, others are ended; new ones, and
+   * those that have failed, are started one after the other.
    *
+   * @param node The node, with the commands to reach.
+   * @param options Folder, and a signal that ends the start early.
    * @throws {LabError} When one is not ready in its time, with the end of its output.
    */
-  async start(
-    commands: readonly ResolvedCommand[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    for (const { command, ready, timeout } of commands) {
-      signal?.throwIfAborted();
-      const [program, ...args] = command;
-      const from = this.#length;
-      const child = this.#node.command(program, {
-        args,
-        stdin: "null",
-        stdout: "piped",
-        stderr: "piped",
-        detached: true,
-      }).spawn();
-      const streams = Promise.all([this.#read(child.stdout), this.#read(child.stderr)]);
-      this.#children.push({ child, end: Promise.all([child.status, streams]) });
-      await this.#ready(child, { command, ready, timeout, from, signal });
+  async converge(node: LabNode, options: StartOptions = {}): Promise<void> {
+    this.#node = node;
+    const { run, environment, files } = node.resolved;
+    const keys = run.map((command) => JSON.stringify([command, environment, files]));
+    const kept: (Running | undefined)[] = [];
+    const rest = [...this.#running];
+    for (const key of keys) {
+      const at = rest.findIndex((it) =>
+        it.key === key && it.isReady && (it.status?.success ?? true)
+      );
+      kept.push(at < 0 ? undefined : rest.splice(at, 1)[0]);
+    }
+    await this.#end(rest);
+    this.#running = kept.filter((it) => it !== undefined);
+    for (const [i, command] of run.entries()) {
+      if (kept[i]) continue;
+      options.signal?.throwIfAborted();
+      const start = { ...options, command, from: this.#length };
+      const running = this.#start(keys[i]!, start);
+      await this.#ready(running, start);
+      running.isReady = true;
     }
   }
 
-  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
-    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+  #start(key: string, { command: { command }, cwd }: Start): Running {
+    const [program, ...args] = command;
+    const { lab } = this.#options;
+    const child = this.#node.command(program, {
+      args,
+      ...(cwd !== undefined && { cwd }),
+      ...(lab !== undefined && { env: { [MARK]: lab } }),
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true,
+    }).spawn();
+    const readers = [child.stdout.getReader(), child.stderr.getReader()];
+    const running: Running = {
+      key,
+      child,
+      read: Promise.all(readers.map((it) => this.#read(it))),
+      cancel: () => Promise.all(readers.map((it) => it.cancel())),
+      status: undefined,
+      isReady: false,
+    };
+    child.status.then((status) => running.status = status);
+    this.#running.push(running);
+    return running;
+  }
+
+  async #read(reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { value: bytes } = await reader.read();
+      if (!bytes) return;
+      this.#options.output?.(bytes);
+      const text = decoder.decode(bytes, { stream: true });
       this.#length += text.length;
       this.#output = (this.#output + text).slice(-MOST_OUTPUT);
     }
   }
 
-  async #ready(
-    child: Deno.ChildProcess,
-    { command, ready, timeout, from, signal }: ResolvedCommand & {
-      readonly from: number;
-      readonly signal: AbortSignal | undefined;
-    },
-  ): Promise<void> {
+  async #ready(running: Running, { command: it, from, signal }: Start): Promise<void> {
+    const { command, ready, timeout } = it;
     if (ready.kind === "started") return;
-    let status: Deno.CommandStatus | undefined;
-    child.status.then((it) => status = it);
     const until = performance.now() + timeout;
     const since = () => this.#output.slice(Math.max(this.#output.length - this.#length + from, 0));
     const refuse = (what: string) => {
@@ -85,8 +158,9 @@ export class NodeProcesses {
           (output ? `; its output ends with:\n${output}` : ""),
       );
     };
-    while (!(status?.success && ready.kind === "exit")) {
+    while (!(running.status?.success && ready.kind === "exit")) {
       signal?.throwIfAborted();
+      const { status } = running;
       if (status && (ready.kind === "exit" || !status.success)) {
         throw refuse(`has ended with code ${status.code}`);
       }
@@ -122,27 +196,72 @@ export class NodeProcesses {
 
   /** Ends all commands with their process groups, and waits for their ends. */
   async stop(): Promise<void> {
-    const children = this.#children.splice(0);
-    for (const { child } of children) {
-      signalGroup(child, "SIGTERM");
-      signalGroup(child, "SIGCONT"); // a paused process acts on no signal
+    await this.#end(this.#running.splice(0));
+  }
+
+  async #end(commands: readonly Running[]): Promise<void> {
+    if (commands.length === 0) return;
+    for (const { child } of commands) {
+      signalGroup(child.pid, "SIGTERM");
+      signalGroup(child.pid, "SIGCONT"); // a paused process acts on no signal
     }
-    const ended = Promise.all(children.map(({ end }) => end));
+    const ended = Promise.all(commands.map(({ child }) => child.status));
     const timer = setTimeout(() => {
-      for (const { child } of children) signalGroup(child, "SIGKILL");
+      for (const { child } of commands) signalGroup(child.pid, "SIGKILL");
     }, GRACE);
     await ended;
     clearTimeout(timer);
     // What has left its parent behind.
-    for (const { child } of children) signalGroup(child, "SIGKILL");
+    for (const { child } of commands) signalGroup(child.pid, "SIGKILL");
+    // A process that has left the group may have the output open for as long as it lives.
+    const cancel = setTimeout(() => commands.forEach((it) => it.cancel()), LAST_OUTPUT);
+    await Promise.all(commands.map(({ read }) => read));
+    clearTimeout(cancel);
   }
 }
 
-/** A group that has ended is no error. */
-function signalGroup({ pid }: Deno.ChildProcess, signal: Deno.Signal): void {
+/** The variable in the environment of the commands of a lab with a name. */
+const MARK = "NETLOOM_LAB";
+
+/**
+ * Kills the commands of a lab with a name that are still there: those that have left their process group, and those
+ * of a keeper that was killed.
+ *
+ * @param lab The name of the lab, which is in their environment.
+ * @param refs The lab's namespaces: processes elsewhere are left alone.
+ * @returns How many.
+ */
+export function killMarked(lab: string, refs: readonly NetNsRef[]): number {
+  const inodes = new Set(refs.map(({ inode }) => inode));
+  // A command that is being prepared has it as a line of the shell.
+  const marks = [`${MARK}=${lab}`, `${MARK}='${lab}'`];
+  const found = processes().filter((pid) =>
+    environmentOf(pid).some((line) => marks.some((mark) => line.endsWith(mark))) &&
+    threads(pid).some((path) => inodes.has(inodeOf(path)!))
+  );
+  for (const pid of found) signalProcess(pid, "SIGKILL");
+  return found.length;
+}
+
+/** The environment that a process was started with; empty when it has ended, or is another user's. */
+function environmentOf(pid: number): string[] {
   try {
-    Deno.kill(-pid, signal);
+    return readText(`/proc/${pid}/environ`).split("\0");
+  } catch (error) {
+    if (error instanceof SyscallError) return [];
+    throw error;
+  }
+}
+
+/** Sends a signal to a process; one that has ended is no error. */
+export function signalProcess(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+function signalGroup(pid: number, signal: Deno.Signal): void {
+  signalProcess(-pid, signal);
 }

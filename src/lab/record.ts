@@ -27,7 +27,7 @@ import type { TakenLink } from "./steps.ts";
 import { LabError } from "./transaction.ts";
 
 /** The directory of the records, beside those of scopes. */
-const LABS = "/run/netloom";
+export const LABS = "/run/netloom";
 const SUFFIX = ".lab";
 /** The version of the lines. */
 const VERSION = 1;

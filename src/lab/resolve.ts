@@ -25,7 +25,7 @@ import type {
   ResolvedTopology,
 } from "./resolved.ts";
 import { routesOf } from "./routes.ts";
-import type { ReadySpec, RouteSpec, RuleSpec, RunSpec, TopologySpec } from "./spec.ts";
+import type { EventSpec, ReadySpec, RouteSpec, RuleSpec, RunSpec, TopologySpec } from "./spec.ts";
 
 /** Time in which a command has to become ready, in milliseconds. */
 const TIMEOUT = 10_000;
@@ -83,6 +83,27 @@ export function check(spec: unknown): Problem[] {
   return problems.list;
 }
 
+/**
+ * Resolves the events of a schedule for a lab that runs.
+ *
+ * @throws {TopologyError} With all problems of the events.
+ */
+export function resolveSchedule(
+  events: readonly EventSpec[],
+  { nodes, wires, seed }: ResolvedTopology,
+): ResolvedTopology["schedule"] {
+  const { problems } = checkForm({ nodes: {}, schedule: events });
+  problems.throwAny();
+  const schedule = scheduleOf(events, {
+    nodes: nodes.map(({ name }) => name),
+    wires: wires.map(({ ends }) => ends),
+    seed,
+    problems,
+  });
+  problems.throwAny();
+  return schedule;
+}
+
 /** All decisions about a topology but its routes. */
 interface Prepared extends Plan {
   readonly draft: Draft;
@@ -97,7 +118,12 @@ export function prepare(spec: TopologySpec, problems: Problems): Prepared | unde
   }
   const draft = draftOf(spec, problems);
   checkReferences(draft, problems);
-  const schedule = scheduleOf(draft, problems);
+  const schedule = scheduleOf(spec.schedule ?? [], {
+    nodes: [...draft.nodes.keys()],
+    wires: draft.wires.map((wire) => endsOf(wire).ends),
+    seed: spec.seed,
+    problems,
+  });
   // Addresses of links that are not there would only bring more problems.
   if (problems.list.length > 0) return undefined;
   const addresses = addressesOf(draft, problems);

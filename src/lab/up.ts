@@ -7,10 +7,11 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
 import { Scope, scopes } from "../scope/scope.ts";
-import { Activity } from "./activity.ts";
+import { Activity, KeptActivity } from "./activity.ts";
 import { Lab, type LabParts } from "./lab.ts";
 import { applyImpairments } from "./impairments.ts";
-import { converge, down, list, nodesOf } from "./named.ts";
+import { Keeper } from "./keeper_client.ts";
+import { converge, down, list, nodesOf, type NoteOptions, recoverKeeper } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
 import { resolved } from "./plan.ts";
 import { checkLabName, readRecord } from "./record.ts";
@@ -21,11 +22,12 @@ import { build, carryTraffic, compare, LabError, type Transition } from "./trans
 import { perform } from "./steps.ts";
 
 /** Options of {@link up}. */
-export interface UpOptions {
+export interface UpOptions extends NoteOptions {
   /**
    * Gives the lab a name: it has names below /run/netns and a record, and outlives the program with
-   * `persist()`. A lab of that name that runs already is brought to the topology. Default: a lab without a
-   * name, also where the file has one.
+   * `persist()`. A lab of that name that runs already is brought to the topology. Commands, a schedule, and
+   * impairments that the kernel cannot do get a process of their own then, the lab's keeper. Default: a lab
+   * without a name, also where the file has one.
    */
   readonly name?: string;
   /** Milliseconds until the lab has to carry traffic; default 10,000. */
@@ -34,7 +36,13 @@ export interface UpOptions {
   readonly signal?: AbortSignal;
 }
 
-const OPTIONS: OptionNames<UpOptions> = { name: true, timeout: true, signal: true };
+const NOTE: OptionNames<NoteOptions> = { onNote: true };
+const OPTIONS: OptionNames<UpOptions> = {
+  name: true,
+  timeout: true,
+  signal: true,
+  onNote: true,
+};
 
 /**
  * Brings a lab up. Returns when it carries traffic and was compared with the topology.
@@ -73,31 +81,32 @@ export async function up<N extends string>(
 ): Promise<Lab<NodeName<N>>> {
   checkOptions(options, OPTIONS);
   const { name: _, ...topology } = resolved(spec, options.name);
-  const { name, ...ready } = options;
+  const { name, onNote, ...ready } = options;
   ready.signal?.throwIfAborted();
-  refuseMissing(topology);
   if (name === undefined) {
     refuseTaking(topology);
     return new Lab(await upNameless(topology, ready));
   }
   const target = { ...topology, name: checkLabName(name) };
-  refuseActivity(target);
-  const { nodes } = await converge(target, name, ready);
+  const { nodes, keeper } = await converge(target, name, { ...ready, onNote });
   const takeDown = async () => {
     nodes.close();
-    await down(name);
+    await down(name, { ...(onNote && { onNote }) });
   };
-  return new Lab({ topology: target, nodes, activity: new Activity(target, nodes), takeDown });
+  const activity = new KeptActivity(target, nodes, keeper);
+  return new Lab({ topology: target, nodes, activity, takeDown });
 }
 
 /**
- * A handle of a lab that runs.
+ * A handle of a lab that runs. Its methods do the same as those of the handle of `up()`.
  *
  * @param name The name of the lab.
+ * @param options Receives what was found: that the keeper was killed.
  * @returns A borrowed handle: disposing of it leaves the lab alone.
  * @throws {LabError} When there is no such lab.
  */
-export function attach(name: string): Lab {
+export function attach(name: string, options: NoteOptions = {}): Lab {
+  checkOptions(options, NOTE);
   const state = readRecord(checkLabName(name));
   if (!state?.settled) {
     const known = list().map(({ name }) => name);
@@ -105,22 +114,10 @@ export function attach(name: string): Lab {
   }
   const nodes = nodesOf(name, state);
   const topology = state.settled;
-  const activity = new Activity(topology, nodes);
+  const keeper = new Keeper(name);
+  recoverKeeper(keeper, nodes, options);
+  const activity = new KeptActivity(topology, nodes, keeper);
   return new Lab({ topology, nodes, activity, takeDown: () => Promise.resolve() }).persist();
-}
-
-/** Commands and schedules end with this process: a lab that outlives it cannot have any. */
-function refuseActivity({ nodes, schedule }: ResolvedTopology): void {
-  const node = nodes.find(({ run }) => run.length > 0);
-  if (!node && schedule.length === 0) return;
-  const what = node ? `the commands of node ${show(node.name)}` : "the schedule";
-  throw new LabError(`A lab with a name cannot have ${what} yet: bring it up without a name`);
-}
-
-/** Refuses what is not there yet, before anything is created. */
-function refuseMissing({ schedule }: ResolvedTopology): void {
-  const held = schedule.find(({ fault }) => fault.kind === "hold" || fault.kind === "release");
-  if (held) throw new LabError(`${held.fault.kind}: nothing in this process holds frames yet`);
 }
 
 /** Only a record brings a link of the machine home after a `kill -9`. */
@@ -145,8 +142,8 @@ async function upNameless(topology: ResolvedTopology, options: ReadyOptions): Pr
   try {
     build(transition, nodes);
     await carryTraffic(topology, nodes, options);
-    applyImpairments(topology, [], nodes);
-    await activity.start(options.signal);
+    applyImpairments(topology, [], { nodes, faults: activity.faults });
+    await activity.converge(topology, { signal: options.signal });
     return { topology, nodes, activity, takeDown };
   } catch (error) {
     await activity.stop();

@@ -395,11 +395,13 @@ export const NEWER: Readonly<Record<string, string>> = {
 /** Names that the C library has, and the kernel's headers for programs do not. */
 export const C_LIBRARY = [
   "AF_UNSPEC",
+  "AF_UNIX",
   "AF_INET",
   "AF_BRIDGE",
   "AF_INET6",
   "AF_NETLINK",
   "AF_PACKET",
+  "SOCK_STREAM",
   "SOCK_DGRAM",
   "SOCK_RAW",
   "SOCK_NONBLOCK",

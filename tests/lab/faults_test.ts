@@ -1,6 +1,6 @@
 // Faults of a running lab: cuts, partitions, flapping, impairments, signals, schedules, and commands.
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { bridge, down, list, oneWay, ring, type TopologySpec, up } from "../../src/lab/mod.ts";
+import { bridge, down, oneWay, ring, type TopologySpec, up } from "../../src/lab/mod.ts";
 import { test } from "../leaks.ts";
 
 /** a and b on a switch, c behind a router. */
@@ -243,28 +243,6 @@ test("A command is ready when its port accepts", async () => {
   const response = await lab.node("b").fetch("http://a/");
   assertEquals(response.status, 200);
   await response.body?.cancel();
-});
-
-test("A lab with a name refuses commands and schedules, which would end with this process", async () => {
-  const spec: TopologySpec<"a"> = { nodes: { a: { run: ["true"] } }, links: [] };
-  await assertRejects(() => up(spec, { name: "runs" }), Error, 'the commands of node "a"');
-});
-
-test("A lab with a name is impaired by the kernel alone, since this process ends first", async () => {
-  const spec = (impair: object): TopologySpec<"a" | "b"> => ({
-    nodes: { a: {}, b: {} },
-    links: [{ endpoints: ["a", "b"], impair }],
-  });
-  const started = async (impair: object) => {
-    await using lab = await up(spec(impair), { name: "slow" });
-    lab.persist();
-    return lab.link("a", "b").impairment()?.engine;
-  };
-  assertEquals(await started({ rate: "1mbit" }), "kernel");
-  const engine = await started({ delay: "5ms" }).catch((error: Error) => error.name);
-  assert(["kernel", "UnsupportedError"].includes(engine!), engine);
-  assertEquals(list().length, 1, "the rollback has left the lab");
-  await down("slow");
 });
 
 test("A lab without a name is impaired by this process where the kernel cannot", async () => {
