@@ -149,7 +149,7 @@ export class Access {
     add: (batch: BatchBuilder, entry: T) => void,
     before: readonly Request[] = [],
   ): void {
-    const batch = new BatchBuilder();
+    const batch = new BatchBuilder(this.#netns.ref);
     batch.add(...before);
     let index = 0;
     convert(entries, (entry) => {

@@ -3,13 +3,17 @@
  *
  * @module
  */
-import { checkObject, unknownOption } from "../options.ts";
+import { checkObject, hasKey, unknownOption } from "../options.ts";
+import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { type AddSet, compileMatch, type Match, matchWords } from "./match.ts";
 import type { Family } from "./message.ts";
 import { Layers, type SelectorName, SELECTORS } from "./selectors.ts";
 import { type Context, STATEMENTS } from "./statement_table.ts";
 import type { Rule, Statements } from "./statements.ts";
+
+/** The words whose values are links. */
+const LINKS: ReadonlySet<string> = new Set(["iif", "oif", "fwd to", "dup to"]);
 
 /** The words that a rule may have. */
 const WORDS = [...Object.keys(SELECTORS), ...Object.keys(STATEMENTS), "comment"];
@@ -33,6 +37,39 @@ export function commentOf(rule: Rule): string | undefined {
 
 const selectorOf = (word: string) =>
   Object.hasOwn(SELECTORS, word) ? SELECTORS[word as SelectorName] : undefined;
+
+/**
+ * A rule with the indexes of its links in place of names and handles.
+ *
+ * @param indexOf The index of a link.
+ */
+export function withIndexes(
+  rule: Rule,
+  indexOf: (target: LinkTarget, path: string) => number,
+): Rule {
+  const has = partsOf(rule).some((part) => Object.keys(part ?? {}).some((word) => LINKS.has(word)));
+  if (!has) return rule;
+  const resolved = (value: unknown, path: string): unknown => {
+    if (Array.isArray(value)) return value.map((it, i) => resolved(it, `${path}[${i}]`));
+    if (typeof value === "string") {
+      return /^(@.*|\d+(-\d+)?)$/.test(value) ? value : indexOf(value, path);
+    }
+    if (!hasKey(value, "ref" as never)) {
+      return hasKey(value, "not" as never)
+        ? { not: resolved((value as { not: unknown }).not, `${path}.not`) }
+        : value;
+    }
+    return indexOf(value as LinkTarget, path);
+  };
+  return partsOf(rule).map((part) =>
+    Object.fromEntries(
+      Object.entries(part).map(([word, value]) => [
+        word,
+        LINKS.has(word) ? resolved(value, word) : value,
+      ]),
+    )
+  );
+}
 
 /** The table that a rule is compiled for. */
 export interface CompileOptions {

@@ -60,16 +60,22 @@ interface NumberOptions {
   readonly aliases?: Readonly<Record<string, number>>;
   readonly hex?: true;
   readonly flags?: true;
+  /** Bits to the right of the number, of a field that does not end with a byte. */
+  readonly shift?: number;
+  /** Bits of the number. Default: all of the bytes. */
+  readonly bits?: number;
 }
 
 /** A type of numbers, some of which have words. */
 function numbers(name: string, options: NumberOptions): DataType {
   const { number, size, order = "network", names = {}, aliases = {}, hex, flags } = options;
+  const { shift = 0, bits = size * 8 } = options;
+  const bytesOf = (value: number) => numberBytes(value * 2 ** shift, { size, order });
   const words = { ...aliases, ...names };
   const word = (value: number) => Object.keys(names).find((key) => names[key] === value);
   const parse = (value: Value, path: string): Uint8Array => {
     if (typeof value === "string" && !/^(\d+|0x[\da-f]+)$/i.test(value)) {
-      if (Object.hasOwn(words, value)) return numberBytes(words[value]!, { size, order });
+      if (Object.hasOwn(words, value)) return bytesOf(words[value]!);
       const near = nearest(value, Object.keys(words));
       const allowed = Object.keys(words).length > 0
         ? `one of ${Object.keys(words).map(show).join(", ")} or a number`
@@ -80,7 +86,7 @@ function numbers(name: string, options: NumberOptions): DataType {
       );
     }
     const given = typeof value === "string" ? Number(value) : value;
-    return numberBytes(integer(given, path, 0, 2 ** (size * 8) - 1), { size, order });
+    return bytesOf(integer(given, path, 0, 2 ** bits - 1));
   };
   return {
     name,
@@ -89,7 +95,7 @@ function numbers(name: string, options: NumberOptions): DataType {
     order,
     parse,
     format: (bytes) => {
-      const value = bytesNumber(bytes, order);
+      const value = Math.floor(bytesNumber(bytes, order) / 2 ** shift);
       return word(value) ?? value;
     },
     words: (value) =>
@@ -202,9 +208,9 @@ export const hostInteger32: DataType = numbers("integer", { number: 4, size: 4, 
 /** Marks. */
 export const mark: DataType = numbers("mark", { number: 19, size: 4, order: "host", hex: true });
 /** Indexes of links. */
-export const linkIndex: DataType = numbers("ifindex", { number: 20, size: 4, order: "host" });
+export const linkIndex: DataType = numbers("iface_index", { number: 20, size: 4, order: "host" });
 /** Groups of links. */
-export const linkGroup: DataType = numbers("devgroup", { number: 37, size: 4, order: "host" });
+export const linkGroup: DataType = numbers("devgroup", { number: 35, size: 4, order: "host" });
 /** Users. */
 export const user: DataType = numbers("uid", { number: 24, size: 4, order: "host" });
 /** Groups of users. */
@@ -353,7 +359,7 @@ export const icmpv6Type: DataType = numbers("icmpv6_type", {
 
 /** Codes of ICMPv6 messages. */
 export const icmpv6Code: DataType = numbers("icmpv6_code", {
-  number: 34,
+  number: 33,
   size: 1,
   names: {
     "no-route": 0,
@@ -367,7 +373,7 @@ export const icmpv6Code: DataType = numbers("icmpv6_code", {
 
 /** Codes that stand for one of ICMP and one of ICMPv6. */
 export const icmpxCode: DataType = numbers("icmpx_code", {
-  number: 35,
+  number: 34,
   size: 1,
   names: { "no-route": 0, "port-unreachable": 1, "host-unreachable": 2, "admin-prohibited": 3 },
 });
@@ -378,6 +384,84 @@ export const packetType: DataType = numbers("pkt_type", {
   size: 1,
   names: { host: 0, broadcast: 1, multicast: 2, other: 3 },
   aliases: { unicast: 0 },
+});
+
+const CLASSES: Readonly<Record<string, number>> = {
+  cs0: 0,
+  lephb: 1,
+  cs1: 8,
+  af11: 10,
+  af12: 12,
+  af13: 14,
+  cs2: 16,
+  af21: 18,
+  af22: 20,
+  af23: 22,
+  cs3: 24,
+  af31: 26,
+  af32: 28,
+  af33: 30,
+  cs4: 32,
+  af41: 34,
+  af42: 36,
+  af43: 38,
+  cs5: 40,
+  va: 44,
+  ef: 46,
+  cs6: 48,
+  cs7: 56,
+};
+const DSCP = {
+  number: 36,
+  bits: 6,
+  names: CLASSES,
+  aliases: { df: 0, be: 0, le: 1 },
+  hex: true,
+} as const;
+const ECN = {
+  number: 37,
+  size: 1,
+  bits: 2,
+  names: { "not-ect": 0, ect1: 1, ect0: 2, ce: 3 },
+} as const;
+
+/** Classes of service. In the header of IPv4, and where sets have them alone. */
+export const dscp: DataType = numbers("dscp", { ...DSCP, size: 1, shift: 2 });
+/** Classes of service in the header of IPv6. */
+export const dscp6: DataType = numbers("dscp", { ...DSCP, size: 2, shift: 6 });
+/** Notices of congestion. */
+export const ecn: DataType = numbers("ecn", ECN);
+/** Notices of congestion in the header of IPv6. */
+export const ecn6: DataType = numbers("ecn", { ...ECN, shift: 4 });
+/** Numbers of VLANs. */
+export const vlanId: DataType = numbers("integer", { number: 4, size: 2, bits: 12 });
+/** Priorities of VLANs. */
+export const vlanPriority: DataType = numbers("integer", { number: 4, size: 1, shift: 5, bits: 3 });
+
+/** Types of addresses, by the routes to them. */
+export const addressType: DataType = numbers("fib_addrtype", {
+  number: 38,
+  size: 4,
+  order: "host",
+  names: {
+    unspec: 0,
+    unicast: 1,
+    local: 2,
+    broadcast: 3,
+    anycast: 4,
+    multicast: 5,
+    blackhole: 6,
+    unreachable: 7,
+    prohibit: 8,
+  },
+});
+
+/** Whether something is there. */
+export const presence: DataType = numbers("boolean", {
+  number: 39,
+  size: 4, // nft compares the whole register
+  order: "host",
+  names: { missing: 0, exists: 1 },
 });
 
 /** The types that sets can have, by their names in `nft`. */
@@ -406,6 +490,10 @@ export const SET_TYPES: Readonly<Record<string, DataType>> = Object.fromEntries(
     icmpCode,
     icmpv6Type,
     icmpv6Code,
+    icmpxCode,
     packetType,
+    dscp,
+    ecn,
+    addressType,
   ].map((type) => [type.name, type]),
 );

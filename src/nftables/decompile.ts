@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Data, DataOf } from "./data.ts";
+import type { Data } from "./data.ts";
 import {
   bytesNumber,
   type DataType,
@@ -13,19 +13,19 @@ import {
   packetType,
   type Value,
 } from "./datatypes.ts";
-import { NF_NAT_RANGE } from "./expressions/act.ts";
 import type { PayloadData } from "./expressions/compute.ts";
 import type { Expression, ExpressionKinds } from "./expressions/mod.ts";
 import { flagWords, type Match } from "./match.ts";
 import type { Family } from "./message.ts";
-import { Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
+import { isTag, Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
 import { verdictText } from "./set_entry.ts";
-import { formatNatTarget, formatSpan, maskLength } from "./span.ts";
-import { BURST, byteWords, LIMIT_UNITS, REJECT_CODES } from "./statement_table.ts";
-import type { Limit, NatFlags, Statements } from "./statements.ts";
+import { formatNatTarget, formatSpan, maskLength, sameBytes } from "./span.ts";
+import { type Known, natFlags, READERS } from "./readers.ts";
+import { REJECT_CODES } from "./statement_table.ts";
+import type { Statements } from "./statements.ts";
 
-/** The elements of a set without a name: those of `__set0`. */
-export type AnonymousElements = (set: string) => readonly Value[] | undefined;
+/** The elements of a set without a name, `__set0`, as values of a type. */
+export type AnonymousElements = (set: string, type: DataType) => readonly Value[] | undefined;
 
 /** A word of a rule, its value, and the number of expressions that it stands for. */
 interface Found {
@@ -33,8 +33,6 @@ interface Found {
   readonly value: unknown;
   readonly steps: number;
 }
-
-type Known<K extends keyof ExpressionKinds> = DataOf<ExpressionKinds[K]>;
 
 /** Reads a program. */
 class Decompiler {
@@ -148,6 +146,8 @@ class Decompiler {
       const short = payload && payload.len < selector.type.size;
       const compared = short
         ? this.#prefix(selector.type, payload.len)
+        : selector.mask
+        ? this.#field(selector.type, selector.mask)
         : this.#comparison(selector.type, 1);
       if (compared) return { word, ...compared };
     }
@@ -157,7 +157,7 @@ class Decompiler {
   /** The properties that the step at hand may load. */
   #selectors(): [SelectorName, Selector][] {
     const step = this.#steps[this.#at]!;
-    if (step.name !== "payload" && step.name !== "meta" && step.name !== "ct") return [];
+    if (!LOADS.has(step.name)) return [];
     const entries = Object.entries(SELECTORS) as [SelectorName, Selector][];
     const found = entries.filter(([, { load, type }]) =>
       step.name === "payload"
@@ -175,6 +175,13 @@ class Decompiler {
     }
     if (layer === "ether") return copy.has("ether") || this.#pending.length === 0;
     return copy.has(layer);
+  }
+
+  /** Some bits of the loaded bytes. */
+  #field(type: DataType, mask: Uint8Array): Omit<Found, "word"> | undefined {
+    const bits = this.#data("bitwise", 1);
+    if (!bits || !isMask(bits) || !sameBytes(bits.mask!, mask)) return undefined;
+    return this.#comparison(type, 2);
   }
 
   /** The first bytes of an address. */
@@ -208,7 +215,7 @@ class Decompiler {
 
   #member(set: string, not: boolean, type: DataType): Match<Value> | undefined {
     if (!set.startsWith("__")) return not ? { not: `@${set}` } : `@${set}`;
-    const values = this.#elements(set);
+    const values = this.#elements(set, type);
     if (!values) return undefined;
     if (type.flags) return not ? { notIn: values } : { in: values };
     return not ? { not: values } : values;
@@ -241,9 +248,8 @@ class Decompiler {
   #masked(type: DataType, ahead: number): Omit<Found, "word"> | undefined {
     const bits = this.#data("bitwise", ahead)!;
     const cmp = this.#data("cmp", ahead + 1);
-    const { mask, xor } = bits;
-    const plain = mask && xor?.every((byte) => byte === 0) && (bits.op ?? "bool") === "bool";
-    if (!plain || !cmp || (cmp.op !== "eq" && cmp.op !== "neq")) return undefined;
+    const { mask } = bits;
+    if (!mask || !isMask(bits) || !cmp || (cmp.op !== "eq" && cmp.op !== "neq")) return undefined;
     const steps = ahead + 2;
     const not = cmp.op === "neq";
     if (type.prefixes) {
@@ -263,6 +269,8 @@ class Decompiler {
   /** A statement that is no match. */
   #statement(): Found | undefined {
     const step = this.#steps[this.#at]!;
+    const copy = this.#markCopy();
+    if (copy) return copy;
     if (step.name === "immediate") return this.#immediate(step.data.dreg, step.data.data);
     if (step.name === "reject") return { word: "reject", value: this.#reject(step.data), steps: 1 };
     const read =
@@ -285,6 +293,20 @@ class Decompiler {
     }
     const found = this.#translation(constants, ahead) ?? this.#setting(constants, ahead);
     return found && { ...found, steps: ahead + 1 };
+  }
+
+  /** A mark that is set to another one. */
+  #markCopy(): Found | undefined {
+    for (const from of ["meta", "ct"] as const) {
+      const load = this.#data(from);
+      if (load?.key !== "mark" || load.dreg !== 1) continue;
+      for (const to of ["meta", "ct"] as const) {
+        const set = this.#data(to, 1);
+        if (set?.key !== "mark" || set.sreg !== 1) continue;
+        return { word: `${to} mark set`, value: `${from} mark`, steps: 2 };
+      }
+    }
+    return undefined;
   }
 
   /** The answer depends on the family. */
@@ -356,6 +378,15 @@ class Decompiler {
   }
 }
 
+/** Expressions that load a property. */
+const LOADS: ReadonlySet<string> = new Set(["payload", "meta", "ct", "fib"]);
+
+/** Whether bits are only masked. */
+function isMask({ mask, xor, op = "bool" }: Known<"bitwise">): boolean {
+  return mask !== undefined && op === "bool" && xor !== undefined &&
+    xor.every((byte) => byte === 0);
+}
+
 /** A value that is compared as a whole; a name may be shorter, and stands for any rest then. */
 function compared(bytes: Uint8Array, type: DataType): Value | undefined {
   if (bytes.length === type.size) return type.format(bytes);
@@ -381,7 +412,9 @@ const sorted = ({ name, data }: Expression): Expression => ({
 
 /** Comparisons that tell a layer, which other matches may bring along. */
 function isLayer({ word, value }: Found): boolean {
-  return (word === "meta nfproto" || word === "meta protocol" || word === "meta l4proto" ||
+  if (word === "ether type") return isTag(value);
+  return (word === "meta nfproto" || word === "vlan type" || word === "meta protocol" ||
+    word === "meta l4proto" ||
     word === "meta iiftype") &&
     typeof value !== "object";
 }
@@ -392,80 +425,6 @@ function rejectLayer({ word, value }: Found): Selector["layer"] {
   if (value.startsWith("icmp ")) return "ip";
   return value.startsWith("icmpv6 ") ? "ip6" : undefined;
 }
-
-/** The words of {@link NatFlags}; `undefined` for bits that have none. */
-function natFlags(flags = 0): NatFlags | undefined {
-  const known = NF_NAT_RANGE.PROTO_RANDOM | NF_NAT_RANGE.PROTO_RANDOM_FULLY |
-    NF_NAT_RANGE.PERSISTENT |
-    NF_NAT_RANGE.MAP_IPS | NF_NAT_RANGE.PROTO_SPECIFIED;
-  if (flags & ~known) return undefined;
-  return {
-    ...(flags & NF_NAT_RANGE.PROTO_RANDOM ? { random: true } : {}),
-    ...(flags & NF_NAT_RANGE.PROTO_RANDOM_FULLY ? { fullyRandom: true } : {}),
-    ...(flags & NF_NAT_RANGE.PERSISTENT ? { persistent: true } : {}),
-  };
-}
-
-const unitOf = (seconds: number) =>
-  Object.keys(LIMIT_UNITS).find((unit) => LIMIT_UNITS[unit] === seconds);
-
-function limitOf({ rate, unit, burst = 0, type, flags = 0 }: Known<"limit">): object | undefined {
-  const word = unitOf(unit);
-  if (word === undefined) return undefined;
-  const text =
-    (type === "bytes" ? `${byteWords(rate)}/${word}` : `${rate}/${word}`) as Limit["rate"];
-  const over = (flags & 1) !== 0;
-  const usual = burst === (type === "bytes" ? 0 : BURST);
-  if (usual && !over) return { limit: text };
-  return { limit: { rate: text, ...(over ? { over } : {}), ...(usual ? {} : { burst }) } };
-}
-
-/** Of expressions that stand for themselves: the word and the value. */
-const READERS: {
-  readonly [K in keyof ExpressionKinds]?: (data: Known<K>) => object | undefined;
-} = {
-  counter: ({ packets = 0, bytes = 0 }) => ({ counter: { packets, bytes } }),
-  limit: limitOf,
-  quota: ({ bytes, flags = 0, consumed = 0 }) => ({
-    quota: flags & 1 || consumed
-      ? { bytes, ...(flags & 1 ? { over: true } : {}), ...(consumed ? { used: consumed } : {}) }
-      : bytes,
-  }),
-  log: ({ prefix, group, level, snaplen, qthreshold, flags }) => {
-    if (flags || typeof level === "number") return undefined;
-    const log = {
-      ...(prefix === undefined ? {} : { prefix }),
-      ...(group === undefined ? {} : { group }),
-      ...(level === undefined || level === "warn" ? {} : { level }),
-      ...(snaplen ? { snaplen } : {}),
-      ...(qthreshold ? { queueThreshold: qthreshold } : {}),
-    };
-    return { log: Object.keys(log).length > 0 ? log : true };
-  },
-  notrack: () => ({ notrack: true }),
-  queue: ({ num = 0, total = 1, flags = 0, sreg }) => {
-    if (sreg !== undefined) return undefined;
-    if (total === 1 && !flags) return { queue: num };
-    return {
-      queue: {
-        num,
-        ...(total === 1 ? {} : { total }),
-        ...(flags & 1 ? { bypass: true } : {}),
-        ...(flags & 2 ? { fanout: true } : {}),
-      },
-    };
-  },
-  masq: ({ protoMin, flags }) => {
-    const words = natFlags(flags);
-    if (protoMin !== undefined || !words) return undefined;
-    return { masquerade: Object.keys(words).length > 0 ? words : true };
-  },
-  redir: ({ protoMin, flags }) => {
-    const words = natFlags(flags);
-    if (protoMin !== undefined || !words) return undefined;
-    return { redirect: Object.keys(words).length > 0 ? words : true };
-  },
-};
 
 /** Joins words to objects; a word that comes again begins another one. */
 function joined(found: readonly Found[]): Statements[] {

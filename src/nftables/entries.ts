@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Request } from "../netlink/message.ts";
 import { checkOptions, hasKey, type OptionNames, show, wordValue } from "../options.ts";
+import { indexOf } from "../rtnetlink/link_target.ts";
 import {
   type ChainMessage,
   type ChainName,
@@ -19,12 +21,13 @@ import {
   type RuleMessage,
   type RuleMode,
 } from "./chain.ts";
-import { commentOf, compileRule, ruleWords } from "./compile.ts";
+import { commentOf, compileRule, ruleWords, withIndexes } from "./compile.ts";
 import { NFT_TABLE_F } from "./constants.ts";
 import type { DataType } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { ANONYMOUS } from "./match.ts";
 import { type Family, familyNumber } from "./message.ts";
+import { encodeObjects, type NamedObjects } from "./named_object.ts";
 import type { ChainInfo, RuleInfo, SetInfo, TableInfo } from "./ruleset.ts";
 import { type ElementMessage, newElements, newSet, type SetMessage, type SetName } from "./set.ts";
 import {
@@ -77,7 +80,7 @@ export interface ChainEntry {
 }
 
 /** A table with all that it has. */
-export interface TableEntry {
+export interface TableEntry extends NamedObjects {
   /** Its family: `inet` sees IPv4 and IPv6. */
   readonly family: Family;
   /** Its name. */
@@ -90,7 +93,7 @@ export interface TableEntry {
   readonly chains?: readonly (ChainEntry | ChainInfo)[];
   /** Its sets and maps. */
   readonly sets?: readonly (SetEntry | SetInfo)[];
-  /** Its named counters, quotas and others, as they were read. */
+  /** Its other named objects, as they were read. */
   readonly objects?: readonly ObjectMessage[];
   /** Its flowtables, as they were read. */
   readonly flowtables?: readonly FlowtableMessage[];
@@ -117,6 +120,9 @@ const TABLE: OptionNames<TableEntry> = {
   comment: true,
   chains: true,
   sets: true,
+  counters: true,
+  quotas: true,
+  limits: true,
   objects: true,
   flowtables: true,
 };
@@ -185,11 +191,17 @@ function defaultPriority(type: string, hook: Hook): PriorityWord {
 
 /** Collects the requests of a batch, in the order in which the kernel can take them. */
 export class BatchBuilder {
+  readonly #ref: NetNsRef;
   readonly #requests: Request[] = [];
   /** Of each request: which entry of the call it is of. */
   readonly #owners: number[] = [];
   #sets = 0;
   #owner = 0;
+
+  /** @param ref The namespace, for links by name. */
+  constructor(ref: NetNsRef) {
+    this.#ref = ref;
+  }
 
   /** The requests. */
   get requests(): readonly Request[] {
@@ -227,6 +239,7 @@ export class BatchBuilder {
     const flags = entry.dormant ? NFT_TABLE_F.DORMANT : 0;
     const attributes = { ...(flags ? { flags } : {}), ...(userdata ? { userdata } : {}) };
     this.add(newTable(name, { attributes, create }));
+    for (const { message, body } of encodeObjects(entry)) this.add(newObject(name, message, body));
     for (const object of objects) this.add(newObject(name, object));
     for (const flowtable of flowtables) this.add(newFlowtable(name, flowtable));
     chains.forEach((chain, i) =>
@@ -276,10 +289,11 @@ export class BatchBuilder {
         const { set, elements } = anonymousSet(type, spans);
         return this.#anonymous(chain, set, elements);
       };
-      attributes.expressions = compileRule(rule, { family: chain.family, addSet });
-      const userdata = commentData(commentOf(rule));
+      const given = withIndexes(rule, (target, path) => indexOf(target, this.#ref, path));
+      attributes.expressions = compileRule(given, { family: chain.family, addSet });
+      const userdata = commentData(commentOf(given));
       if (userdata) attributes.userdata = userdata;
-      text = ruleWords(rule);
+      text = ruleWords(given);
     }
     this.add(newRule(chain, attributes, { text, ...(mode ? { mode } : {}) }));
   }

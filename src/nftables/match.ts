@@ -129,6 +129,12 @@ class MatchCompiler {
     return this.#selector.type;
   }
 
+  /** Loads the property alone. */
+  get #load(): Expression[] {
+    const { load, mask } = this.#selector;
+    return mask ? [load, masked(mask)] : [load];
+  }
+
   compile(value: unknown): Expression[] {
     if (typeof value !== "object" || value === null) {
       if (this.#type.flags && !isSet(value)) return this.#flags(value as Value);
@@ -163,7 +169,7 @@ class MatchCompiler {
     const not = key === "not";
     if (this.#type.flags && !isSet(given)) {
       const data = flagBytes(given as readonly Value[], this.#type, path);
-      return [this.#selector.load, cmp(not ? "neq" : "eq", data)];
+      return [...this.#load, cmp(not ? "neq" : "eq", data)];
     }
     return Array.isArray(given)
       ? this.#member(given, not, path)
@@ -173,7 +179,7 @@ class MatchCompiler {
   /** Any of the flags. */
   #flags(values: Value | readonly Value[]): Expression[] {
     const mask = flagBytes(values, this.#type, this.#path);
-    return [this.#selector.load, masked(mask), cmp("neq", new Uint8Array(mask.length))];
+    return [...this.#load, masked(mask), cmp("neq", new Uint8Array(mask.length))];
   }
 
   #masked({ mask, is, not }: Comparison<Value>): Expression[] {
@@ -189,28 +195,29 @@ class MatchCompiler {
         `${this.#path} must have no bits outside of the mask: got ${show(given)}`,
       );
     }
-    return [this.#selector.load, masked(bits), cmp(op, data)];
+    return [...this.#load, masked(bits), cmp(op, data)];
   }
 
   #ordered(op: CmpOp, value: Value, path: string): Expression[] {
     const data = ordered(this.#type.parse(value, path), this.#type);
-    return [this.#selector.load, ...inNetworkOrder(this.#type), cmp(op, data)];
+    return [...this.#load, ...inNetworkOrder(this.#type), cmp(op, data)];
   }
 
   /** A value, a prefix, a range or a named set. */
   #equal(value: Value, not: boolean, path: string): Expression[] {
-    const { load } = this.#selector;
     const type = this.#type;
-    if (isSet(value)) return [load, lookup(value.slice(1), not)];
+    if (isSet(value)) return [...this.#load, lookup(value.slice(1), not)];
     const op = not ? "neq" : "eq";
     const span = parseSpan(value, type, path);
-    if (type.name === "ifname") return [load, cmp(op, nameBytes(value as string, span.from))];
+    if (type.name === "ifname") {
+      return [...this.#load, cmp(op, nameBytes(value as string, span.from))];
+    }
     if (span.prefix !== undefined && span.prefix < type.size * 8) {
       return this.#prefix(span, span.prefix, op);
     }
-    if (sameBytes(span.from, span.to)) return [load, cmp(op, span.from)];
+    if (sameBytes(span.from, span.to)) return [...this.#load, cmp(op, span.from)];
     const [from, to] = [ordered(span.from, type), ordered(span.to, type)];
-    const steps: Expression[] = [load, ...inNetworkOrder(type)];
+    const steps: Expression[] = [...this.#load, ...inNetworkOrder(type)];
     if (not) return [...steps, { name: "range", data: { sreg: 1, op: "neq", from, to } }];
     return [...steps, cmp("gte", from), cmp("lte", to)];
   }
@@ -222,7 +229,7 @@ class MatchCompiler {
       const len = length / 8;
       return [{ ...load, data: { ...load.data, len } }, cmp(op, from.slice(0, len))];
     }
-    return [load, masked(prefixMask(length, from.length)), cmp(op, from)];
+    return [...this.#load, masked(prefixMask(length, from.length)), cmp(op, from)];
   }
 
   #member(values: unknown, not: boolean, path: string): Expression[] {
@@ -236,7 +243,7 @@ class MatchCompiler {
       );
     }
     const id = this.#addSet(this.#type, spans);
-    return [this.#selector.load, lookup(ANONYMOUS, not, id)];
+    return [...this.#load, lookup(ANONYMOUS, not, id)];
   }
 }
 

@@ -93,6 +93,12 @@ export {
   type SetFlag,
 } from "./set_entry.ts";
 export { type Value } from "./datatypes.ts";
+export {
+  type NamedCounter,
+  type NamedLimit,
+  type NamedObjects,
+  type NamedQuota,
+} from "./named_object.ts";
 export { type SelectorName } from "./selectors.ts";
 export {
   deleteAllTables,

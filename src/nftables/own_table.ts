@@ -86,7 +86,8 @@ export class OwnTable implements Disposable {
       ? table.chains.flatMap(({ rules }) => rules).flatMap(({ rule }) => rule)
       : [];
     return parts.reduce(
-      (sum, { counter }) => sum + (typeof counter === "object" ? counter.packets ?? 0 : 0),
+      (sum, { counter }) =>
+        sum + (typeof counter === "object" && "packets" in counter ? counter.packets ?? 0 : 0),
       0,
     );
   }
@@ -128,7 +129,7 @@ function create(
     let number = 1;
     while (taken.has(`netloom-${purpose}-${number}`)) number++;
     const name: TableName = { family, table: `netloom-${purpose}-${number}` };
-    const batch = new BatchBuilder();
+    const batch = new BatchBuilder(ref);
     batch.table({ family, name: name.table, chains });
     try {
       commit(connection, batch.requests);

@@ -20,7 +20,7 @@ import { ruleWords } from "./compile.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { lackingNftables } from "./unsupported.ts";
 import { NFT_SET, NFT_TABLE_F } from "./constants.ts";
-import type { Value } from "./datatypes.ts";
+import type { DataType, Value } from "./datatypes.ts";
 import { decompile } from "./decompile.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { type Family, getGeneration } from "./message.ts";
@@ -31,6 +31,7 @@ import {
   type SetMessage,
   type SetName,
 } from "./set.ts";
+import { decodeObjects, type NamedObjects } from "./named_object.ts";
 import {
   decodeElements,
   decodeSet,
@@ -117,7 +118,7 @@ export interface SetInfo extends SetEntry {
 }
 
 /** A table as it was read. */
-export interface TableInfo {
+export interface TableInfo extends NamedObjects {
   /** Its family. */
   readonly family: Family;
   /** Its name. */
@@ -136,7 +137,7 @@ export interface TableInfo {
   readonly chains: readonly ChainInfo[];
   /** Its sets and maps. */
   readonly sets: readonly SetInfo[];
-  /** Its named counters, quotas and others, as they came. */
+  /** Its other named objects, as they came. */
   readonly objects?: readonly ObjectMessage[];
   /** Its flowtables, as they came. */
   readonly flowtables?: readonly FlowtableMessage[];
@@ -269,7 +270,7 @@ function assemble(dumps: Dumps): TableInfo[] {
         chainInfo(chain, rules.filter((rule) => rule.chain === chain.chain))
       ),
       sets: sets.filter(({ wire }) => !isAnonymous(wire)).map(setInfo),
-      ...(objects.length > 0 ? { objects } : {}),
+      ...decodeObjects(objects),
       ...(flowtables.length > 0 ? { flowtables } : {}),
     };
   });
@@ -347,11 +348,16 @@ export function ruleInfo(
   const own = Object.fromEntries(
     sets.filter(({ name }) => used.has(name.set)).map(({ name, wire }) => [name.set, wire]),
   );
-  const elements = (set: string) => {
+  const elements = (set: string, type: DataType) => {
     const wire = own[set];
-    const context = wire && elementContext(wire.set);
-    if (!context || context.map !== undefined || context.types.length !== 1) return undefined;
-    return decodeElements(wire.elements, context) as Value[];
+    // The number of plain integers says nothing of their size: the load does.
+    if (!wire || wire.set.keyType !== type.number || wire.set.keyLen !== type.size) {
+      return undefined;
+    }
+    const { flags = 0 } = wire.set;
+    if (flags & (NFT_SET.MAP | NFT_SET.CONCAT)) return undefined;
+    const interval = (flags & NFT_SET.INTERVAL) !== 0;
+    return decodeElements(wire.elements, { types: [type], interval }) as Value[];
   };
   const rule = decompile(expressions, { family, elements });
   const { comment, userdata: more } = noted(userdata);

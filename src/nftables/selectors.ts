@@ -14,6 +14,7 @@ import {
   numberBytes,
   protocol,
 } from "./datatypes.ts";
+import { FIB_FLAGS, type FibData } from "./expressions/compute.ts";
 import type { META_KEYS, PAYLOAD_BASES } from "./expressions/compute.ts";
 import type { Expression } from "./expressions/mod.ts";
 import type { Family } from "./message.ts";
@@ -21,6 +22,7 @@ import type { Family } from "./message.ts";
 /** The protocol whose header a match reads: a rule compares it first. */
 export type Layer =
   | "ether"
+  | "vlan"
   | "ip"
   | "ip6"
   | "arp"
@@ -38,6 +40,8 @@ export interface Selector {
   readonly load: Expression;
   /** The type of its values. */
   readonly type: DataType;
+  /** The bits of the loaded bytes that it has. Default: all. */
+  readonly mask?: Uint8Array;
   /** The protocol. */
   readonly layer?: Layer;
 }
@@ -49,6 +53,12 @@ function bytes(base: Base, offset: number, type: DataType, layer?: Layer): Selec
   return { load, type, ...(layer === undefined ? {} : { layer }) };
 }
 
+/** Some bits of bytes. */
+const bits = (selector: Selector, ...mask: number[]): Selector => ({
+  ...selector,
+  mask: Uint8Array.from(mask),
+});
+
 const network = (layer: Layer, offset: number, type: DataType) =>
   bytes("network", offset, type, layer);
 const transport = (layer: Layer, offset: number, type: DataType) =>
@@ -56,6 +66,11 @@ const transport = (layer: Layer, offset: number, type: DataType) =>
 
 function meta(key: keyof typeof META_KEYS, type: DataType): Selector {
   return { load: { name: "meta", data: { key, dreg: 1 } }, type };
+}
+
+/** What the routes say of an address: its type, or whether packets to it leave by the link that this one came in by. */
+function fib(result: FibData["result"], flags: number, type: DataType): Selector {
+  return { load: { name: "fib", data: { dreg: 1, result, flags } }, type };
 }
 
 const ports = <L extends Layer>(layer: L) =>
@@ -92,13 +107,24 @@ export type SelectorName =
   | "ether daddr"
   | "ether saddr"
   | "ether type"
+  | "vlan id"
+  | "vlan pcp"
+  | "vlan type"
+  | "fib saddr type"
+  | "fib daddr type"
+  | "fib daddr . iif type"
+  | "fib saddr . iif oif"
   | "arp operation"
+  | "ip dscp"
+  | "ip ecn"
   | "ip length"
   | "ip id"
   | "ip ttl"
   | "ip protocol"
   | "ip saddr"
   | "ip daddr"
+  | "ip6 dscp"
+  | "ip6 ecn"
   | "ip6 length"
   | "ip6 nexthdr"
   | "ip6 hoplimit"
@@ -157,13 +183,28 @@ export const SELECTORS: Readonly<Record<SelectorName, Selector>> = {
   "ether daddr": bytes("link", 0, types.etherAddress, "ether"),
   "ether saddr": bytes("link", 6, types.etherAddress, "ether"),
   "ether type": bytes("link", 12, types.etherType, "ether"),
+  "vlan id": bits(bytes("link", 14, types.vlanId, "vlan"), 0x0f, 0xff),
+  "vlan pcp": bits(bytes("link", 14, types.vlanPriority, "vlan"), 0xe0),
+  "vlan type": bytes("link", 16, types.etherType, "vlan"),
+  "fib saddr type": fib("addrtype", FIB_FLAGS.saddr, types.addressType),
+  "fib daddr type": fib("addrtype", FIB_FLAGS.daddr, types.addressType),
+  "fib daddr . iif type": fib("addrtype", FIB_FLAGS.daddr | FIB_FLAGS.iif, types.addressType),
+  "fib saddr . iif oif": fib(
+    "oif",
+    FIB_FLAGS.saddr | FIB_FLAGS.iif | FIB_FLAGS.present,
+    types.presence,
+  ),
   "arp operation": network("arp", 6, types.arpOperation),
+  "ip dscp": bits(network("ip", 1, types.dscp), 0xfc),
+  "ip ecn": bits(network("ip", 1, types.ecn), 0x03),
   "ip length": network("ip", 2, types.integer16),
   "ip id": network("ip", 4, types.integer16),
   "ip ttl": network("ip", 8, types.integer8),
   "ip protocol": network("ip", 9, types.protocol),
   "ip saddr": network("ip", 12, types.ipv4Address),
   "ip daddr": network("ip", 16, types.ipv4Address),
+  "ip6 dscp": bits(network("ip6", 0, types.dscp6), 0x0f, 0xc0),
+  "ip6 ecn": bits(network("ip6", 1, types.ecn6), 0x30),
   "ip6 length": network("ip6", 4, types.integer16),
   "ip6 nexthdr": network("ip6", 6, types.protocol),
   "ip6 hoplimit": network("ip6", 7, types.integer8),
@@ -207,13 +248,14 @@ export const PROTOCOLS: Readonly<
 };
 
 /** The layer that a comparison determines. */
-type Level = "link" | "network" | "transport";
+type Level = "link" | "tag" | "network" | "transport";
 
 const LEVELS: Readonly<Record<string, Level>> = {
   "meta iiftype": "link",
   "meta protocol": "network",
   "meta nfproto": "network",
   "ether type": "network",
+  "vlan type": "network",
   "meta l4proto": "transport",
   "ip protocol": "transport",
   "ip6 nexthdr": "transport",
@@ -222,6 +264,15 @@ const LEVELS: Readonly<Record<string, Level>> = {
 const same = (key: keyof typeof META_KEYS, data: Uint8Array): Expression[] => [
   { name: "meta", data: { key, dreg: 1 } },
   { name: "cmp", data: { sreg: 1, op: "eq", data } },
+];
+
+/** The type of frames with a VLAN tag, and where the type of a frame is. */
+const VLAN = 0x8100;
+const ETHER_TYPE_AT = 12;
+
+const sameType = (offset: number, type: number): Expression[] => [
+  { name: "payload", data: { dreg: 1, base: "link", offset, len: etherType.size } },
+  { name: "cmp", data: { sreg: 1, op: "eq", data: numberBytes(type, etherType) } },
 ];
 
 /** A layer's name for the value that tells it. */
@@ -249,6 +300,11 @@ function tryProtocol(word: string): number | undefined {
   }
 }
 
+/** Whether a type of frames is that of frames with a VLAN tag. */
+export function isTag(type: unknown): boolean {
+  return type === "8021q" || type === "vlan" || type === VLAN;
+}
+
 /** The layers that a rule has compared. */
 export class Layers {
   readonly #family: Family;
@@ -269,6 +325,7 @@ export class Layers {
   note(selector: string, value: unknown): void {
     const level = LEVELS[selector];
     if (!level) return;
+    if (selector === "ether type" && isTag(value)) this.#known.tag = "vlan";
     const layer = layerOf(level, value);
     if (layer) this.#known[level] = layer;
   }
@@ -289,6 +346,12 @@ export class Layers {
     if (layer === undefined) return [];
     if (layer === "ether") {
       return this.#need("link", layer, path, () => same("iiftype", numberBytes(1, linkType)));
+    }
+    if (layer === "vlan") {
+      return [
+        ...this.require("ether", path),
+        ...this.#need("tag", layer, path, () => sameType(ETHER_TYPE_AT, VLAN)),
+      ];
     }
     const ether = ETHER_TYPES[layer];
     if (ether !== undefined) {
@@ -316,6 +379,8 @@ export class Layers {
   }
 
   #network(layer: Layer, ether: number): Expression[] {
+    // Behind a tag there is a type of its own.
+    if (this.#known.tag) return sameType(ETHER_TYPE_AT + 4, ether);
     if (this.#family !== "inet") return same("protocol", numberBytes(ether, etherType));
     if (layer === "arp") throw new TypeError('arp cannot match: the family is "inet"');
     return same("nfproto", familyType.parse(layer === "ip" ? "ipv4" : "ipv6", ""));

@@ -15,7 +15,12 @@ import {
   packetType,
 } from "./datatypes.ts";
 import type { VERDICTS } from "./data.ts";
-import { type LIMIT_TYPES, LOG_LEVELS, NF_NAT_RANGE } from "./expressions/act.ts";
+import {
+  type LIMIT_TYPES,
+  LOG_LEVELS,
+  NF_NAT_RANGE,
+  type OBJECT_TYPES,
+} from "./expressions/act.ts";
 import type { Expression, KnownExpression } from "./expressions/mod.ts";
 import { expressionWords } from "./expressions/mod.ts";
 import type { Layers } from "./selectors.ts";
@@ -23,10 +28,12 @@ import { type AddSet, compileMatch, matchWords } from "./match.ts";
 import type { Family } from "./message.ts";
 import { parseNatTarget } from "./span.ts";
 import type {
+  Counter,
   Limit,
   LimitRate,
   Log,
   Masquerade,
+  NamedObject,
   Nat,
   NatFlags,
   Numgen,
@@ -49,6 +56,8 @@ export interface Statement<T> {
   words(value: T): string;
 }
 
+/** A counter, quota or limit of the table. */
+const NAMED: OptionNames<NamedObject> = { name: true };
 const LIMIT: OptionNames<Limit> = { rate: true, over: true, burst: true };
 const QUOTA: OptionNames<Quota> = { bytes: true, over: true, used: true };
 const COUNTER: OptionNames<{ packets: number; bytes: number }> = { packets: true, bytes: true };
@@ -255,7 +264,36 @@ function verdictSteps(given: unknown, path: string): Expression[] {
   return [{ name: "immediate", data: { dreg: 0, data } }];
 }
 
-/** Sets a property of a packet to a constant. */
+/** The properties that a mark can be set to. */
+const MARKS: Readonly<Record<string, Expression>> = {
+  "meta mark": { name: "meta", data: { key: "mark", dreg: 1 } },
+  "ct mark": { name: "ct", data: { key: "mark", dreg: 1 } },
+};
+
+/** Whether a statement uses an object of the table. */
+function isNamed(given: unknown): given is NamedObject {
+  return typeof given === "object" && given !== null && "name" in given;
+}
+
+/** A statement that may use an object of the table in place of one of its own. */
+function orNamed<T>(
+  type: keyof typeof OBJECT_TYPES,
+  statement: Statement<T>,
+): Statement<T | NamedObject> {
+  return {
+    compile: (given, path, context) => {
+      if (!isNamed(given)) return statement.compile(given, path, context);
+      checkOptions(given, NAMED, path);
+      if (typeof given.name !== "string") {
+        throw new TypeError(`${path}.name must be a name: got ${show(given.name)}`);
+      }
+      return [{ name: "objref", data: { type, object: given.name } }];
+    },
+    words: (given) => isNamed(given) ? `${type} name "${given.name}"` : statement.words(given),
+  };
+}
+
+/** Sets a property of a packet to a constant, or a mark to another one. */
 function setting(
   name: "meta" | "ct",
   key: "mark" | "priority" | "pkttype",
@@ -263,7 +301,9 @@ function setting(
 ): Statement<number | string> {
   return {
     compile: (value, path) => [
-      { name: "immediate", data: { dreg: 1, data: type.parse(value, path) } },
+      key === "mark" && Object.hasOwn(MARKS, value)
+        ? MARKS[value]!
+        : { name: "immediate", data: { dreg: 1, data: type.parse(value, path) } },
       { name, data: { key, sreg: 1 } } as Expression,
     ],
     words: (value) =>
@@ -311,24 +351,24 @@ export const STATEMENTS: Readonly<Record<string, Statement<never>>> = {
         matchWords(match, hostInteger32)
       }`,
   },
-  counter: {
-    compile: (given: true | object, path) => {
+  counter: orNamed("counter", {
+    compile: (given: true | Counter, path) => {
       if (given !== true) checkOptions(given, COUNTER, path);
       return [{ name: "counter", data: given === true ? {} : { packets: 0, bytes: 0, ...given } }];
     },
-    words: (given: true | { packets?: number; bytes?: number }) =>
+    words: (given: true | Counter) =>
       given === true
         ? "counter"
         : `counter packets ${given.packets ?? 0} bytes ${given.bytes ?? 0}`,
-  },
-  limit: {
+  }),
+  limit: orNamed("limit", {
     compile: (given: LimitRate | Limit, path) => {
       if (typeof given !== "string") checkOptions(given, LIMIT, path);
       return [limitData(given, path)];
     },
     words: limitWords,
-  },
-  quota: {
+  }),
+  quota: orNamed("quota", {
     compile: (given: number | Quota, path) => {
       if (typeof given !== "number") checkOptions(given, QUOTA, path);
       const { bytes, over, used } = typeof given === "number" ? { bytes: given } as Quota : given;
@@ -345,7 +385,7 @@ export const STATEMENTS: Readonly<Record<string, Statement<never>>> = {
         used ? ` used ${byteWords(used)}` : ""
       }`;
     },
-  },
+  }),
   log: {
     compile: (given: true | Log, path) => {
       if (given !== true) checkOptions(given, LOG, path);

@@ -5,6 +5,7 @@
  */
 import type { Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
+import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import type { Match } from "./match.ts";
 import type { SelectorName } from "./selectors.ts";
 
@@ -23,6 +24,12 @@ export interface Counter {
   readonly packets?: number;
   /** Bytes so far. */
   readonly bytes?: number;
+}
+
+/** A counter, quota or limit of the table, which several rules may share. */
+export interface NamedObject {
+  /** Its name. */
+  readonly name: string;
 }
 
 /** A unit of time of a limit. */
@@ -163,34 +170,46 @@ export interface LinkMatches {
   readonly "meta obrname"?: Match<string>;
 }
 
+/** Matches of links by index. A name or a handle stands for the index that the link has when the rule is added. */
+export interface IndexMatches {
+  /** The link that the packet came in by. */
+  readonly iif?: LinkTarget | Match<Value> | readonly LinkTarget[] | {
+    readonly not: LinkTarget | readonly LinkTarget[];
+  };
+  /** The link that it leaves by. */
+  readonly oif?: IndexMatches["iif"];
+}
+
 /** The other matches: numbers, and words for some of them. */
 export type NumberMatches = {
-  readonly [K in Exclude<SelectorName, keyof AddressMatches | keyof LinkMatches>]?: Match<Value>;
+  readonly [
+    K in Exclude<SelectorName, keyof AddressMatches | keyof LinkMatches | keyof IndexMatches>
+  ]?: Match<Value>;
 };
 
 /**
  * Matches and statements of a rule, by the words of `nft`. The order of the properties is the order in which
  * a packet meets them: `{ "tcp dport": 22, counter: true, verdict: "accept" }`.
  */
-export interface Statements extends AddressMatches, LinkMatches, NumberMatches {
+export interface Statements extends AddressMatches, LinkMatches, IndexMatches, NumberMatches {
   /** A number that is generated for each packet, such as for a loss. */
   readonly numgen?: Numgen;
   /** Counts packets; a value sets it. */
-  readonly counter?: true | Counter;
+  readonly counter?: true | Counter | NamedObject;
   /** Limits a rate. */
-  readonly limit?: LimitRate | Limit;
+  readonly limit?: LimitRate | Limit | NamedObject;
   /** Passes a number of bytes. */
-  readonly quota?: number | Quota;
+  readonly quota?: number | Quota | NamedObject;
   /** Reports packets. */
   readonly log?: true | Log;
-  /** Sets the mark. */
-  readonly "meta mark set"?: number;
+  /** Sets the mark, also to that of the connection. */
+  readonly "meta mark set"?: number | "ct mark" | "meta mark";
   /** Sets the priority of the queueing disciplines. */
   readonly "meta priority set"?: number;
   /** Sets the type of the packet: `host`. */
   readonly "meta pkttype set"?: string;
-  /** Sets the mark of the connection. */
-  readonly "ct mark set"?: number;
+  /** Sets the mark of the connection, also to that of the packet. */
+  readonly "ct mark set"?: number | "meta mark" | "ct mark";
   /** The packet is part of no connection. */
   readonly notrack?: true;
   /** Translates the source. */
@@ -205,10 +224,10 @@ export interface Statements extends AddressMatches, LinkMatches, NumberMatches {
   readonly reject?: Reject;
   /** Hands the packet to a program: a queue. */
   readonly queue?: number | Queue;
-  /** Sends the packet out of a link, past the network stack: its index. */
-  readonly "fwd to"?: number;
-  /** Sends a copy of the packet out of a link: its index. */
-  readonly "dup to"?: number;
+  /** Sends the packet out of a link, past the network stack. */
+  readonly "fwd to"?: LinkTarget;
+  /** Sends a copy of the packet out of a link. */
+  readonly "dup to"?: LinkTarget;
   /** The verdict on the packet. */
   readonly verdict?: Verdict;
   /** Steps without words here: as the kernel has them. */

@@ -182,6 +182,7 @@ const OBJECT_WORDS: Readonly<Record<number, string>> = {
 export function newObject(
   { family, table }: TableName,
   attributes: ObjectMessage,
+  body?: string,
 ): Request<NftMessage<ObjectMessage>> {
   const { name, type, data, userdata } = attributes;
   const word = OBJECT_WORDS[type ?? 0] ?? `object of type ${type}`;
@@ -197,7 +198,8 @@ export function newObject(
   };
   return nftRequest("NEWOBJ", objectFormat, message, {
     operation: `add ${word} ${show(name)} to ${describeTable({ family, table })}`,
-    command: `nft add ${word} ${tableWords({ family, table })} ${name}`,
+    command: `nft add ${word} ${tableWords({ family, table })} ${name}` +
+      (body ? ` '{ ${body} }'` : ""),
     flags: addFlags(),
   });
 }

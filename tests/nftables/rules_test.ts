@@ -25,10 +25,20 @@ function table(family: Family, chain: ChainEntry): TableEntry {
   return { family, name: "t", chains: [chain, { name: "other" }], sets };
 }
 
+/** Objects that rules use by name, as nft adds them. */
+const OBJECTS: Readonly<Record<string, string>> = {
+  counter: "visits",
+  quota: "daily over 1 mbytes",
+  limit: "slow rate 10/second",
+};
+
 /** A namespace with a table and its empty chain. */
 function prepared(family: Family, chain: ChainEntry): NetNs {
   const netns = Namespace.create();
   netns.nftables.add(table(family, chain));
+  for (const [type, object] of Object.entries(OBJECTS)) {
+    nft(netns, `add ${type} ${family} t ${object}`);
+  }
   return netns;
 }
 

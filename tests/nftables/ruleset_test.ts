@@ -3,8 +3,9 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { BatchError, Bridge, NetlinkError, NetNs, trace } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
-import type { TableEntry } from "../../src/nftables/mod.ts";
-import { json, listed, nft } from "./nft.ts";
+import { SET_TYPES } from "../../src/nftables/datatypes.ts";
+import type { Rule, TableEntry } from "../../src/nftables/mod.ts";
+import { json, listed, nft, rulesOf } from "./nft.ts";
 
 /** A ruleset of nft with all that it knows of tables, also what netloom has no words for. */
 const THEIRS = `
@@ -202,6 +203,92 @@ Deno.test("nft reads what nftables.add() has set", () => {
   using netns = NetNs.create();
   netns.nftables.add(OURS);
   assertEquals(listed(netns).replace(/expires \w+/, "expires REST"), OURS_IN_NFT);
+});
+
+Deno.test("Named counters, quotas and limits are those of nft, with their bytes", () => {
+  const table: TableEntry = {
+    family: "inet",
+    name: "t",
+    counters: [
+      { name: "visits", packets: 3, bytes: 500 },
+      { name: "noted", packets: 0, bytes: 0, comment: "of the lab" },
+    ],
+    quotas: [
+      { name: "daily", bytes: 1048576, over: true, used: 1000 },
+      { name: "first", bytes: 500 },
+    ],
+    limits: [{ name: "slow", rate: "10/second" }, { name: "fast", rate: "5/minute", over: true }],
+    chains: [{
+      name: "c",
+      hook: "input",
+      rules: [{ counter: { name: "visits" }, quota: { name: "daily" }, limit: { name: "slow" } }],
+    }],
+  };
+  using ours = NetNs.create();
+  ours.nftables.add(table);
+  const shown = listed(ours);
+  for (
+    const line of [
+      "packets 3 bytes 500",
+      'comment "of the lab"',
+      "over 1 mbytes used 1000 bytes",
+      "rate over 5/minute",
+      'counter name "visits" quota name "daily" limit name "slow"',
+    ]
+  ) assert(shown.includes(line), `${line} in ${shown}`);
+  const { counters, quotas, limits } = ours.nftables.get({ family: "inet", name: "t" });
+  const sorted = (list: readonly { name: string }[] = []) =>
+    list.toSorted((a, b) => a.name < b.name ? -1 : 1);
+  assertEquals(sorted(counters), sorted(table.counters));
+  assertEquals(sorted(quotas), sorted(table.quotas));
+  assertEquals(sorted(limits), sorted(table.limits));
+  using theirs = NetNs.create();
+  nft(theirs, shown);
+  const [read] = theirs.nftables.list();
+  assertEquals(sorted(read!.counters), sorted(table.counters));
+  assertEquals(sorted(read!.quotas), sorted(table.quotas));
+  assertThrows(
+    () => ours.nftables.add({ family: "ip", name: "x", quotas: [{ name: "q", byte: 5 } as never] }),
+    TypeError,
+    'Unknown option "quotas[0].byte": did you mean "quotas[0].bytes"?',
+  );
+});
+
+Deno.test("The types of sets are those of nft", () => {
+  using netns = NetNs.create();
+  const types = Object.keys(SET_TYPES);
+  const sets = types.map((type, i) => ({ name: `s${i}`, type }));
+  netns.nftables.add({ family: "inet", name: "t", sets });
+  const shown = listed(netns);
+  for (const type of types) assert(shown.includes(`\t\ttype ${type}\n`), `${type} in ${shown}`);
+  using theirs = NetNs.create();
+  nft(theirs, shown);
+  const read = theirs.nftables.sets.list().map(({ type }) => type);
+  assertEquals(read.toSorted(), types.toSorted());
+});
+
+Deno.test("iif and oif take links by name, handle and index", () => {
+  using netns = NetNs.create();
+  const bridge = Bridge.create({ name: "br0", netns });
+  const chain = { family: "inet", table: "t", chain: "c" } as const;
+  netns.nftables.add({ family: "inet", name: "t", chains: [{ name: "c", hook: "forward" }] });
+  const { index } = bridge;
+  for (const link of ["br0", bridge, index]) {
+    const rules: readonly Rule[] = [
+      { iif: link },
+      { oif: { not: link } },
+      { iif: [1, link] as never },
+    ];
+    for (const rule of rules) netns.nftables.rules.add({ ...chain, rule });
+    assertEquals(rulesOf(netns), ['iif "br0"', 'oif != "br0"', 'iif { "lo", "br0" }']);
+    netns.nftables.rules.flush();
+  }
+  const error = assertThrows(
+    () => netns.nftables.rules.add({ ...chain, rule: { iif: "br1" } }),
+    NetlinkError,
+  );
+  assertEquals(error.code, "ENODEV");
+  assert(error.message.includes('did you mean "br0"?'), error.message);
 });
 
 Deno.test("nftables.list() has what add() was given", () => {

@@ -163,6 +163,30 @@ export const log: ExpressionKind<LogData> = {
     ].join(" "),
 };
 
+/** Attribute numbers of objref. */
+export const NFTA_OBJREF = { IMM_TYPE: 1, IMM_NAME: 2 } as const;
+
+/** Types of objects that a table has under a name (`NFT_OBJECT_*`). */
+export const OBJECT_TYPES = { counter: 1, quota: 2, limit: 4 } as const;
+
+/** Uses an object of the table. */
+export interface ObjrefData {
+  /** Its type. */
+  type: keyof typeof OBJECT_TYPES | number;
+  /** Its name. */
+  object: string;
+}
+
+/** objref: uses a counter, quota or limit of the table. */
+export const objref: ExpressionKind<ObjrefData> = {
+  config: "NFT_OBJREF",
+  data: schema<ObjrefData>("NFTA_OBJREF_", NFTA_OBJREF, {
+    type: named(be32(NFTA_OBJREF.IMM_TYPE), OBJECT_TYPES),
+    object: text(NFTA_OBJREF.IMM_NAME, 255),
+  }),
+  words: ({ type, object }) => `type ${type} name ${object}`,
+};
+
 /** Attribute numbers of reject. */
 export const NFTA_REJECT = { TYPE: 1, ICMP_CODE: 2 } as const;
 

@@ -1,6 +1,6 @@
 /**
- * Expressions that load, compare and change the contents of a register: payload, meta, ct, numgen, immediate; cmp,
- * range, bitwise, byteorder, lookup (`linux/netfilter/nf_tables.h`).
+ * Expressions that load, compare and change the contents of a register: payload, meta, ct, fib, numgen, immediate;
+ * cmp, range, bitwise, byteorder, lookup (`linux/netfilter/nf_tables.h`).
  *
  * @module
  */
@@ -194,6 +194,42 @@ export const ct: ExpressionKind<CtData> = {
     direction: u8(NFTA_CT.DIRECTION),
   }),
   words: (it) => move(it) + (it.direction === undefined ? "" : ` , dir ${it.direction}`),
+};
+
+/** Attribute numbers of fib. */
+export const NFTA_FIB = { DREG: 1, RESULT: 2, FLAGS: 3 } as const;
+
+/** Results of fib: the link of a route, its name, or the type of an address. */
+export const FIB_RESULTS = { oif: 1, oifname: 2, addrtype: 3 } as const;
+
+/** Bits of fib: what a route is looked up by, and whether only its presence counts (`NFTA_FIB_F_*`). */
+export const FIB_FLAGS = { saddr: 1, daddr: 2, mark: 4, iif: 8, oif: 16, present: 32 } as const;
+
+/** What the routes say of an address. */
+export interface FibData {
+  /** The register to load into. */
+  dreg: number;
+  /** What is loaded. */
+  result: keyof typeof FIB_RESULTS | number;
+  /** {@link FIB_FLAGS}. */
+  flags: number;
+}
+
+/** fib: looks up a route. */
+export const fib: ExpressionKind<FibData> = {
+  config: "NFT_FIB",
+  module: "nft_fib",
+  data: schema<FibData>("NFTA_FIB_", NFTA_FIB, {
+    dreg: register(NFTA_FIB.DREG),
+    result: named(be32(NFTA_FIB.RESULT), FIB_RESULTS),
+    flags: be32(NFTA_FIB.FLAGS),
+  }),
+  words: ({ dreg, result, flags }) => {
+    const by = (["saddr", "daddr", "mark", "iif", "oif"] as const)
+      .filter((key) => flags & FIB_FLAGS[key]).join(" . ");
+    const what = result === "addrtype" ? "type" : result;
+    return `${by} ${what}${flags & FIB_FLAGS.present ? " present" : ""} => reg ${dreg}`;
+  },
 };
 
 /** Attribute numbers of numgen. */
