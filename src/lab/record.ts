@@ -119,6 +119,8 @@ export class LabRecord implements Disposable {
   /** What it says. */
   readonly state: RecordState;
   readonly #fd: Fd;
+  /** Whether the last line was not written to its end: by a killed process, or on a full disk. */
+  #torn = false;
 
   private constructor(name: string, fd: Fd, state: RecordState) {
     this.name = name;
@@ -162,13 +164,13 @@ export class LabRecord implements Disposable {
     const { state, torn } = parse(pathOf(name), text);
     if (state) {
       const record = new LabRecord(name, fd, state);
-      if (torn) record.#append({ torn: true }, "\n");
+      record.#torn = torn;
       return record;
     }
     const group = newGroup();
     const fresh = emptyState(group);
     const record = new LabRecord(name, fd, fresh);
-    if (torn) record.#append({ torn: true }, "\n");
+    record.#torn = torn;
     record.#append({ netloom: VERSION, lab: name, group, pid: processId() });
     return record;
   }
@@ -233,11 +235,17 @@ export class LabRecord implements Disposable {
     this.#fd.close();
   }
 
-  #append(line: Line, before = ""): void {
-    const text = JSON.stringify(line);
-    const bytes = new TextEncoder().encode(`${before}${checksum(text)} ${text}\n`);
-    write(this.#fd, bytes, `write ${pathOf(this.name)}`);
+  #append(line: Line): void {
+    const text = (this.#torn ? `\n${lineOf({ torn: true })}` : "") + lineOf(line);
+    this.#torn = true;
+    write(this.#fd, new TextEncoder().encode(text), `write ${pathOf(this.name)}`);
+    this.#torn = false;
   }
+}
+
+function lineOf(line: Line): string {
+  const text = JSON.stringify(line);
+  return `${checksum(text)} ${text}\n`;
 }
 
 function openFile(path: string, create: boolean): Fd | undefined {

@@ -249,6 +249,7 @@ test("A refused message at any step of a change rolls back, or the next command 
     await start(one);
     assertEquals(dump(names()), before, `back after message ${n}`);
   }
+  if (ALL_STEPS) console.log(`${messages} messages refused, one each time:`, outcomes);
   const least = ALL_STEPS ? 5 : 1;
   assert(
     outcomes["rolled back"] >= least && outcomes["gone on"] >= least,
@@ -266,6 +267,7 @@ test("Two commands cannot change one lab at once: the second one says who does",
       (error as Error).message,
       `Lab "lab" is being changed by process ${processId()}: wait until that has ended`,
     );
+    await assertRejects(() => down("lab"), Error, `by process ${processId()}: wait`);
     assertEquals(list().map(({ state, pid }) => [state, pid]), [["changing", processId()]]);
   }
   const both = await Promise.allSettled([start(version(1)), start(version(1))]);
@@ -281,11 +283,13 @@ test("After a kill -9 at any send of a change, the next command completes or und
   await start(two);
   const goal = dump(names());
   await down("lab");
+  const outcomes = { "went on": 0, "was removed": 0 };
   let killed = 0;
   for (const n of stepsUpTo(MOST_SENDS)) {
     await start(one);
     if (!await killedAt(n, { up: two, name: "lab" })) break;
     killed++;
+    outcomes[n % 2 ? "went on" : "was removed"]++;
     assertEquals(list().map(({ state }) => state), ["interrupted"], `send ${n}`);
     if (n % 2) {
       await start(two);
@@ -294,6 +298,9 @@ test("After a kill -9 at any send of a change, the next command completes or und
       assertEquals(await down("lab"), true);
       assertEquals([NetNs.list(), list()], [[], []], `send ${n}`);
     }
+  }
+  if (ALL_STEPS) {
+    console.log(`killed at each of ${killed} sends of a change; the lab then:`, outcomes);
   }
   assert(killed >= (ALL_STEPS ? 5 : 1), `${killed}`);
   await down("lab");
