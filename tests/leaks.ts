@@ -85,7 +85,7 @@ export function test(name: string, needs: Needs | TestFunction, fn?: TestFunctio
 let warm: Promise<void> | undefined;
 
 /** Opens the things that a process opens once, at first use, and keeps. */
-function warmUp(): Promise<void> {
+export function warmUp(): Promise<void> {
   return warm ??= (async () => {
     nsids(); // the connection of this namespace
     threadRing();

@@ -267,10 +267,3 @@ test("An aborted signal during up() undoes everything", async () => {
   await settle(open);
   assertEquals(machine(), before);
 });
-
-test("Fifty labs with the same names come up at once", async () => {
-  const labs = await Promise.all(Array.from({ length: 50 }, () => up(small())));
-  const pings = await Promise.all(labs.map((lab) => lab.node("h1").ping("h3")));
-  assertEquals(pings.filter(({ received }) => received !== 1).length, 0);
-  await Promise.all(labs.map((lab) => lab[Symbol.asyncDispose]()));
-});
