@@ -6,7 +6,7 @@
  */
 import { IFF } from "../rtnetlink/constants.ts";
 import { deleteLink, type LinkMessage, newLink, setLink, upFlags } from "../rtnetlink/link.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { linkKind } from "../rtnetlink/link_info.ts";
 import { verify } from "../link/verify.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { NetlinkError } from "../netlink/error.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { linkKind } from "../rtnetlink/link_info.ts";
 import { type Draft, type DraftPort, endpointOf, SWITCH_BRIDGE } from "./model.ts";
 import { byName } from "./names.ts";
 

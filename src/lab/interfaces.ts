@@ -4,7 +4,7 @@
  * @module
  */
 import { checkOptions, nearest, show } from "../options.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { linkKind } from "../rtnetlink/link_info.ts";
 import { type DraftNode, type DraftPort, isOwn, SWITCH_BRIDGE } from "./model.ts";
 import { byName } from "./names.ts";
 import type { Problems } from "./problem.ts";

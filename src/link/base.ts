@@ -28,8 +28,7 @@ import {
   upFlags,
 } from "../rtnetlink/link.ts";
 import type { LinkStats } from "../rtnetlink/link_attributes.ts";
-import { type LinkInfo, readLink } from "../rtnetlink/link_info.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { type LinkInfo, linkKind, readLink } from "../rtnetlink/link_info.ts";
 import { describeLink, isHandle } from "../rtnetlink/link_target.ts";
 import { nameHandle, nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";

@@ -24,7 +24,7 @@ import {
   setLink,
 } from "../rtnetlink/link.ts";
 import type { LinkKind, LinkTarget } from "../rtnetlink/link_kinds/kind.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { linkKind } from "../rtnetlink/link_info.ts";
 import { indexOf, isHandle } from "../rtnetlink/link_target.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { atCaller, checkOptions, type OptionNames, show } from "../options.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { linkKind } from "../rtnetlink/link_info.ts";
 import { nearestKind } from "../rtnetlink/unsupported.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import { LinkBase } from "./base.ts";

@@ -11,9 +11,8 @@ import { IFF } from "../rtnetlink/constants.ts";
 import { checkIndex, checkLinkName, parseLinkAddress } from "../rtnetlink/fields.ts";
 import { getLink, kindOf, type LinkMessage } from "../rtnetlink/link.ts";
 import type { AddrGenMode } from "../rtnetlink/link_attributes.ts";
-import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { type LinkInfo, linkKind, type LinkKinds } from "../rtnetlink/link_info.ts";
 import type { KindOptions, PortOptionsOf } from "../rtnetlink/link_kinds/kind.ts";
-import { linkKind, type LinkKinds } from "../rtnetlink/link_kinds/mod.ts";
 import { indexOf, isHandle, type LinkTarget } from "../rtnetlink/link_target.ts";
 import type { Scope } from "../scope/scope.ts";
 

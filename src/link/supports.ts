@@ -11,7 +11,7 @@ import { openTunDevice } from "../../ffi/tun.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { show, unknownOption } from "../options.ts";
 import { getLinkMessage, type LinkMessage, newLink, setLink } from "../rtnetlink/link.ts";
-import { linkKind, linkKindNames } from "../rtnetlink/link_kinds/mod.ts";
+import { type LinkInfoNest, linkKind, linkKindNames } from "../rtnetlink/link_info.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import {
   isUnknownKind,
@@ -19,7 +19,6 @@ import {
   lackingOption,
   UnsupportedError,
 } from "../rtnetlink/unsupported.ts";
-import type { LinkInfoNest } from "../rtnetlink/link_info.ts";
 import type { KindOptions, LinkKind } from "../rtnetlink/link_kinds/kind.ts";
 import type { DirectionValues } from "../traffic/impairment_values.ts";
 import { trafficControl } from "../traffic/slot.ts";

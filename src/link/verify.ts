@@ -21,10 +21,9 @@ import {
   type LinkSelector,
   newLink,
 } from "../rtnetlink/link.ts";
-import type { LinkInfo } from "../rtnetlink/link_info.ts";
+import { type LinkInfo, linkKind } from "../rtnetlink/link_info.ts";
 import { linkFields } from "../rtnetlink/link_attributes.ts";
 import type { KindOptions } from "../rtnetlink/link_kinds/kind.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
 import { describeLink } from "../rtnetlink/link_target.ts";
 
 /** The values of a kind's options, asked for or read. */

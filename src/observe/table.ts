@@ -7,8 +7,7 @@ import type { Connection } from "../netlink/connection.ts";
 import { DumpInterruptedError, NetlinkError } from "../netlink/error.ts";
 import type { DumpRequest } from "../netlink/message.ts";
 import { getLink } from "../rtnetlink/link.ts";
-import { type LinkInfo, portInfo } from "../rtnetlink/link_info.ts";
-import { linkKind } from "../rtnetlink/link_kinds/mod.ts";
+import { type LinkInfo, linkKind, portInfo } from "../rtnetlink/link_info.ts";
 
 /** How often a dump is tried that the connection, which tries several times, gave up. */
 const ATTEMPTS = 4;

@@ -1,5 +1,5 @@
 /**
- * Attribute codecs that the message families share: addresses, names, groups of switches.
+ * Codecs that the message families share: addresses, names, groups of switches, `struct tcmsg`.
  *
  * @module
  */
@@ -354,4 +354,81 @@ export function groupSwitches<D>(
   }
   if (Object.keys(grouped).length > 0) data[group] = grouped;
   return data as D;
+}
+
+/** Attribute numbers of queueing disciplines, classes and filters. */
+export const TCA = {
+  KIND: 1,
+  OPTIONS: 2,
+  STATS: 3,
+  XSTATS: 4,
+  RATE: 5,
+  FCNT: 6,
+  STATS2: 7,
+  STAB: 8,
+  PAD: 9,
+  DUMP_INVISIBLE: 10,
+  CHAIN: 11,
+  HW_OFFLOAD: 12,
+  INGRESS_BLOCK: 13,
+  EGRESS_BLOCK: 14,
+} as const;
+
+/** Words for the parents of queueing disciplines (`TC_H_*`, `linux/pkt_sched.h`). */
+export const QDISC_PARENTS: Readonly<Record<string, number>> = {
+  root: 0xffffffff,
+  ingress: 0xfffffff1,
+};
+
+/** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
+export const FILTER_PARENTS: Readonly<Record<string, number>> = {
+  root: 0xffffffff,
+  ingress: 0xfffffff2,
+  egress: 0xfffffff3,
+};
+
+/** A handle as `tc` shows it. */
+export function formatHandle(
+  handle: number,
+  words: Readonly<Record<string, number>> = {},
+): string {
+  for (const word in words) if (words[word] === handle) return word;
+  const [major, minor] = [handle >>> 16, handle & 0xffff];
+  const tail = minor ? minor.toString(16) : "";
+  return `${major || !minor ? major.toString(16) : ""}:${tail}`;
+}
+
+/** `struct tcmsg`, the head of messages about queueing disciplines, classes and filters. */
+export interface TcHeader {
+  /** Index of the link. */
+  index: number;
+  /** The object's own number. */
+  handle?: number;
+  /** The number of its parent. */
+  parent?: number;
+  /** References of a queueing discipline; priority and protocol of a filter. */
+  info?: number;
+}
+
+/** Length of `struct tcmsg`. */
+export const TCMSG = 20;
+
+/** Appends `struct tcmsg`. */
+export function writeTcHeader(writer: Writer, message: TcHeader): void {
+  const at = writer.reserve(TCMSG);
+  const { view } = writer;
+  view.setInt32(at + 4, message.index, true);
+  view.setUint32(at + 8, message.handle ?? 0, true);
+  view.setUint32(at + 12, message.parent ?? 0, true);
+  view.setUint32(at + 16, message.info ?? 0, true);
+}
+
+/** Reads `struct tcmsg`. */
+export function readTcHeader({ view }: Source, start: number): Required<TcHeader> {
+  return {
+    index: view.getInt32(start + 4, true),
+    handle: view.getUint32(start + 8, true),
+    parent: view.getUint32(start + 12, true),
+    info: view.getUint32(start + 16, true),
+  };
 }

@@ -12,21 +12,18 @@ import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import {
   encodeOptions,
   ETHERTYPES,
-  FILTER_PARENTS,
   type FilterProtocolWord,
-  formatHandle,
   type Handle,
   kindAndOptions,
   modeFlags,
   optionWords,
   parseHandle,
-  readTcHeader,
   tcFormat,
   type TcMessage,
   type TcMode,
-  TCMSG,
   tcSchema,
 } from "./traffic_control.ts";
+import { FILTER_PARENTS, formatHandle, readTcHeader, TCMSG } from "./fields.ts";
 
 /** The place of a filter. */
 export interface FilterPlace {

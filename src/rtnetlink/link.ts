@@ -24,11 +24,11 @@ import {
   type LinkInfo,
   type LinkInfoNest,
   linkInfoSchema,
+  linkKind,
   readLink,
   readLinkWithoutStats,
 } from "./link_info.ts";
 import type { CommandNames } from "./link_kinds/kind.ts";
-import { linkKind } from "./link_kinds/mod.ts";
 
 /** A link message: `struct ifinfomsg`, attributes, and IFLA_LINKINFO. */
 export interface LinkMessage extends LinkHeader, LinkAttributes {

@@ -1,6 +1,6 @@
 /**
- * A link as the kernel reports it, told apart by its kind; and IFLA_LINKINFO, which holds the kind and
- * its options.
+ * A link as the kernel reports it, told apart by its kind; IFLA_LINKINFO, which holds the kind and its options; and
+ * link kinds by name.
  *
  * @module
  */
@@ -9,8 +9,25 @@ import type { Source } from "../netlink/bytes.ts";
 import { schema, type TaggedSchema, taggedSchema, unknownAttributes } from "../netlink/schema.ts";
 import { IFF, type LinkFlag, linkFlagNames } from "./constants.ts";
 import { IFLA, linkFields, type LinkReport, type LinkStats, SKIPPED } from "./link_attributes.ts";
-import type { InfoOf, KindOptions, PortInfoOf } from "./link_kinds/kind.ts";
-import { linkKind, type LinkKinds } from "./link_kinds/mod.ts";
+import type { InfoOf, KindOptions, LinkKind, PortInfoOf } from "./link_kinds/kind.ts";
+import * as table from "./link_kinds/table.ts";
+
+/** The table of link kinds, by the kernel's names. */
+export type LinkKinds = typeof table;
+
+const kinds: ReadonlyMap<string, LinkKind> = new Map(
+  Object.entries(table as unknown as Readonly<Record<string, LinkKind>>),
+);
+
+/** A kind by the kernel's name; `undefined` when the table does not have it. */
+export function linkKind(kind: string | undefined): LinkKind | undefined {
+  return kind === undefined ? undefined : kinds.get(kind);
+}
+
+/** The names of the kinds in the table, sorted. */
+export function linkKindNames(): string[] {
+  return [...kinds.keys()].sort();
+}
 
 /** Attribute numbers inside IFLA_LINKINFO. */
 export const IFLA_INFO = { KIND: 1, DATA: 2, XSTATS: 3, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;

@@ -38,7 +38,6 @@ export type {
   PortKind,
   PortOptionsOf,
 } from "./link_kinds/kind.ts";
-export { linkKind, linkKindNames, type LinkKinds } from "./link_kinds/mod.ts";
 export * from "./neighbor.ts";
 export {
   NDA,

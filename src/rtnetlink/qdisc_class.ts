@@ -12,24 +12,21 @@ import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
 import {
   encodeOptions,
-  formatHandle,
   type Handle,
   kindAndOptions,
   modeFlags,
   optionWords,
   parseHandle,
-  QDISC_PARENTS,
-  readTcHeader,
   settableOptions,
   statsOf,
   tcFormat,
   type TcMessage,
   type TcMode,
-  TCMSG,
   tcSchema,
   type TrafficStats,
   xstatsOf,
 } from "./traffic_control.ts";
+import { formatHandle, QDISC_PARENTS, readTcHeader, TCMSG } from "./fields.ts";
 
 /** The kinds of queueing disciplines whose classes the user creates. */
 export type ClassKinds = {

@@ -5,32 +5,13 @@
  * @module
  */
 import { type Field, struct, text, u32, u64, u8 } from "../netlink/attribute.ts";
-import type { Source, Writer } from "../netlink/bytes.ts";
 import { NLM_F } from "../netlink/constants.ts";
 import type { MessageFormat } from "../netlink/message.ts";
 import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";
-import { kernelWord } from "./fields.ts";
+import { kernelWord, TCA, type TcHeader, TCMSG, writeTcHeader } from "./fields.ts";
 import type { FilterPacket, TcOptions } from "./qdisc_kinds/kind.ts";
-
-/** Attribute numbers. */
-export const TCA = {
-  KIND: 1,
-  OPTIONS: 2,
-  STATS: 3,
-  XSTATS: 4,
-  RATE: 5,
-  FCNT: 6,
-  STATS2: 7,
-  STAB: 8,
-  PAD: 9,
-  DUMP_INVISIBLE: 10,
-  CHAIN: 11,
-  HW_OFFLOAD: 12,
-  INGRESS_BLOCK: 13,
-  EGRESS_BLOCK: 14,
-} as const;
 
 /** Attribute numbers of counters. */
 export const TCA_STATS = {
@@ -70,19 +51,6 @@ export const ETHERTYPES: Readonly<Record<FilterProtocolWord, number>> = {
 /** A place or an object: `"1:"`, `"1:10"` (hexadecimal, as in `tc`), or a word such as `"root"`. */
 export type Handle = string;
 
-/** Words for the parents of queueing disciplines (`TC_H_*`, `linux/pkt_sched.h`). */
-export const QDISC_PARENTS: Readonly<Record<string, number>> = {
-  root: 0xffffffff,
-  ingress: 0xfffffff1,
-};
-
-/** Words for the parents of filters (`TC_H_*`): the places of clsact, and the root. */
-export const FILTER_PARENTS: Readonly<Record<string, number>> = {
-  root: 0xffffffff,
-  ingress: 0xfffffff2,
-  egress: 0xfffffff3,
-};
-
 /**
  * The number of a handle.
  *
@@ -104,17 +72,6 @@ export function parseHandle(
   }
   const list = ["1:", "1:10", ...Object.keys(words)].map(show).join(", ");
   throw new TypeError(`${path} must be a handle such as ${list}: got ${show(handle)}`);
-}
-
-/** A handle as `tc` shows it. */
-export function formatHandle(
-  handle: number,
-  words: Readonly<Record<string, number>> = {},
-): Handle {
-  for (const word in words) if (words[word] === handle) return word;
-  const [major, minor] = [handle >>> 16, handle & 0xffff];
-  const tail = minor ? minor.toString(16) : "";
-  return `${major || !minor ? major.toString(16) : ""}:${tail}`;
 }
 
 /** Counters of a queueing discipline, a class or an action. */
@@ -199,15 +156,7 @@ export function xstatsOf({ app }: StatsNest = {}, field?: Field<object>): object
 }
 
 /** `struct tcmsg` and the attributes of all these messages. */
-export interface TcMessage {
-  /** Index of the link. */
-  index: number;
-  /** The object's own number. */
-  handle?: number;
-  /** The number of its parent. */
-  parent?: number;
-  /** References of a queueing discipline; priority and protocol of a filter. */
-  info?: number;
+export interface TcMessage extends TcHeader {
   /** The kernel's name of its kind. */
   kind?: string;
   /** TCA_OPTIONS; bytes for a kind that netloom does not know. */
@@ -237,30 +186,6 @@ export function tcSchema(
   } as unknown as Readonly<Record<string, Field<unknown>>>, {
     options: { type: TCA.OPTIONS, tag: "kind", schemaOf },
   });
-}
-
-/** Length of `struct tcmsg`. */
-export const TCMSG = 20;
-
-function writeTcHeader(writer: Writer, message: TcMessage): void {
-  const at = writer.reserve(TCMSG);
-  const { view } = writer;
-  view.setInt32(at + 4, message.index, true);
-  view.setUint32(at + 8, message.handle ?? 0, true);
-  view.setUint32(at + 12, message.parent ?? 0, true);
-  view.setUint32(at + 16, message.info ?? 0, true);
-}
-
-/** Reads `struct tcmsg`. */
-export function readTcHeader({ view }: Source, start: number): Required<
-  Pick<TcMessage, "index" | "handle" | "parent" | "info">
-> {
-  return {
-    index: view.getInt32(start + 4, true),
-    handle: view.getUint32(start + 8, true),
-    parent: view.getUint32(start + 12, true),
-    info: view.getUint32(start + 16, true),
-  };
 }
 
 /**

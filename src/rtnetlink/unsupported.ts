@@ -5,7 +5,7 @@
  */
 import { type ExtendedAck, NetlinkError } from "../netlink/error.ts";
 import { nearest, show } from "../options.ts";
-import { linkKind, linkKindNames } from "./link_kinds/mod.ts";
+import { linkKind, linkKindNames } from "./link_info.ts";
 import type { OptionRequirement } from "./link_kinds/kind.ts";
 
 /** A part that the running kernel lacks. */

@@ -5,11 +5,12 @@
  * @module
  */
 import { ERRNO } from "../../ffi/errno.ts";
-import { forEachAttribute, readText } from "../netlink/attribute.ts";
+import { binary, forEachAttribute, readText, text, u32 } from "../netlink/attribute.ts";
 import { type Source, source } from "../netlink/bytes.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import type { DumpRequest, Request } from "../netlink/message.ts";
+import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { schema } from "../netlink/schema.ts";
 import { RTM } from "../rtnetlink/constants.ts";
 import { deleteLink, dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";
 import {
@@ -17,11 +18,11 @@ import {
   formatHandle,
   QDISC_PARENTS,
   readTcHeader,
-  tcFormat,
-  type TcMessage,
+  TCA,
+  type TcHeader,
   TCMSG,
-  tcSchema,
-} from "../rtnetlink/traffic_control.ts";
+  writeTcHeader,
+} from "../rtnetlink/fields.ts";
 import type { ChangedLink } from "./record.ts";
 
 /** The major number of the classes that mark filters of netloom: `nl`. */
@@ -61,7 +62,7 @@ export interface HookEntry {
   /** Index of the link to which the first action of a bpf filter redirects; 0 when it is gone. */
   readonly target?: number;
   /** The message that selects it. */
-  readonly selector: TcMessage;
+  readonly selector: Selector;
 }
 
 /** Attributes of a bpf filter (`TCA_BPF_*`), of its actions (`TCA_ACT_*`), and of mirred (`TCA_MIRRED_*`). */
@@ -71,8 +72,18 @@ const MIRRED = { PARMS: 2 } as const;
 /** Where `struct tc_mirred` has the index of the link. */
 const MIRRED_IFINDEX = 24;
 
-/** Without a schema for any kind: options are bytes. */
-const codec = tcSchema(() => undefined);
+/** The attributes of such an entry; `src/rtnetlink/traffic_control.ts` has all. */
+interface Attributes {
+  kind?: string;
+  options?: Uint8Array;
+  chain?: number;
+}
+
+const attributes = schema<Attributes>("TCA_", TCA, {
+  kind: text(TCA.KIND, 15),
+  options: binary(TCA.OPTIONS),
+  chain: u32(TCA.CHAIN),
+}, Object.values(TCA));
 
 /** Finds an attribute by the way through the nests. */
 function find(
@@ -89,13 +100,13 @@ function find(
 
 function readEntry(source: Source, start: number, end: number): HookEntry {
   const { index, handle, parent, info } = readTcHeader(source, start);
-  const { kind = "", options, chain } = codec.read(source, start + TCMSG, end);
+  const { kind = "", options, chain } = attributes.read(source, start + TCMSG, end);
   return {
     kind,
     handle,
     parent: formatHandle(parent, FILTER_PARENTS),
     priority: info >>> 16,
-    ...(kind === "bpf" && options instanceof Uint8Array ? readBpf(new Uint8Array(options)) : {}),
+    ...(kind === "bpf" && options ? readBpf(new Uint8Array(options)) : {}),
     selector: { index, handle, parent, info, kind, ...(chain ? { chain } : {}) },
   };
 }
@@ -113,7 +124,21 @@ function readBpf(options: Uint8Array<ArrayBuffer>): Pick<HookEntry, "classid" | 
   };
 }
 
-const format = tcFormat(codec, readEntry);
+/** A message about such an entry. */
+type Selector = TcHeader & Pick<Attributes, "kind" | "chain">;
+
+const format: MessageFormat<Selector, HookEntry> = {
+  headerLength: TCMSG,
+  schemaOf: () => attributes,
+  write: (writer, { kind, chain, ...header }) => {
+    writeTcHeader(writer, header);
+    attributes.write(writer, {
+      ...(kind === undefined ? {} : { kind }),
+      ...(chain === undefined ? {} : { chain }),
+    });
+  },
+  read: readEntry,
+};
 
 /** Whether it is an object of its own, and not a table of the kernel's (`isFilter()`). */
 function isOwnObject({ kind, handle }: HookEntry): boolean {
@@ -122,7 +147,7 @@ function isOwnObject({ kind, handle }: HookEntry): boolean {
 
 function dumpEntries(
   what: "qdisc" | "filter",
-  message: TcMessage,
+  message: Selector,
 ): DumpRequest<HookEntry> {
   const qdisc = what === "qdisc";
   const { index, parent } = message;

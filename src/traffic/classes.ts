@@ -31,12 +31,12 @@ import {
   newClass,
 } from "../rtnetlink/qdisc_class.ts";
 import {
-  formatHandle,
   type Handle,
   parseHandle,
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { formatHandle } from "../rtnetlink/fields.ts";
 import { explainRefusal } from "./supports.ts";
 
 const EXPLAIN = { explain: explainRefusal };

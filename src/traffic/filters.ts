@@ -35,14 +35,13 @@ import { filterKind } from "../rtnetlink/filter_kinds/mod.ts";
 import { describeLink, indexOf, type NamedLink, titleOf } from "../rtnetlink/link_target.ts";
 import { dumpQdiscs, type QdiscInfo } from "../rtnetlink/qdisc.ts";
 import {
-  FILTER_PARENTS,
-  formatHandle,
   type Handle,
   parseHandle,
   settableOptions,
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { FILTER_PARENTS, formatHandle } from "../rtnetlink/fields.ts";
 import { explainRefusal } from "./supports.ts";
 
 const EXPLAIN = { explain: explainRefusal };

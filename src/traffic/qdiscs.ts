@@ -33,13 +33,12 @@ import {
   type QdiscSelector,
 } from "../rtnetlink/qdisc.ts";
 import {
-  formatHandle,
   type Handle,
   parseHandle,
-  QDISC_PARENTS,
   type TcMessage,
   type TcMode,
 } from "../rtnetlink/traffic_control.ts";
+import { formatHandle, QDISC_PARENTS } from "../rtnetlink/fields.ts";
 import { checkSupport, explainRefusal } from "./supports.ts";
 
 const EXPLAIN = { explain: explainRefusal };

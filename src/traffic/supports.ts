@@ -21,7 +21,8 @@ import {
 import { filterKind, filterKindNames } from "../rtnetlink/filter_kinds/mod.ts";
 import { getQdisc, newQdisc, qdiscMessage, type QdiscOptions } from "../rtnetlink/qdisc.ts";
 import { qdiscKind, qdiscKindNames } from "../rtnetlink/qdisc_kinds/mod.ts";
-import { QDISC_PARENTS, type TcMessage } from "../rtnetlink/traffic_control.ts";
+import type { TcMessage } from "../rtnetlink/traffic_control.ts";
+import { QDISC_PARENTS } from "../rtnetlink/fields.ts";
 import { lackingOption, UnsupportedError } from "../rtnetlink/unsupported.ts";
 
 /** A kind of traffic control, by the kernel's name. */

@@ -42,6 +42,7 @@ import * as htb from "../../src/rtnetlink/qdisc_kinds/htb.ts";
 import * as netem from "../../src/rtnetlink/qdisc_kinds/netem_data.ts";
 import { LINKLAYERS } from "../../src/rtnetlink/qdisc_kinds/kind.ts";
 import * as tbf from "../../src/rtnetlink/qdisc_kinds/tbf.ts";
+import * as fields from "../../src/rtnetlink/fields.ts";
 import * as trafficControl from "../../src/rtnetlink/traffic_control.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import * as routeNames from "../../src/rtnetlink/constants.ts";
@@ -121,9 +122,9 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [routeNames.ROUTE_PROTOCOLS, "RTPROT_"],
   [routeNames.ROUTE_TABLES, "RT_TABLE_"],
   [routeNames.ROUTE_PREFERENCES, "ICMPV6_ROUTER_PREF_"],
-  [trafficControl.TCA, "TCA_"],
+  [fields.TCA, "TCA_"],
   [trafficControl.TCA_STATS, "TCA_STATS_"],
-  [trafficControl.QDISC_PARENTS, "TC_H_", { root: "TC_H_ROOT", ingress: "TC_H_INGRESS" }],
+  [fields.QDISC_PARENTS, "TC_H_", { root: "TC_H_ROOT", ingress: "TC_H_INGRESS" }],
   [fqCodel.TCA_FQ_CODEL, "TCA_FQ_CODEL_"],
   [htb.TCA_HTB, "TCA_HTB_"],
   [netem.TCA_NETEM, "TCA_NETEM_"],

@@ -1,6 +1,6 @@
 import { assert, assertArrayIncludes, assertEquals } from "@std/assert";
 import { LAYERS } from "../layout.ts";
-import { linkKindNames } from "../../src/rtnetlink/link_kinds/mod.ts";
+import { linkKindNames } from "../../src/rtnetlink/link_info.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -4,7 +4,7 @@ import { Ajv } from "npm:ajv@^8";
 import * as yaml from "npm:yaml@2.9.1";
 import { check, type TopologySpec } from "../../src/lab/mod.ts";
 import { object, type Rule, text, words } from "../../src/lab/rules.ts";
-import { linkKindNames } from "../../src/rtnetlink/link_kinds/mod.ts";
+import { linkKindNames } from "../../src/rtnetlink/link_info.ts";
 import { ROOT } from "../script.ts";
 import { BAD, GOOD } from "./files.ts";
 import { documents, schema } from "./format_documents.ts";

@@ -18,7 +18,7 @@ import {
 } from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { getLink, newLink } from "../../src/rtnetlink/link.ts";
-import { linkKindNames } from "../../src/rtnetlink/link_kinds/mod.ts";
+import { linkKindNames } from "../../src/rtnetlink/link_info.ts";
 import { ip, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { kernelTest } from "./oracle.ts";

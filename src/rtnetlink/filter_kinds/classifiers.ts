@@ -7,7 +7,8 @@ import { binary, type Field, mapped, text, u16, u32 } from "../../netlink/attrib
 import { schema } from "../../netlink/schema.ts";
 import { checkOptions, integer, type OptionNames, show } from "../../options.ts";
 import type { FilterKind } from "../qdisc_kinds/kind.ts";
-import { formatHandle, type Handle, parseHandle } from "../traffic_control.ts";
+import { type Handle, parseHandle } from "../traffic_control.ts";
+import { formatHandle } from "../fields.ts";
 import { type Action, type ActionInfo, actionsField, actionWords } from "./actions.ts";
 
 /** Attribute numbers of u32. */
