@@ -1,12 +1,12 @@
 /**
- * Slots for the parts of the library that load with an entry point of their own: traffic control and nftables.
+ * Slots for the parts of the library that load with an entry point of their own: traffic control, nftables, pictures.
  *
  * @module
  */
 
 /**
- * A member belongs to a part of the library that is not loaded: traffic control and nftables load with entry
- * points of their own, so that programs without them start faster.
+ * A member belongs to a part of the library that is not loaded: traffic control, nftables and pictures load with
+ * entry points of their own, so that programs without them start faster.
  *
  * @example Traffic control without its entry point
  * ```ts
@@ -71,3 +71,12 @@ export class Slot<T extends object> {
     throw new MissingImportError(member, this.#names);
   }
 }
+
+/**
+ * Pictures, once their entry point is loaded. The slot is here, as a file of its own would be a module more for
+ * every program.
+ */
+export const pictures: Slot<{
+  /** Draws a namespace. */
+  draw(netns: object, options: object): Promise<string>;
+}> = new Slot({ part: "pictures", entry: "@netloom/netloom/view" });

@@ -8,7 +8,19 @@ import { draw, type DrawOptions } from "../view/mod.ts";
 import { graphOf } from "../lab/graph.ts";
 import { isFile, labOf, topologyOf } from "./lab_choice.ts";
 import { openNetNs } from "./namespace.ts";
-import { type Call, word } from "./verb.ts";
+import { type Call, UsageError, word } from "./verb.ts";
+
+/** The formats of files by their endings. */
+const ENDINGS: Readonly<Record<string, string>> = {
+  svg: "svg",
+  png: "png",
+  dot: "dot",
+  gv: "dot",
+  mmd: "mermaid",
+  d2: "d2",
+  drawio: "drawio",
+  json: "json",
+};
 
 /** Draws a lab file, a running lab, or namespaces; without arguments those that have a name. */
 export async function run(call: Call): Promise<void> {
@@ -17,10 +29,19 @@ export async function run(call: Call): Promise<void> {
   if (file === undefined && call.out.json) {
     return call.out.result(JSON.parse(await pictureOf(call, { ...options, format: "json" })));
   }
-  const picture = await pictureOf(call, options as DrawOptions);
-  if (file === undefined) return call.out.result(undefined, picture);
-  Deno.writeTextFileSync(file, picture);
-  call.out.result({ file, format: word(call, "format") ?? "svg" });
+  const format = word(call, "format") ?? ENDINGS[file?.split(".").at(-1) ?? ""] ?? "svg";
+  if (format === "png") {
+    if (file === undefined) throw new UsageError("A PNG needs a file: draw -o lab.png");
+    const { pngOf } = await import("../view/png.ts");
+    const theme = word(call, "theme") ?? "light";
+    const svg = await pictureOf(call, { ...options, format: "svg", theme } as DrawOptions);
+    Deno.writeFileSync(file, await pngOf(svg));
+  } else {
+    const picture = await pictureOf(call, { ...options, format } as DrawOptions);
+    if (file === undefined) return call.out.result(undefined, picture);
+    Deno.writeTextFileSync(file, picture);
+  }
+  call.out.result({ file, format });
   call.out.say(`The picture is in ${file}`);
 }
 

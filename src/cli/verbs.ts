@@ -202,13 +202,16 @@ export const VERBS: readonly Verb[] = [
   },
   {
     name: "draw",
-    summary: "Draws a lab, a lab file or namespaces: SVG, DOT, Mermaid, D2, draw.io, JSON",
+    summary: "Draws a lab, a lab file or namespaces: SVG, PNG, DOT, Mermaid, D2, draw.io, JSON",
     usage: "[FILE|NETNS...]",
     arguments: [0, Infinity],
     completes: "netns",
     options: {
       output: { value: "FILE", short: "o", help: "the file; without it standard output" },
-      format: { value: "FORMAT", help: "svg (default), dot, mermaid, d2, drawio or json" },
+      format: {
+        value: "FORMAT",
+        help: "svg, png, dot, mermaid, d2, drawio, json; default: by the file's ending, or svg",
+      },
       theme: { value: "THEME", help: "auto (default), light or dark" },
       detail: { value: "DETAIL", help: "addresses, interfaces or nodes" },
       direction: { value: "LR|TB", help: "from left to right, or from top to bottom" },

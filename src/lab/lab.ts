@@ -7,7 +7,7 @@ import type { PcapngTarget } from "../capture/writer.ts";
 import type { MonitorOptions } from "../observe/monitor.ts";
 import { checkOptions, didYouMean, integer, type OptionNames, show } from "../options.ts";
 import { impairment } from "../traffic/impair.ts";
-import type { DrawOptions } from "../view/draw.ts";
+import type { DrawOptions } from "../view/options.ts";
 import type { NetworkGraph } from "../view/graph.ts";
 import type { LabActivity } from "./activity.ts";
 import { groups, type Partition } from "./cuts.ts";

@@ -26,6 +26,8 @@ import { dropNetNs, holders, nameHandle, nsidOf, RemovalWatch } from "../scope/r
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions, type NotPromise, runIn, startIn } from "./run.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
+import type { DrawOptions } from "../view/options.ts";
+import { pictures } from "../slot.ts";
 import { NetNsNetwork } from "./network.ts";
 import { atCaller, checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
 
@@ -207,6 +209,30 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
    */
   idOf(other: NetNs): number {
     return nsidOf(this.ref, other.ref);
+  }
+
+  /**
+   * Draws the namespace with its links and addresses; needs `import "@netloom/netloom/view"`. `draw()` of that
+   * entry point draws several.
+   *
+   * @param options Format, colors and layout; default: SVG.
+   * @returns The text of the picture.
+   * @throws {MissingImportError} Without that import.
+   * @throws {NetlinkError} When the namespace cannot be read.
+   *
+   * @example A namespace as Mermaid
+   * ```ts
+   * import "@netloom/netloom/view";
+   * import { NetNs, Veth } from "@netloom/netloom";
+   * import { assertStringIncludes } from "@std/assert";
+   *
+   * using netns = NetNs.create();
+   * Veth.create({ name: "v0", netns, peer: { name: "v1", netns } });
+   * assertStringIncludes(await netns.draw({ format: "mermaid" }), "v0");
+   * ```
+   */
+  draw(options: DrawOptions = {}): Promise<string> {
+    return pictures.partFor("netns.draw()").draw(this, options);
   }
 
   /** Processes with a thread in the namespace, ascending, as in `ip netns pids`. */

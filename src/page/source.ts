@@ -8,7 +8,8 @@ import type { MonitorEvent } from "../observe/mod.ts";
 import type { NetNs } from "../netns/netns.ts";
 import type { ImpairmentValues } from "../traffic/impairment_values.ts";
 import type { GraphEdge, GraphEnd, NetworkGraph } from "../view/graph.ts";
-import { readGraph, type ReadGraphOptions } from "../view/live.ts";
+import { readGraph } from "../view/live.ts";
+import type { ReadGraphOptions } from "../view/options.ts";
 
 /** Counters of one end of a line. */
 export interface EndCounters {

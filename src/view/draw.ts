@@ -3,16 +3,13 @@
  *
  * @module
  */
-import type { NetNs } from "../netns/netns.ts";
 import { checkOptions, type OptionNames, show, wordValue } from "../options.ts";
 import type { NetworkGraph } from "./graph.ts";
-import { type DrawLayoutOptions, placesOf } from "./layout.ts";
-import { readGraph, type ReadGraphOptions } from "./live.ts";
-import { type DrawTheme, svgOf } from "./svg.ts";
+import { placesOf } from "./layout.ts";
+import { readGraph } from "./live.ts";
+import type { DrawFormat, DrawnNetNs, DrawOptions, DrawTheme } from "./options.ts";
+import { svgOf } from "./svg.ts";
 import { d2Of, dotOf, drawioOf, mermaidOf } from "./text.ts";
-
-/** Formats of {@link draw}. */
-export type DrawFormat = "svg" | "dot" | "mermaid" | "d2" | "drawio" | "json";
 
 const FORMATS: Readonly<Record<DrawFormat, DrawFormat>> = {
   svg: "svg",
@@ -28,17 +25,6 @@ const THEMES: Readonly<Record<DrawTheme, DrawTheme>> = {
   light: "light",
   dark: "dark",
 };
-
-/** Options of {@link draw}. */
-export interface DrawOptions extends DrawLayoutOptions, ReadGraphOptions {
-  /**
-   * The format. Default: `svg`. `dot`, `mermaid`, `d2` and `drawio` are the text of other programs;
-   * `json` is the graph itself, a {@link NetworkGraph}.
-   */
-  readonly format?: DrawFormat;
-  /** The colours of an SVG. Default: `auto`: those of the page or of the reader's system. */
-  readonly theme?: DrawTheme;
-}
 
 const OPTIONS: OptionNames<DrawOptions> = {
   format: true,
@@ -81,7 +67,7 @@ const OPTIONS: OptionNames<DrawOptions> = {
  * ```
  */
 export async function draw(
-  network: NetworkGraph | readonly NetNs[] | NetNs,
+  network: NetworkGraph | readonly DrawnNetNs[] | DrawnNetNs,
   options: DrawOptions = {},
 ): Promise<string> {
   checkOptions(options, OPTIONS);

@@ -5,36 +5,7 @@
  * @module
  */
 import { type GraphEdge, type GraphNode, type NetworkGraph, rowsOf } from "./graph.ts";
-
-/** The amount of detail in boxes: titles alone, with interfaces, or with their addresses, too. */
-export type DrawDetail = "nodes" | "interfaces" | "addresses";
-
-/** A direction of {@link DrawLayoutOptions}: Graphviz's names. */
-export type DrawDirection = "LR" | "TB";
-
-/** Options of the layout. */
-export interface DrawLayoutOptions {
-  /**
-   * The detail in boxes. Default: `addresses` for up to 30 nodes; beyond that `interfaces` in layers
-   * and `nodes` in a mesh.
-   */
-  readonly detail?: DrawDetail;
-  /**
-   * Graphviz's engine: `dot` draws layers, `neato` and `fdp` draw meshes. Default: `dot`, and `neato`
-   * where layers would be much larger.
-   */
-  readonly engine?: DrawEngine;
-  /** The direction of the layers of `dot`. Default: the one with the better shape. */
-  readonly direction?: DrawDirection;
-  /**
-   * The width of the place for the picture divided by its height, above 0: of the layouts, the one that fits
-   * it best is taken. Default: any shape between those of a page and of a screen.
-   */
-  readonly ratio?: number;
-}
-
-/** Layout engines of Graphviz that suit networks. */
-export type DrawEngine = "dot" | "neato" | "fdp" | "circo" | "twopi";
+import type { DrawDetail, DrawDirection, DrawEngine, DrawLayoutOptions } from "./options.ts";
 
 /** A row of a box. */
 export interface RowPlace {

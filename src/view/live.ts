@@ -3,23 +3,13 @@
  *
  * @module
  */
-import type { NetNs } from "../netns/netns.ts";
 import type { LinkInfo } from "../rtnetlink/link_info.ts";
 import type { GraphEdge, GraphInterface, GraphNode, NetworkGraph } from "./graph.ts";
-
-/** Options of {@link readGraph}. */
-export interface ReadGraphOptions {
-  /** The title of the picture. Default: none. */
-  readonly title?: string;
-  /** Loopback links, too. Default: false. */
-  readonly loopback?: boolean;
-  /** Addresses of IPv6 that the kernel makes itself (`fe80::/64`), too. Default: false. */
-  readonly linkLocal?: boolean;
-}
+import type { DrawnNetNs, ReadGraphOptions } from "./options.ts";
 
 /** A namespace and everything read from it. */
 interface Reading {
-  readonly netns: NetNs;
+  readonly netns: DrawnNetNs;
   readonly id: string;
   readonly links: readonly LinkInfo[];
   readonly byIndex: ReadonlyMap<number, LinkInfo>;
@@ -48,7 +38,7 @@ interface Reading {
  * ```
  */
 export function readGraph(
-  namespaces: readonly NetNs[],
+  namespaces: readonly DrawnNetNs[],
   options: ReadGraphOptions = {},
 ): NetworkGraph {
   const readings = namespaces.map((netns, i): Reading => {

@@ -17,7 +17,12 @@
  *
  * @module
  */
-export { draw, type DrawFormat, type DrawOptions } from "./draw.ts";
+import { draw } from "./draw.ts";
+import { pictures } from "../slot.ts";
+
+pictures.fill({ draw });
+
+export { draw };
 export type {
   GraphEdge,
   GraphEdgeState,
@@ -27,6 +32,6 @@ export type {
   GraphNodeKind,
   NetworkGraph,
 } from "./graph.ts";
-export type { DrawDetail, DrawDirection, DrawEngine, DrawLayoutOptions } from "./layout.ts";
-export { readGraph, type ReadGraphOptions } from "./live.ts";
-export type { DrawTheme } from "./svg.ts";
+export { readGraph } from "./live.ts";
+export type * from "./options.ts";
+export { pngOf } from "./png.ts";

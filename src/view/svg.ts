@@ -5,9 +5,7 @@
  */
 import type { GraphEdge, NetworkGraph } from "./graph.ts";
 import { type BlockPlace, type BoxPlace, type LinePlace, type Places, TITLE } from "./layout.ts";
-
-/** The colours of a picture. `auto` follows the page or the reader's system. */
-export type DrawTheme = "auto" | "light" | "dark";
+import type { DrawTheme } from "./options.ts";
 
 const COLORS = {
   page: ["#ffffff", "#1b1b1f"],

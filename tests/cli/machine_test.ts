@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Bridge, Link, NetNs, Scope, Veth } from "../../mod.ts";
 import "../../src/traffic/mod.ts";
-import { json, jsonEvents, netloom } from "./command.ts";
+import { json, jsonEvents, netloom, netloomWith } from "./command.ts";
 
 /** A namespace with a name and a bridge with one port; the other end of the port is in `host`. */
 function network(scope: Scope): void {
@@ -104,6 +104,26 @@ Deno.test("netloom draw finds the pair between two namespaces", async () => {
     assertStringIncludes(await Deno.readTextFile(file), "192.0.2.1/24");
   } finally {
     await Deno.remove(file);
+  }
+});
+
+Deno.test("netloom draw takes the format from the file's ending", async () => {
+  await using scope = Scope.open();
+  network(scope);
+  const folder = await Deno.makeTempDir();
+  try {
+    const begins = { dot: "graph ", mmd: "flowchart", json: "{" };
+    for (const [ending, word] of Object.entries(begins)) {
+      const file = `${folder}/x.${ending}`;
+      assertEquals((await json("draw", "lan", "-o", file)).result.file, file);
+      assert((await Deno.readTextFile(file)).startsWith(word), ending);
+    }
+    assertEquals((await netloom("draw", "lan", "--format", "png")).code, 2);
+    const none = await netloomWith({ PATH: folder }, "draw", "lan", "-o", `${folder}/x.png`);
+    assertEquals(none.code, 1);
+    assertStringIncludes(none.stderr, "apt-get install -y librsvg2-bin");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 

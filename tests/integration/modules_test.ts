@@ -88,6 +88,12 @@ Deno.test("The root loads neither traffic control nor nftables, and labs load bo
 });
 
 /** Each member that needs an entry point, as a call. */
+const PARTS: Readonly<Record<string, string>> = {
+  "@netloom/netloom/tc": "traffic control",
+  "@netloom/netloom/view": "pictures",
+  "@netloom/netloom/nftables": "nftables",
+};
+
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   "@netloom/netloom/tc": [
     "link.qdiscs",
@@ -106,6 +112,7 @@ const MEMBERS: Readonly<Record<string, readonly string[]>> = {
     "netns.monitor({ classes: true })",
     "netns.monitor({ filters: true })",
   ],
+  "@netloom/netloom/view": ["netns.draw()"],
   "@netloom/netloom/nftables": [
     "netns.nftables",
     "netns.masquerade({ out: 'lo' })",
@@ -139,7 +146,7 @@ async function answers(members: readonly string[], lines: string): Promise<strin
 
 for (const [entry, members] of Object.entries(MEMBERS)) {
   Deno.test(`Without ${entry} its members name it, and with it they work`, async () => {
-    const part = entry.endsWith("tc") ? "traffic control" : "nftables";
+    const part = PARTS[entry];
     const without = await answers(members, "");
     assertEquals(without.length, members.length);
     for (const [i, message] of without.entries()) {

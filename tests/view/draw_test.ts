@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { Graphviz } from "npm:@hpcc-js/wasm-graphviz@^1.29.2";
 import { XMLValidator } from "npm:fast-xml-parser@^5";
-import { draw, type DrawFormat, type NetworkGraph } from "../../src/view/mod.ts";
+import { draw, type DrawFormat, type NetworkGraph, pngOf } from "../../src/view/mod.ts";
 import { type BoxPlace, placesOf } from "../../src/view/layout.ts";
 import { clos, graphOf, grid, ring } from "./graphs.ts";
 
@@ -173,5 +173,32 @@ Deno.test("draw() refuses unknown options, formats and ends", async () => {
     () => draw({ ...graph, edges: [{ from: { node: "a" }, to: { node: "x" } }] }),
     TypeError,
     'edges[0].to.node must be the id of a node: got "x"',
+  );
+});
+
+Deno.test("pngOf() turns an SVG into a PNG of twice its size, or names the programs that do", async () => {
+  const svg = await draw(graphOf([["a:eth0", "b:eth0"]]), { theme: "dark" });
+  const [, width, height] = /width="(\d+)" height="(\d+)"/.exec(svg)!.map(Number);
+  const there = ["rsvg-convert", "resvg", "chromium", "chromium-browser", "google-chrome"]
+    .some((name) => new Deno.Command("which", { args: [name] }).outputSync().success);
+  if (there) {
+    const png = await pngOf(svg);
+    assertEquals(new TextDecoder("latin1").decode(png.subarray(1, 4)), "PNG");
+    const view = new DataView(png.buffer);
+    assertEquals([view.getUint32(16), view.getUint32(20)], [2 * width!, 2 * height!]);
+  } else await assertRejects(() => pngOf(svg), Error, "apt-get install -y librsvg2-bin");
+  await assertRejects(() => pngOf("graph {}"), TypeError, "svg must be a picture of draw()");
+});
+
+Deno.test("draw() takes the layout that fits a place best", async () => {
+  const sizeOf = async (ratio: number) => {
+    const { width, height } = await placesOf(clos(2, 6, 7), { ratio });
+    return width / height;
+  };
+  assert(await sizeOf(3) > await sizeOf(0.5));
+  await assertRejects(
+    () => draw(ring(3), { ratio: 0 }),
+    RangeError,
+    "ratio must be a number above 0",
   );
 });
