@@ -13,6 +13,7 @@ import { applyImpairments } from "./impairments.ts";
 import { Keeper } from "./keeper_client.ts";
 import { converge, down, list, nodesOf, type NoteOptions, recoverKeeper } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
+import { checkLimits } from "./limits.ts";
 import { resolved } from "./plan.ts";
 import { checkLabName, readRecord } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
@@ -60,7 +61,7 @@ const OPTIONS: OptionNames<UpOptions> = {
  * @throws {TopologyError} When the topology has problems.
  * @throws {NetlinkError} When the kernel refuses an object.
  * @throws {LabError} When the kernel does not have what it was asked for, or another process changes the
- * lab of that name.
+ * lab of that name, or the lab needs more neighbors or descriptors than the machine has.
  * @throws {ScopeError} When the lab does not carry traffic in time.
  *
  * @example Two hosts behind a router, in a test
@@ -83,6 +84,7 @@ export async function up<N extends string>(
   const { name: _, ...topology } = resolved(spec, options.name);
   const { name, onNote, ...ready } = options;
   ready.signal?.throwIfAborted();
+  checkLimits(topology);
   if (name === undefined) {
     refuseTaking(topology);
     return new Lab(await upNameless(topology, ready));
