@@ -260,7 +260,9 @@ class Comparer {
     for (const it of usable) this.#createLink(node, it);
     for (const it of usable) this.#build.push(...this.#linkSettings(node, it, living));
     for (const it of usable) this.#setLink(node, it);
-    if (!living && isOwn(node) && !node.interfaces.some(({ kind }) => kind === "loopback")) {
+    // Also in a node for which the topology does not have it, such as a switch.
+    const hasLoopback = node.interfaces.some(({ kind }) => kind === "loopback");
+    if (isOwn(node) && !hasLoopback && !((living?.links.get("lo")?.flags ?? 0) & IFF.UP)) {
       this.#change(node.name, `link ${node.name}:lo`, setLink({ index: 1, ...upFlags(true) }));
     }
     const context = {

@@ -1,4 +1,5 @@
 // The state of a lab's namespaces as iproute2 tells it, without what may differ between two labs.
+import { assertEquals } from "@std/assert";
 import { openNamed } from "../../src/netlink/connections.ts";
 import { ip, type Json } from "../helpers.ts";
 
@@ -20,4 +21,20 @@ export function dump(names: readonly string[]): string {
 
 function stable(entry: Json): string {
   return JSON.stringify(entry, (key, value) => VOLATILE.test(key) ? undefined : value);
+}
+
+/** Milliseconds in which the kernel puts an IPv6 address of a link without a carrier into its table `local`. */
+const LATE = 3000;
+
+/** Asserts that namespaces have an expected state, or reach it soon. */
+export async function assertDump(
+  names: () => readonly string[],
+  expected: string,
+  message: string,
+): Promise<void> {
+  const until = performance.now() + LATE;
+  while (performance.now() < until && dump(names()) !== expected) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assertEquals(dump(names()), expected, message);
 }

@@ -108,7 +108,7 @@ test(`${EDITS} random edits of a running lab leave the same as a fresh up()`, as
     const p = NetNs.open("edited.p");
     // New addresses of all links are an edit of this one, too.
     const ping = before === draft.ipv6
-      ? p.ping(address, { count: 20, interval: 10 })
+      ? p.ping(address, { count: 20, interval: 10, timeout: 10_000 })
       : Promise.resolve({ loss: 0 });
     try {
       await start(topology, "edited");

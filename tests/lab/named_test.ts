@@ -15,7 +15,7 @@ import { interceptSends } from "../../src/netlink/socket.ts";
 import { NetNs, trace } from "../../mod.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
-import { dump } from "./dump.ts";
+import { assertDump, dump } from "./dump.ts";
 import { ALL_STEPS, killedAt, stepsUpTo } from "./steps.ts";
 import { node, port, topology, via, wire } from "./topologies.ts";
 
@@ -243,11 +243,11 @@ test("A refused message at any step of a change rolls back, or the next command 
         assertEquals(after, before, `message ${n}: ${error}`);
       }
       await start(two);
-      assertEquals(dump(names()), goal, `message ${n}`);
+      await assertDump(names, goal, `message ${n}`);
       outcomes["gone on"]++;
     }
     await start(one);
-    assertEquals(dump(names()), before, `back after message ${n}`);
+    await assertDump(names, before, `back after message ${n}`);
   }
   if (ALL_STEPS) console.log(`${messages} messages refused, one each time:`, outcomes);
   const least = ALL_STEPS ? 5 : 1;
@@ -293,7 +293,7 @@ test("After a kill -9 at any send of a change, the next command completes or und
     assertEquals(list().map(({ state }) => state), ["interrupted"], `send ${n}`);
     if (n % 2) {
       await start(two);
-      assertEquals(dump(names()), goal, `send ${n}`);
+      await assertDump(names, goal, `send ${n}`);
     } else {
       assertEquals(await down("lab"), true);
       assertEquals([NetNs.list(), list()], [[], []], `send ${n}`);
