@@ -109,7 +109,7 @@ async function lines(call: Call, { lab, ends, stop }: Job): Promise<void> {
       const packet = format(data);
       call.out.event(
         { time: seconds, interface: end, direction, packet },
-        `${time} ${end} ${direction} ${packet}`,
+        `${time} ${end} ${direction} ${packet}\n`,
       );
     }
   }));

@@ -106,6 +106,7 @@ export function ps(call: Call): void {
       NODES: lab.nodes.length,
       WIRES: lab.wires,
       PROCESS: lab.pid,
+      KEEPER: lab.keeper && (lab.keeper.pid ?? lab.keeper.state),
       NOTE: lab.note,
     })),
   );

@@ -153,7 +153,7 @@ export async function watch(call: Call): Promise<number> {
   try {
     for await (const { node, event } of events) {
       if (event.type === "snapshot") continue;
-      call.out.event({ node, ...event }, `${node}: ${lineOf(event)}`);
+      call.out.event({ node, ...event }, `${node}: ${lineOf(event)}\n`);
       if (--left <= 0) break;
     }
   } finally {

@@ -26,7 +26,7 @@ export async function run(call: Call): Promise<number> {
         if (!call.out.json) call.out.say("Watching; Ctrl-C ends it");
         continue;
       }
-      call.out.event(event, lineOf(event));
+      call.out.event(event, `${lineOf(event)}\n`);
       if (--left <= 0) break;
     }
   } catch (error) {

@@ -71,10 +71,10 @@ export class Out {
     else this.#stdout.write(this.#table(rows));
   }
 
-  /** Prints one event of many: a line of JSON, or a line of text. */
-  event(value: unknown, line: string): void {
+  /** Prints one event of many: a line of JSON, or text with the end of its line. */
+  event(value: unknown, text: string): void {
     const form = { netloom: JSON_VERSION, verb: this.#verb, event: value };
-    this.#stdout.write((this.json ? JSON.stringify(form, jsonValue) : line) + "\n");
+    this.#stdout.write(this.json ? JSON.stringify(form, jsonValue) + "\n" : text);
   }
 
   /** Says something on standard error. */

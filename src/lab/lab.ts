@@ -6,14 +6,12 @@
 import type { PcapngTarget } from "../capture/writer.ts";
 import type { MonitorOptions } from "../observe/monitor.ts";
 import { checkOptions, didYouMean, integer, type OptionNames, show } from "../options.ts";
-import { impairment } from "../traffic/impair.ts";
 import type { DrawOptions } from "../view/options.ts";
 import type { NetworkGraph } from "../view/graph.ts";
 import type { LabActivity } from "./activity.ts";
 import { groups, type Partition } from "./cuts.ts";
 import type { FaultControl } from "./fault_control.ts";
 import { graphOf } from "./graph.ts";
-import { impairTarget } from "./impairments.ts";
 import { LabLink } from "./link.ts";
 import { LabNode, nodeOf } from "./node.ts";
 import type { LabNodes } from "./nodes.ts";
@@ -316,7 +314,7 @@ export class Lab<N extends string = string> implements AsyncDisposable {
     const { cut } = this.#faults;
     return graphOf(this.topology, {
       isCut: ({ ends }) => ends.some((end) => cut.has(end)),
-      impairmentOf: ({ ends }) => impairment(impairTarget(ends, this.#parts.nodes))?.values,
+      impairmentOf: ({ ends }) => this.#faults.impairment(ends)?.values,
     });
   }
 

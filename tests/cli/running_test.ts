@@ -1,14 +1,17 @@
 // Verbs that go on for some time in a running lab.
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { checked, json, jsonEvents, netloom, netloomWith } from "./command.ts";
 
 const FILE = `name: running
 nodes:
   r1: { kind: router }
-  h[1-2]:
+  h1:
+  h2: { run: [{ command: "echo ready; exec sleep 1000", ready: { log: ready } }] }
 links:
   - h1 -- r1
   - h2 -- r1
+schedule:
+  - { at: 3600s, cut: h1 -- r1, for: 50ms }
 `;
 
 /** A folder with a lab file; the lab goes with it. */
@@ -34,8 +37,47 @@ async function whilePinging<T>(job: Promise<T>): Promise<T> {
 
 Deno.test("Verbs that go on print events, files and errors", async (t) => {
   await using here = await folder();
+  const events = `${here.path}/events.yml`;
   assertEquals((await netloom("up", `${here.path}/running.lab.yml`)).code, 0);
 
+  await t.step("fault run takes a list of events", async () => {
+    await Deno.writeTextFile(
+      events,
+      "- { at: 0, cut: h1 -- r1, for: 30ms }\n- { at: 60ms, impair: { rate: 8mbit }, link: h2 -- r1 }\n",
+    );
+    const people = await netloom("fault", "run", events);
+    assertEquals(people.code, 0, people.stderr);
+    assert(
+      /^0\.000 s begin cut .*\n0\.030 s end cut .*\n0\.060 s begin impair/.test(people.stdout),
+    );
+    const programs = await jsonEvents("fault", "run", events);
+    assertEquals(programs.map(({ action, fault }) => [action, fault.kind]), [
+      ["begin", "cut"],
+      ["end", "cut"],
+      ["begin", "impair"],
+    ]);
+    const [shown] = (await json("impair", "show")).result;
+    assertEquals(shown.values.out.rate, 8_000_000);
+    assertEquals((await json("impair", "clear")).result.cleared, 1);
+  });
+  await t.step("fault run takes the schedule of a lab file, and names what is wrong", async () => {
+    await Deno.writeTextFile(`${here.path}/now.lab.yml`, FILE.replace("3600s", "0"));
+    const found = await jsonEvents("fault", "run", `${here.path}/now.lab.yml`);
+    assertEquals(found.map(({ action }) => action), ["begin", "end"]);
+    await Deno.writeTextFile(events, "- { at: 0, cut: h1 -- h2 }\n");
+    const wrong = await json("fault", "run", events);
+    assertEquals(wrong.code, 1);
+    assertStringIncludes(wrong.error.message, "h1 -- h2");
+    assertEquals((await netloom("fault", "stop")).code, 2);
+    await Deno.writeTextFile(events, "at: 0\n");
+    assertStringIncludes((await netloom("fault", "run", events)).stderr, "has no schedule");
+  });
+  await t.step("logs prints the output of a node's commands, and follows it", async () => {
+    assertEquals((await netloom("logs", "h2")).stdout, "ready\n");
+    assertEquals((await json("logs", "h2")).result, { node: "h2", output: "ready\n" });
+    assertEquals((await json("logs", "h1")).result.output, "");
+    assertStringIncludes((await json("logs", "h3")).error.message, 'did you mean "h');
+  });
   await t.step("capture writes the interfaces that it is told", async () => {
     const file = `${here.path}/some.pcapng`;
     const { stdout, code } = await whilePinging(

@@ -87,13 +87,14 @@ Deno.test("The root loads neither traffic control nor nftables, and labs load bo
   ]);
 });
 
-/** Each member that needs an entry point, as a call. */
+/** The parts of the library with an entry point of their own, in the words of errors. */
 const PARTS: Readonly<Record<string, string>> = {
   "@netloom/netloom/tc": "traffic control",
   "@netloom/netloom/view": "pictures",
   "@netloom/netloom/nftables": "nftables",
 };
 
+/** Each member that needs an entry point, as a call. */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   "@netloom/netloom/tc": [
     "link.qdiscs",
