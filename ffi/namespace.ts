@@ -6,10 +6,8 @@
  *
  * @module
  */
-import { C } from "./constants.ts";
-import { ERRNO, errno, SyscallError } from "./errno.ts";
-import { cString, Fd, identify, open, read, readDirectory, readText } from "./file.ts";
 import {
+  C,
   core,
   detached,
   device,
@@ -18,6 +16,8 @@ import {
   socket as sockets,
   socketStatus,
 } from "./libc.ts";
+import { ERRNO, errno, SyscallError } from "./errno.ts";
+import { cString, Fd, identify, open, read, readDirectory, readText } from "./file.ts";
 
 /** What to do when the kernel refuses for lack of privileges. */
 export const PRIVILEGE_HINT = "run as root, or as an ordinary user in namespaces of your own: " +

@@ -7,10 +7,9 @@
  *
  * @module
  */
-import { ARCH, C } from "./constants.ts";
+import { ARCH, C, direct, epoll as symbols, timer } from "./libc.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd, read, write } from "./file.ts";
-import { direct, epoll as symbols, timer } from "./libc.ts";
 import { Turn } from "../src/waiting.ts";
 
 /** How long a wait polls before it parks, in milliseconds: about as long as a wake-up from parking takes. */

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { C } from "./constants.ts";
+import { C, datagram, device, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
 import { ERRNO, errno, SyscallError } from "./errno.ts";
 import { Fd } from "./file.ts";
-import { datagram, device, socket as symbols, socketAddress, socketStatus } from "./libc.ts";
 import { type NetNsRef, PRIVILEGE_HINT, within } from "./namespace.ts";
 
 const OPTMEM = "sysctl net.core.optmem_max limits the memory that a filter takes";

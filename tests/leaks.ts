@@ -12,7 +12,7 @@ import { homeNetNs } from "../ffi/namespace.ts";
 import { readable } from "../ffi/reactor.ts";
 import { Socket } from "../ffi/socket.ts";
 import { threadRing } from "../ffi/packet_io.ts";
-import { C } from "../ffi/constants.ts";
+import { C } from "../ffi/libc.ts";
 
 /** Things that a test may have left, each as a line of text. */
 export type Traces = string[];

@@ -1,8 +1,7 @@
 // Preloaded before each example of the documentation: gives it network and mount namespaces of its own,
 // with an empty /run and only `lo`, as after a boot. So examples may use common names, and leave nothing
 // for each other.
-import { namespace } from "../ffi/libc.ts";
-import { C } from "../ffi/constants.ts";
+import { C, namespace } from "../ffi/libc.ts";
 import { errno, SyscallError } from "../ffi/errno.ts";
 
 const CLONE_NEWNS = 0x20000;

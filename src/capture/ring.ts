@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { Mapping } from "../../ffi/packet_io.ts";
+import { Mapping } from "../../ffi/file.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { linkOfSocketAddress, linkSocketAddress, Socket } from "../../ffi/socket.ts";
 import {

@@ -7,7 +7,7 @@
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/file.ts";
 import { PollSet, readPacket, RING_ENTRIES, writePacket } from "../../ffi/packet_io.ts";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { abandon, readable, until } from "../../ffi/reactor.ts";
 import {
   batchEngine,

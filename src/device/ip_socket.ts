@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import type { Fd } from "../../ffi/file.ts";
 import { readable, writable } from "../../ffi/reactor.ts";
 import { ADDRESS_SIZE, ipSocketAddress, readIpSocketAddress, Socket } from "../../ffi/socket.ts";

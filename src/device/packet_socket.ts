@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { linkSocketAddress, Socket } from "../../ffi/socket.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { connectionTo, type NetNsTarget, resolveNetNs } from "../netlink/connections.ts";

@@ -13,11 +13,11 @@ import {
   tunIoctl,
   tunIoctlInt,
   tunIoctlValue,
-} from "../../ffi/tun.ts";
+} from "../../ffi/packet_io.ts";
 import { parseMac } from "../packet/address.ts";
 import { FdDevice } from "./fd_device.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import {
   makeCharacterDevice,
   mountDetached,

@@ -4,8 +4,7 @@
  * @module
  */
 import { binary, list, u32 } from "../netlink/attribute.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { Request } from "../netlink/message.ts";
+import { NLM_F, type Request } from "../netlink/message.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { genericFormat } from "./message.ts";
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ARCH, C } from "../../ffi/constants.ts";
+import { ARCH, C } from "../../ffi/libc.ts";
 import {
   type Fd,
   identify,

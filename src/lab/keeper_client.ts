@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { ARCH, C } from "../../ffi/constants.ts";
+import { ARCH, C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import {
   type Fd,

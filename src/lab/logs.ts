@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ARCH, C } from "../../ffi/constants.ts";
+import { ARCH, C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { type Fd, identify, open, read, renameFile, write } from "../../ffi/file.ts";
 import { checkOptions, didYouMean, type OptionNames, show } from "../options.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { open, write } from "../../ffi/file.ts";
 import { type NetNsRef, sameNetNs, within } from "../../ffi/namespace.ts";

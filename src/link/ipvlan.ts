@@ -10,7 +10,7 @@ import {
   type IpvlanInfo,
   type IpvlanOptions,
   ipvtap,
-} from "../rtnetlink/link_kinds/ipvlan.ts";
+} from "../rtnetlink/link_kinds/macvlan.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { type Created, createKind } from "./create.ts";
@@ -22,7 +22,7 @@ export type {
   IpvlanInfo,
   IpvlanMode,
   IpvlanOptions,
-} from "../rtnetlink/link_kinds/ipvlan.ts";
+} from "../rtnetlink/link_kinds/macvlan.ts";
 
 /** Options of {@link Ipvlan.create} and {@link Ipvtap.create}. The MAC is always the parent's. */
 export interface IpvlanCreateOptions

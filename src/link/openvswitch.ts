@@ -34,7 +34,7 @@ import {
   type ResolvedNetNs,
   resolveNetNs,
 } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
+import { NETLINK } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkLinkName } from "../rtnetlink/fields.ts";
 import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";

@@ -7,7 +7,7 @@
 import { SyscallError } from "../../ffi/errno.ts";
 import { readText } from "../../ffi/file.ts";
 import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
-import { openTunDevice } from "../../ffi/tun.ts";
+import { openTunDevice } from "../../ffi/packet_io.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { show, unknownOption } from "../options.ts";
 import { getLinkMessage, type LinkMessage, newLink, setLink } from "../rtnetlink/link.ts";

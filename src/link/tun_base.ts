@@ -13,7 +13,7 @@ import {
   setInterface,
   tunIoctlInt,
   tunIoctlValue,
-} from "../../ffi/tun.ts";
+} from "../../ffi/packet_io.ts";
 import type { DeviceTransfer } from "../device/packet_device.ts";
 import { type Offload, TunQueue } from "../device/tun_queue.ts";
 import { byteLength } from "../netlink/bytes.ts";

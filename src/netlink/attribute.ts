@@ -4,36 +4,12 @@
  *
  * @module
  */
-import type { Source, Writer } from "./bytes.ts";
-import { NLA_F, NLA_TYPE_MASK } from "./constants.ts";
+import type { Field, Source, Writer } from "./bytes.ts";
+import { NLA_F, NLA_TYPE_MASK } from "./message.ts";
 import { NetlinkDecodeError } from "./error.ts";
 import { boolean, integer, show, wordValue } from "../options.ts";
 
-/** The kernel's names of an attribute set, for errors that name an attribute. */
-export interface AttributeNames {
-  /** The name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` for a number without a name here. */
-  nameOf(type: number): string;
-  /** The field of an attribute. */
-  fieldOf(type: number): Field<unknown> | undefined;
-}
-
-/** Writes and reads the payload of one attribute. */
-export interface Field<T> {
-  /** The attribute's number in its set. */
-  readonly type: number;
-  /** Appends the payload. `path` names the value in an error: `peer.mtu`. */
-  write(writer: Writer, value: T, path: string): void;
-  /** Reads the payload of `length` bytes at `at`. */
-  read(source: Source, at: number, length: number): T;
-  /** The attributes inside, for nests. */
-  readonly schema?: AttributeNames;
-  /** Bytes of a fixed header before the attributes inside: 16 where a nest starts with `ifinfomsg`. */
-  readonly innerHeader?: number;
-  /** Written with `NLA_F_NESTED`. */
-  readonly nested?: boolean;
-  /** Presence is the value: `false` is not written. */
-  readonly flag?: boolean;
-}
+export type { AttributeNames, Field } from "./bytes.ts";
 
 /** The values a number may have, where that is narrower than its width. */
 export interface Range {

@@ -1,6 +1,6 @@
 /**
- * The two ends of the codec: a growing buffer to write a message into, and a buffer to read one from; and
- * the memory for one exchange with the kernel.
+ * The two ends of the codec: a growing buffer to write a message into, and a buffer to read one from; what a field
+ * does between them; and the memory for one exchange with the kernel.
  *
  * @module
  */
@@ -117,6 +117,32 @@ export class Writer implements Source {
     this.bytes = bytes;
     this.view = new DataView(bytes.buffer);
   }
+}
+
+/** The kernel's names of an attribute set, for errors that name an attribute. */
+export interface AttributeNames {
+  /** The name of an attribute: `IFLA_BR_PRIORITY`; `IFLA_BR_99` for a number without a name here. */
+  nameOf(type: number): string;
+  /** The field of an attribute. */
+  fieldOf(type: number): Field<unknown> | undefined;
+}
+
+/** Writes and reads the payload of one attribute. */
+export interface Field<T> {
+  /** The attribute's number in its set. */
+  readonly type: number;
+  /** Appends the payload. `path` names the value in an error: `peer.mtu`. */
+  write(writer: Writer, value: T, path: string): void;
+  /** Reads the payload of `length` bytes at `at`. */
+  read(source: Source, at: number, length: number): T;
+  /** The attributes inside, for nests. */
+  readonly schema?: AttributeNames;
+  /** Bytes of a fixed header before the attributes inside: 16 where a nest starts with `ifinfomsg`. */
+  readonly innerHeader?: number;
+  /** Written with `NLA_F_NESTED`. */
+  readonly nested?: boolean;
+  /** Presence is the value: `false` is not written. */
+  readonly flag?: boolean;
 }
 
 /**

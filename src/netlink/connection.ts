@@ -7,7 +7,16 @@
  * @module
  */
 import { ERRNO, KernelError } from "../../ffi/errno.ts";
-import { NLM_F, NLMSG } from "./constants.ts";
+import {
+  decode,
+  type DumpRequest,
+  forEachMessage,
+  type Header,
+  NLM_F,
+  NLMSG,
+  type Request,
+  writeMessage,
+} from "./message.ts";
 import { DumpInterruptedError, NetlinkError } from "./error.ts";
 import {
   explain,
@@ -20,14 +29,6 @@ import {
   type Where,
 } from "./outbox.ts";
 import { lend, type Memory } from "./bytes.ts";
-import {
-  decode,
-  type DumpRequest,
-  forEachMessage,
-  type Header,
-  type Request,
-  writeMessage,
-} from "./message.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report } from "./trace.ts";
 import { atCaller } from "../options.ts";

@@ -26,7 +26,6 @@ export * from "./attribute.ts";
 export { byteLength, type Source, source, Writer } from "./bytes.ts";
 export { BatchError, type Many } from "./collection.ts";
 export * from "./connection.ts";
-export * from "./constants.ts";
 export * from "./error.ts";
 export * from "./message.ts";
 export type { Result, Where } from "./outbox.ts";

@@ -6,9 +6,19 @@
 import { ERRNO, type KernelError, SyscallError } from "../../ffi/errno.ts";
 import { type AttributeNames, type Field, forEachAttribute, readText } from "./attribute.ts";
 import type { Memory, Source } from "./bytes.ts";
-import { NL_POLICY_TYPE_ATTR, NLM_F, NLMSG, NLMSG_HDRLEN, NLMSGERR_ATTR } from "./constants.ts";
+import {
+  decode,
+  forEachMessage,
+  type Header,
+  NL_POLICY_TYPE_ATTR,
+  NLM_F,
+  NLMSG,
+  NLMSG_HDRLEN,
+  NLMSGERR_ATTR,
+  type Request,
+  writeMessage,
+} from "./message.ts";
 import { type ExtendedAck, NetlinkDecodeError, NetlinkError } from "./error.ts";
-import { decode, forEachMessage, type Header, type Request, writeMessage } from "./message.ts";
 import type { NetlinkSocket } from "./socket.ts";
 import { report, tracing } from "./trace.ts";
 

@@ -8,7 +8,7 @@
 import { type AttributeNames, type Field, forEachAttribute, writeAttribute } from "./attribute.ts";
 import type { Source, Writer } from "./bytes.ts";
 import { unknownOption } from "../options.ts";
-import { NLA_F, NLA_TYPE_MASK } from "./constants.ts";
+import { NLA_F, NLA_TYPE_MASK } from "./message.ts";
 
 /** Sets with fewer attributes are read as fast one by one. */
 const LEAST = 8;

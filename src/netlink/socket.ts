@@ -4,15 +4,23 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { lend, type Source, Writer } from "./bytes.ts";
-import { NETLINK, NETLINK_OPTION, NLM_F, NLMSG, NLMSG_HDRLEN, SOL_NETLINK } from "./constants.ts";
+import {
+  forEachMessage,
+  type Header,
+  NETLINK,
+  NETLINK_OPTION,
+  NLM_F,
+  NLMSG,
+  NLMSG_HDRLEN,
+  SOL_NETLINK,
+} from "./message.ts";
 import { NetlinkDecodeError } from "./error.ts";
-import { forEachMessage, type Header } from "./message.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 
 /** What a connection needs of a socket. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { exists, open, read, readDirectory, write } from "../../ffi/file.ts";
 import { type NetNsRef, within } from "../../ffi/namespace.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 import { be32, be64, binary, list, mapped, named, text } from "../netlink/attribute.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { nested, type Schema, schema } from "../netlink/schema.ts";
 import { integer, show, wordValue } from "../options.ts";
 import { NFTA_CHAIN, NFTA_DEVICE, NFTA_HOOK, NFTA_RULE } from "./constants.ts";

@@ -13,11 +13,10 @@ import {
   type Many,
 } from "../netlink/collection.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
+import { NETLINK, type Request } from "../netlink/message.ts";
 import { BatchBuilder } from "./entries.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import type { Request } from "../netlink/message.ts";
 import type { Result } from "../netlink/outbox.ts";
 import { batchFrame, familyNumber } from "./message.ts";
 import { explainRefusal } from "./unsupported.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { be32, type Field, forEachAttribute, readText, text } from "../netlink/attribute.ts";
-import { NLA_F } from "../netlink/constants.ts";
+import { NLA_F } from "../netlink/message.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { show } from "../options.ts";

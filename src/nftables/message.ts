@@ -5,8 +5,7 @@
  * @module
  */
 import { be32, text } from "../netlink/attribute.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { wordValue } from "../options.ts";
 import {

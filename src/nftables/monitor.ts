@@ -6,8 +6,7 @@
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Source } from "../netlink/bytes.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
-import type { Header } from "../netlink/message.ts";
+import { type Header, NETLINK } from "../netlink/message.ts";
 import { Subscription } from "../netlink/socket.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import { PullIterator } from "../waiting.ts";

@@ -8,7 +8,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
 import { asArray, type Many } from "../netlink/collection.ts";
-import { NETLINK } from "../netlink/constants.ts";
+import { NETLINK } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { checkOptions, type OptionNames, show, wordValue } from "../options.ts";
 import { tryParseIp } from "../packet/address.ts";

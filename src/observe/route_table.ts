@@ -10,7 +10,7 @@
  * @module
  */
 import type { Connection } from "../netlink/connection.ts";
-import { NLM_F } from "../netlink/constants.ts";
+import { NLM_F } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { IFF } from "../rtnetlink/constants.ts";
 import { isOfFamily } from "../rtnetlink/fields.ts";

@@ -6,8 +6,7 @@
 import { forEachAttribute, s32 } from "../netlink/attribute.ts";
 import type { Source } from "../netlink/bytes.ts";
 import type { Connection } from "../netlink/connection.ts";
-import { NLA_F } from "../netlink/constants.ts";
-import { decode, type Header, type MessageFormat } from "../netlink/message.ts";
+import { decode, type Header, type MessageFormat, NLA_F } from "../netlink/message.ts";
 import type { Received, Subscription } from "../netlink/socket.ts";
 import { addressFormat, type AddressInfo, dumpAddresses } from "../rtnetlink/address.ts";
 import { AF, RTM, RTNLGRP } from "../rtnetlink/constants.ts";

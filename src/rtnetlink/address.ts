@@ -5,8 +5,7 @@
  */
 import { type Field, named, struct, text, u32, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { formatIp } from "../packet/address.ts";
 import { AF, RTM } from "./constants.ts";

@@ -5,8 +5,7 @@
  */
 import { type AttributeNames, writeAttribute } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { netnsWord, shellWord } from "../netlink/trace.ts";
 import { checkOptions, type OptionNames } from "../options.ts";

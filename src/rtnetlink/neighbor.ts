@@ -7,8 +7,7 @@
  */
 import { named, u16 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { AF, type RouteProtocol, RTM } from "./constants.ts";
 import {
   familyNumber,

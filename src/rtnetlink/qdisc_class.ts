@@ -4,8 +4,7 @@
  * @module
  */
 import type { Source } from "../netlink/bytes.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";

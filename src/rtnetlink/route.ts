@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { NLM_F } from "../netlink/constants.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import type { Writer } from "../netlink/bytes.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { parseIp } from "../packet/address.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
 import {

@@ -5,8 +5,7 @@
  * @module
  */
 import { type Field, struct, text, u32, u64, u8 } from "../netlink/attribute.ts";
-import { NLM_F } from "../netlink/constants.ts";
-import type { MessageFormat } from "../netlink/message.ts";
+import { type MessageFormat, NLM_F } from "../netlink/message.ts";
 import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { show } from "../options.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError, withHint } from "../../ffi/errno.ts";
 import { exists, type Fd, lock, makeDirectory, open, removeFile } from "../../ffi/file.ts";
 import {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { open, processId, read, readDirectory, write } from "../../ffi/file.ts";
 import {
@@ -17,9 +17,8 @@ import {
 } from "../../ffi/namespace.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
-import { NETLINK } from "../netlink/constants.ts";
+import { NETLINK, type Request } from "../netlink/message.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import type { Request } from "../netlink/message.ts";
 import { Subscription } from "../netlink/socket.ts";
 import { RTM, RTNLGRP } from "../rtnetlink/constants.ts";
 import { deleteLink, dumpLinks, getLink, kindOf } from "../rtnetlink/link.ts";

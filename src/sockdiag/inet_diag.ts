@@ -5,12 +5,11 @@
  *
  * @module
  */
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { u32, u8 } from "../netlink/attribute.ts";
 import type { Source, Writer } from "../netlink/bytes.ts";
-import { NLM_F } from "../netlink/constants.ts";
+import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
 import { NetlinkDecodeError } from "../netlink/error.ts";
-import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
 import { type Schema, schema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
 import { formatIp, IPPROTO, parseIp } from "../packet/address.ts";

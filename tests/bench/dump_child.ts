@@ -8,8 +8,7 @@
  */
 import { NetNs } from "@netloom/netloom";
 import { source, Writer } from "../../src/netlink/bytes.ts";
-import { NETLINK, NLM_F, NLMSG } from "../../src/netlink/constants.ts";
-import { forEachMessage, writeMessage } from "../../src/netlink/message.ts";
+import { forEachMessage, NETLINK, NLM_F, NLMSG, writeMessage } from "../../src/netlink/message.ts";
 import { KernelSocket } from "../../src/netlink/socket.ts";
 import { dumpLinks } from "../../src/rtnetlink/link.ts";
 import { cpuTime, median, type Sample } from "./_measure.ts";

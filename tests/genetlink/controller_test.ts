@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { getFamily } from "../../src/genetlink/controller.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { NETLINK } from "../../src/netlink/message.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";
 import { NetNs } from "../../mod.ts";
 import { bodyOf, readReply, run } from "../helpers.ts";

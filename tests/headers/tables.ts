@@ -1,9 +1,8 @@
 // The tables of constants in ffi/ and src/, with the kernel's names for them.
 import { IFLA_INFO } from "../../src/rtnetlink/link_info.ts";
-import { ARCHITECTURES, C } from "../../ffi/constants.ts";
+import { ARCHITECTURES, C } from "../../ffi/libc.ts";
 import { ERRNO } from "../../ffi/errno.ts";
-import { IFF_TUN_FLAGS, TUN, TUN_F } from "../../ffi/tun.ts";
-import { IORING } from "../../ffi/packet_io.ts";
+import { IFF_TUN_FLAGS, IORING, TUN, TUN_F } from "../../ffi/packet_io.ts";
 import * as capture from "../../src/capture/filter.ts";
 import * as controller from "../../src/genetlink/controller.ts";
 import * as ovsDatapath from "../../src/genetlink/ovs_datapath.ts";
@@ -11,13 +10,13 @@ import * as ovsFlow from "../../src/genetlink/ovs_flow.ts";
 import * as ovsVport from "../../src/genetlink/ovs_vport.ts";
 import * as bridge from "../../src/rtnetlink/link_kinds/bridge.ts";
 import * as port from "../../src/rtnetlink/link_kinds/bridge_port.ts";
-import * as ipvlan from "../../src/rtnetlink/link_kinds/ipvlan.ts";
+import * as ipvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";
 import * as macvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";
 import * as tun from "../../src/rtnetlink/link_kinds/plain.ts";
 import { VETH_INFO } from "../../src/rtnetlink/link_kinds/plain.ts";
 import * as vlan from "../../src/rtnetlink/link_kinds/vlan.ts";
 import * as vxlan from "../../src/rtnetlink/link_kinds/vxlan.ts";
-import * as netlink from "../../src/netlink/constants.ts";
+import * as netlink from "../../src/netlink/message.ts";
 import { DNS_TYPE } from "../../src/packet/dns.ts";
 import { ARPOP } from "../../src/packet/ethernet.ts";
 import { ETHERTYPE, IPPROTO } from "../../src/packet/address.ts";

@@ -25,7 +25,7 @@ test("Files that block are opened, read and written to the end though signals in
   new Deno.Command("mkfifo", { args: [fifo] }).outputSync();
   const source = `${STORM}
     import { open, read, write } from "./ffi/file.ts";
-    import { C } from "./ffi/constants.ts";
+    import { C } from "./ffi/libc.ts";
     const shell = (line) => new Deno.Command("sh", { args: ["-c", line] }).spawn();
     const feeder = shell("sleep 0.2; exec 9>${fifo}; sleep 0.2; echo hello >&9; sleep 0.2");
     storm();

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Ipvlan, Link, Macvlan, NetlinkError, NetNs, Veth } from "../../mod.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";
-import { type IpvlanInfo, ipvlanSchema } from "../../src/rtnetlink/link_kinds/ipvlan.ts";
+import { type IpvlanInfo, ipvlanSchema } from "../../src/rtnetlink/link_kinds/macvlan.ts";
 import { fromHex, ip, toHex } from "../helpers.ts";
 import { Testbed, V0 } from "../rtnetlink/testbed.ts";
 import { CHANGED, MADE, REFUSED } from "./ipvlan_table.ts";

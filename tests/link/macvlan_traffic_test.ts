@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { Macvlan, type MacvlanModeOptions, NetlinkError } from "../../mod.ts";
 import { run } from "../helpers.ts";

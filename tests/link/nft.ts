@@ -1,6 +1,6 @@
 // Counting what passes netfilter's hooks, over nfnetlink: `nft` is not everywhere.
 import type { NetNsRef } from "../../ffi/namespace.ts";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { forEachAttribute } from "../../src/netlink/attribute.ts";
 import { source, Writer } from "../../src/netlink/bytes.ts";

@@ -1,5 +1,5 @@
 // The character device of a macvtap or ipvtap.
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { type Fd, open, read, write } from "../../ffi/file.ts";
 import type { Link, NetNs } from "../../mod.ts";

@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { C } from "../../ffi/constants.ts";
-import { device } from "../../ffi/libc.ts";
+import { C, device } from "../../ffi/libc.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { homeNetNs } from "../../ffi/namespace.ts";
 import { DeviceClosedError, NetNs, receiveDevice, Scope, Tap, Tun } from "../../mod.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { NetNs, SyscallError, Tap, Tun, type TunCreateOptions } from "../../mod.ts";
 import { Fd } from "../../ffi/file.ts";
-import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/tun.ts";
+import { IFF_TUN_FLAGS, openTunDevice, setInterface, tunIoctlInt } from "../../ffi/packet_io.ts";
 import { ip, type Json, run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { frame, parseFrame, textOf, Wire } from "./wire.ts";

@@ -1,5 +1,5 @@
 // Frames on a link: a packet socket that sees and sends them.
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import type { Fd } from "../../ffi/file.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";

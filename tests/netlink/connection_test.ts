@@ -2,9 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { ERRNO, KernelError, SyscallError } from "../../ffi/errno.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import type { Result } from "../../src/netlink/outbox.ts";
-import { NLM_F } from "../../src/netlink/constants.ts";
+import { NLM_F, type Request } from "../../src/netlink/message.ts";
 import { NetlinkDecodeError, NetlinkError } from "../../src/netlink/error.ts";
-import type { Request } from "../../src/netlink/message.ts";
 import { fromHex } from "../helpers.ts";
 import {
   acknowledge,

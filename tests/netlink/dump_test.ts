@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ERRNO } from "../../ffi/errno.ts";
-import { NLM_F } from "../../src/netlink/constants.ts";
+import { NLM_F } from "../../src/netlink/message.ts";
 import { DumpInterruptedError, NetlinkDecodeError, NetlinkError } from "../../src/netlink/error.ts";
 import { fromHex } from "../helpers.ts";
 import { acknowledge, attribute, concat, done, message, word } from "./fake_socket.ts";

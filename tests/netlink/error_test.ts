@@ -1,6 +1,6 @@
 // Errors of the kernel: one base class, and a message with operation, namespace, reason and remedy.
 import { assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { ERRNO, errnoName, errnoText, KernelError, SyscallError } from "../../ffi/errno.ts";
 import * as file from "../../ffi/file.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";

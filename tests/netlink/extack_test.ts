@@ -1,8 +1,12 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { Connection } from "../../src/netlink/connection.ts";
-import { NL_POLICY_TYPE_ATTR, NLMSG, NLMSGERR_ATTR } from "../../src/netlink/constants.ts";
+import {
+  NL_POLICY_TYPE_ATTR,
+  NLMSG,
+  NLMSGERR_ATTR,
+  type Request,
+} from "../../src/netlink/message.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";
-import type { Request } from "../../src/netlink/message.ts";
 import { newLink } from "../../src/rtnetlink/link.ts";
 import { newRoute } from "../../src/rtnetlink/route.ts";
 import {

@@ -1,5 +1,5 @@
 // A netlink socket without a kernel: a script answers what is sent, with bytes built by hand.
-import { NLMSG, NLMSG_HDRLEN } from "../../src/netlink/constants.ts";
+import { NLMSG, NLMSG_HDRLEN } from "../../src/netlink/message.ts";
 import type { NetlinkSocket } from "../../src/netlink/socket.ts";
 
 /** A message as it was sent. */

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Bridge, Macvlan, NetNs } from "../../mod.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { NETLINK } from "../../src/netlink/message.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";
 import { KernelSocket } from "../../src/netlink/socket.ts";
 import { dumpAddresses, dumpLinks, dumpRoutes } from "../../src/rtnetlink/mod.ts";

@@ -5,9 +5,8 @@ import { forEachAttribute } from "../../src/netlink/attribute.ts";
 import { getFamily } from "../../src/genetlink/mod.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { decode, type DumpRequest, NETLINK, type Request } from "../../src/netlink/message.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
-import { decode, type DumpRequest, type Request } from "../../src/netlink/message.ts";
 import {
   AF,
   dumpAddresses,

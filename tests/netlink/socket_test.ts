@@ -4,9 +4,8 @@ import { type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { batch, connectionTo } from "../../src/netlink/connections.ts";
 import { Connection } from "../../src/netlink/connection.ts";
 import type { Result } from "../../src/netlink/outbox.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { NETLINK, type Request } from "../../src/netlink/message.ts";
 import { DumpInterruptedError, NetlinkError } from "../../src/netlink/error.ts";
-import type { Request } from "../../src/netlink/message.ts";
 import { interceptSends, KernelSocket } from "../../src/netlink/socket.ts";
 import {
   deleteLink,

@@ -1,7 +1,6 @@
 // Connections to a kernel that is played: it has toys, and answers by a script.
 import { Connection } from "../../src/netlink/connection.ts";
-import { NLM_F } from "../../src/netlink/constants.ts";
-import type { Request } from "../../src/netlink/message.ts";
+import { NLM_F, type Request } from "../../src/netlink/message.ts";
 import {
   acknowledge,
   attribute,

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { ERRNO } from "../../ffi/errno.ts";
 import { Connection } from "../../src/netlink/connection.ts";
-import { NLM_F } from "../../src/netlink/constants.ts";
+import { NLM_F } from "../../src/netlink/message.ts";
 import { NetlinkError } from "../../src/netlink/error.ts";
 import { trace, type TraceMessage } from "../../src/netlink/trace.ts";
 import { acknowledge } from "./fake_socket.ts";

@@ -1,14 +1,13 @@
 // Messages that cannot be read: an error for those who read one, an overrun for a monitor.
 import { assert, assertEquals } from "@std/assert";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import type { NetNsRef } from "../../ffi/namespace.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { source } from "../../src/netlink/bytes.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import type { Connection } from "../../src/netlink/connection.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { forEachMessage, NETLINK } from "../../src/netlink/message.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
-import { forEachMessage } from "../../src/netlink/message.ts";
 import { Subscription } from "../../src/netlink/socket.ts";
 import { monitor } from "../../src/observe/monitor.ts";
 import { groupsOf, State } from "../../src/observe/state.ts";

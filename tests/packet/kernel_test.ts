@@ -1,7 +1,7 @@
 // The kernel on both sides: it creates GSO packets for segment(), and receives the output of segment() and
 // Coalescer.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { C } from "../../ffi/constants.ts";
+import { C } from "../../ffi/libc.ts";
 import { readable } from "../../ffi/reactor.ts";
 import { Socket } from "../../ffi/socket.ts";
 import { NetNs, SyscallError, Tun } from "../../mod.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { NetNs } from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
-import { NETLINK } from "../../src/netlink/constants.ts";
+import { NETLINK } from "../../src/netlink/message.ts";
 import { NetlinkDecodeError } from "../../src/netlink/error.ts";
 import {
   describeTcpSocket,

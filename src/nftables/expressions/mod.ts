@@ -5,7 +5,7 @@
  */
 import { type Field, forEachAttribute, list, readText, text } from "../../netlink/attribute.ts";
 import type { Source, Writer } from "../../netlink/bytes.ts";
-import { NLA_F } from "../../netlink/constants.ts";
+import { NLA_F } from "../../netlink/message.ts";
 import { type Schema, schema, unknownAttributes } from "../../netlink/schema.ts";
 import { checkObject, show } from "../../options.ts";
 import { NFTA_EXPR, NFTA_LIST } from "../constants.ts";

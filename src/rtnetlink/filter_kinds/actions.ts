@@ -3,10 +3,16 @@
  *
  * @module
  */
-import { type Field, struct, text, u16, u32, u64 } from "../../netlink/attribute.ts";
-import { NLA_F, NLM_F } from "../../netlink/constants.ts";
-import type { Request } from "../../netlink/message.ts";
-import { forEachAttribute } from "../../netlink/attribute.ts";
+import {
+  type Field,
+  forEachAttribute,
+  struct,
+  text,
+  u16,
+  u32,
+  u64,
+} from "../../netlink/attribute.ts";
+import { NLA_F, NLM_F, type Request } from "../../netlink/message.ts";
 import { type Fields, nested, type Schema, schema, taggedSchema } from "../../netlink/schema.ts";
 import { checkObject, checkOptions, integer, type OptionNames, wordValue } from "../../options.ts";
 import { RTM } from "../constants.ts";

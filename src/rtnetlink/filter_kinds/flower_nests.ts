@@ -4,7 +4,7 @@
  * @module
  */
 import { be16, be32, type Field, forEachAttribute, u32, u8 } from "../../netlink/attribute.ts";
-import { NLA_F, NLA_TYPE_MASK } from "../../netlink/constants.ts";
+import { NLA_F, NLA_TYPE_MASK } from "../../netlink/message.ts";
 import { nested, schema } from "../../netlink/schema.ts";
 import { checkOptions, integer, type OptionNames, show } from "../../options.ts";
 

@@ -4,8 +4,7 @@
  * @module
  */
 export { bridge } from "./bridge.ts";
-export { ipvlan, ipvtap } from "./ipvlan.ts";
-export { macvlan, macvtap } from "./macvlan.ts";
+export { ipvlan, ipvtap, macvlan, macvtap } from "./macvlan.ts";
 export { dummy, ifb, tun, veth } from "./plain.ts";
 export { vlan } from "./vlan.ts";
 export { vxlan } from "./vxlan.ts";

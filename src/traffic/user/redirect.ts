@@ -9,12 +9,12 @@
  *
  * @module
  */
-import { C } from "../../../ffi/constants.ts";
+import { C } from "../../../ffi/libc.ts";
 import { ERRNO } from "../../../ffi/errno.ts";
 import type { NetNsRef } from "../../../ffi/namespace.ts";
 import { until } from "../../../ffi/reactor.ts";
 import { linkSocketAddress, Socket } from "../../../ffi/socket.ts";
-import { IFF_TUN_FLAGS, openTunDevice, setInterface } from "../../../ffi/tun.ts";
+import { IFF_TUN_FLAGS, openTunDevice, setInterface } from "../../../ffi/packet_io.ts";
 import { ARPHRD, type Filter, type Instruction } from "../../capture/filter.ts";
 import { FdDevice } from "../../device/fd_device.ts";
 import { TunQueue } from "../../device/tun_queue.ts";
