@@ -198,6 +198,11 @@ export function processId(): number {
   return pid ??= Number.parseInt(readText("/proc/self/stat"));
 }
 
+/** Whether the numbers of processes in /proc are those that this process's calls use: not in a pid namespace without its own /proc. */
+export function hasOwnProc(): boolean {
+  return processId() === Deno.pid;
+}
+
 /** Sends a signal to this process, which `Deno.kill` takes `--allow-run` for. */
 export function sendToSelf(signal: number, name: string): void {
   if (signals().kill(Deno.pid, signal) !== 0) throw failed(`send ${name}`, "kill", `${Deno.pid}`);

@@ -14,7 +14,7 @@ import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import { Intercept } from "../traffic/intercept.ts";
 import type { InterceptedFrame } from "../traffic/user/frame.ts";
 import { holders } from "../scope/removal.ts";
-import { processId } from "../../ffi/file.ts";
+import { hasOwnProc, processId } from "../../ffi/file.ts";
 import { show } from "../options.ts";
 import { cutEnds, groups, type Partition, setCut, setPartition } from "./cuts.ts";
 import { type Impairer, impairOptions, impairTarget, type WireState } from "./impairments.ts";
@@ -208,6 +208,12 @@ export class FaultControl implements Impairer {
 
   /** Sends a signal to the processes of nodes. */
   signal(nodes: readonly string[], signal: Deno.Signal): void {
+    if (!hasOwnProc()) {
+      throw new LabError(
+        `Cannot send ${signal}: /proc shows another pid namespace, in which the numbers are other ` +
+          "processes: mount the right one (unshare --mount-proc)",
+      );
+    }
     for (const node of nodes) {
       if (!this.#nodes.owns(node)) {
         throw new TypeError(`Node ${show(node)} is not the lab's: its processes are left alone`);

@@ -5,7 +5,7 @@
  * @module
  */
 import { ERRNO, SyscallError, withHint } from "../../ffi/errno.ts";
-import { readDirectory } from "../../ffi/file.ts";
+import { hasOwnProc, readDirectory } from "../../ffi/file.ts";
 import { currentNetNs, NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { byteLength } from "./bytes.ts";
 import { Connection, type Requests } from "./connection.ts";
@@ -201,6 +201,16 @@ export function resolveNetNs(target?: NetNsTarget): ResolvedNetNs {
 }
 
 function openOfProcess(pid: number): NetNsRef {
+  if (!hasOwnProc()) {
+    throw new SyscallError(`open netns of process ${pid}`, {
+      syscall: "open",
+      errno: ERRNO.ESRCH,
+      object: `/proc/${pid}/ns/net`,
+      hint:
+        "/proc shows another pid namespace, in which the number is another process: mount the " +
+        "right one (unshare --mount-proc), or give { path }",
+    });
+  }
   try {
     return openNetNs(`/proc/${pid}/ns/net`, `netns of process ${pid}`);
   } catch (error) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
-import { readDirectory, readText } from "../../ffi/file.ts";
+import { readDirectory } from "../../ffi/file.ts";
 import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, NETNS_DIRECTORY, netnsPath } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
@@ -19,7 +19,7 @@ import {
   ScopeError,
 } from "./record.ts";
 import { removeImpairment, removeRedirects } from "./redirects.ts";
-import { deleteGroup, descriptors, processes, threads } from "./removal.ts";
+import { deleteGroup, descriptors, mountedAt, processes, threads } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
 export interface ScopeInfo {
@@ -229,10 +229,7 @@ function reach(content: ScopeContent | undefined): Reached {
 /** Where namespaces may be found: mounts first, then processes, then descriptors of processes. */
 function* paths(): Iterable<string> {
   yield* readDirectory(NETNS_DIRECTORY).map((name) => `${NETNS_DIRECTORY}/${name}`);
-  // 36 35 0:4 net:[4026532000] /run/netns/blue rw shared:5 - nsfs nsfs rw
-  for (const [, path] of readText("/proc/self/mountinfo").matchAll(/ net:\[\d+\] (\S+) /g)) {
-    yield path!.replace(/\\([0-7]{3})/g, (_, code) => String.fromCharCode(parseInt(code, 8)));
-  }
+  yield* mountedAt("self");
   const pids = processes();
   for (const pid of pids) yield* threads(pid);
   for (const pid of pids) yield* descriptors(pid);

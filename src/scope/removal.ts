@@ -6,7 +6,7 @@
  */
 import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { open, processId, read, readDirectory, write } from "../../ffi/file.ts";
+import { open, processId, read, readDirectory, readText, write } from "../../ffi/file.ts";
 import {
   cookieOfSocket,
   homeNetNs,
@@ -343,7 +343,8 @@ export class RemovalWatch implements Disposable {
         this.#namespaces.delete(id);
       } else if (late) {
         complaints.push(
-          `${description}: the kernel has kept it for ${GIVE_UP} ms without a reason`,
+          `${description}: still there after ${GIVE_UP} ms, and nothing in /proc has it: a process of ` +
+            "another pid namespace may",
         );
       }
     }
@@ -424,8 +425,14 @@ function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
     if (cookie !== undefined && leadsTo(path, inode!, cookie)) found.get(cookie)!.add(who);
   };
   const own = processId();
+  const seen = new Set<number | undefined>();
   for (const pid of processes()) {
     for (const path of threads(pid)) note(path, `process ${pid}`);
+    const mounts = inodeOf(`/proc/${pid}/ns/mnt`);
+    for (const path of seen.has(mounts) ? [] : mountedAt(pid)) {
+      note(`/proc/${pid}/root${path}`, `the mount ${path} that process ${pid} sees`);
+    }
+    seen.add(mounts);
     for (const path of descriptors(pid)) {
       note(path, pid === own ? ownDescriptor(path) : `a descriptor of process ${pid}`);
       const cookie = pid === own
@@ -435,6 +442,19 @@ function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
     }
   }
   return new Map([...found].map(([cookie, who]) => [cookie, [...who]]));
+}
+
+/** Where namespaces are mounted, as a process sees it. */
+export function mountedAt(pid: number | "self"): string[] {
+  try {
+    // 36 35 0:4 net:[4026532000] /run/netns/blue rw shared:5 - nsfs nsfs rw
+    const paths = readText(`/proc/${pid}/mountinfo`).matchAll(/ net:\[\d+\] (\S+) /g);
+    const character = (_: string, code: string) => String.fromCharCode(parseInt(code, 8));
+    return Array.from(paths, ([, path]) => path!.replace(/\\([0-7]{3})/g, character));
+  } catch (error) {
+    if (error instanceof SyscallError) return []; // as list()
+    throw error;
+  }
 }
 
 /** Whether a path leads to a namespace; its inode alone could be another's by now. */
