@@ -143,7 +143,7 @@ export class LabNodes implements NodeRefs, LivingNodes {
     using watch = new RemovalWatch();
     const leaving = this.#leaving.splice(0);
     try {
-      for (const ref of leaving) watch.add(ref);
+      watch.add(...leaving);
       for (const ref of leaving) watch.drop(ref);
       return await watch.wait();
     } finally {

@@ -30,7 +30,8 @@ import {
 import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, linkKind, readLink } from "../rtnetlink/link_info.ts";
 import { describeLink, isHandle } from "../rtnetlink/link_target.ts";
-import { nameHandle, nsidOf } from "../scope/removal.ts";
+import { nameHandle } from "../scope/holders.ts";
+import { nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";
 import { changeRequests, refusal } from "./create.ts";

@@ -22,7 +22,8 @@ import {
 } from "../netlink/connections.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
 import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
-import { dropNetNs, holders, nameHandle, nsidOf, RemovalWatch } from "../scope/removal.ts";
+import { holders, nameHandle } from "../scope/holders.ts";
+import { dropNetNs, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions, type NotPromise, runIn, startIn } from "./run.ts";
 import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";

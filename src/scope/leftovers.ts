@@ -19,7 +19,8 @@ import {
   ScopeError,
 } from "./record.ts";
 import { removeImpairment, removeRedirects } from "./redirects.ts";
-import { deleteGroup, descriptors, mountedAt, processes, threads } from "./removal.ts";
+import { descriptors, mountedAt, processes, threads } from "./holders.ts";
+import { deleteGroup } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */
 export interface ScopeInfo {

@@ -6,15 +6,8 @@
  */
 import { C } from "../../ffi/libc.ts";
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
-import { open, processId, read, readDirectory, readText, write } from "../../ffi/file.ts";
-import {
-  cookieOfSocket,
-  homeNetNs,
-  inodeOf,
-  type NetNsRef,
-  openNetNs,
-  within,
-} from "../../ffi/namespace.ts";
+import { open, read, write } from "../../ffi/file.ts";
+import { homeNetNs, type NetNsRef, within } from "../../ffi/namespace.ts";
 import type { Connection } from "../netlink/connection.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { NETLINK, type Request } from "../netlink/message.ts";
@@ -30,6 +23,7 @@ import {
   dumpTcpSockets,
   type TcpSocketInfo,
 } from "../sockdiag/inet_diag.ts";
+import { findHolders, type Held } from "./holders.ts";
 import type { ScopedLink } from "./ready.ts";
 import { isScopeGroup, ScopeError } from "./record.ts";
 import { show } from "../options.ts";
@@ -96,12 +90,28 @@ function attempt(request: () => void): NetlinkError | undefined {
 
 /** The id `seen` has in `from`; the kernel gives it one when it has none. */
 export function nsidOf(from: NetNsRef, seen: NetNsRef): number {
-  const fd = seen.fd.value;
+  return nsidsOf(from, [seen])[0]!;
+}
+
+function nsidsOf(from: NetNsRef, seen: readonly NetNsRef[]): number[] {
   const connection = connectionTo(from);
-  const known = connection.request(getNsid({ fd }, seen.label)).nsid ?? -1;
-  if (known >= 0) return known;
-  connection.request(newNsid({ fd, nsid: -1 }, seen.label));
-  return connection.request(getNsid({ fd }, seen.label)).nsid ?? -1;
+  const ask = (refs: readonly NetNsRef[]) =>
+    values(connection, refs.map((ref) => getNsid({ fd: ref.fd.value }, ref.label)))
+      .map(({ nsid = -1 }) => nsid);
+  const ids = ask(seen);
+  const without = seen.filter((_, i) => ids[i]! < 0);
+  if (without.length === 0) return ids;
+  values(connection, without.map((ref) => newNsid({ fd: ref.fd.value, nsid: -1 }, ref.label)));
+  const given = ask(without).values();
+  return ids.map((id) => id < 0 ? given.next().value! : id);
+}
+
+/** The answers to requests in one send. */
+function values<T>(connection: Connection, requests: readonly Request<T>[]): T[] {
+  return connection.batch(requests).map((result) => {
+    if (!result.ok) throw result.error;
+    return result.value as T;
+  });
 }
 
 /** The states of a connection that the kernel goes on with after its program has closed it. */
@@ -178,9 +188,7 @@ function retryOrphansOnce(ref: NetNsRef): void {
   });
 }
 
-interface Expected {
-  readonly cookie: bigint;
-  readonly inode: number;
+interface Expected extends Held {
   readonly description: string;
   /** Until it is dropped, and while TCP sockets are in it, which programs may be about to close. */
   open?: NetNsRef;
@@ -194,30 +202,34 @@ interface Expected {
  */
 export class RemovalWatch implements Disposable {
   readonly #namespaces = new Map<number, Expected>();
+  /** Those that are not closed yet. */
+  readonly #open = new Map<NetNsRef, Expected>();
   /** Links of the watching namespace that will go with a watched one. */
   readonly #peers = new Set<number>();
   #subscription: Subscription | undefined;
   #dropped = false;
-  /** The links here when the first namespace was added. */
-  #links: LinkInfo[] | undefined;
 
   /**
-   * Watches a namespace that is about to be dropped. All are added before the first is dropped: the
-   * kernel gives the id of one that is gone to the next.
+   * Watches namespaces that are about to be dropped. All are added before the first is dropped: the kernel
+   * gives the id of one that is gone to the next.
    */
-  add(ref: NetNsRef): void {
+  add(...refs: readonly NetNsRef[]): void {
     const home = homeNetNs();
-    ref.release(); // frees a descriptor, which the rest may need
-    const { cookie, inode, label: description } = ref;
-    this.#links ??= connectionTo(home).dump(dumpLinks({ stats: false }));
-    const id = nsidOf(home, ref);
-    this.#namespaces.set(id, { cookie, inode, description, open: ref, sockets: [] });
-    for (const link of this.#links) if (link.linkNetnsId === id) this.#peers.add(link.index);
+    for (const ref of refs) ref.release(); // frees descriptors, which the rest may need
+    for (const [i, id] of nsidsOf(home, refs).entries()) {
+      const { cookie, inode, label: description } = refs[i]!;
+      const expected: Expected = { cookie, inode, description, open: refs[i]!, sockets: [] };
+      this.#namespaces.set(id, expected);
+      this.#open.set(refs[i]!, expected);
+    }
+    for (const { index, linkNetnsId } of connectionTo(home).dump(dumpLinks({ stats: false }))) {
+      if (this.#namespaces.has(linkNetnsId ?? -1)) this.#peers.add(index);
+    }
   }
 
   /** Closes the reference, which is meant to be the last one, unless programs have TCP sockets there. */
   drop(ref: NetNsRef): void {
-    const expected = this.#expectedOf(ref);
+    const expected = this.#open.get(ref);
     let sockets: TcpSocketInfo[] = [];
     try {
       sockets = destroyOrphans(ref);
@@ -255,31 +267,26 @@ export class RemovalWatch implements Disposable {
   /** Ends the watch, and closes the references that are still open. */
   [Symbol.dispose](): void {
     this.#subscription?.close();
-    for (const { open } of this.#namespaces.values()) open?.close();
-  }
-
-  #expectedOf(ref: NetNsRef): Expected | undefined {
-    for (const expected of this.#namespaces.values()) if (expected.open === ref) return expected;
-    return undefined;
+    for (const ref of this.#open.keys()) ref.close();
   }
 
   /** Closes the namespaces in which programs have closed their TCP sockets meanwhile. */
   #closeIdle(): void {
-    for (const expected of this.#namespaces.values()) {
-      if (!expected.open) continue;
-      expected.sockets = destroyOrphans(expected.open);
+    for (const [ref, expected] of this.#open) {
+      expected.sockets = destroyOrphans(ref);
       if (expected.sockets.length === 0) this.#close(expected);
     }
   }
 
   #close(expected: Expected): void {
-    expected.open?.close();
+    if (!expected.open) return;
+    expected.open.close();
+    this.#open.delete(expected.open);
     delete expected.open;
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    const busy = [...this.#namespaces.values()].some(({ open }) => open);
-    if (busy || !this.#subscription) {
+    if (this.#open.size > 0 || !this.#subscription) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(milliseconds, POLL)));
       return;
     }
@@ -326,7 +333,7 @@ export class RemovalWatch implements Disposable {
 
   /** Throws when programs hold a namespace; gives up on those that only the kernel holds. */
   #judge(notes: string[], late: boolean): void {
-    for (const expected of this.#namespaces.values()) this.#close(expected);
+    for (const expected of this.#open.values()) this.#close(expected);
     const held = findHolders([...this.#namespaces.values()]);
     // The search takes its time.
     if (this.#drain() === 0) return;
@@ -370,127 +377,4 @@ function subscribe(home: NetNsRef): Subscription | undefined {
 function isFull(error: unknown): boolean {
   return error instanceof SyscallError &&
     (error.errno === ERRNO.EMFILE || error.errno === ERRNO.ENFILE);
-}
-
-/** Processes with a thread in a namespace, ascending. Those of other users may be out of sight. */
-export function holders(ref: NetNsRef): number[] {
-  return processes().filter((pid) => threads(pid).some((path) => inodeOf(path) === ref.inode));
-}
-
-/** Milliseconds that a process may take to end that has got the same Ctrl-C. */
-const MOMENT = 200;
-
-/** Other processes that stay in a namespace, also when those that are just ending have ended. */
-export function staying({ inode, cookie }: Pick<Expected, "inode" | "cookie">): number[] {
-  const until = performance.now() + MOMENT;
-  const cell = new Int32Array(new SharedArrayBuffer(4));
-  for (;;) {
-    const pids = processes().filter((pid) =>
-      pid !== processId() && threads(pid).some((path) => leadsTo(path, inode, cookie))
-    );
-    if (pids.length === 0 || performance.now() > until) return pids;
-    Atomics.wait(cell, 0, 0, 10);
-  }
-}
-
-/** The handles of this thread that have opened a namespace, by the descriptor. */
-const handles = new Map<number, () => string>();
-
-/**
- * Remembers the handle that a reference was opened for, until the reference closes: the error for a
- * namespace that stays names it.
- *
- * @param ref The reference.
- * @param what The handle in a message: `the handle of veth "v0"`.
- */
-export function nameHandle(ref: NetNsRef, what: () => string): void {
-  const fd = ref.fd.value;
-  handles.set(fd, what);
-  ref.onClose(() => handles.delete(fd));
-}
-
-/** A descriptor of this process, with the handle that has it where that is known. */
-function ownDescriptor(path: string): string {
-  const what = handles.get(Number(path.slice(path.lastIndexOf("/") + 1)));
-  return `a descriptor of this process${what ? ` (${what()})` : ""}`;
-}
-
-/** Finds in one pass who holds namespaces, by their cookies; sockets only of this process. */
-function findHolders(all: readonly Expected[]): Map<bigint, string[]> {
-  const wanted = new Map(all.map(({ inode, cookie }) => [inode, cookie]));
-  const found = new Map<bigint, Set<string>>(all.map(({ cookie }) => [cookie, new Set()]));
-  const note = (path: string, who: string) => {
-    const inode = inodeOf(path);
-    const cookie = inode === undefined ? undefined : wanted.get(inode);
-    if (cookie !== undefined && leadsTo(path, inode!, cookie)) found.get(cookie)!.add(who);
-  };
-  const own = processId();
-  const seen = new Set<number | undefined>();
-  for (const pid of processes()) {
-    for (const path of threads(pid)) note(path, `process ${pid}`);
-    const mounts = inodeOf(`/proc/${pid}/ns/mnt`);
-    for (const path of seen.has(mounts) ? [] : mountedAt(pid)) {
-      note(`/proc/${pid}/root${path}`, `the mount ${path} that process ${pid} sees`);
-    }
-    seen.add(mounts);
-    for (const path of descriptors(pid)) {
-      note(path, pid === own ? ownDescriptor(path) : `a descriptor of process ${pid}`);
-      const cookie = pid === own
-        ? cookieOfSocket(Number(path.slice(path.lastIndexOf("/") + 1)))
-        : undefined;
-      if (cookie !== undefined) found.get(cookie)?.add("a socket of this process");
-    }
-  }
-  return new Map([...found].map(([cookie, who]) => [cookie, [...who]]));
-}
-
-/** Where namespaces are mounted, as a process sees it. */
-export function mountedAt(pid: number | "self"): string[] {
-  try {
-    // 36 35 0:4 net:[4026532000] /run/netns/blue rw shared:5 - nsfs nsfs rw
-    const paths = readText(`/proc/${pid}/mountinfo`).matchAll(/ net:\[\d+\] (\S+) /g);
-    const character = (_: string, code: string) => String.fromCharCode(parseInt(code, 8));
-    return Array.from(paths, ([, path]) => path!.replace(/\\([0-7]{3})/g, character));
-  } catch (error) {
-    if (error instanceof SyscallError) return []; // as list()
-    throw error;
-  }
-}
-
-/** Whether a path leads to a namespace; its inode alone could be another's by now. */
-function leadsTo(path: string, inode: number, cookie: bigint): boolean {
-  if (inodeOf(path) !== inode) return false;
-  try {
-    using ref = openNetNs(path, "a process's netns");
-    return ref.cookie === cookie;
-  } catch (error) {
-    // The process has ended meanwhile, or is another user's.
-    if (error instanceof SyscallError) return false;
-    throw error;
-  }
-}
-
-/** The ids of all processes, ascending. */
-export function processes(): number[] {
-  return readDirectory("/proc").map(Number).filter((pid) => pid > 0).sort((a, b) => a - b);
-}
-
-/** The namespaces of a process's threads, as paths. */
-export function threads(pid: number): string[] {
-  return [`/proc/${pid}/ns/net`, ...list(`/proc/${pid}/task`).map((thread) => `${thread}/ns/net`)];
-}
-
-/** The descriptors of a process, as paths. */
-export function descriptors(pid: number): string[] {
-  return list(`/proc/${pid}/fd`);
-}
-
-function list(directory: string): string[] {
-  try {
-    return readDirectory(directory).map((entry) => `${directory}/${entry}`);
-  } catch (error) {
-    // The process has ended meanwhile, or is another user's.
-    if (error instanceof SyscallError) return [];
-    throw error;
-  }
 }

@@ -27,7 +27,8 @@ import {
   type ScopeRecord,
 } from "./record.ts";
 import type { ReadyOptions, ScopedLink } from "./ready.ts";
-import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch, staying } from "./removal.ts";
+import { staying } from "./holders.ts";
+import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */
 export interface ScopeOptions {
@@ -420,9 +421,10 @@ export class Scope implements AsyncDisposable {
       attempt(() => {
         if (!ref.fd.closed && ref.netnsName !== undefined) removeName(ref.netnsName, ref);
         nameless.push([cookie, ref]);
-        if (!ref.fd.closed) watch?.add(ref);
       });
     }
+    const open = nameless.flatMap(([, ref]) => ref.fd.closed ? [] : [ref]);
+    if (watch && open.length > 0) attempt(() => watch.add(...open));
     for (const [cookie, ref] of nameless) {
       this.#namespaces.delete(cookie);
       if (!ref.fd.closed) attempt(() => watch ? watch.drop(ref) : dropNetNs(ref));
