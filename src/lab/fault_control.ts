@@ -14,13 +14,13 @@ import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import { Intercept } from "../traffic/intercept.ts";
 import type { InterceptedFrame } from "../traffic/user/frame.ts";
 import { holders } from "../scope/holders.ts";
-import { hasOwnProc, processId } from "../../ffi/file.ts";
+import { processId } from "../../ffi/file.ts";
 import { show } from "../options.ts";
 import { cutEnds, groups, type Partition, setCut, setPartition } from "./cuts.ts";
 import { type Impairer, impairOptions, impairTarget, type WireState } from "./impairments.ts";
 import type { Keeper } from "./keeper_client.ts";
 import type { LabNodes } from "./nodes.ts";
-import { signalProcess } from "./processes.ts";
+import { signalSeen } from "./processes.ts";
 import type { Endpoint, ResolvedFault, ResolvedTopology, WireEnds } from "./resolved.ts";
 import type { Undo } from "./schedule.ts";
 import { endOf } from "./difference.ts";
@@ -208,18 +208,12 @@ export class FaultControl implements Impairer {
 
   /** Sends a signal to the processes of nodes. */
   signal(nodes: readonly string[], signal: Deno.Signal): void {
-    if (!hasOwnProc()) {
-      throw new LabError(
-        `Cannot send ${signal}: /proc shows another pid namespace, in which the numbers are other ` +
-          "processes: mount the right one (unshare --mount-proc)",
-      );
-    }
     for (const node of nodes) {
       if (!this.#nodes.owns(node)) {
         throw new TypeError(`Node ${show(node)} is not the lab's: its processes are left alone`);
       }
       for (const pid of holders(this.#nodes.ref(node))) {
-        if (pid !== processId()) signalProcess(pid, signal);
+        if (pid !== processId()) signalSeen(pid, signal);
       }
     }
   }

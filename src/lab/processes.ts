@@ -5,10 +5,10 @@
  * @module
  */
 import { SyscallError } from "../../ffi/errno.ts";
-import { readText } from "../../ffi/file.ts";
+import { hasOwnProc, readText } from "../../ffi/file.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../options.ts";
-import { processes, threads } from "../scope/removal.ts";
+import { processes, threads } from "../scope/holders.ts";
 import type { LabNode } from "./node.ts";
 import type { Readiness, ResolvedCommand } from "./resolved.ts";
 import { LabError } from "./transaction.ts";
@@ -239,7 +239,7 @@ export function killMarked(lab: string, refs: readonly NetNsRef[]): number {
     environmentOf(pid).some((line) => marks.some((mark) => line.endsWith(mark))) &&
     threads(pid).some((path) => inodes.has(inodeOf(path)!))
   );
-  for (const pid of found) signalProcess(pid, "SIGKILL");
+  for (const pid of found) signalSeen(pid, "SIGKILL");
   return found.length;
 }
 
@@ -260,6 +260,19 @@ export function signalProcess(pid: number, signal: Deno.Signal): void {
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
+}
+
+/**
+ * Sends a signal to a process that was found in /proc.
+ *
+ * @throws {LabError} Where the numbers there are those of another pid namespace, and of other processes here.
+ */
+export function signalSeen(pid: number, signal: Deno.Signal): void {
+  if (hasOwnProc()) return signalProcess(pid, signal);
+  throw new LabError(
+    `Cannot send ${signal} to process ${pid}: /proc shows another pid namespace; mount the right one ` +
+      "(unshare --mount-proc)",
+  );
 }
 
 function signalGroup(pid: number, signal: Deno.Signal): void {
