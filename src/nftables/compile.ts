@@ -5,11 +5,14 @@
  */
 import { checkObject, hasKey, unknownOption } from "../options.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
+import type { Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { type AddSet, compileMatch, type Match, matchWords } from "./match.ts";
+import { compileLookup, lookupWords, propertiesOf } from "./lookup.ts";
 import type { Family } from "./message.ts";
 import { Layers, type SelectorName, SELECTORS } from "./selectors.ts";
 import { type Context, STATEMENTS } from "./statement_table.ts";
+import { compileField, fieldOf, fieldWords } from "./payload_set.ts";
 import type { Rule, Statements } from "./statements.ts";
 
 /** The words whose values are links. */
@@ -102,6 +105,11 @@ export function compileRule(
       steps.push(...layers.require(selector.layer, at));
       steps.push(...compileMatch(selector, value, { path: at, addSet }));
       layers.note(word, value);
+    } else if (propertiesOf(word)) {
+      steps.push(...compileLookup(propertiesOf(word)!, value, { path: at, addSet, layers }));
+    } else if (fieldOf(word)) {
+      const field = fieldOf(word)!;
+      steps.push(...layers.require(field.layer, at), ...compileField(field, value as Value, at));
     } else if (Object.hasOwn(STATEMENTS, word)) {
       steps.push(...STATEMENTS[word]!.compile(value as never, at, context));
     } else if (word !== "comment") throw unknownOption(at, word, WORDS);
@@ -114,7 +122,10 @@ export function ruleWords(rule: Rule): string {
   const words: string[] = [];
   for (const [word, value] of entriesOf(rule)) {
     const selector = selectorOf(word);
+    const properties = propertiesOf(word);
     if (selector) words.push(`${word} ${matchWords(value as Match<string>, selector.type)}`);
+    else if (properties) words.push(lookupWords(properties, value));
+    else if (fieldOf(word)) words.push(fieldWords(fieldOf(word)!, value as Value));
     else if (word !== "comment") words.push(STATEMENTS[word]!.words(value as never));
   }
   const comment = commentOf(rule);

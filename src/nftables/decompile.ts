@@ -15,24 +15,24 @@ import {
 } from "./datatypes.ts";
 import type { PayloadData } from "./expressions/compute.ts";
 import type { Expression, ExpressionKinds } from "./expressions/mod.ts";
+import { registersOf, wordOf } from "./lookup.ts";
 import { flagWords, type Match } from "./match.ts";
 import type { Family } from "./message.ts";
-import { isTag, Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
-import { verdictText } from "./set_entry.ts";
+import { type Found, isLayer, joined, layersOf } from "./found.ts";
+import { type Layer, Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
+import { type Element, verdictText } from "./set_entry.ts";
 import { formatNatTarget, formatSpan, maskLength, sameBytes } from "./span.ts";
+import { readField } from "./payload_set.ts";
 import { type Known, natFlags, READERS } from "./readers.ts";
 import { REJECT_CODES } from "./statement_table.ts";
 import type { Statements } from "./statements.ts";
 
-/** The elements of a set without a name, `__set0`, as values of a type. */
-export type AnonymousElements = (set: string, type: DataType) => readonly Value[] | undefined;
-
-/** A word of a rule, its value, and the number of expressions that it stands for. */
-interface Found {
-  readonly word: string;
-  readonly value: unknown;
-  readonly steps: number;
-}
+/** The elements of a set or verdict map without a name, `__set0`, with keys of types. */
+export type AnonymousElements = (
+  set: string,
+  types: readonly DataType[],
+  map?: "verdict",
+) => readonly Element[] | undefined;
 
 /** Reads a program. */
 class Decompiler {
@@ -76,15 +76,14 @@ class Decompiler {
 
   /** Leaves out the comparisons that compiling brings along: exactly those that the match needs. */
   #take(found: Found): void {
-    const selector = SELECTORS[found.word as SelectorName] as Selector | undefined;
-    const layer = selector?.layer ?? rejectLayer(found);
+    const layers = layersOf(found);
     if (isLayer(found)) {
       this.#pending.push(found);
       return;
     }
     const before = this.#pending;
     this.#pending = [];
-    for (const it of layer === undefined ? before : this.#written(before, layer)) {
+    for (const it of layers.length === 0 ? before : this.#written(before, layers)) {
       this.#found.push(it);
       this.#note(it);
     }
@@ -93,9 +92,9 @@ class Decompiler {
   }
 
   /** Of the comparisons before a match, those that compiling does not bring along: the first ones. */
-  #written(before: readonly Found[], layer: NonNullable<Selector["layer"]>): readonly Found[] {
+  #written(before: readonly Found[], layers: readonly Layer[]): readonly Found[] {
     for (let kept = 0; kept < before.length; kept++) {
-      const needed = this.#required(layer, before.slice(0, kept));
+      const needed = this.#required(layers, before.slice(0, kept));
       const have = before.slice(kept).reduce((sum, { steps }) => sum + steps, 0);
       const from = this.#at - have;
       const same = needed.length === have &&
@@ -106,28 +105,29 @@ class Decompiler {
   }
 
   /** The comparisons that compiling would add, without noting them. */
-  #required(layer: NonNullable<Selector["layer"]>, before: readonly Found[]): Expression[] {
+  #required(layers: readonly Layer[], before: readonly Found[]): Expression[] {
     const copy = new Layers(this.#family);
-    for (const { word, value } of [...this.#found, ...before]) this.#noteIn(copy, word, value);
+    for (const it of [...this.#found, ...before]) this.#noteIn(copy, it);
     try {
-      return copy.require(layer, "");
+      return layers.flatMap((layer) => copy.require(layer, ""));
     } catch {
       return []; // the program has comparisons that exclude each other
     }
   }
 
-  #note({ word, value }: Found): void {
-    this.#noteIn(this.#layers, word, value);
+  #note(found: Found): void {
+    this.#noteIn(this.#layers, found);
   }
 
-  #noteIn(layers: Layers, word: string, value: unknown): void {
-    const layer = (SELECTORS[word as SelectorName] as Selector | undefined)?.layer;
-    try {
-      layers.require(layer, "");
-    } catch {
-      // it is compared all the same
+  #noteIn(layers: Layers, found: Found): void {
+    for (const layer of layersOf(found)) {
+      try {
+        layers.require(layer, "");
+      } catch {
+        // it is compared all the same
+      }
     }
-    layers.note(word, value);
+    layers.note(found.word, found.value);
   }
 
   /** A load and its comparison. */
@@ -140,6 +140,8 @@ class Decompiler {
       const value = { mode, mod, ...(offset ? { offset } : {}), match: compared.value };
       return { word: "numgen", value, steps: compared.steps };
     }
+    const looked = this.#lookup();
+    if (looked) return looked;
     const payload = this.#data("payload");
     const loads = this.#selectors();
     for (const [word, selector] of loads) {
@@ -154,10 +156,54 @@ class Decompiler {
     return undefined;
   }
 
-  /** The properties that the step at hand may load. */
-  #selectors(): [SelectorName, Selector][] {
-    const step = this.#steps[this.#at]!;
-    if (!LOADS.has(step.name)) return [];
+  /** Several loads, or one, that a set or a verdict map is asked for. */
+  #lookup(): Found | undefined {
+    const names: SelectorName[] = [];
+    const selectors: Selector[] = [];
+    let ahead = 0;
+    for (;;) {
+      const types = selectors.map(({ type }) => type);
+      const lookup = this.#data("lookup", ahead);
+      if (lookup) {
+        const vmap = lookup.dreg === 0;
+        if (lookup.sreg !== 1 || lookup.dreg !== undefined && !vmap) return undefined;
+        if (names.length < 2 && !vmap) return undefined;
+        const value = this.#looked(lookup, types);
+        return value === undefined
+          ? undefined
+          : { word: wordOf({ names, vmap }), value, steps: ahead + 1 };
+      }
+      const register = registersOf([...types, hostInteger32]).at(-1)!;
+      const found = this.#selectors(ahead, register).find(([, { mask }]) =>
+        mask ? this.#isMasked(mask, ahead + 1, register) : !this.#data("bitwise", ahead + 1)
+      );
+      if (!found) return undefined;
+      names.push(found[0]);
+      selectors.push(found[1]);
+      ahead += found[1].mask ? 2 : 1;
+    }
+  }
+
+  /** The set of a lookup: its name, or its elements. */
+  #looked({ set, flags, dreg }: Known<"lookup">, types: readonly DataType[]): unknown {
+    const elements = set.startsWith("__")
+      ? this.#elements(set, types, dreg === 0 ? "verdict" : undefined)
+      : `@${set}`;
+    return elements && flags === 1 ? { not: elements } : elements;
+  }
+
+  #isMasked(mask: Uint8Array, ahead: number, register: number): boolean {
+    const bits = this.#data("bitwise", ahead);
+    return bits !== undefined && bits.sreg === register && bits.dreg === register &&
+      isMask(bits) && sameBytes(bits.mask!, mask);
+  }
+
+  /** The properties that the step at hand, or one ahead, may load into a register. */
+  #selectors(ahead = 0, register = 1): [SelectorName, Selector][] {
+    const given = this.#steps[this.#at + ahead];
+    if (!given || !LOADS.has(given.name)) return [];
+    if ((given.data as { dreg?: number }).dreg !== register) return [];
+    const step = { ...given, data: { ...given.data, dreg: 1 } } as Expression;
     const entries = Object.entries(SELECTORS) as [SelectorName, Selector][];
     const found = entries.filter(([, { load, type }]) =>
       step.name === "payload"
@@ -170,18 +216,14 @@ class Decompiler {
   /** Whether the header is the one at hand: the rule compares it here or before. */
   #fits(layer: NonNullable<Selector["layer"]>): boolean {
     const copy = new Layers(this.#family);
-    for (const { word, value } of [...this.#found, ...this.#pending]) {
-      this.#noteIn(copy, word, value);
-    }
+    for (const it of [...this.#found, ...this.#pending]) this.#noteIn(copy, it);
     if (layer === "ether") return copy.has("ether") || this.#pending.length === 0;
     return copy.has(layer);
   }
 
   /** Some bits of the loaded bytes. */
   #field(type: DataType, mask: Uint8Array): Omit<Found, "word"> | undefined {
-    const bits = this.#data("bitwise", 1);
-    if (!bits || !isMask(bits) || !sameBytes(bits.mask!, mask)) return undefined;
-    return this.#comparison(type, 2);
+    return this.#isMasked(mask, 1, 1) ? this.#comparison(type, 2) : undefined;
   }
 
   /** The first bytes of an address. */
@@ -215,7 +257,7 @@ class Decompiler {
 
   #member(set: string, not: boolean, type: DataType): Match<Value> | undefined {
     if (!set.startsWith("__")) return not ? { not: `@${set}` } : `@${set}`;
-    const values = this.#elements(set, type);
+    const values = this.#elements(set, [type]) as readonly Value[] | undefined;
     if (!values) return undefined;
     if (type.flags) return not ? { notIn: values } : { in: values };
     return not ? { not: values } : values;
@@ -269,7 +311,8 @@ class Decompiler {
   /** A statement that is no match. */
   #statement(): Found | undefined {
     const step = this.#steps[this.#at]!;
-    const copy = this.#markCopy();
+    const copy = this.#markCopy() ??
+      readField(this.#steps.slice(this.#at, this.#at + 3), (layer) => this.#fits(layer));
     if (copy) return copy;
     if (step.name === "immediate") return this.#immediate(step.data.dreg, step.data.data);
     if (step.name === "reject") return { word: "reject", value: this.#reject(step.data), steps: 1 };
@@ -409,35 +452,6 @@ const sorted = ({ name, data }: Expression): Expression => ({
   name,
   data: Object.fromEntries(Object.entries(data).sort(([a], [b]) => a < b ? -1 : 1)),
 } as unknown as Expression);
-
-/** Comparisons that tell a layer, which other matches may bring along. */
-function isLayer({ word, value }: Found): boolean {
-  if (word === "ether type") return isTag(value);
-  return (word === "meta nfproto" || word === "vlan type" || word === "meta protocol" ||
-    word === "meta l4proto" ||
-    word === "meta iiftype") &&
-    typeof value !== "object";
-}
-
-/** The layer whose comparison a `reject` adds; that of a TCP reset is written, as `nft` does. */
-function rejectLayer({ word, value }: Found): Selector["layer"] {
-  if (word !== "reject" || typeof value !== "string") return undefined;
-  if (value.startsWith("icmp ")) return "ip";
-  return value.startsWith("icmpv6 ") ? "ip6" : undefined;
-}
-
-/** Joins words to objects; a word that comes again begins another one. */
-function joined(found: readonly Found[]): Statements[] {
-  const parts: Record<string, unknown>[] = [];
-  for (const { word, value } of found) {
-    const last = parts.at(-1);
-    if (word === "expressions" && last && Object.keys(last).at(-1) === word) {
-      (last[word] as Expression[]).push(...value as Expression[]);
-    } else if (last && !Object.hasOwn(last, word)) last[word] = value;
-    else parts.push({ [word]: value });
-  }
-  return (parts.length > 0 ? parts : [{}]) as Statements[];
-}
 
 /**
  * Reads a program as a rule.

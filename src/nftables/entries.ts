@@ -7,6 +7,7 @@ import type { NetNsRef } from "../../ffi/namespace.ts";
 import type { Request } from "../netlink/message.ts";
 import { checkOptions, hasKey, type OptionNames, show, wordValue } from "../options.ts";
 import { indexOf } from "../rtnetlink/link_target.ts";
+import { type AnonymousSet, encodeAnonymous } from "./anonymous_set.ts";
 import {
   type ChainMessage,
   type ChainName,
@@ -23,7 +24,6 @@ import {
 } from "./chain.ts";
 import { commentOf, compileRule, ruleWords, withIndexes } from "./compile.ts";
 import { NFT_TABLE_F } from "./constants.ts";
-import type { DataType } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { ANONYMOUS } from "./match.ts";
 import { type Family, familyNumber } from "./message.ts";
@@ -31,7 +31,6 @@ import { encodeObjects, type NamedObjects } from "./named_object.ts";
 import type { ChainInfo, RuleInfo, SetInfo, TableInfo } from "./ruleset.ts";
 import { type ElementMessage, newElements, newSet, type SetMessage, type SetName } from "./set.ts";
 import {
-  anonymousSet,
   type Element,
   type ElementContext,
   elementWords,
@@ -41,7 +40,6 @@ import {
   type SetEntry,
   setWords,
 } from "./set_entry.ts";
-import type { Span } from "./span.ts";
 import type { Rule } from "./statements.ts";
 import {
   type FlowtableMessage,
@@ -285,8 +283,8 @@ export class BatchBuilder {
       if (compat) attributes.compat = compat;
       text = rule.text;
     } else {
-      const addSet = (type: DataType, spans: readonly Span[]) => {
-        const { set, elements } = anonymousSet(type, spans);
+      const addSet = (given: AnonymousSet) => {
+        const { set, elements } = encodeAnonymous(given);
         return this.#anonymous(chain, set, elements);
       };
       const given = withIndexes(rule, (target, path) => indexOf(target, this.#ref, path));

@@ -5,6 +5,7 @@
  * @module
  */
 import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import type { AnonymousSet } from "./anonymous_set.ts";
 import { bytesNumber, type DataType, numberBytes, type Value } from "./datatypes.ts";
 import type { CmpOp } from "./expressions/compute.ts";
 import type { Expression } from "./expressions/mod.ts";
@@ -54,18 +55,8 @@ const COMPARISON: OptionNames<Comparison<Value>> = {
   is: true,
 };
 
-/** A set without a name, which is a part of a rule. */
-export interface AnonymousSet {
-  /** Its number in the batch. */
-  readonly id: number;
-  /** The type of its keys. */
-  readonly type: DataType;
-  /** Its elements. */
-  readonly spans: readonly Span[];
-}
-
 /** Takes in a set without a name and gives its number in the batch. */
-export type AddSet = (type: DataType, spans: readonly Span[]) => number;
+export type AddSet = (set: AnonymousSet) => number;
 
 /** The name of a set without one: the kernel puts a number in. */
 export const ANONYMOUS = "__set%d";
@@ -82,7 +73,8 @@ export const SIGNS: Readonly<Record<CmpOp, string>> = {
   gte: ">=",
 };
 
-const isSet = (value: unknown): value is SetReference =>
+/** Whether a value is a named set. */
+export const isSet = (value: unknown): value is SetReference =>
   typeof value === "string" && value.startsWith("@");
 
 const cmp = (op: CmpOp, data: Uint8Array): Expression => ({
@@ -90,9 +82,16 @@ const cmp = (op: CmpOp, data: Uint8Array): Expression => ({
   data: { sreg: 1, op, data },
 });
 
-const masked = (mask: Uint8Array): Expression => ({
+/** Keeps some bits of a register. */
+export const masked = (mask: Uint8Array, register = 1): Expression => ({
   name: "bitwise",
-  data: { sreg: 1, dreg: 1, len: mask.length, mask, xor: new Uint8Array(mask.length) },
+  data: {
+    sreg: register,
+    dreg: register,
+    len: mask.length,
+    mask,
+    xor: new Uint8Array(mask.length),
+  },
 });
 
 /** Numbers of more than a byte are compared in the order of the network. */
@@ -242,12 +241,13 @@ class MatchCompiler {
         `${path} must have no ranges: several of ${this.#type.name} are single values`,
       );
     }
-    const id = this.#addSet(this.#type, spans);
+    const id = this.#addSet({ type: this.#type, spans });
     return [...this.#load, lookup(ANONYMOUS, not, id)];
   }
 }
 
-function lookup(set: string, not: boolean, setId?: number): Expression {
+/** Looks the loaded value up in a set. */
+export function lookup(set: string, not: boolean, setId?: number): Expression {
   const data = {
     set,
     sreg: 1,

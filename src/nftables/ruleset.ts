@@ -20,7 +20,7 @@ import { ruleWords } from "./compile.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { lackingNftables } from "./unsupported.ts";
 import { NFT_SET, NFT_TABLE_F } from "./constants.ts";
-import type { DataType, Value } from "./datatypes.ts";
+import type { DataType } from "./datatypes.ts";
 import { decompile } from "./decompile.ts";
 import type { Expression } from "./expressions/mod.ts";
 import { type Family, getGeneration } from "./message.ts";
@@ -36,8 +36,11 @@ import {
   decodeElements,
   decodeSet,
   elementContext,
+  keyLength,
   knowsElements,
   type SetEntry,
+  typeNumber,
+  VERDICT_TYPE,
 } from "./set_entry.ts";
 import type { Statements } from "./statements.ts";
 import {
@@ -348,16 +351,16 @@ export function ruleInfo(
   const own = Object.fromEntries(
     sets.filter(({ name }) => used.has(name.set)).map(({ name, wire }) => [name.set, wire]),
   );
-  const elements = (set: string, type: DataType) => {
+  const elements = (set: string, types: readonly DataType[], map?: "verdict") => {
     const wire = own[set];
     // The number of plain integers says nothing of their size: the load does.
-    if (!wire || wire.set.keyType !== type.number || wire.set.keyLen !== type.size) {
+    const same = wire && wire.set.keyType === typeNumber(types) &&
+      wire.set.keyLen === keyLength(types);
+    if (!same || wire.set.dataType !== (map && VERDICT_TYPE) || !knowsElements(wire.elements)) {
       return undefined;
     }
-    const { flags = 0 } = wire.set;
-    if (flags & (NFT_SET.MAP | NFT_SET.CONCAT)) return undefined;
-    const interval = (flags & NFT_SET.INTERVAL) !== 0;
-    return decodeElements(wire.elements, { types: [type], interval }) as Value[];
+    const interval = ((wire.set.flags ?? 0) & NFT_SET.INTERVAL) !== 0;
+    return decodeElements(wire.elements, { types, interval, map });
   };
   const rule = decompile(expressions, { family, elements });
   const { comment, userdata: more } = noted(userdata);

@@ -99,7 +99,7 @@ const FLAGS: Readonly<Record<SetFlag, number>> = {
 };
 
 /** `NFT_DATA_VERDICT`: the type of verdicts in a map. */
-const VERDICT_TYPE = 0xffffff00;
+export const VERDICT_TYPE = 0xffffff00;
 /** Bits of the number of each part's type in that of a concatenation. */
 const TYPE_BITS = 6;
 
@@ -132,14 +132,16 @@ export function keyTypesOf(number: number): DataType[] | undefined {
   return types.length > 0 ? types : undefined;
 }
 
-const typeNumber = (types: readonly DataType[]): number =>
+/** The number of the type of a key, as `nft` has it. */
+export const typeNumber = (types: readonly DataType[]): number =>
   types.reduce((all, { number }) => all * (1 << TYPE_BITS) + number, 0);
 
-const keyLength = (types: readonly DataType[]): number =>
+/** Bytes of a key. */
+export const keyLength = (types: readonly DataType[]): number =>
   types.length === 1 ? types[0]!.size : types.reduce((sum, { size }) => sum + padded(size), 0);
 
 /** The byte order as `nft` keeps it: 1 is the machine's, 2 the network's. */
-const orderEntry = (order: DataType["order"]): Uint8Array =>
+export const orderEntry = (order: DataType["order"]): Uint8Array =>
   numberBytes(order === "host" ? 1 : 2, { size: 4, order: "host" });
 
 function joinKey(parts: readonly Uint8Array[]): Uint8Array {
@@ -163,7 +165,7 @@ function splitKey(bytes: Uint8Array, types: readonly DataType[]): Uint8Array[] {
 }
 
 /** The first and the last key of an element; of a concatenation those of each part, joined. */
-function keySpan(key: ElementKey, types: readonly DataType[], path: string): Span {
+export function keySpan(key: ElementKey, types: readonly DataType[], path: string): Span {
   const parts = Array.isArray(key) ? key as readonly Value[] : [key as Value];
   if (parts.length !== types.length) {
     throw new TypeError(`${path} must have ${types.length} parts: got ${show(key)}`);
@@ -174,10 +176,12 @@ function keySpan(key: ElementKey, types: readonly DataType[], path: string): Spa
   return { from: joinKey(spans.map(({ from }) => from)), to: joinKey(spans.map(({ to }) => to)) };
 }
 
-const isEntry = (element: Element): element is ElementEntry =>
+/** Whether an element has more than a key. */
+export const isEntry = (element: Element): element is ElementEntry =>
   typeof element === "object" && element !== null && !Array.isArray(element);
 
-const isRange = ({ from, to }: Span): boolean => !sameBytes(from, to);
+/** Whether a span has several values. */
+export const isRange = ({ from, to }: Span): boolean => !sameBytes(from, to);
 
 function mapData(value: Value, map: string, path: string): Data {
   if (map !== "verdict") {
@@ -206,7 +210,7 @@ export interface ElementContext {
 }
 
 /** Ranges without a concatenation are two elements: the first key, and the one after the last. */
-function rangeElements(span: Span, message: ElementMessage): ElementMessage[] {
+export function rangeElements(span: Span, message: ElementMessage): ElementMessage[] {
   const after = nextBytes(span.to);
   const end = after ? [{ key: after, flags: NFT_SET_ELEM.INTERVAL_END }] : [];
   return [{ ...message, key: span.from }, ...end];
@@ -215,15 +219,19 @@ function rangeElements(span: Span, message: ElementMessage): ElementMessage[] {
 /**
  * Elements as the wire has them.
  *
+ * @param elements The elements.
+ * @param context The set.
+ * @param at The place of the elements, for errors.
  * @throws {TypeError} For malformed ones.
  * @throws {RangeError} For values out of range.
  */
 export function encodeElements(
   elements: readonly Element[],
   { types, interval, map }: ElementContext,
+  at = "elements",
 ): ElementMessage[] {
   return elements.flatMap((element, i) => {
-    const path = `elements[${i}]`;
+    const path = `${at}[${i}]`;
     if (isEntry(element)) checkOptions(element, ELEMENT, path);
     const entry: ElementEntry = isEntry(element) ? element : { key: element };
     const span = keySpan(entry.key, types, path);
@@ -255,48 +263,6 @@ export function encodeElements(
     if (types.length > 1) return [{ ...message, key: span.from, keyEnd: span.to }];
     return rangeElements(span, message);
   });
-}
-
-/**
- * Joins spans that overlap or follow each other, as `nft` does in sets without names: Linux 6.12 does not find
- * the first value of a range there that begins where another one ends.
- */
-function joinSpans(spans: readonly Span[]): readonly Span[] {
-  const joined: Span[] = [];
-  for (const span of spans.toSorted((a, b) => compareBytes(a.from, b.from))) {
-    const last = joined.at(-1);
-    const after = last && nextBytes(last.to);
-    if (!last || after && compareBytes(span.from, after) > 0) joined.push(span);
-    else if (compareBytes(span.to, last.to) > 0) {
-      joined[joined.length - 1] = { from: last.from, to: span.to };
-    }
-  }
-  return joined;
-}
-
-/** The elements of a set of a rule, without a name. */
-export function encodeSpans(spans: readonly Span[]): ElementMessage[] {
-  if (!spans.some(isRange)) return spans.map(({ from }) => ({ key: from }));
-  return joinSpans(spans).flatMap((span) => rangeElements(span, {}));
-}
-
-/** The attributes of a set without a name, of a rule. */
-export function anonymousSet(
-  type: DataType,
-  spans: readonly Span[],
-): { readonly set: SetMessage; readonly elements: ElementMessage[] } {
-  const elements = encodeSpans(spans);
-  const interval = spans.some(isRange) ? NFT_SET.INTERVAL : 0;
-  return {
-    elements,
-    set: {
-      flags: NFT_SET.ANONYMOUS | NFT_SET.CONSTANT | interval,
-      keyType: type.number,
-      keyLen: type.size,
-      desc: { size: elements.length },
-      userdata: writeUserdata({ [SET_KEY_BYTEORDER]: orderEntry(type.order) })!,
-    },
-  };
 }
 
 /** Checks a set's entry, and gives its attributes and the context of its elements. */

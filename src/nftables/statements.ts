@@ -6,6 +6,7 @@
 import type { Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
+import type { ConcatenationMatch, VerdictMap } from "./lookup.ts";
 import type { Match } from "./match.ts";
 import type { SelectorName } from "./selectors.ts";
 
@@ -187,11 +188,40 @@ export type NumberMatches = {
   ]?: Match<Value>;
 };
 
+/** Verdict maps: the verdict for each value of a property. */
+export type VerdictMaps = { readonly [K in SelectorName as `${K} vmap`]?: VerdictMap };
+
+/** Changes of headers: `ip dscp set`; the kernel corrects the checksums. */
+export type HeaderChanges = { readonly [K in HeaderField as `${K} set`]?: Value };
+
+/** The fields of headers. */
+export type HeaderField = Exclude<
+  SelectorName,
+  `meta ${string}` | `ct ${string}` | `fib ${string}` | `${"i" | "o"}if${string}`
+>;
+
+/** Concatenations of properties, each a word of a match, and verdict maps of them: `ip saddr . tcp dport vmap`. */
+export interface Concatenations {
+  readonly [words: `${string} . ${string}`]:
+    | ConcatenationMatch
+    | VerdictMap
+    | Match<Value>
+    | undefined;
+}
+
 /**
  * Matches and statements of a rule, by the words of `nft`. The order of the properties is the order in which
  * a packet meets them: `{ "tcp dport": 22, counter: true, verdict: "accept" }`.
  */
-export interface Statements extends AddressMatches, LinkMatches, IndexMatches, NumberMatches {
+export interface Statements
+  extends
+    AddressMatches,
+    LinkMatches,
+    IndexMatches,
+    NumberMatches,
+    VerdictMaps,
+    HeaderChanges,
+    Concatenations {
   /** A number that is generated for each packet, such as for a loss. */
   readonly numgen?: Numgen;
   /** Counts packets; a value sets it. */

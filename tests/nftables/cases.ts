@@ -74,6 +74,61 @@ export const FILTER: readonly Case[] = [
   ["netdev", "vlan id 5-9", { "vlan id": "5-9" }],
   ["netdev", "vlan id 5 ip saddr 10.0.0.1", { "vlan id": 5, "ip saddr": "10.0.0.1" }],
   ["netdev", "vlan id 5 tcp dport 80", { "vlan id": 5, "tcp dport": 80 }],
+  ["inet", "tcp dport vmap { 22 : accept, 80-90 : drop }", {
+    "tcp dport vmap": [{ key: 22, value: "accept" }, { key: "80-90", value: "drop" }],
+  }],
+  ["inet", "tcp dport vmap { 80-90 : drop, 91-95 : accept }", {
+    "tcp dport vmap": [{ key: "80-90", value: "drop" }, { key: "91-95", value: "accept" }],
+  }],
+  ["inet", "tcp dport vmap @ways", { "tcp dport vmap": "@ways" }],
+  ["inet", "ct state vmap { invalid : drop, established : accept }", {
+    "ct state vmap": [{ key: "invalid", value: "drop" }, { key: "established", value: "accept" }],
+  }],
+  ["inet", 'iifname vmap { "lo" : jump other }', {
+    "iifname vmap": [{ key: "lo", value: "jump other" }],
+  }],
+  ["ip", "ip dscp vmap { cs1 : accept, ef : drop }", {
+    "ip dscp vmap": [{ key: "cs1", value: "accept" }, { key: "ef", value: "drop" }],
+  }],
+  ["inet", "fib daddr . iif type vmap { local : accept }", {
+    "fib daddr . iif type vmap": [{ key: "local", value: "accept" }],
+  }],
+  ["inet", "ip saddr . tcp dport @pairs", { "ip saddr . tcp dport": "@pairs" }],
+  ["inet", "ip saddr . tcp dport != @pairs", { "ip saddr . tcp dport": { not: "@pairs" } }],
+  ["inet", "ip saddr . tcp dport { 1.1.1.1 . 22, 2.2.2.2 . 80 } accept", {
+    "ip saddr . tcp dport": [["1.1.1.1", 22], ["2.2.2.2", 80]],
+    verdict: "accept",
+  }],
+  ["inet", "ip saddr . tcp dport { 10.0.0.0/8 . 22-80 }", {
+    "ip saddr . tcp dport": [["10.0.0.0/8", "22-80"]],
+  }],
+  ["inet", "ip saddr . ip daddr . udp dport { 1.1.1.1 . 2.2.2.2 . 5 }", {
+    "ip saddr . ip daddr . udp dport": [["1.1.1.1", "2.2.2.2", 5]],
+  }],
+  ["inet", "ip6 saddr . tcp dport . meta mark { fd00::1 . 5 . 0x00000007 }", {
+    "ip6 saddr . tcp dport . meta mark": [["fd00::1", 5, 7]],
+  }],
+  ["inet", "ip saddr . tcp dport vmap { 1.1.1.1 . 22 : accept }", {
+    "ip saddr . tcp dport vmap": [{ key: ["1.1.1.1", 22], value: "accept" }],
+  }],
+  ["inet", "icmp type . icmp code { echo-request . net-unreachable }", {
+    "icmp type . icmp code": [["echo-request", "net-unreachable"]],
+  }],
+  ["inet", "ip dscp set cs1", { "ip dscp set": "cs1" }],
+  ["inet", "ip6 dscp set ef", { "ip6 dscp set": "ef" }],
+  ["ip6", "ip6 ecn set ce ip6 hoplimit set 5", { "ip6 ecn set": "ce", "ip6 hoplimit set": 5 }],
+  ["ip", "ip ttl set 5", { "ip ttl set": 5 }],
+  ["ip", "ip ecn set not-ect", { "ip ecn set": "not-ect" }],
+  ["ip", "ip saddr 10.0.0.1 ip daddr set 1.2.3.4", {
+    "ip saddr": "10.0.0.1",
+    "ip daddr set": "1.2.3.4",
+  }],
+  ["inet", "ip6 daddr set fd00::1", { "ip6 daddr set": "fd00::1" }],
+  ["inet", "tcp dport 8080 tcp dport set 80", { "tcp dport": 8080, "tcp dport set": 80 }],
+  ["inet", "tcp flags set syn", { "tcp flags set": "syn" }],
+  ["inet", "udp dport set 53", { "udp dport set": 53 }],
+  ["netdev", "ether saddr set 02:00:00:00:00:01", { "ether saddr set": "02:00:00:00:00:01" }],
+  ["netdev", "vlan id set 7", { "vlan id set": 7 }],
   ["inet", "meta mark set ct mark", { "meta mark set": "ct mark" }],
   ["inet", "ct mark set meta mark", { "ct mark set": "meta mark" }],
   ["inet", 'counter name "visits" drop', { counter: { name: "visits" }, verdict: "drop" }],

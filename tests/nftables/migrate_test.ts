@@ -24,6 +24,8 @@ for (const [, line, code] of rows) {
       netns.nftables.add({
         family: "inet",
         name: "t",
+        counters: [{ name: "visits" }],
+        sets: [{ name: "ways", type: "ifname", map: "verdict" }],
         chains: [{ name: "other" }, { name: "c", type: translation ? "nat" : "filter", hook }],
       });
     }

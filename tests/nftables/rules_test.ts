@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { type NetNs, NetNs as Namespace, UnsupportedError } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
-import type { ChainEntry, Family, RuleInfo, TableEntry } from "../../src/nftables/mod.ts";
+import type { ChainEntry, Family, RuleInfo, SetEntry, TableEntry } from "../../src/nftables/mod.ts";
 import { type Case, DESTINATION_NAT, FILTER, PREROUTING, SOURCE_NAT } from "./cases.ts";
 import { nft, rulesOf } from "./nft.ts";
 
@@ -21,7 +21,11 @@ const CHAINS:
   ];
 
 function table(family: Family, chain: ChainEntry): TableEntry {
-  const sets = [{ name: "some", type: "ipv4_addr" }];
+  const sets: SetEntry[] = [
+    { name: "some", type: "ipv4_addr" },
+    { name: "pairs", type: "ipv4_addr . inet_service" },
+    { name: "ways", type: "inet_service", map: "verdict" },
+  ];
   return { family, name: "t", chains: [chain, { name: "other" }], sets };
 }
 

@@ -1,8 +1,9 @@
 // Packets decide: what rules drop, translate, limit and count.
 import { assert, assertEquals } from "@std/assert";
-import { Bridge, NetNs, Scope, Veth } from "../../mod.ts";
+import { Bridge, NetNs, Scope, UdpSocket, Veth } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
 import type { Rule } from "../../src/nftables/mod.ts";
+import { FrameHeaders } from "../../src/packet/mod.ts";
 
 /** Two namespaces with a router between them. */
 async function routed() {
@@ -241,6 +242,55 @@ Deno.test("A rule follows the elements of a named set", async () => {
   assertEquals(b.nftables.elements.list(set), ["10.0.1.2", "10.0.1.3"]);
   b.nftables.elements.flush(set);
   assertEquals(await ping(a, "10.0.2.2"), 1);
+});
+
+Deno.test("A verdict map decides by the value, a concatenation by several at once", async () => {
+  await using lab = await routed();
+  const { a, b } = lab;
+  for (
+    const [rule, passes] of [
+      [{ "icmp type vmap": [{ key: "echo-request", value: "drop" }] }, 0],
+      [{ "icmp type vmap": [{ key: "echo-reply", value: "drop" }] }, 1],
+      [{ "icmp type vmap": [{ key: "1-8", value: "drop" }, { key: "9-20", value: "accept" }] }, 0],
+      [{ "icmp type vmap": [{ key: "5-7", value: "accept" }, { key: "8-9", value: "drop" }] }, 0],
+      [{ "icmp type vmap": [{ key: "5-7", value: "drop" }, { key: "8-9", value: "accept" }] }, 1],
+      [{ "ip saddr . icmp type": [["10.0.1.2", "echo-request"]], verdict: "drop" }, 0],
+      [{ "ip saddr . icmp type": [["10.0.1.3", "echo-request"]], verdict: "drop" }, 1],
+      [{ "ip saddr . icmp type": [["10.0.1.0/24", "5-9"]], verdict: "drop" }, 0],
+      [{ "ip saddr . ip dscp": [["10.0.1.2", "cs0"]], verdict: "drop" }, 0],
+      [{
+        "ip saddr . icmp type vmap": [{ key: ["10.0.1.2", "echo-request"], value: "drop" }],
+      }, 0],
+      [{ "fib saddr . iif oif": "missing", verdict: "drop" }, 1],
+      [{ "fib daddr type": "local", verdict: "drop" }, 0],
+    ] as [Rule, number][]
+  ) {
+    chain(b, [rule]);
+    assertEquals(await ping(a, "10.0.2.2"), passes, JSON.stringify(rule));
+  }
+});
+
+Deno.test("A changed header has the right checksums", async () => {
+  await using lab = await routed();
+  const { a, router, b } = lab;
+  chain(router, [{ "ip daddr": "10.0.2.9", "ip daddr set": "10.0.2.2" }, {
+    "ip dscp set": "ef",
+    "ip ttl set": 9,
+    "udp dport": 5000,
+    "udp dport set": 5001,
+  }], "forward");
+  const eth0 = b.links.get("eth0");
+  using frames = eth0.capture({ filter: { protocol: "udp" } });
+  using sender = UdpSocket.open({ netns: a, remote: { address: "10.0.2.9", port: 5000 } });
+  using receiver = UdpSocket.open({ netns: b, local: { address: "10.0.2.2", port: 5001 } });
+  await sender.write(Uint8Array.of(1, 2, 3));
+  assertEquals(await receiver.read(new Uint8Array(9)), 3, "the kernel has verified them");
+  for await (const { data } of frames) {
+    const { ipv4, udp } = new FrameHeaders(data);
+    assertEquals([ipv4!.dscp, ipv4!.ttl, udp!.destinationPort], [46, 9, 5001]);
+    assert(ipv4!.checksumValid);
+    break;
+  }
 });
 
 Deno.test("A set without a name has values, ranges and prefixes", async () => {
