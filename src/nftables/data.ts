@@ -33,6 +33,15 @@ export interface VerdictData {
   chain?: string;
 }
 
+/** A verdict by the words of `nft`. */
+export type Verdict =
+  | "accept"
+  | "drop"
+  | "continue"
+  | "return"
+  | `jump ${string}`
+  | `goto ${string}`;
+
 /** A value: bytes in the order of the register, or a verdict. */
 export type Data = Uint8Array | VerdictData;
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkObject, show } from "../options.ts";
+import type { Verdict } from "./data.ts";
 import type { DataType, Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
 import {
@@ -17,7 +18,6 @@ import {
 } from "./match.ts";
 import { type Layers, type Selector, type SelectorName, SELECTORS } from "./selectors.ts";
 import { type Element, type ElementEntry, isEntry } from "./set_entry.ts";
-import type { Verdict } from "./statements.ts";
 
 /** A key of a verdict map, and the verdict. */
 export interface VerdictEntry {

@@ -65,7 +65,11 @@ export { type DropOptions, type LinkName, type MasqueradeOptions, OwnTable } fro
 export { commit, type CommitOptions } from "./commit.ts";
 export {
   type AddressMatches,
+  type Concatenations,
   type Counter,
+  type HeaderChanges,
+  type HeaderField,
+  type IndexMatches,
   type Limit,
   type LimitRate,
   type LimitUnit,
@@ -73,6 +77,7 @@ export {
   type Log,
   type LogLevel,
   type Masquerade,
+  type NamedObject,
   type Nat,
   type NatFlags,
   type NumberMatches,
@@ -82,8 +87,10 @@ export {
   type Reject,
   type Rule,
   type Statements,
-  type Verdict,
+  type VerdictMaps,
 } from "./statements.ts";
+export { type Verdict } from "./data.ts";
+export { type ConcatenationMatch, type VerdictEntry, type VerdictMap } from "./lookup.ts";
 export { type Comparison, type Match, type SetReference } from "./match.ts";
 export {
   type Element,

@@ -11,26 +11,27 @@ import { expressionKind } from "./expressions/mod.ts";
 import { Layers } from "./selectors.ts";
 import { READERS } from "./readers.ts";
 import { type Context, STATEMENTS } from "./statement_table.ts";
-import type { Counter, Limit, Quota } from "./statements.ts";
+import type { Counter, Limit, NamedObject, Quota } from "./statements.ts";
 import type { ObjectMessage } from "./table.ts";
 import { commentData, commentIn, onlyComment } from "./userdata.ts";
 
-/** The name of an object. */
-interface Named {
-  /** Its name, which rules use: `{ counter: { name: "visits" } }`. */
-  readonly name: string;
+/** A counter that several rules may share. */
+export interface NamedCounter extends NamedObject, Counter {
   /** Text for people. */
   readonly comment?: string;
 }
 
-/** A counter that several rules may share. */
-export interface NamedCounter extends Named, Counter {}
-
 /** A quota that several rules may share. */
-export interface NamedQuota extends Named, Quota {}
+export interface NamedQuota extends NamedObject, Quota {
+  /** Text for people. */
+  readonly comment?: string;
+}
 
 /** A limit that several rules may share. */
-export interface NamedLimit extends Named, Limit {}
+export interface NamedLimit extends NamedObject, Limit {
+  /** Text for people. */
+  readonly comment?: string;
+}
 
 /** The named objects of a table. */
 export interface NamedObjects {
@@ -75,7 +76,11 @@ export function encodeObjects(table: NamedObjects): EncodedObject[] {
   );
 }
 
-function encode(type: Type, entry: Named, path: string): EncodedObject {
+function encode(
+  type: Type,
+  entry: NamedObject & { readonly comment?: string },
+  path: string,
+): EncodedObject {
   checkOptions(entry, { ...entry }, path); // an object; the statement checks its values
   const { name, comment, ...value } = entry;
   if (typeof name !== "string" || name === "") {
@@ -111,7 +116,7 @@ export function decodeObjects(
   return found;
 }
 
-function decode(type: Type, { name, data, userdata }: ObjectMessage): Named | undefined {
+function decode(type: Type, { name, data, userdata }: ObjectMessage): NamedObject | undefined {
   if (name === undefined || !data || !onlyComment(userdata)) return undefined;
   const bytes = data.slice();
   const values = expressionKind(type)!.data.read(source(bytes), 0, bytes.length);

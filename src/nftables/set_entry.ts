@@ -5,7 +5,7 @@
  */
 import { checkOptions, integer, nearest, type OptionNames, show } from "../options.ts";
 import { NFT_SET, NFT_SET_ELEM } from "./constants.ts";
-import type { Data, VerdictData, VerdictWord } from "./data.ts";
+import type { Data, Verdict, VerdictData, VerdictWord } from "./data.ts";
 import { type DataType, numberBytes, SET_TYPES, type Value } from "./datatypes.ts";
 import type { ElementMessage, SetMessage } from "./set.ts";
 import {
@@ -17,7 +17,6 @@ import {
   sameBytes,
   type Span,
 } from "./span.ts";
-import type { Verdict } from "./statements.ts";
 import {
   commentEntry,
   commentIn,

@@ -5,19 +5,11 @@
  */
 import type { Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
+import type { Verdict } from "./data.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import type { ConcatenationMatch, VerdictMap } from "./lookup.ts";
 import type { Match } from "./match.ts";
 import type { SelectorName } from "./selectors.ts";
-
-/** A verdict by the words of `nft`. */
-export type Verdict =
-  | "accept"
-  | "drop"
-  | "continue"
-  | "return"
-  | `jump ${string}`
-  | `goto ${string}`;
 
 /** Counts packets. */
 export interface Counter {
