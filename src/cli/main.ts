@@ -23,6 +23,11 @@ export async function main(args: readonly string[]): Promise<number> {
     return name === undefined ? exitCodes.USAGE : exitCodes.GOOD;
   }
   if (name === "__complete") return (await import("./complete.ts")).complete(rest);
+  if (Deno.build.standalone) {
+    // A program of `deno compile` is the keeper of its labs itself.
+    const { keeper } = await import("../lab/mod.ts");
+    if (await keeper(args)) return exitCodes.GOOD;
+  }
   const verb = verbOf(name);
   if (!verb) {
     const { nearest } = await import("../options.ts");

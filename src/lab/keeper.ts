@@ -274,9 +274,9 @@ async function requestOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
 if (import.meta.main) {
   try {
     await keep(Deno.args[0] ?? "");
+    Deno.exit();
   } catch (error) {
     console.error(messageOf(error));
     Deno.exit(1);
   }
-  Deno.exit(0);
 }

@@ -147,7 +147,8 @@ let command: KeeperCommand = (lab) => {
   const program = Deno.execPath();
   if (Deno.build.standalone) {
     throw new LabError(
-      "A program of deno compile keeps a lab only if it begins with `await keeper(Deno.args)` of netloom's ./lab",
+      "A program of deno compile needs `if (await keeper(Deno.args)) Deno.exit()` as its first line, " +
+        "from netloom's ./lab: it is the keeper of its labs itself",
     );
   }
   const entry = new URL("./keeper.ts", import.meta.url);
@@ -168,6 +169,9 @@ export function runKeepersBy(next: KeeperCommand): Disposable {
   command = next;
   return { [Symbol.dispose]: () => void (command = before) };
 }
+
+/** The first argument of a program of deno compile that is to keep a lab: its name is the second one. */
+export const KEEP = "__keeper";
 
 /** Starts "$@" in a session of its own, without descriptors of this process beside its output. */
 const LAUNCH = 'cd /; exec setsid --fork "$@" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-';

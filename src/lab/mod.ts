@@ -48,4 +48,4 @@ export { type LogOptions, logs } from "./logs.ts";
 export type { KeeperInfo } from "./keeper_client.ts";
 export { down, type LabInfo, list, type NoteOptions } from "./named.ts";
 export { type LabPlan, plan, type PlannedStep, type PlanOptions } from "./plan.ts";
-export { attach, up, type UpOptions } from "./up.ts";
+export { attach, keeper, up, type UpOptions } from "./up.ts";

@@ -10,7 +10,7 @@ import { Scope, scopes } from "../scope/scope.ts";
 import { Activity, KeptActivity } from "./activity.ts";
 import { Lab, type LabParts } from "./lab.ts";
 import { applyImpairments } from "./impairments.ts";
-import { Keeper } from "./keeper_client.ts";
+import { KEEP, Keeper, runKeepersBy } from "./keeper_client.ts";
 import { converge, down, list, nodesOf, type NoteOptions, recoverKeeper } from "./named.ts";
 import { LabNodes, type Owner } from "./nodes.ts";
 import { checkLimits } from "./limits.ts";
@@ -120,6 +120,29 @@ export function attach(name: string, options: NoteOptions = {}): Lab {
   recoverKeeper(keeper, nodes, options);
   const activity = new KeptActivity(topology, nodes, keeper);
   return new Lab({ topology, nodes, activity, takeDown: () => Promise.resolve() }).persist();
+}
+
+/**
+ * For programs of `deno compile` whose labs have names: such a program is also the keeper of its labs, in a process of
+ * its own. Call it first, and end when it returns `true`. Elsewhere it does nothing, and is not needed.
+ *
+ * @param args The arguments of the program: `Deno.args`.
+ * @returns Whether this process was a keeper, which has ended.
+ *
+ * @example The first line of such a program
+ * ```ts
+ * import { keeper } from "@netloom/netloom/lab";
+ *
+ * if (await keeper(Deno.args)) Deno.exit();
+ * ```
+ */
+export async function keeper(args: readonly string[]): Promise<boolean> {
+  const [first, lab] = args;
+  if (Deno.build.standalone) runKeepersBy((lab) => [Deno.execPath(), KEEP, lab]);
+  if (first !== KEEP || lab === undefined) return false;
+  const { keep } = await import("./keeper.ts");
+  await keep(lab);
+  return true;
 }
 
 /** Only a record brings a link of the machine home after a `kill -9`. */

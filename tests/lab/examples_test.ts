@@ -50,6 +50,26 @@ test("quorum.lab.yml: the schedule splits the quorum, and heals it", async () =>
   assertEquals(lab.schedule!.log.map(({ action }) => action), ["begin", "end", "begin", "end"]);
 });
 
+test("far.lab.yml: with a name, its keeper has the delay, the server and the schedule", async () => {
+  await using lab = await up(await read("far"), { name: "far" });
+  const schedule = lab.schedule!;
+  const seen: number[] = [];
+  let over = false;
+  void schedule.done.then(() => over = true);
+  while (!over) seen.push((await lab.node("shop").ping("store", { timeout: 5000 })).min!);
+  assert(Math.min(...seen) >= 39.9, `the delay: ${Math.min(...seen)}`);
+  assert(Math.max(...seen) >= 199.9, `the slow line: ${Math.max(...seen)}`);
+  const response = await lab.node("shop").fetch("http://store/");
+  assertEquals([response.status, await response.text().then((it) => it.length > 0)], [200, true]);
+  assertEquals(
+    schedule.log.map(({ action, fault, error }) => [action, fault.kind, error]),
+    ["impair", "impair", "hold", "hold"].map((
+      kind,
+      i,
+    ) => [i % 2 ? "end" : "begin", kind, undefined]),
+  );
+});
+
 test("Every file in examples/labs has a test here", async () => {
   const names = Array.from(Deno.readDirSync(FOLDER), ({ name }) => name);
   const text = await Deno.readTextFile(new URL(import.meta.url));

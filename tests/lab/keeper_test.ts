@@ -335,3 +335,43 @@ test("down() ends a keeper that does not answer", async () => {
   await down("lab");
   assertEquals([list(), NetNs.list()], [[], []]);
 });
+
+test("A program can be the keeper of its labs itself, as those of deno compile are", async () => {
+  const code = `
+    import { keeper } from "./src/lab/mod.ts";
+    if (await keeper(["__keeper", "lab"])) Deno.exit();
+  `;
+  const folder = new URL("../../", import.meta.url).pathname;
+  using _keepers = runKeepersBy(() => {
+    return ["sh", "-c", 'cd "$0"; exec "$@"', folder, Deno.execPath(), "eval", code];
+  });
+  await start(running({ command: "echo here; exec sleep 1000", ready: { log: "here" } }));
+  assertEquals(list()[0]!.keeper?.state, "running");
+  await down("lab");
+});
+
+test("The keeper starts from modules of a server, too", async () => {
+  const root = new URL("../../", import.meta.url);
+  await using server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
+    const path = new URL(request.url).pathname.slice(1);
+    const headers = { "content-type": "application/typescript" };
+    return Deno.readTextFile(new URL(path, root)).then((text) => new Response(text, { headers }));
+  });
+  const cache = await Deno.makeTempDir();
+  const { hostname, port } = server.addr;
+  const code = `
+    import { up } from "http://${hostname}:${port}/src/lab/mod.ts";
+    const run = [{ command: "echo here; exec sleep 1000", ready: { log: "here" } }];
+    (await up({ nodes: { a: { run } }, links: [] }, { name: "lab" })).persist();
+    Deno.exit();
+  `;
+  const { code: exit, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", "--no-lock", "--quiet", code],
+    cwd: cache,
+    env: { DENO_DIR: cache },
+  }).output();
+  assertEquals([exit, new TextDecoder().decode(stderr)], [0, ""]);
+  assertEquals(list()[0]!.keeper?.state, "running");
+  await down("lab");
+  await Deno.remove(cache, { recursive: true });
+});
