@@ -254,7 +254,8 @@ function refuseParts(ref: NetNsRef, placed: readonly Placed[]): void {
       Array.from({ length: end - vid + 1 }, (_, i) => ({ at, entry, vlan: vid + i }))
     );
   });
-  checkOrder(placed, asked);
+  const parts = partsOf(placed);
+  checkOrder(parts, asked);
   const results = connection.batch(
     asked.map(({ entry: [{ index, self }, { mac }], vlan }) =>
       getFdb({ index, mac, vlan, flags: [self ? "self" : "master"] })
@@ -264,14 +265,20 @@ function refuseParts(ref: NetNsRef, placed: readonly Placed[]): void {
   for (const [i, result] of results.entries()) {
     if (!result.ok) continue;
     const { at, entry, vlan } = asked[i]!;
-    const { operation } = newRequest(entry, false);
     const link = entry[0].self ? "bridge" : "port";
     const hint = `the address has an entry for VLAN ${vlan}, which the ${link} is in`;
-    const error = { operation, netns: ref.description, errno: ERRNO.EEXIST, hint };
-    if (!refusals.has(at)) refusals.set(at, new NetlinkError(error));
+    // The kernel would refuse an entry of the call for that VLAN, too.
+    for (const index of [at, parts.get(`${keyOf(entry)} ${vlan}`) ?? at]) {
+      const { operation } = newRequest(placed[index]!, false);
+      const error = { operation, netns: ref.description, errno: ERRNO.EEXIST };
+      if (!refusals.has(index)) {
+        refusals.set(index, new NetlinkError(index === at ? { ...error, hint } : error));
+      }
+    }
   }
   if (refusals.size === 0) return;
-  const all = Array.from(refusals, ([index, error]) => ({ index, error }));
+  const all = Array.from(refusals, ([index, error]) => ({ index, error }))
+    .sort((one, other) => one.index - other.index);
   refuse(all, placed.length, "none is added");
 }
 
@@ -294,18 +301,23 @@ function isWhole([{ self }, { vlan, flags = [] }]: Placed): boolean {
   return vlan === undefined && (self || !flags.includes("self") || flags.includes("master"));
 }
 
-/** Refuses an entry without a VLAN after one that it includes: the kernel refuses it, and adds it in part. */
-function checkOrder(
-  placed: readonly Placed[],
-  asked: readonly { readonly at: number; readonly entry: Placed; readonly vlan: number }[],
-): void {
-  const first = new Map<string, number>();
+/** The positions of entries for a VLAN. */
+function partsOf(placed: readonly Placed[]): Map<string, number> {
+  const parts = new Map<string, number>();
   for (const [i, entry] of placed.entries()) {
     const { vlan } = entry[1];
-    if (vlan !== undefined) first.set(`${keyOf(entry)} ${vlan}`, i);
+    if (vlan !== undefined) parts.set(`${keyOf(entry)} ${vlan}`, i);
   }
+  return parts;
+}
+
+/** Refuses an entry without a VLAN after one that it includes: the kernel refuses it, and adds it in part. */
+function checkOrder(
+  parts: ReadonlyMap<string, number>,
+  asked: readonly { readonly at: number; readonly entry: Placed; readonly vlan: number }[],
+): void {
   for (const { at, entry, vlan } of asked) {
-    const before = first.get(`${keyOf(entry)} ${vlan}`) ?? at;
+    const before = parts.get(`${keyOf(entry)} ${vlan}`) ?? at;
     if (before >= at) continue;
     throw new TypeError(
       `entries[${at}]: an entry without a VLAN is for VLAN ${vlan} of the port, too, and comes before ` +

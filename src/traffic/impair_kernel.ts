@@ -33,6 +33,7 @@ import { isUnknownKind, lackingKind, UnsupportedError } from "../rtnetlink/unsup
 import { ERRNO } from "../../ffi/errno.ts";
 import { LinkFilters } from "./filters.ts";
 import {
+  type DisciplineContext,
   disciplineFor,
   disciplineKind,
   EVERYTHING,
@@ -189,9 +190,18 @@ function changeDiscipline(found: Found, values: DirectionValues, steps: Steps): 
   const qdiscs = new LinkQdiscs(device);
   steps.do(
     () => qdiscs.change(disciplineFor(values, { ...context, before })),
-    () => qdiscs.change(disciplineFor(before, { ...context, before: values })),
+    () => qdiscs.change(disciplineBefore(found, { ...context, before: values })),
   );
   verify(device, values);
+}
+
+/** The discipline as it was found. Without its seed the kernel would choose another. */
+function disciplineBefore({ qdisc, values }: Found, context: DisciplineContext): QdiscOptions {
+  const discipline = disciplineFor(values, context);
+  if (discipline.kind !== "netem" || qdisc.kind !== "netem") return discipline;
+  const { seed } = qdisc.options;
+  if (seed === undefined) return discipline;
+  return { ...discipline, options: { ...discipline.options, seed } };
 }
 
 function changeProgram(
@@ -275,14 +285,15 @@ function remove(found: Found, steps: Steps): void {
   else removeRoot(found, steps);
 }
 
-function removeRoot({ device: link, values }: Found, steps: Steps): void {
+function removeRoot(found: Found, steps: Steps): void {
+  const { device: link, values } = found;
   const qdiscs = new LinkQdiscs(link);
   const context = { kind: disciplineKind(), mtu: infoOf(link).mtu };
+  const discipline = disciplineBefore(found, context);
   steps.do(
     () => qdiscs.change(passing(values, context)),
-    () => qdiscs.change(disciplineFor(values, context)),
+    () => qdiscs.change(discipline),
   );
-  const discipline = disciplineFor(values, context);
   exchange(link, steps, () => deleteQdisc(link, "root"), () => addQdisc(link, discipline));
 }
 
@@ -318,11 +329,11 @@ function addDetour(
 /** Creates an ifb with a discipline, in the link's group so that it goes with it. */
 function createIfb(
   link: NamedLink,
-  options: { name: string; index?: number; values: DirectionValues },
+  options: { name: string; index?: number; values: DirectionValues; before?: Found },
   steps: Steps,
 ): NamedLink {
   const { ref } = link;
-  const { name, index, values } = options;
+  const { name, index, values, before } = options;
   const connection = connectionTo(ref);
   const { mtu, group } = infoOf(link);
   const message: LinkMessage = { name, group: group ?? 0, linkInfo: { kind: "ifb" } };
@@ -333,7 +344,10 @@ function createIfb(
   const made = connection.request(getLink(name, { stats: false }));
   const device: NamedLink = { ref, index: made.index, name, kind: "ifb" };
   connection.request(setLink({ index: made.index, afSpec: { inet6: { addrGenMode: "none" } } }));
-  new LinkQdiscs(device).add(disciplineFor(values, { kind: disciplineKind(), mtu }));
+  const context = { kind: disciplineKind(), mtu };
+  new LinkQdiscs(device).add(
+    before ? disciplineBefore(before, context) : disciplineFor(values, context),
+  );
   connection.request(setLink({ index: made.index, ...upFlags(true) }));
   verify(device, values);
   return device;
@@ -359,7 +373,8 @@ function deleteLead(filters: LinkFilters, filter: Lead): void {
 }
 
 /** Lets packets go straight on, waits for those on the detour, and removes it. */
-function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Steps): void {
+function removeDetour(before: Found, filter: Lead, steps: Steps): void {
+  const { spot, device, values } = before;
   const filters = new LinkFilters(spot.link);
   const { link } = spot;
   steps.do(() => deleteLead(filters, filter), () => filters.add(filter));
@@ -371,6 +386,6 @@ function removeDetour({ spot, device, values }: Found, filter: Lead, steps: Step
   steps.do(
     () => connectionTo(device.ref).request(deleteLink({ index }, `ifb ${show(name)}`)),
     // The filter of the undo leads to this index.
-    () => Steps.run((again) => createIfb(link, { name, index, values }, again)),
+    () => Steps.run((again) => createIfb(link, { name, index, values, before }, again)),
   );
 }
