@@ -28,10 +28,10 @@ await lab.ready();
 await using _web = server.serve({ port: 80, onListen: () => {} }, () => new Response("hello"));
 await using _other = server.serve({ port: 81, onListen: () => {} }, () => new Response("hello"));
 
-/** Whether the client gets an answer from a port of the server. */
-async function answers(port: number): Promise<boolean> {
+/** Whether the client gets an answer from a port of the server within some milliseconds. */
+async function answers(port: number, timeout = 5000): Promise<boolean> {
   try {
-    const signal = AbortSignal.timeout(500);
+    const signal = AbortSignal.timeout(timeout);
     return (await (await client.fetch(`http://10.0.0.2:${port}/`, { signal })).text()) === "hello";
   } catch {
     return false;
@@ -65,7 +65,7 @@ const closed = { web: await answers(80), other: await answers(81), ping: await p
 // nft add element inet filter blocked { 10.0.0.0/25 }
 const blocked = { family: "inet", table: "filter", set: "blocked" } as const;
 server.nftables.elements.add({ ...blocked, elements: ["10.0.0.0/25"] });
-const shut = { web: await answers(80), ping: await pings() };
+const shut = { web: await answers(80, 500), ping: await pings() };
 server.nftables.elements.flush(blocked);
 
 // nft insert rule inet filter input icmp type echo-request numgen random mod 100 < 50 drop

@@ -42,7 +42,7 @@ const alive = pings.filter(({ received }) => received === 1).length;
 console.log(`${hosts[0]} to ${hosts.at(-1)}: ${alive} of ${hosts.length} hosts answer`);
 
 // ip netns exec ns1 ping -c 100 -i 0.01 10.9.0.99
-const one = await ns1.ping("10.9.0.99", { count: 100, interval: 10 });
+const one = await ns1.ping("10.9.0.99", { count: 100, interval: 10, timeout: 5000 });
 console.log(`ping 10.9.0.99: ${one.received} of 100 replies, ${one.avg?.toFixed(3)} ms on average`);
 console.log(`The program has answered ${answered} requests`);
 
