@@ -29,7 +29,7 @@ import {
 import { show } from "../options.ts";
 import { Turn } from "../waiting.ts";
 
-/** A batch asks for at least so many packets. */
+/** The fewest packets that a batch asks for. */
 const LEAST = 4;
 
 const DONE: Promise<void> = Promise.resolve();
@@ -41,7 +41,7 @@ const turn = new Turn();
 export class FdDevice implements PacketDevice {
   readonly #fd: Fd;
   readonly #what: string;
-  /** The descriptor's number; -1, which is nobody's, when it is closed. */
+  /** The descriptor's number; -1 when it is closed. */
   #number: number;
   readonly #target: Target;
   /** How many calls wait to read, and to write: calls that come now line up behind them. */
@@ -71,7 +71,7 @@ export class FdDevice implements PacketDevice {
     return this.fd.value;
   }
 
-  /** What it is, for messages. */
+  /** Its name in messages: `tun "t0"`. */
   protected get what(): string {
     return this.#what;
   }
@@ -347,8 +347,8 @@ function packetSink(device: PacketDevice): WritableStream<Uint8Array> {
  * Takes over a device that another thread of this process gave up with {@linkcode
  * PacketDevice.transfer}. Call it once for each transfer: the descriptor has one owner.
  *
- * @param transfer What `transfer()` returned there.
- * @returns The device. Closing it closes the descriptor; a TUN that nobody else keeps is gone then.
+ * @param transfer The result of `transfer()` there.
+ * @returns The device. Closing it closes the descriptor. A TUN without another queue ends with it.
  * @throws {TypeError} When it is not a transfer.
  *
  * @example A worker that reads packets
@@ -366,7 +366,7 @@ function packetSink(device: PacketDevice): WritableStream<Uint8Array> {
 export function receiveDevice(transfer: DeviceTransfer): PacketDevice {
   if (!Number.isInteger(transfer?.fd) || transfer.fd < 0 || typeof transfer.what !== "string") {
     throw new TypeError(
-      `receiveDevice() needs what transfer() returned: got ${show(transfer)}`,
+      `receiveDevice() needs the result of transfer(): got ${show(transfer)}`,
     );
   }
   return new FdDevice(new Fd(transfer.fd), transfer.what);

@@ -28,7 +28,7 @@ export interface ForwardOptions extends WaitOptions {
 
 const OPTIONS: OptionNames<ForwardOptions> = { batch: true, signal: true };
 
-/** What {@link forward} has done. */
+/** The result of {@link forward}. */
 export interface ForwardStats {
   /** Packets forwarded. */
   packets: number;
@@ -41,7 +41,7 @@ export interface ForwardStats {
   dropped: number;
 }
 
-/** What a device says of a packet, rather than of itself. */
+/** Errors about a packet, not about the device. */
 const REFUSED: ReadonlySet<number> = new Set([
   ERRNO.EIO,
   ERRNO.EINVAL,
@@ -51,17 +51,17 @@ const REFUSED: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Writes to one device what comes from another, as it is, until one of them is closed or the signal
- * aborts. Both need the same headers in front of packets.
+ * Reads packets from one device and writes them unchanged to another, until one of them is closed or the signal
+ * aborts. Both devices must have the same headers in front of packets.
  *
- * @param from Where packets are read.
- * @param to Where they are written.
+ * @param from The device to read from.
+ * @param to The device to write to.
  * @param options Abort signal, size of batches.
- * @returns What was done.
+ * @returns The number of packets and bytes.
  * @throws {SyscallError} EBADFD when a link is gone.
  * @throws {RangeError} For a `batch` out of range.
  *
- * @example A wire between two namespaces, made of a program
+ * @example A program as the wire between two namespaces
  * ```ts
  * import { forward, NetNs, Tap } from "@netloom/netloom";
  * import { assertEquals } from "@std/assert";
@@ -161,14 +161,14 @@ const spares = new WeakMap<PacketBatch, PacketBatch>();
 
 /**
  * Writes a batch to a device with `vnetHdr`, as `writeBatch` does. GSO packets that the kernel refuses
- * are split here, and their segments written: kernels before 6.2 take UDP ones for malformed (EINVAL)
- * whatever the device promised. What a device has once refused is split at once from then on.
+ * are split here, and their segments are written: kernels before 6.2 refuse those of UDP as malformed (EINVAL), even
+ * if the device accepted the offload. After a refusal, packets of that type are split without asking the device.
  *
- * @param device Where to.
+ * @param device The device to write to.
  * @param batch The first `batch.count` packets of it; a `Coalescer`'s output.
  * @param options Link header, abort signal.
- * @throws {SyscallError} For the first packet that failed in the end, when all have been tried.
- * @throws {DeviceClosedError} When the device is closed, before or meanwhile.
+ * @throws {SyscallError} For the first packet that failed, after all have been tried.
+ * @throws {DeviceClosedError} When the device is closed, before or during the call.
  * @throws {TypeError} When the device has no `vnetHdr`.
  *
  * @example From a tunnel into a TUN
@@ -215,12 +215,12 @@ export async function writeSegmented(
     const types = refusedTypes(batch);
     if (!(error instanceof SyscallError) || types.size === 0) throw error;
     await writeSplit(device, batch, types, options, batch.results);
-    // Splitting has helped: it was the type that the kernel would not have, not these packets.
+    // Splitting has helped: the kernel refuses the type, not these packets.
     knownRefusals.set(device, types);
   }
 }
 
-/** The types of GSO packets among what was taken for malformed. */
+/** The types of GSO packets among the packets that the kernel refused as malformed. */
 function refusedTypes(batch: PacketBatch): Set<number> {
   const types = new Set<number>();
   for (let i = 0; i < batch.count; i++) {
@@ -230,7 +230,7 @@ function refusedTypes(batch: PacketBatch): Set<number> {
   return types;
 }
 
-/** Writes a batch in order, some types split; given `results`, only what failed. */
+/** Writes a batch in order and splits some types. With `results` it writes only the packets that failed. */
 async function writeSplit(
   device: TunQueue,
   batch: PacketBatch,
@@ -259,14 +259,14 @@ async function writeSplit(
       ? addSegments(header, spare, linkHeader)
       : undefined;
     for (; left; left = addSegments(header!, spare, linkHeader, left)) await flush();
-    // What is malformed is the kernel's to refuse.
+    // The kernel refuses malformed packets.
     if (left === undefined) { while (!spare.add(packet)) await flush(); }
   }
   await flush();
   if (failure) throw failure;
 }
 
-/** Adds the segments of a packet, each with an empty header. Returns what `segment()` does. */
+/** Adds the segments of a packet, each with an empty header. Returns the result of `segment()`. */
 function addSegments(
   header: VirtioNetHeader,
   spare: PacketBatch,

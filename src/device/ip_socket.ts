@@ -22,11 +22,11 @@ export interface Endpoint {
   readonly port?: number;
 }
 
-/** A packet that came, and from whom. */
+/** A received packet and its source. */
 export interface Received {
   /** Its length in bytes. */
   readonly length: number;
-  /** The sender. */
+  /** Its source. */
   readonly from: Required<Endpoint>;
 }
 
@@ -34,9 +34,9 @@ export interface Received {
 export interface IpSocketOptions {
   /** The namespace of the socket. Default: the current one. */
   readonly netns?: NetNsTarget;
-  /** Whom packets go to and come from. Default: everybody; then packets are written with `writeTo`. */
+  /** The only destination and source of packets. Default: any; then `writeTo` writes packets. */
   readonly remote?: Endpoint | string;
-  /** The address packets are sent from and must be sent to. Default: any. */
+  /** The own address: source of sent packets, destination of received ones. Default: any. */
   readonly local?: Endpoint | string;
   /** Bytes of packets that may be queued, 1..2147483647. Default: the system's, mostly 212,992. */
   readonly receiveBuffer?: number;
@@ -57,7 +57,7 @@ export const IP_SOCKET_OPTIONS: OptionNames<IpSocketOptions> = {
 export interface OpenIpSocket {
   /** Owner of the descriptor. */
   readonly fd: Fd;
-  /** What it is, for messages. */
+  /** Its name in messages. */
   readonly what: string;
   /** Whether it is of IPv6. */
   readonly v6: boolean;
@@ -68,7 +68,7 @@ export class IpSocket extends FdDevice {
   readonly #socket: Socket;
   readonly #address = new Uint8Array(ADDRESS_SIZE);
 
-  /** For sockets that extend it: wraps what {@link openIpSocket} gave. */
+  /** For sockets that extend it: wraps the result of {@link openIpSocket}. */
   constructor({ fd, what }: OpenIpSocket) {
     super(fd, what);
     this.#socket = Socket.of(fd);
@@ -229,7 +229,7 @@ export interface RawSocketOptions extends IpSocketOptions {
   readonly family?: "inet" | "inet6";
   /** Packets are written with their IP header (IP_HDRINCL, IPV6_HDRINCL). Default: false. */
   readonly header?: boolean;
-  /** What the network answers to a packet is an error of the next call (IP_RECVERR). Default: false. */
+  /** ICMP errors about a packet become errors of the next call (IP_RECVERR). Default: false. */
   readonly receiveErrors?: boolean;
 }
 
@@ -242,9 +242,9 @@ const OPTIONS: OptionNames<RawSocketOptions> = {
 };
 
 /**
- * A raw socket: reads the IP packets of a protocol that arrive in a namespace, a copy each, and sends
- * packets of it. What is read of IPv4 begins with the IP header, of IPv6 with what follows the headers.
- * The kernel delivers TCP and UDP to no raw socket on the way out, and handles what arrives all the same.
+ * A raw socket: reads copies of the IP packets of a protocol that arrive in a namespace, and sends such packets. With
+ * IPv4 a packet that is read begins with the IP header, with IPv6 it begins after the headers. The socket gets no
+ * TCP and UDP packets that the host sends. The kernel handles arriving packets as without the socket.
  *
  * @example Who sends pings
  * ```ts
@@ -274,7 +274,7 @@ export class RawSocket extends IpSocket {
   /**
    * Opens a raw socket.
    *
-   * @param options The protocol, and what else.
+   * @param options The protocol, addresses and more.
    * @throws {SyscallError} EPERM without privileges, ENETUNREACH when `remote` has no route.
    * @throws {TypeError} For a malformed or unknown option.
    * @throws {RangeError} For an option out of range.
@@ -344,9 +344,9 @@ function setUp({ fd, what, v6 }: OpenIpSocket, receiveErrors: boolean, header: b
 /** Options of a UDP socket. */
 export interface UdpSocketOptions extends IpSocketOptions {
   /**
-   * A read may give many datagrams, one after the other: `UDP_GRO`. They are of one sender, and all but
-   * the last, which may be shorter, have one size, at most 65,535 bytes together. Where they end, their
-   * contents have to tell, as IP packets in a tunnel do. Default: false.
+   * One read may return many datagrams, one after the other (`UDP_GRO`), at most 65,535 bytes together. They have one
+   * source and one size, but the last may be shorter. Only their contents show where each ends, as the length of IP
+   * packets in a tunnel does. Default: false.
    */
   readonly gro?: boolean;
 }
@@ -386,7 +386,7 @@ export class UdpSocket extends IpSocket {
   /**
    * Opens a UDP socket.
    *
-   * @param options Where it is, whom it talks to.
+   * @param options Its namespace and addresses.
    * @throws {SyscallError} EADDRINUSE when the port is taken, EADDRNOTAVAIL when the namespace has no
    * such address, ENETUNREACH when `remote` has no route.
    * @throws {TypeError} For a malformed or unknown option.
@@ -410,10 +410,10 @@ export class UdpSocket extends IpSocket {
   }
 
   /**
-   * Writes many datagrams with one call, which the kernel cuts as late as it can: `UDP_SEGMENT`. The
+   * Writes many datagrams with one call. The kernel splits them as late as it can (`UDP_SEGMENT`). The
    * socket needs a `remote`.
    *
-   * @param bytes What is in the datagrams, one after the other; at most 64 of them, and 65,507 bytes.
+   * @param bytes The contents of the datagrams, one after the other: at most 64 datagrams and 65,507 bytes.
    * @param size Bytes of each but the last, which may be shorter.
    * @param options How many of the bytes, abort signal.
    * @throws {SyscallError} EMSGSIZE when a datagram does not fit the link, EINVAL for too many of them.

@@ -42,7 +42,7 @@ export function signalOf(options: WaitOptions | undefined): AbortSignal | undefi
   return options.signal;
 }
 
-/** The time, as `performance.now()` tells it, until which a call may block. Throws for other options. */
+/** The time of `performance.now()` until which a call may block. Throws for other options. */
 export function deadlineOf(options: BlockOptions | undefined): number {
   if (options === undefined) return Infinity;
   checkOptions(options, BLOCK_OPTIONS);
@@ -56,15 +56,13 @@ export function deadlineOf(options: BlockOptions | undefined): number {
 /**
  * A descriptor that packets come from and go to: a TUN or TAP, a macvtap, a packet or raw socket.
  *
- * **Who owns the bytes.** `read`, `readSync`, `tryRead` and `readBatch` write into memory of the caller
- * and never touch it outside the call, or once its promise has settled. `write` and its kin have copied
- * the packet to the kernel when they return or resolve. What iteration and the `readable` stream give
- * is a fresh copy, the caller's for good.
+ * **Who owns the bytes.** `read`, `readSync`, `tryRead` and `readBatch` write into memory of the caller, only during
+ * the call or until its promise settles. `write`, `writeSync`, `tryWrite` and `writeBatch` have copied the packet to
+ * the kernel when they return or resolve. Iteration and the `readable` stream return a new copy for each packet.
  *
- * **Waiting.** `read` takes what is queued at once and waits only when there is nothing; it gives timers
- * and I/O their turn every few milliseconds, however fast packets come. A waiting call keeps the process
- * alive, an idle device does not. Several reads may wait at once: they get packets in the order they
- * were called.
+ * **Waiting.** `read` takes a queued packet at once and waits only when there is none. Timers and I/O get their turn
+ * every few milliseconds, even if packets come without a pause. A waiting call keeps the process alive, an idle
+ * device does not. Several reads may wait at once: they get packets in the order of the calls.
  */
 export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Disposable {
   /** Whether it has been closed or handed over. */
@@ -73,11 +71,11 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
   /**
    * Reads one packet.
    *
-   * @param buffer Where to; what does not fit is lost.
+   * @param buffer Memory for the packet; bytes that do not fit are lost.
    * @param options Abort signal.
    * @returns The packet's length in bytes.
-   * @throws {DeviceClosedError} When the device is closed, before or meanwhile.
-   * @throws {SyscallError} EBADFD when the link is gone; ENETDOWN of a socket when it went down.
+   * @throws {DeviceClosedError} When the device is closed, before or during the call.
+   * @throws {SyscallError} EBADFD when the link is gone; ENETDOWN of a socket when its link went down.
    */
   read(buffer: Uint8Array, options?: WaitOptions): Promise<number>;
 
@@ -93,8 +91,8 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
    * @param packet The bytes.
    * @param length How many of them; default: all.
    * @param options Abort signal.
-   * @throws {DeviceClosedError} When the device is closed, before or meanwhile.
-   * @throws {SyscallError} EIO when the link is down, EINVAL for what the kernel takes for no packet.
+   * @throws {DeviceClosedError} When the device is closed, before or during the call.
+   * @throws {SyscallError} EIO when the link is down, EINVAL when the kernel takes the packet for malformed.
    */
   write(packet: Uint8Array, length?: number, options?: WaitOptions): Promise<void>;
 
@@ -105,11 +103,11 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
   tryWrite(packet: Uint8Array, length?: number): boolean;
 
   /**
-   * Reads packets that are queued, as many as fit the batch; waits only for the first. One system call
-   * where the kernel has io_uring and allows it; so it asks for about twice what the last one gave, and
-   * there may be more.
+   * Reads queued packets, as many as fit the batch; waits only for the first. It takes one system call where the kernel
+   * has io_uring and allows it. One call reads at most about twice as many packets as the last one, so more may be
+   * queued.
    *
-   * @param batch Where to: `batch.count` and `batch.lengths` say what came.
+   * @param batch Memory for the packets; `batch.count` and `batch.lengths` describe them.
    * @param options Abort signal.
    * @returns The number of packets.
    */
@@ -123,8 +121,8 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
    *
    * @param batch The first `batch.count` packets of it.
    * @param options Abort signal.
-   * @throws {SyscallError} For the first packet that failed, when all have been tried;
-   * `batch.results` says which.
+   * @throws {SyscallError} For the first packet that failed, after all have been tried; `batch.results` has all
+   * results.
    */
   writeBatch(batch: PacketBatch, options?: WaitOptions): Promise<void>;
 
@@ -144,8 +142,8 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
   packets(options?: WaitOptions): AsyncIterableIterator<Uint8Array<ArrayBuffer>>;
 
   /**
-   * Hands the device over to another thread: post what this returns, and
-   * {@linkcode receiveDevice} it there. This handle is closed then; the descriptor has one owner.
+   * Transfers the device to another thread: post the result, and pass it to {@linkcode receiveDevice} there. It closes
+   * this handle, since a descriptor has one owner.
    */
   transfer(): DeviceTransfer;
 
@@ -157,7 +155,7 @@ export interface PacketDevice extends AsyncIterable<Uint8Array<ArrayBuffer>>, Di
 export interface DeviceTransfer {
   /** The descriptor's number. */
   readonly fd: number;
-  /** What it is, for messages. */
+  /** Its name in messages. */
   readonly what: string;
 }
 
@@ -184,10 +182,10 @@ const OPTIONS: OptionNames<PacketBatchOptions> = { packets: true, size: true };
 const MAX_SIZE = 1 << 20;
 
 /**
- * Memory for many packets, each in a slot of its own, read and written with few system calls. The
- * memory is the caller's to look at and change between calls; pages nobody has written to cost nothing.
+ * Memory for many packets, each in a slot of its own, read and written with few system calls. Between calls the caller
+ * may read and change the memory. Pages that were never written take no memory.
  *
- * @example Counting the bytes of what is queued
+ * @example Count the bytes of the queued packets
  * ```ts
  * import { PacketBatch, type PacketDevice } from "@netloom/netloom";
  *
@@ -214,7 +212,7 @@ export class PacketBatch {
   readonly offsets: Int32Array;
   /** Length of each packet. */
   readonly lengths: Int32Array;
-  /** What became of each packet of the last call: its length, or a negated error number. */
+  /** The result of each packet of the last call: its length, or a negated error number. */
   readonly results: Int32Array;
   /** For engines: where `bytes` are. */
   readonly address: number;
@@ -235,13 +233,13 @@ export class PacketBatch {
     this.results = new Int32Array(packets);
   }
 
-  /** The `i`th packet, a view of the batch's memory. It makes an object: not for the hottest loops. */
+  /** The `i`th packet, a view of the batch's memory. It creates an object: avoid it in the fastest loops. */
   packet(i: number): Uint8Array<ArrayBuffer> {
     const start = this.offsets[i]!;
     return this.bytes.subarray(start, start + this.lengths[i]!);
   }
 
-  /** Adds a packet, copied into the next slot: whether there was room for it. */
+  /** Copies a packet into the next slot. Returns whether there was room for it. */
   add(packet: Uint8Array): boolean {
     if (this.count === this.capacity || packet.length > this.size) return false;
     const start = this.offsets[this.count] = this.count * this.size;
@@ -257,7 +255,7 @@ export class PacketBatch {
 }
 
 /**
- * Checks the length of a packet to write: the kernel would read on in the program's memory.
+ * Checks the length of a packet to write: with a larger one the kernel would read other memory of the program.
  *
  * @throws {RangeError} When the packet is shorter.
  */
@@ -268,7 +266,7 @@ export function checkLength(packet: Uint8Array, length: number): void {
 }
 
 /**
- * Checks what the caller may have changed: the kernel would take any memory of the program for packets.
+ * Checks the values that the caller may have changed: the kernel would send any memory of the program.
  *
  * @throws {RangeError} When a packet is not within the batch's memory.
  */
@@ -297,11 +295,11 @@ export function checkCount(name: string, value: number, max: number): void {
   }
 }
 
-/** A descriptor, and what an engine has learned of it. */
+/** A descriptor, and the facts that an engine has learned about it. */
 export interface Target {
   /** The descriptor's number. */
   fd: number;
-  /** Whether it takes `RWF_NOWAIT`: io_uring might wait for ever without. */
+  /** Whether it accepts `RWF_NOWAIT`: without it io_uring might wait forever. */
   nowait: boolean;
 }
 
@@ -312,8 +310,8 @@ export interface Engine {
   /** Reads up to `most` packets: the number read, or a negated error number when there is none. */
   read(target: Target, batch: PacketBatch, most: number): number;
   /**
-   * Writes the packets whose result is EAGAIN, which is that of a packet not written yet, and sets
-   * their results. Returns how many still have to wait.
+   * Writes the packets with the result EAGAIN, which all packets have before they are written, and sets their
+   * results. Returns the number of packets that still have to wait.
    */
   write(target: Target, batch: PacketBatch): number;
 }
@@ -321,12 +319,12 @@ export interface Engine {
 /** `io_uring`, or `loop`: a system call for each packet. */
 export type EngineName = "io_uring" | "loop";
 
-/** A descriptor that nothing is known of yet. */
+/** A descriptor about which nothing is known yet. */
 export function targetOf(fd: number): Target {
   return { fd, nowait: true };
 }
 
-/** The result of a packet that is still to be written. */
+/** The result of a packet that is not written yet. */
 export const WAITING: number = -ERRNO.EAGAIN;
 
 const loop: Engine = {
@@ -334,7 +332,7 @@ const loop: Engine = {
   read({ fd }, batch, most) {
     for (let i = 0; i < most; i++) {
       const n = readPacket(fd, view(batch, i), batch.size);
-      // An error that lasts is there at the next read too.
+      // A lasting error comes again at the next read.
       if (n < 0) return i > 0 ? i : n;
       batch.offsets[i] = i * batch.size;
       batch.lengths[i] = n;
@@ -354,7 +352,7 @@ const loop: Engine = {
 
 const views = new WeakMap<PacketBatch, Uint8Array<ArrayBuffer>[]>();
 
-/** A batch's slots as views, made once. */
+/** A batch's slots as views, created once. */
 function view(batch: PacketBatch, i: number): Uint8Array<ArrayBuffer> {
   let all = views.get(batch);
   if (!all) {
@@ -388,7 +386,7 @@ function ringEngine(): Engine | undefined {
         return loop.read(target, batch, most);
       }
       let count = 0;
-      // After the first that found nothing, a packet may have come for a later one.
+      // A packet may have come after the first read that found none.
       for (let i = 0; i < most; i++) {
         const n = results[i]!;
         if (n < 0) continue;
@@ -426,7 +424,7 @@ function ringEngine(): Engine | undefined {
 
 let chosen: Engine | undefined;
 
-/** Where the kernel has forbidden io_uring meanwhile, or has no resources for it: without, for good. */
+/** Stops using io_uring: the kernel now forbids it, or has no resources for it. */
 function giveUp(): void {
   dropThreadRing();
   chosen = loop;
@@ -437,7 +435,7 @@ export function batchEngine(): Engine {
   return chosen ??= ringEngine() ?? loop;
 }
 
-/** Which engine this thread's batches go through. */
+/** The name of the engine of this thread's batches. */
 export function batchEngineName(): EngineName {
   return batchEngine().name;
 }

@@ -40,7 +40,7 @@ const ETH_P_ALL = 3;
 
 /**
  * A socket on a link: reads the frames that arrive there, Ethernet header included, and sends frames.
- * The network stack gets them all the same. A VLAN tag that the kernel has taken off is not in the frame.
+ * The network stack gets these frames too. A VLAN tag that the kernel has removed is not in the frame.
  *
  * @example An ARP request by hand
  * ```ts
@@ -78,9 +78,9 @@ export class PacketSocket extends FdDevice {
   }
 
   /**
-   * Opens a socket on a link. No frame of another link, or from before, comes in.
+   * Opens a socket on a link. It receives no frames of other links, and none from before the call.
    *
-   * @param options The link, and which frames.
+   * @param options The link, and the frames to receive.
    * @throws {NetlinkError} ENODEV when there is no such link.
    * @throws {SyscallError} EPERM without privileges.
    * @throws {TypeError} For a malformed or unknown option.
@@ -99,9 +99,7 @@ export class PacketSocket extends FdDevice {
     }
     if (outgoing && protocol !== ETH_P_ALL) {
       throw new TypeError(
-        `outgoing with protocol ${
-          show(protocol)
-        }: the kernel shows what its host sends to sockets ` +
+        `outgoing with protocol ${show(protocol)}: the kernel shows outgoing frames to sockets ` +
           "of all protocols only",
       );
     }
@@ -116,7 +114,7 @@ export class PacketSocket extends FdDevice {
         getLink(handle ? link.index : link, { stats: false }),
       );
       const what = `packet socket on ${show(name)}${netns.ref.place}`;
-      // Of protocol 0, which is none, until it is bound: nothing comes in meanwhile.
+      // Protocol 0 is none: the socket receives nothing until it is bound.
       const socket = new Socket(netns.ref, C.AF_PACKET, C.SOCK_RAW, 0, `open ${what}`);
       try {
         if (receiveBuffer !== undefined) socket.setReceiveBuffer(receiveBuffer, what);

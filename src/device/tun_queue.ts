@@ -1,5 +1,5 @@
 /**
- * Queues of TUN and TAP links, and of macvtaps: the descriptor side of them.
+ * Queues of TUN and TAP links, and of macvtaps: their descriptors.
  *
  * @module
  */
@@ -45,7 +45,7 @@ const OFFLOADS: Readonly<Record<Offload, number>> = {
   uso6: TUN_F.USO6,
 };
 
-/** What the kernel's driver of TUNs and TAPs, or of macvtaps, has. */
+/** Features of the kernel's driver for TUNs and TAPs, or for macvtaps. */
 export interface TunFeatures {
   /** IP packets. */
   readonly tun: boolean;
@@ -61,7 +61,7 @@ export interface TunFeatures {
   readonly napiFrags: boolean;
 }
 
-/** What there is, in the order it is given up: Linux has uso4 and uso6 since 6.2. */
+/** Sets of offloads, from the largest to none: Linux has uso4 and uso6 since 6.2. */
 const FALLBACKS: readonly (readonly Offload[])[] = [
   ["checksum", "tso4", "tso6", "uso4", "uso6"],
   ["checksum", "tso4", "tso6"],
@@ -69,7 +69,7 @@ const FALLBACKS: readonly (readonly Offload[])[] = [
   [],
 ];
 
-/** One queue of a TUN or TAP link or of a macvtap: packets of the link come from it and go to it. */
+/** One queue of a TUN or TAP link or of a macvtap: reads return packets of the link, writes go to it. */
 export class TunQueue extends FdDevice {
   #offloads: readonly Offload[] = [];
   #attached = true;
@@ -144,7 +144,7 @@ export class TunQueue extends FdDevice {
     return [];
   }
 
-  /** What the kernel's driver has, whether this queue uses it or not: TUNGETFEATURES. */
+  /** Features of the kernel's driver, whether this queue uses them or not: TUNGETFEATURES. */
   features(): TunFeatures {
     const bits = tunIoctlInt(this.fd, "GETFEATURES", 0, `read the features of ${this.what}`);
     const { TUN, TAP, MULTI_QUEUE, VNET_HDR, NAPI, NAPI_FRAGS } = IFF_TUN_FLAGS;
@@ -158,7 +158,7 @@ export class TunQueue extends FdDevice {
     };
   }
 
-  /** For link kinds: the virtio-net header gets the size that {@link VNET_HDR_SIZE} says. */
+  /** For link kinds: sets the size of the virtio-net header to {@link VNET_HDR_SIZE}. */
   resetHeaderLength(): void {
     const what = `set the length of the virtio-net header of ${this.what}`;
     tunIoctlInt(this.fd, "SETVNETHDRSZ", VNET_HDR_SIZE, what);
@@ -175,7 +175,7 @@ export class TunQueue extends FdDevice {
     this.#attached = true;
   }
 
-  /** Keeps the queue, and takes it out of the link's traffic: it gets no packets; it may still write. */
+  /** Excludes the queue from the link's traffic: it gets no packets, but may still write. */
   detach(): void {
     setQueue(this.fd, false, `detach a queue of ${this.what}`);
     this.#attached = false;
@@ -186,7 +186,7 @@ export class TunQueue extends FdDevice {
     try {
       return tunIoctlInt(this.fd, "GETSNDBUF", 0, `read the send buffer of ${this.what}`);
     } catch (error) {
-      // Macvtaps do not tell.
+      // Macvtaps do not report it.
       if (error instanceof SyscallError && error.errno === ERRNO.EINVAL) return this.#sendBuffer;
       throw error;
     }
@@ -207,12 +207,12 @@ export class TunQueue extends FdDevice {
 }
 
 const TUN_FLT_ALLMULTI = 1;
-/** How many MACs the kernel compares exactly: the first ones. */
+/** The number of MACs that the kernel compares exactly: the first ones. */
 const EXACT = 8;
 
 /**
- * TUNSETTXFILTER: hands over frames to these MACs only. Returns how many of them are compared exactly;
- * groups beyond those share a hash.
+ * TUNSETTXFILTER: passes only frames to these MACs on. Returns the number of MACs that are compared exactly; group
+ * addresses beyond those share a hash.
  */
 function setTapFilter(
   fd: Fd,
@@ -229,10 +229,10 @@ function setTapFilter(
   // Further ones must be group addresses: otherwise the kernel silently filters nothing.
   if (singles.length > EXACT) {
     throw new RangeError(
-      `macs may have ${EXACT} that are no group addresses: there are ${singles.length}`,
+      `macs may have at most ${EXACT} that are no group addresses: got ${singles.length}`,
     );
   }
-  if (macs.length > 0xffff) throw new RangeError(`macs may have 65535: there are ${macs.length}`);
+  if (macs.length > 0xffff) throw new RangeError(`macs may have at most 65535: got ${macs.length}`);
   // struct tun_filter: u16 flags, u16 count, u8 addr[][6]
   const bytes = new Uint8Array(4 + 6 * macs.length);
   const view = new DataView(bytes.buffer);
@@ -268,9 +268,9 @@ interface TapLink {
 }
 
 /**
- * Opens the device. Where it has a node is up to udev, and two namespaces may want the same name: so the
- * device's numbers are read from a sysfs of the link's namespace, and a node of its own is opened, both
- * in mounts that nobody else sees.
+ * Opens the device. udev decides about the path of its node, and two namespaces may want the same one. Therefore this
+ * reads the device's numbers from a sysfs of the link's namespace and opens a node of its own, both in mounts that no
+ * other process sees.
  */
 export function openTapDevice(link: TapLink, options: TapDeviceOptions = {}): TunQueue {
   checkOptions(options, OPTIONS);

@@ -207,7 +207,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
   }
 
   /**
-   * Gives the link another name.
+   * Renames the link.
    *
    * @param name The name, 1 to 15 bytes.
    * @throws {NetlinkError} EEXIST when the name is taken; EBUSY while the link is up, on kernels before 6.2.
@@ -270,7 +270,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
     const scope = scopeOf(info.group);
     if (scope) scopes.visit(scope, to.ref);
     const there = connectionTo(to.ref);
-    // By its index the link is found there, whatever its name is by then.
+    // The index finds the link there even if its name changes meanwhile.
     const newIndex = freeIndex(there, this.#index);
     const message: LinkMessage = { netnsFd: to.ref.fd.value, newIndex };
     const operation = `move ${this.#what} from ${this.ref.label} to ${to.ref.label}`;
@@ -428,7 +428,7 @@ export class LinkBase extends LinkTraffic implements Disposable {
     return connectionTo(this.ref).request({ ...request, operation: `read ${this.#what}` });
   }
 
-  /** The kernel reuses indexes: tells whether this handle's index is still that of its link. */
+  /** Whether this handle's index is still that of its link: the kernel reuses indexes. */
   #same(): boolean {
     const info = this.#get({ stats: false });
     return info.name === this.#name && kindOf(info) === this.kind;

@@ -76,7 +76,7 @@ export interface BrctlPortStp {
   readonly portNo: number;
   /** Its priority and number. */
   readonly portId: number;
-  /** What it does with frames. */
+  /** Its spanning tree state: whether it learns and forwards. */
   readonly state: BridgePortState | number;
   /** The root of the spanning tree. */
   readonly designatedRoot: string;

@@ -384,7 +384,7 @@ export class BridgeVlans {
    * Adds VLANs, all or none.
    *
    * @param vlans One or many: a VLAN, or all from `vid` to `end`.
-   * @throws {NetlinkError} EEXIST when one of them is there, EOPNOTSUPP when the kernel has no VLAN
+   * @throws {NetlinkError} EEXIST when one of them exists, EOPNOTSUPP when the kernel has no VLAN
    * filtering.
    * @throws {BatchError} When some of many are refused.
    * @throws {RangeError} For a VLAN id out of range.
@@ -395,7 +395,7 @@ export class BridgeVlans {
     const before = this.list();
     const there = new Set(before.flatMap(ids));
     for (const entry of entries) {
-      // The kernel changes a VLAN that is there.
+      // The kernel would change an existing VLAN.
       for (const vid of ids(entry)) {
         if (there.has(vid)) throw this.#error("add", entry, ERRNO.EEXIST);
         there.add(vid);
@@ -405,7 +405,7 @@ export class BridgeVlans {
   }
 
   /**
-   * Adds VLANs, or changes those that are there: they get the `pvid` and `untagged` of this call.
+   * Adds VLANs, or changes existing ones: they get the `pvid` and `untagged` of this call.
    *
    * @param vlans As for {@link BridgeVlans.add}.
    * @throws {BatchError} When some of many are refused; the VLANs are as before then.

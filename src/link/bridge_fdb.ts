@@ -107,10 +107,9 @@ export class BridgePortFdb {
   /**
    * Adds entries, all or none. One without a VLAN comes before those for a VLAN of the same address.
    *
-   * @param entries One or many; also what `list()` gave.
-   * @throws {NetlinkError} EEXIST when the address has an entry, for whatever VLAN of the port and on
-   * whatever port of the bridge; EPERM
-   * for a `dynamic` one while the port neither learns nor forwards.
+   * @param entries One or many; also entries of `list()`.
+   * @throws {NetlinkError} EEXIST when the address has an entry, for any VLAN of the port and on any port of the
+   * bridge; EPERM for a `dynamic` one while the port neither learns nor forwards.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For a malformed address.
    */
@@ -121,7 +120,7 @@ export class BridgePortFdb {
   /**
    * Adds entries, or changes them: an address that was behind another port is behind this one then.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EPERM for a `dynamic` one while the port neither learns nor forwards.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option.
@@ -133,7 +132,7 @@ export class BridgePortFdb {
   /**
    * Deletes entries. A refusal does not keep the others.
    *
-   * @param selectors One or many: an address, or with a VLAN; also what `list()` gave.
+   * @param selectors One or many: an address, or with a VLAN; also entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none on this port.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option.
@@ -210,7 +209,7 @@ export class BridgeFdb {
   }
 
   /**
-   * Reads one entry, on whatever port it is.
+   * Reads one entry, on any port.
    *
    * @param selector The address, or with a VLAN or a port.
    * @throws {NetlinkError} ENOENT when there is none; with a `port` when there is none on that.
@@ -232,7 +231,7 @@ export class BridgeFdb {
   /**
    * Adds entries, all or none. One without a VLAN comes before those for a VLAN of the same address.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EEXIST when the address has an entry, for whatever VLAN of the port and on
    * whatever port; EPERM for a `dynamic`
    * one while the port neither learns nor forwards.
@@ -246,7 +245,7 @@ export class BridgeFdb {
   /**
    * Adds entries, or changes them, their ports too.
    *
-   * @param entries One or many; also what `list()` gave.
+   * @param entries One or many; also entries of `list()`.
    * @throws {NetlinkError} EPERM for a `dynamic` one while the port neither learns nor forwards.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option, and for a link that is not a port of this bridge.
@@ -258,7 +257,7 @@ export class BridgeFdb {
   /**
    * Deletes entries. A refusal does not keep the others.
    *
-   * @param selectors One or many: an address, or with a VLAN; also what `list()` gave.
+   * @param selectors One or many: an address, or with a VLAN; also entries of `list()`.
    * @throws {NetlinkError} ENOENT when there is none on the port.
    * @throws {BatchError} When some of many are refused.
    * @throws {TypeError} For an unknown or malformed option, and for a link that is not a port of this bridge.

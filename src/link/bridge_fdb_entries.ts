@@ -79,7 +79,7 @@ export interface BridgePortFdbEntry extends BridgePortFdbSelector {
   readonly state?: "permanent" | "static" | "dynamic";
   /** Tells listeners when the entry becomes inactive, and active again. Default: false. Linux 5.14. */
   readonly activityNotify?: boolean;
-  /** Setting an entry that is there does not count as seeing its address. Default: false. */
+  /** Setting an existing entry does not count as seeing its address. Default: false. */
   readonly dontRefresh?: boolean;
 }
 
@@ -190,7 +190,7 @@ function settable(entry: BridgeFdbInfo): BridgePortFdbEntry {
   };
 }
 
-/** The kernel does not ask for the state of what a program has learned for a port. */
+/** For an entry that a program has learned for a port, the kernel needs no state. */
 function withState(self: boolean, entry: FdbMessage): FdbMessage {
   const { state = "dynamic", flags = [] } = entry;
   if (self || !flags.includes("ext_learned")) return entry;
@@ -236,8 +236,8 @@ export function add(ref: NetNsRef, placed: readonly Placed[]): void {
 }
 
 /**
- * Refuses an entry without a VLAN whose address has an entry for a VLAN of the port. The kernel would add it
- * to VLANs until it comes to that one, and could not take back what it has added without deleting that, too.
+ * Refuses an entry without a VLAN whose address has an entry for a VLAN of the port. The kernel would add it to the
+ * VLANs before that one, and removing these again would delete the older entry, too.
  */
 function refuseParts(ref: NetNsRef, placed: readonly Placed[]): void {
   convert(placed, message);
@@ -296,7 +296,7 @@ function vlansOf(connection: Connection, index: number): BridgeVlan[] {
   }
 }
 
-/** Whether the kernel adds an entry to each VLAN of its port. What a port itself listens to has no VLANs. */
+/** Whether the kernel adds an entry to each VLAN of its port. An address that a port itself listens to has no VLANs. */
 function isWhole([{ self }, { vlan, flags = [] }]: Placed): boolean {
   return vlan === undefined && (self || !flags.includes("self") || flags.includes("master"));
 }

@@ -316,7 +316,7 @@ export function changeRequests(
   }
   const { linkInfo: { portKind, portData, ...info } = {}, ...rest } = message;
   const settings = settingNames(message);
-  // The kernel seldom says which setting it refuses.
+  // The kernel rarely names the setting that it refuses.
   if (settings.length > 0) what = `${settings.join(", ")} of ${what}`;
   if (!message.master || portData === undefined) return [setLink({ ...message, index }, what)];
   const first: LinkMessage = { ...rest, index };

@@ -183,7 +183,7 @@ function namespaceWithId(link: NamedLink, id: number): ResolvedNetNs {
     try {
       found = open();
     } catch (error) {
-      // Gone meanwhile, or out of this user's reach.
+      // It has ended, or this user may not open it.
       if (error instanceof SyscallError) continue;
       throw error;
     }

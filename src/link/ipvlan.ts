@@ -64,9 +64,8 @@ export class IpvlanLink extends LinkBase {
 
 /**
  * A link that shares its parent's wire and MAC: packets are told apart by IP address. Its
- * {@link IpvlanMode} says how much of Ethernet there is, its {@link IpvlanFlag} whether those on one
- * parent reach each other. The parent itself does not hear them, other than in mode `l2` through a
- * hairpin port.
+ * {@link IpvlanMode} decides whether it has ARP, broadcast and multicast, its {@link IpvlanFlag} whether ipvlans of one
+ * parent reach each other. The parent itself does not get their packets, except in mode `l2` through a hairpin port.
  *
  * All on a parent have the same mode and flag: creating one sets those of all, to `l3` and `bridge`
  * when they are not given. On a parent that is an ipvlan itself, the kernel creates a sibling of it. A
@@ -190,7 +189,7 @@ export class Ipvtap extends IpvlanLink {
 
   /**
    * Opens the link's character device: reads return packets that arrive at the link, writes leave
-   * through the parent. Opened again it gives a further queue.
+   * through the parent. A second call opens a further queue.
    *
    * @param options Properties of the device.
    * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is

@@ -54,7 +54,7 @@ function isLinkClass(value: unknown): value is LinkClass {
  * Every link is an instance of `Link`; those that {@link Link.get} finds are also instances of the class
  * of their kind.
  *
- * @example The options of whatever link there is
+ * @example The options of a link of any kind
  * ```ts
  * import { Bridge, Link, NetNs } from "@netloom/netloom";
  * import { assert } from "@std/assert";

@@ -325,7 +325,7 @@ export class Macvtap extends MacvlanLink {
 
   /**
    * Opens the link's character device: reads return frames that arrive at the link, writes leave
-   * through the parent. Opened again it gives a further queue.
+   * through the parent. A second call opens a further queue.
    *
    * @param options Properties of the device.
    * @returns The device, with Ethernet frames. Closing it leaves the link in place. When the link is

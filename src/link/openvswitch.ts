@@ -1,5 +1,5 @@
 /**
- * Open vSwitch: a switch in the kernel that handles packets as its flows say.
+ * Open vSwitch: a switch in the kernel that handles packets by its flows.
  *
  * @example Two ports: packets that enter at one leave at the other
  * ```ts

@@ -61,7 +61,7 @@ export interface LinkSettings {
   readonly carrier?: boolean;
   /** Held down by the protocol layer. */
   readonly protoDown?: boolean;
-  /** Options as a port of its master; the master's kind says which ones there are. */
+  /** Options as a port of its master: those of the master's kind. */
   readonly port?: PortOptions;
 }
 
@@ -393,7 +393,7 @@ export interface EndContext {
   readonly ref: NetNsRef;
   /** The owner of the link. */
   readonly scope?: Scope | undefined;
-  /** Bytes in its link-layer address, where they are known before it is there. */
+  /** Bytes in its link-layer address, where they are known before it exists. */
   readonly addressLength?: number | undefined;
   /** The place of the options in those of the call, for errors: `peer`. */
   readonly place?: string;
@@ -430,7 +430,7 @@ export function prepareEnd(options: LinkEndOptions, context: EndContext): End {
   });
 }
 
-/** Checks the options of one end that are no settings of a living link, and what they need. */
+/** Checks the options of one end that are not settings of an existing link, and the options that they need. */
 function checkEnd(options: LinkEndOptions, scope: Scope | undefined): void {
   const { name, group, port, master, addresses, altNames, nodad } = options;
   checkLinkName(name);

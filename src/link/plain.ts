@@ -13,7 +13,7 @@ import type { LinkOptions } from "./options.ts";
 
 /**
  * A link that drops all packets: for addresses that are always there, as a parent of other
- * links, as a port without a cable. ARP is off unless `arp: true` says otherwise. Its carrier can be
+ * links, as a port without a cable. ARP is off without `arp: true`. Its carrier can be
  * set.
  *
  * @example An address that no cable can take away, where the kernel can

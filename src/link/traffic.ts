@@ -177,7 +177,7 @@ export abstract class LinkTraffic implements NamedLink {
 
   /**
    * Hands each of its frames to a function before it goes on, from this call on; see {@link InterceptedFrame}. Frames
-   * are as on a wire. What the filter does not match is never copied to this program. It needs
+   * are as on a wire. Frames that the filter does not match are never copied to this program. It needs
    * `import "@netloom/netloom/tc"`.
    *
    * Several interceptions of a link follow each other in the order in which they were started. Outgoing frames go
@@ -187,8 +187,9 @@ export abstract class LinkTraffic implements NamedLink {
    * @param options Which frames, how many may wait, until when.
    * @returns The interception; closing it restores the link.
    * @throws {MissingImportError} Without that import.
-   * @throws {NetlinkError} EOPNOTSUPP for the loopback link and links without Ethernet headers, ENODEV when it is gone, EEXIST when it has the
-   *   queueing discipline `ingress`, which has no place for outgoing frames, ENOENT when the kernel lacks cls_bpf or mirred.
+   * @throws {NetlinkError} EOPNOTSUPP for the loopback link and links without Ethernet headers, ENODEV when it is
+   * gone, EEXIST when it has the queueing discipline `ingress`, which has no place for outgoing frames, ENOENT when the
+   * kernel lacks cls_bpf or mirred.
    * @throws {SyscallError} EPERM without privileges; ENOENT without TUN.
    * @throws {TypeError} For malformed options.
    * @throws {RangeError} For numbers out of range.

@@ -18,7 +18,7 @@ import { atCaller, checkOptions } from "../options.ts";
  * A TUN: a network interface on one side, a descriptor on the other. The program reads the IP packets
  * that the network stack sends over the interface; packets that it writes arrive on the interface.
  *
- * @example A host that is a program: it answers whatever is sent to it, with the addresses swapped
+ * @example A program as a host: it returns each packet with the addresses swapped
  * ```ts
  * import { NetNs, Tun } from "@netloom/netloom";
  * import { assertEquals } from "@std/assert";

@@ -180,8 +180,8 @@ export class TunLink extends TunQueue implements LinkHandle {
   }
 
   /**
-   * Lets the link stay when its last queue closes, and gives ownership up. A scope that the link was
-   * created in removes it all the same.
+   * Keeps the link when its last queue closes, and ends the ownership of this handle. A scope in which the link was
+   * created still removes it.
    *
    * @throws {SyscallError} When the kernel refuses TUNSETPERSIST.
    */
@@ -254,7 +254,7 @@ export function createTun<T extends TunLink>(
     fd = openTunDevice(netns.ref, what);
     const { index: wanted } = prepared.first;
     if (wanted !== undefined) tunIoctlInt(fd, "SETIFINDEX", wanted, what);
-    const got = makeOrJoin(fd, { name, flags }, { exclusive, what, end: prepared });
+    const got = createOrJoin(fd, { name, flags }, { exclusive, what, end: prepared });
     if (linkType !== undefined) tunIoctlValue(fd, "SETLINK", linkType, `set linkType: ${what}`);
     if (own.owner !== undefined) tunIoctlValue(fd, "SETOWNER", own.owner, what);
     if (own.ownerGroup !== undefined) tunIoctlValue(fd, "SETGROUP", own.ownerGroup, what);
@@ -300,7 +300,7 @@ export function attachTun<T extends TunLink>(
     const layout: Layout = { vnetHdr, packetInfo, multiQueue: data.multiQueue };
     const name = attach(fd, { name: info.name, flags: flagsOf(type, layout) }, what);
     const now = connectionTo(netns.ref).request(getLink(name, { stats: false }));
-    // The link was deleted meanwhile; attaching has created another one, which closing deletes.
+    // The link has been deleted, and attaching has created another one, which closing deletes.
     if (now.index !== info.index) throw gone(what, netns.ref);
     checkLayout(layout, infoOf(now), describe(type, name, netns.ref));
     return setUp(make({ fd, state: { ...state, name: now.name }, info: infoOf(now) }), own);
@@ -312,7 +312,7 @@ export function attachTun<T extends TunLink>(
 }
 
 /** TUN_EXCL shows whether the link existed; without it the owner cannot be known afterwards. */
-function makeOrJoin(
+function createOrJoin(
   fd: Fd,
   request: InterfaceRequest,
   { exclusive, what, end: { ref, first } }: { exclusive: boolean; what: string; end: End },
@@ -337,7 +337,7 @@ function attach(fd: Fd, request: InterfaceRequest, what: string): string {
     return setInterface(fd, request, what);
   } catch (error) {
     if (!(error instanceof SyscallError) || error.errno !== ERRNO.EBUSY) throw error;
-    // makeOrJoin() tells what is taken.
+    // createOrJoin() explains a taken name.
     if (request.flags & IFF_TUN_FLAGS.TUN_EXCL) throw error;
     const hint = "another program is attached to it, and it has no further queue";
     throw new SyscallError(what, { syscall: error.syscall, errno: error.errno, hint });
@@ -412,7 +412,7 @@ function setUp<T extends TunQueue>(queue: T, options: TunQueueOptions): T {
   return queue;
 }
 
-/** A name as the pattern gives them; the kernel would cut a pattern that is too long. */
+/** A name of the pattern's form; the kernel would cut a pattern that is too long. */
 function exampleOf(pattern: string): string {
   if (typeof pattern !== "string" || !pattern.includes("%d")) return pattern;
   const length = byteLength(pattern);

@@ -180,7 +180,7 @@ function portReason({ master, index }: LinkMessage, ref: NetNsRef): string | und
   return link?.flags.includes("LOOPBACK") ? "a loopback link cannot be a port" : undefined;
 }
 
-/** A handle or a number may name a link that is gone: the kernel says EINVAL or ENODEV to it. */
+/** A handle or a number may name a link that is gone: the kernel answers EINVAL or ENODEV. */
 function goneReason(message: LinkMessage, ref: NetNsRef): string | undefined {
   const { master, parent, linkNetnsId, linkInfo } = message;
   const named: [option: string, index: unknown][] = [["master", master]];
@@ -224,7 +224,7 @@ function parentOf(
   return find(ref, { ...request, message });
 }
 
-/** The kernel does not tell the limits that an MTU is beyond. */
+/** The limits that an MTU exceeds, which the kernel does not report. */
 function mtuRangeReason(message: LinkMessage, ref: NetNsRef): string | undefined {
   const { mtu, index, name, linkInfo } = message;
   const { peer } = (linkInfo?.data ?? {}) as { peer?: LinkMessage };
@@ -259,7 +259,7 @@ function exampleOf(kind: string): LinkInfo | undefined {
   return find(netns, getLink("probe0", { stats: false }));
 }
 
-/** The kernel says EBUSY, not EEXIST, for the index of a link that it creates elsewhere. */
+/** For a taken index the kernel answers EBUSY, not EEXIST, when it creates the link in another namespace. */
 function takenIndexReason(message: LinkMessage, ref: NetNsRef): string | undefined {
   const { name, index, linkInfo } = message;
   const isNew = name !== undefined && linkInfo?.kind !== undefined && index !== undefined;

@@ -249,8 +249,8 @@ function checkDistinct(near: End, far: End): void {
 }
 
 /**
- * A name or an index that is taken is told of the end that asks for it, in its namespace. The kernel says
- * EBUSY for the index of the inner end.
+ * The error for a taken name or index names the end that asks for it, and its namespace. For a taken index of the inner
+ * end the kernel answers EBUSY.
  */
 function explained<T>([outer, inner]: readonly [End, End], what: string, step: () => T): T {
   try {

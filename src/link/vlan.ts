@@ -103,8 +103,8 @@ export class Vlan extends LinkBase {
   }
 
   /**
-   * Changes link settings, switches and maps, and verifies that the kernel took them. A map changes what
-   * it names; the rest stays.
+   * Changes link settings, switches and maps, and verifies that the kernel took them. A map
+   * changes the entries that it names; the rest stays.
    *
    * @throws {NetlinkError} When the kernel refuses a change, or ignores it.
    * @throws {RangeError} For an option out of range; nothing is changed then.

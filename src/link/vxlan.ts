@@ -119,7 +119,7 @@ export class VxlanFdb {
   }
 
   /**
-   * Gives addresses one destination each, in place of those that they have.
+   * Sets one destination for each address, in place of all earlier ones.
    *
    * @param entries As for {@link VxlanFdb.add}.
    * @throws {BatchError} When one of many is refused: those that this call has added are deleted again.

@@ -35,7 +35,7 @@ test("receiveDevice() refuses what is no transfer, by value", () => {
     assertThrows(
       () => receiveDevice(it as never),
       TypeError,
-      "receiveDevice() needs what transfer() returned: got",
+      "receiveDevice() needs the result of transfer(): got",
     );
   }
 });

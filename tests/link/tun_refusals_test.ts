@@ -58,7 +58,7 @@ const ONLY_TAP: typeof REFUSED = [
   [
     { filter: { macs: Array.from({ length: 9 }, (_, i) => `02:00:00:00:00:0${i}`) } },
     "RangeError",
-    "macs may have 8 that are no group addresses: there are 9",
+    "macs may have at most 8 that are no group addresses: got 9",
   ],
   [{ mac: "01:00:00:00:00:00" }, "NetlinkError", "EADDRNOTAVAIL"],
 ];
