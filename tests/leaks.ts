@@ -6,6 +6,7 @@
 // its threads, its children, names in /run/netns, records in /run/netloom, the links and namespace ids
 // of the process's own namespace, and the namespaces of the processes of its session.
 import { connectionTo } from "../src/netlink/connections.ts";
+import { NETLINK } from "../src/netlink/constants.ts";
 import type { DumpRequest } from "../src/netlink/message.ts";
 import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
 import { homeNetNs } from "../ffi/namespace.ts";
@@ -88,6 +89,7 @@ let warm: Promise<void> | undefined;
 export function warmUp(): Promise<void> {
   return warm ??= (async () => {
     nsids(); // the connection of this namespace
+    connectionTo(homeNetNs(), NETLINK.NETFILTER).open();
     threadRing();
     // The reactor.
     using socket = new Socket(homeNetNs(), C.AF_INET, C.SOCK_DGRAM, 0, "open a socket");

@@ -161,7 +161,7 @@ class Comparer {
     if (link.linkInfo?.kind !== it.kind) return false;
     if (!isOwn(node) && link.group !== this.#it.group) return false;
     if (it.kind === "veth") return this.#joined(`${node.name}:${it.name}`, link);
-    if (it.parent) {
+    if (it.parent && isOnParent(it)) {
       const { node: below, name } = endOf(it.parent);
       if (link.parent !== this.#it.nodes.living(below)?.links.get(name)?.index) return false;
     }
@@ -192,7 +192,8 @@ class Comparer {
   }
 
   /** The options of a kind on the wire. */
-  #data(node: ResolvedNode, { kind, name, options }: ResolvedInterface): object | undefined {
+  #data(node: ResolvedNode, it: ResolvedInterface): object | undefined {
+    const { kind, name, options, parent } = it;
     if (Object.keys(options).length === 0) return undefined;
     const entry = linkKind(kind);
     checkOptions(options, entry?.options ?? {}, `${node.name}:${name}`);
@@ -200,6 +201,8 @@ class Comparer {
     for (const key of entry?.links ?? []) {
       if (typeof values[key] === "string") values[key] = this.#indexOf(node, values[key]);
     }
+    // A tunnel may have a link below it: that is an option of its kind.
+    if (parent && !isOnParent(it)) values.dev = this.#parentIndex(`${node.name}:${name}`, parent);
     return entry?.encode?.(values) ?? values;
   }
 
@@ -323,7 +326,7 @@ class Comparer {
     const data = this.#data(node, it);
     if (data) message.linkInfo!.data = data;
     const via = it.parent ? endOf(it.parent).node : node.name;
-    if (it.parent) message.parent = this.#parentIndex(end, it.parent);
+    if (it.parent && isOnParent(it)) message.parent = this.#parentIndex(end, it.parent);
     const request = (fd: FdOf) => ({
       ...newLink(via === node.name ? message : { ...message, netnsFd: fd(node.name) }),
       operation: `create ${it.kind} ${end}`,
@@ -459,6 +462,11 @@ function emptied({ uplink: _, ...node }: ResolvedNode): ResolvedNode {
 /** Whether the lab creates links of this kind. */
 function isCreated({ kind }: ResolvedInterface): boolean {
   return kind !== "loopback" && kind !== "existing" && kind !== "physical";
+}
+
+/** Whether links of this kind are always on a parent (IFLA_LINK), as a macvlan is. */
+function isOnParent({ kind }: ResolvedInterface): boolean {
+  return linkKind(kind)?.parent === "required";
 }
 
 /** Nodes in an order in which the parents of links come before the links. */

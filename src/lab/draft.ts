@@ -53,6 +53,24 @@ export function draftOf(spec: TopologySpec, problems: Problems): Draft {
   return builder.finish();
 }
 
+/** The port of containerlab's VXLANs. */
+const VXLAN_PORT = 14789;
+
+type AttachmentKey = Exclude<keyof AttachmentSpec, "type" | "endpoint" | "mtu">;
+
+/** The options that each type of attachment needs, and those that it may have. */
+const ATTACHMENTS: Readonly<
+  Record<
+    AttachmentSpec["type"],
+    { readonly needs: readonly AttachmentKey[]; readonly takes: readonly AttachmentKey[] }
+  >
+> = {
+  host: { needs: ["host-interface"], takes: [] },
+  macvlan: { needs: ["host-interface"], takes: ["mode"] },
+  vxlan: { needs: ["parent-interface", "remote", "vni"], takes: ["udp-port"] },
+  dummy: { needs: [], takes: [] },
+};
+
 class Builder {
   readonly #spec: TopologySpec;
   readonly #problems: Problems;
@@ -61,7 +79,7 @@ class Builder {
   readonly #hubs = new Map<SegmentSpec, DraftNode>();
   readonly #wires: LooseWire[] = [];
   /** Interfaces of links that are no wires. */
-  readonly #attached: (DraftEnd & { readonly kind: "macvlan" | "dummy" })[] = [];
+  readonly #attached: (DraftEnd & { readonly kind: "macvlan" | "vxlan" | "dummy" })[] = [];
 
   constructor(spec: TopologySpec, problems: Problems) {
     this.#spec = spec;
@@ -191,35 +209,52 @@ class Builder {
   }
 
   #attach(link: AttachmentSpec, path: Path): void {
-    const at = [...path, "endpoint"];
-    const { type, mtu, mode } = link;
-    const name = link["host-interface"];
-    if (type === "dummy" ? name !== undefined : name === undefined) {
-      const message = name === undefined ? `needs "host-interface"` : "goes with host and macvlan";
-      this.#problems.at(name === undefined ? path : [...path, "host-interface"], message);
-      return;
-    }
-    if (mode !== undefined && type !== "macvlan") {
-      this.#problems.at([...path, "mode"], `goes with type "macvlan": got type ${show(type)}`);
-    }
-    for (const end of this.#ends(link.endpoint, at)) {
+    const { type, mtu } = link;
+    if (!this.#hasOptions(link, path)) return;
+    for (const end of this.#ends(link.endpoint, [...path, "endpoint"])) {
+      const name = link["host-interface"];
       if (type === "host") {
         const machine = { node: this.#outside(undefined), name: name!, spec: {}, path };
         this.#addWire([end, machine], mtu === undefined ? {} : { mtu }, path);
         continue;
       }
-      const spec: InterfaceSpec = {
-        ...end.spec,
-        ...(mtu === undefined ? {} : { mtu }),
-        ...(type === "macvlan"
-          ? {
-            parent: `${this.#outside(undefined).name}:${name}`,
-            options: { mode: mode ?? "bridge" },
-          }
-          : {}),
-      };
-      this.#attached.push({ ...end, spec, kind: type });
+      const spec: InterfaceSpec = { ...end.spec, ...(mtu !== undefined && { mtu }) };
+      this.#attached.push({ ...end, spec: { ...spec, ...this.#below(link) }, kind: type });
     }
+  }
+
+  /** Whether an attachment has the options of its type and no others. */
+  #hasOptions(link: AttachmentSpec, path: Path): boolean {
+    const { needs, takes } = ATTACHMENTS[link.type];
+    const options = Object.keys(link) as (keyof AttachmentSpec)[];
+    const missing = needs.filter((key) => link[key] === undefined);
+    for (const key of missing) {
+      this.#problems.at(path, `needs ${show(key)} with type ${show(link.type)}`);
+    }
+    for (const [type, other] of Object.entries(ATTACHMENTS)) {
+      for (const key of [...other.needs, ...other.takes]) {
+        if (!options.includes(key) || [...needs, ...takes].includes(key)) continue;
+        const message = `goes with type ${show(type)}: got type ${show(link.type)}`;
+        this.#problems.at([...path, key], message, "key");
+        return false;
+      }
+    }
+    return missing.length === 0;
+  }
+
+  /** The parent of an attachment, which is an interface of the machine, and its options. */
+  #below(link: AttachmentSpec): InterfaceSpec {
+    const machine = () => this.#outside(undefined).name;
+    if (link.type === "macvlan") {
+      const { mode = "bridge" } = link;
+      return { parent: `${machine()}:${link["host-interface"]}`, options: { mode } };
+    }
+    if (link.type !== "vxlan") return {};
+    const { remote, vni, "udp-port": port = VXLAN_PORT } = link;
+    return {
+      parent: `${machine()}:${link["parent-interface"]}`,
+      options: { id: vni!, remote: remote!, port },
+    };
   }
 
   /** The node that stands for a namespace outside of the lab. */

@@ -34,6 +34,7 @@ import {
   template,
   text,
   type TextRule,
+  withForeignWords,
   withOne,
   words,
 } from "./rules.ts";
@@ -294,7 +295,10 @@ function withForeign<T>(rule: Rule<T>, names: readonly string[]): Rule<T> {
 
 const node: Rule<NodeSpec> = withForeign(
   object<NodeSpec>("NodeSpec", {
-    kind: words("host", "router", "switch", "nat", "host-machine", "linux"),
+    kind: withForeignWords(words("host", "router", "switch", "nat", "host-machine", "linux"), {
+      bridge: 'use kind "switch", whose bridge is in a namespace of its own',
+      "ovs-bridge": 'use kind "switch", whose bridge is in a namespace of its own',
+    }),
     group: text("the name of a group", { pattern: /./ }),
     tier: integer(1, 1000),
     netns: existing,
@@ -336,10 +340,17 @@ const wireOptions: Fields<WireOptions> = {
   access: vid,
   trunk: vlans,
 };
+/** The types of containerlab's links that netloom lacks. */
+const LINK_TYPES = {
+  "mgmt-net":
+    "netloom has no management network: use a segment, or a node of kind nat for the outside",
+  "vxlan-stitch": "use type vxlan, whose end is an interface of the node itself",
+};
+
 const wire: Rule<WireSpec> = withForeign(
   object<WireSpec>("WireSpec", {
     endpoints: pair(endpoint),
-    type: words("veth"),
+    type: withForeignWords(words("veth"), LINK_TYPES),
     ...wireOptions,
   }, "endpoints"),
   CONTAINERLAB_ONLY.link,
@@ -354,9 +365,13 @@ const attachment: Rule<AttachmentSpec> = withForeign(
   object<AttachmentSpec>(
     "AttachmentSpec",
     {
-      type: words("host", "macvlan", "dummy"),
+      type: withForeignWords(words("host", "macvlan", "dummy", "vxlan"), LINK_TYPES),
       endpoint,
       "host-interface": linkName,
+      "parent-interface": linkName,
+      remote: address,
+      vni: integer(0, 16777215),
+      "udp-port": integer(1, 65535),
       mode: words("bridge", "vepa", "private", "passthru"),
       mtu,
     },

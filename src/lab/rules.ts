@@ -20,7 +20,7 @@ export type RuleData =
   | TextRule
   | NumberRule
   | { readonly is: "boolean" | "null" | "any" }
-  | { readonly is: "words"; readonly words: readonly string[] }
+  | WordsRule
   | { readonly is: "list"; readonly of: RuleData; readonly min: number; readonly max: number }
   | { readonly is: "record"; readonly of: RuleData; readonly key?: TextRule }
   | ObjectRule
@@ -34,6 +34,14 @@ export interface TextRule {
   readonly pattern?: RegExp;
   /** Checks more than the pattern does; throws. */
   readonly parse?: (value: string, path: string) => unknown;
+}
+
+/** One of some words. */
+interface WordsRule {
+  readonly is: "words";
+  readonly words: readonly string[];
+  /** Words of others, and what to write in their place. */
+  readonly foreign?: Readonly<Record<string, string>>;
 }
 
 interface NumberRule {
@@ -98,6 +106,14 @@ export const any: Rule<unknown> = { is: "any" };
 /** One of some words. */
 export function words<const W extends readonly string[]>(...list: W): Rule<W[number]> {
   return { is: "words", words: list };
+}
+
+/** Words that also say what to write in place of words of others. */
+export function withForeignWords<T>(
+  rule: Rule<T>,
+  foreign: Readonly<Record<string, string>>,
+): Rule<T> {
+  return { ...rule, foreign } as RuleData;
 }
 
 /** A list. */
@@ -376,6 +392,8 @@ function refusal(rule: RuleData, value: unknown, place: string): string {
     }
   }
   const message = `${place} must be ${allowed(rule)}: got ${brief(value)}`;
+  const hint = rule.is === "words" ? rule.foreign?.[value as string] : undefined;
+  if (hint !== undefined) return `${message}; ${hint}`;
   const near = rule.is === "words" && typeof value === "string"
     ? nearest(value, rule.words)
     : undefined;

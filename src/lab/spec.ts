@@ -205,12 +205,23 @@ export interface SegmentSpec<N extends string = string> extends WireOptions {
 
 /** A link with one end in the lab, in the form of containerlab. */
 export interface AttachmentSpec<N extends string = string> {
-  /** `host`: a veth pair to the machine; `macvlan`: on an interface of the machine; `dummy`: no other end. */
-  readonly type: "host" | "macvlan" | "dummy";
+  /**
+   * `host`: a veth pair to the machine; `macvlan`: on an interface of the machine; `vxlan`: Ethernet in UDP to
+   * another machine; `dummy`: no other end.
+   */
+  readonly type: "host" | "macvlan" | "vxlan" | "dummy";
   /** The end in the lab. */
   readonly endpoint: EndpointSpec<N>;
   /** Types `host` and `macvlan`: the interface of the machine. */
   readonly "host-interface"?: string;
+  /** Type `vxlan`: the interface of the machine that leads to the remote. */
+  readonly "parent-interface"?: string;
+  /** Type `vxlan`: the address of the other machine. */
+  readonly remote?: string;
+  /** Type `vxlan`: the number of the network, 0..16777215. */
+  readonly vni?: number;
+  /** Type `vxlan`: the UDP port. Default: 14789, as in containerlab. */
+  readonly "udp-port"?: number;
   /** Type `macvlan`: its mode. Default: `bridge`. */
   readonly mode?: "bridge" | "vepa" | "private" | "passthru";
   /** MTU in bytes. */

@@ -12,6 +12,7 @@ const node = (option: string) => `nodes:\n  h1: { ${option} }\n`;
 const two = "nodes: { h1: , h2: , sw: { kind: switch } }\n";
 const link = (text: string) => `${two}links:\n  - ${text}\n`;
 const wire = (options: string) => link(`{ endpoints: [h1, h2], ${options} }`);
+const attach = (options: string) => link(`{ endpoint: "h1:eth0", ${options} }`);
 const port = (options: string) => node(`interfaces: { eth0: { ${options} } }`);
 const impair = (options: string) => wire(`impair: { ${options} }`);
 const event = (options: string) => `${two}links: [h1 -- h2]\nschedule:\n  - { ${options} }\n`;
@@ -84,6 +85,7 @@ const GOOD_LINKS = [
   "{ type: dummy, endpoint: 'h1:d0' }",
   "{ type: host, endpoint: 'h1:eth0', host-interface: lab0 }",
   "{ type: macvlan, endpoint: 'h1:eth0', host-interface: eno1, mode: private }",
+  "{ type: vxlan, endpoint: 'h1:eth0', parent-interface: eno1, remote: 192.0.2.9, vni: 7, udp-port: 4789 }",
   "{ endpoints: [h1, h2], mtu: 9000 }",
   "{ endpoints: [{ node: h1, addresses: [], dad: true, up: false }, h2] }",
 ];
@@ -203,7 +205,8 @@ const BAD_LINKS: Bad = [
   ["{ endpoint: [h1, h2] }", ""],
   ["{ segment: [] }", "at least 1"],
   ["{ segment: [h1], nmae: x }", 'name"?'],
-  ["{ endpoints: [h1, h2], type: vxlan-stitch }", ""],
+  ["{ endpoints: [h1, h2], type: vxlan-stitch }", "use type vxlan"],
+  ["{ type: mgmt-net, endpoint: 'h1:eth0', host-interface: m0 }", "no management network"],
   ["{ endpoints: [h1, { interface: e }] }", 'needs "node"'],
   ["{ type: dummy }", 'needs "endpoint"'],
   ["{ endpoints: [h1, h2], subnets: 10.0.0.0/8 }", "must be a list"],
@@ -266,6 +269,10 @@ const BAD_MEANING: Bad = [
   [node("routes: [{ destination: default, dev: eth7 }]"), "must be an interface of h1"],
   ["nodes: { a: { mtu: 1400 }, b: { mtu: 9000 } }\nlinks: [a -- b]\n", "different MTUs"],
   [wire("access: 10"), "needs a switch at one end"],
+  [attach("type: vxlan, remote: 192.0.2.9, vni: 7"), 'needs "parent-interface" with type "vxlan"'],
+  [attach("type: macvlan"), 'needs "host-interface"'],
+  [attach("type: dummy, host-interface: x0"), 'goes with type "host": got type "dummy"'],
+  [attach("type: host, host-interface: x0, mode: vepa"), 'goes with type "macvlan"'],
   [event("at: 1s, cut: h1 -- sw"), "names no link"],
   [event("at: 1s, isolate: h9"), 'names the node "h9"'],
   [event("at: 1s, partition: [[h1], [h1]]"), "in two groups"],
