@@ -6,7 +6,7 @@
 // its threads, its children, names in /run/netns, records in /run/netloom, the links and namespace ids
 // of the process's own namespace, and the namespaces of the processes of its session.
 import { connectionTo } from "../src/netlink/connections.ts";
-import { NETLINK } from "../src/netlink/constants.ts";
+import { NETLINK } from "../src/netlink/message.ts";
 import type { DumpRequest } from "../src/netlink/message.ts";
 import { getNsid, type NsidMessage, readNsid } from "../src/rtnetlink/nsid.ts";
 import { homeNetNs } from "../ffi/namespace.ts";
