@@ -311,9 +311,9 @@ export const VERBS: readonly Verb[] = [
   {
     name: "monitor",
     summary: "Prints each change of links, addresses, routes and neighbors as it happens",
-    usage: "[links|addresses|routes|neighbors|fdb...]",
+    usage: "[links|addresses|routes|neighbors|fdb|rules...]",
     arguments: [0, 5],
-    words: ["links", "addresses", "routes", "neighbors", "fdb"],
+    words: ["links", "addresses", "routes", "neighbors", "fdb", "rules"],
     options: {
       ...NETNS,
       count: { value: "N", help: "ends after N events" },

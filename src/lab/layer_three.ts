@@ -8,7 +8,8 @@ import { deleteAddress, newAddress } from "../rtnetlink/address.ts";
 import { addBridgeVlan, type BridgeVlan, deleteBridgeVlan } from "../rtnetlink/bridge_vlan.ts";
 import { deleteRoute, RouteRequest } from "../rtnetlink/route.ts";
 import type { RouteInfo, RouteMessage, RouteNexthop } from "../rtnetlink/route_message.ts";
-import { deleteRule, newRule, type RuleMessage } from "../rtnetlink/rule.ts";
+import { ROUTE_TABLES } from "../rtnetlink/constants.ts";
+import { deletePolicyRule, newPolicyRule, type PolicyRuleInfo } from "../rtnetlink/rule.ts";
 import type { Living } from "./living.ts";
 import type {
   ResolvedInterface,
@@ -243,7 +244,7 @@ function compareRules({ node, before, living }: NodeContext, { build, remove }: 
   const wanted = new Set(node.rules.map(ruleText));
   const add = (verb: "create" | "remove", rule: ResolvedRule, into: Step[]) => {
     const object = `rule ${rule.priority} of ${node.name}`;
-    const sent = verb === "create" ? newRule(rule) : deleteRule(rule);
+    const sent = verb === "create" ? newPolicyRule(rule) : deletePolicyRule(rule);
     const action = { kind: "request", via: node.name, request: sent } as const;
     into.push({ verb, node: node.name, object, action });
   };
@@ -257,10 +258,12 @@ function compareRules({ node, before, living }: NodeContext, { build, remove }: 
   }
 }
 
-/** What makes two rules the same one. */
-function ruleText(
-  { family, priority, from, to, iif, oif, fwmark, table, action }: RuleMessage,
-): string {
+/** What makes two rules the same one. A rule of a topology has no more than the named properties. */
+function ruleText(rule: ResolvedRule | PolicyRuleInfo): string {
+  const { family, priority, from, to, iif, oif, fwmark, table, action, ...others } = rule;
+  const { flags: _, protocol: __, ...rest }: Partial<PolicyRuleInfo> = others;
   const [source, destination] = [from, to].map((it) => it === undefined ? "" : plainAddress(it));
-  return [family, priority, source, destination, iif, oif, fwmark, table, action].join(" ");
+  const number = typeof table === "string" ? ROUTE_TABLES[table] : table;
+  return [family, priority, source, destination, iif, oif, fwmark, number, action].join(" ") +
+    JSON.stringify(rest);
 }

@@ -17,7 +17,7 @@ import { dumpLinks, type LinkMessage, readLinkMessage } from "../rtnetlink/link.
 import { IFLA, IFLA_INET6 } from "../rtnetlink/link_attributes.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
-import { dumpRules, type RuleMessage } from "../rtnetlink/rule.ts";
+import { dumpPolicyRules, type PolicyRuleInfo } from "../rtnetlink/rule.ts";
 
 /** What a namespace has. */
 export interface Living {
@@ -28,7 +28,7 @@ export interface Living {
   /** Its routes, without those of the table `local`. */
   readonly routes: readonly RouteInfo[];
   /** Its policy rules. */
-  readonly rules: readonly RuleMessage[];
+  readonly rules: readonly PolicyRuleInfo[];
   /** The VLANs of each port, by the port's index. */
   readonly vlans: ReadonlyMap<number, readonly BridgeVlan[]>;
   /** Reads a setting; `undefined` when the namespace has no such setting. */
@@ -71,9 +71,7 @@ export function readLiving(ref: NetNsRef, tables: LivingTables): Living {
       routes: tables.routes
         ? connection.dump(dumpRoutes()).filter(({ table }) => table !== "local")
         : [],
-      rules: tables.rules
-        ? (["inet", "inet6"] as const).flatMap((family) => connection.dump(dumpRules(family)))
-        : [],
+      rules: tables.rules ? connection.dump(dumpPolicyRules()) : [],
       vlans: new Map(
         tables.vlans
           ? connection.dump(dumpBridgeVlans()).map(({ index, vlans }) => [index, vlans])

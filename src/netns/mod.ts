@@ -38,6 +38,7 @@ export {
   type RouteNexthopOptions,
   type RouteOptions,
 } from "./routes.ts";
+export { NetNsRules, type PolicyRuleFilter } from "./routing.ts";
 export {
   type NeighborOptions,
   NetNsAddresses,
@@ -78,3 +79,10 @@ export type {
   RouteMetrics,
 } from "../rtnetlink/route_attributes.ts";
 export type { RouteInfo, RouteNexthopInfo } from "../rtnetlink/route_message.ts";
+export type {
+  PolicyRule,
+  PolicyRuleAction,
+  PolicyRuleFlag,
+  PolicyRuleInfo,
+  PolicyRulePorts,
+} from "../rtnetlink/rule.ts";

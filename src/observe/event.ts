@@ -12,6 +12,7 @@ import type { NeighborInfo } from "../rtnetlink/neighbor.ts";
 import type { QdiscInfo } from "../rtnetlink/qdisc.ts";
 import type { ClassInfo } from "../rtnetlink/qdisc_class.ts";
 import type { RouteInfo } from "../rtnetlink/route_message.ts";
+import type { PolicyRuleInfo } from "../rtnetlink/rule.ts";
 
 /** The first event: all tables at one moment. A table that is not watched is empty. */
 export interface SnapshotEvent {
@@ -27,6 +28,8 @@ export interface SnapshotEvent {
   readonly neighbors: readonly NeighborInfo[];
   /** The forwarding entries of bridges and links. */
   readonly fdb: readonly FdbInfo[];
+  /** The policy rules. */
+  readonly rules: readonly PolicyRuleInfo[];
   /** The queueing disciplines of all links. */
   readonly qdiscs: readonly QdiscInfo[];
   /** The classes of queueing disciplines. */
@@ -191,6 +194,33 @@ export interface FdbChangeEvent {
 /** An event of a forwarding entry. */
 export type FdbEvent = FdbAddRemoveEvent | FdbChangeEvent;
 
+/** A policy rule was added or removed. */
+export interface RuleAddRemoveEvent {
+  /** The table: policy rules. */
+  readonly type: "rule";
+  /** Whether it was added or removed. */
+  readonly action: "add" | "remove";
+  /** The rule; a removed one as it was known last. */
+  readonly rule: PolicyRuleInfo;
+}
+
+/** The state of a policy rule changed: a link that it names, or its `goto`, came or went. */
+export interface RuleChangeEvent {
+  /** The table: policy rules. */
+  readonly type: "rule";
+  /** It existed before and still does. */
+  readonly action: "change";
+  /** The rule now. */
+  readonly rule: PolicyRuleInfo;
+  /** The rule before. */
+  readonly previous: PolicyRuleInfo;
+  /** The properties that differ. */
+  readonly changed: readonly (keyof PolicyRuleInfo)[];
+}
+
+/** An event of a policy rule. */
+export type RuleEvent = RuleAddRemoveEvent | RuleChangeEvent;
+
 /** A queueing discipline was added or removed. */
 export interface QdiscAddRemoveEvent {
   /** The table: queueing disciplines. */
@@ -281,6 +311,7 @@ export type MonitorEvent =
   | RouteEvent
   | NeighborEvent
   | FdbEvent
+  | RuleEvent
   | QdiscEvent
   | ClassEvent
   | FilterEvent;

@@ -29,5 +29,6 @@ export type { FdbInfo } from "../rtnetlink/fdb.ts";
 export type { LinkInfo } from "../rtnetlink/link_info.ts";
 export type { NeighborInfo } from "../rtnetlink/neighbor.ts";
 export type { RouteInfo } from "../rtnetlink/route_message.ts";
+export type { PolicyRuleInfo } from "../rtnetlink/rule.ts";
 export type * from "./event.ts";
 export { type Monitor, monitor, type MonitorOptions } from "./monitor.ts";

@@ -39,6 +39,8 @@ export interface MonitorOptions {
   readonly neighbors?: boolean;
   /** Watch forwarding entries of bridges and VXLANs. Not watched by default. */
   readonly fdb?: boolean;
+  /** Watch policy rules. Not watched by default. */
+  readonly rules?: boolean;
   /** Watch queueing disciplines; needs `import "@netloom/netloom/tc"`. Not watched by default. */
   readonly qdiscs?: boolean;
   /** Watch their classes; needs `import "@netloom/netloom/tc"`. Not watched by default. */
@@ -75,6 +77,7 @@ export const NETNS_MONITOR_OPTIONS: OptionNames<Omit<MonitorOptions, "netns">> =
   routes: true,
   neighbors: true,
   fdb: true,
+  rules: true,
   qdiscs: true,
   classes: true,
   filters: true,
@@ -88,7 +91,7 @@ const RECEIVE_BUFFER = 16 << 20;
 const MOST_BYTES = 2 ** 30 - 1;
 
 /**
- * Follows links, addresses, routes, neighbors, forwarding entries, and traffic control: the first event is a
+ * Follows links, addresses, routes, neighbors, forwarding entries, policy rules, and traffic control: the first event is a
  * snapshot of the tables at the call, then each change is one event.
  *
  * `type` and `action` tell events apart: `{ type: "link", action: "change", link, previous, changed }`.
@@ -173,14 +176,14 @@ export function monitor(options: MonitorOptions = {}): Monitor {
 
 /** The tables that options ask for. */
 function watchedOf(options: MonitorOptions): Watched {
-  const { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters } = options;
-  const tables = { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters };
+  const { links, addresses, routes, neighbors, fdb, rules, qdiscs, classes, filters } = options;
+  const tables = { links, addresses, routes, neighbors, fdb, rules, qdiscs, classes, filters };
   const given = Object.entries(tables).filter(([, value]) => value !== undefined);
   for (const [table, value] of given) boolean(value, table);
   const rest = !Object.values(tables).includes(true);
   const watched = {
     ...{ links: rest, addresses: rest, routes: rest, neighbors: rest },
-    ...{ fdb: false, qdiscs: false, classes: false, filters: false },
+    ...{ fdb: false, rules: false, qdiscs: false, classes: false, filters: false },
     ...Object.fromEntries(given),
   };
   if (Object.values(watched).includes(true)) return watched;

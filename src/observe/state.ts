@@ -18,9 +18,10 @@ import { IFLA } from "../rtnetlink/link_attributes.ts";
 import { dumpNeighbors, neighborFormat, type NeighborInfo } from "../rtnetlink/neighbor.ts";
 import { dumpRoutes } from "../rtnetlink/route.ts";
 import { routeFormat } from "../rtnetlink/route_message.ts";
+import { ruleFormat } from "../rtnetlink/rule.ts";
 import type { LinkMove, MonitorEvent, OverrunEvent, SnapshotEvent } from "./event.ts";
 import { RouteTable } from "./route_table.ts";
-import { type Change, LinkTable, settle, Table, tryDump } from "./table.ts";
+import { type Change, LinkTable, RuleTable, settle, Table, tryDump } from "./table.ts";
 import { type TrafficChanges, TrafficTables, type WatchedTraffic } from "./traffic_table.ts";
 
 /** How often the tables are read in the hope that nothing changes meanwhile. */
@@ -38,14 +39,15 @@ export interface Watched extends WatchedTraffic {
   readonly routes: boolean;
   readonly neighbors: boolean;
   readonly fdb: boolean;
+  readonly rules: boolean;
 }
 
 /** The groups to join. Other objects also go silently with links and addresses. */
 export function groupsOf(watched: Watched): number[] {
-  const { links, addresses, routes, neighbors, fdb } = watched;
+  const { links, addresses, routes, neighbors, fdb, rules } = watched;
   const traffic = hasTraffic(watched);
   const groups: [group: number, wanted: boolean][] = [
-    [RTNLGRP.LINK, links || routes || fdb || traffic],
+    [RTNLGRP.LINK, links || routes || fdb || rules || traffic],
     [RTNLGRP.TC, traffic],
     [RTNLGRP.IPV4_IFADDR, addresses || routes],
     [RTNLGRP.IPV6_IFADDR, addresses],
@@ -53,6 +55,8 @@ export function groupsOf(watched: Watched): number[] {
     [RTNLGRP.IPV6_ROUTE, routes],
     [RTNLGRP.NEXTHOP, routes],
     [RTNLGRP.NEIGH, neighbors || fdb],
+    [RTNLGRP.IPV4_RULE, rules],
+    [RTNLGRP.IPV6_RULE, rules],
   ];
   return groups.filter(([, wanted]) => wanted).map(([group]) => group);
 }
@@ -70,6 +74,7 @@ export class State {
   readonly #routes: RouteTable | undefined;
   readonly #neighbors: Table<NeighborInfo> | undefined;
   readonly #fdb: Table<FdbInfo> | undefined;
+  readonly #rules: RuleTable | undefined;
   readonly #traffic: TrafficTables | undefined;
 
   /** Reads the tables. */
@@ -94,6 +99,7 @@ export class State {
       this.#fdb = new Table<FdbInfo>(fdbKey);
       this.#fdb.fill(tryDump(connection, dumpFdb()));
     }
+    if (watched.rules) this.#rules = new RuleTable(connection);
     if (hasTraffic(watched)) this.#traffic = new TrafficTables(watched, connection);
   }
 
@@ -106,6 +112,7 @@ export class State {
       routes: this.#routes?.list() ?? [],
       neighbors: this.#neighbors?.list() ?? [],
       fdb: this.#fdb?.list() ?? [],
+      rules: this.#rules?.list() ?? [],
       qdiscs: this.#traffic?.qdiscs() ?? [],
       classes: this.#traffic?.classes() ?? [],
       filters: this.#traffic?.filters() ?? [],
@@ -131,6 +138,10 @@ export class State {
       case RTM.NEWNEIGH:
       case RTM.DELNEIGH:
         return this.#applyNeighbor(header, source);
+      case RTM.NEWRULE:
+        return this.#report("rule", this.#rules?.put(read(ruleFormat, header, source)));
+      case RTM.DELRULE:
+        return this.#report("rule", this.#rules?.remove(read(ruleFormat, header, source)));
       case RTM.NEWNEXTHOP:
       case RTM.DELNEXTHOP:
         return this.#routes?.nexthopsChanged();
@@ -145,6 +156,7 @@ export class State {
   refresh(connection: Connection): void {
     this.#report("link", this.#links?.refresh(connection));
     this.#report("route", this.#routes?.refresh(connection));
+    this.#report("rule", this.#rules?.refresh(connection));
     this.#reportTraffic(this.#traffic?.refresh(connection));
   }
 
@@ -157,6 +169,7 @@ export class State {
       eventsOf("route", later.#routes && this.#routes?.changesTo(later.#routes)),
       eventsOf("neighbor", later.#neighbors && this.#neighbors?.changesTo(later.#neighbors)),
       eventsOf("fdb", later.#fdb && this.#fdb?.changesTo(later.#fdb)),
+      eventsOf("rule", later.#rules && this.#rules?.changesTo(later.#rules)),
       eventsOf("qdisc", traffic?.qdisc),
       eventsOf("class", traffic?.class),
       eventsOf("filter", traffic?.filter),
@@ -181,6 +194,7 @@ export class State {
     if (family === AF.BRIDGE) return this.#applyPort(index, header, source);
     if (family !== AF.UNSPEC) return;
     this.#traffic?.linkChanged(index);
+    this.#rules?.linkChanged();
     if (header.type === RTM.NEWLINK) {
       this.#routes?.linkChanged(index, flags);
       if (!this.#links) return;

@@ -8,6 +8,8 @@ import { DumpInterruptedError, NetlinkError } from "../netlink/error.ts";
 import type { DumpRequest } from "../netlink/message.ts";
 import { getLink } from "../rtnetlink/link.ts";
 import { type LinkInfo, linkKind, portInfo } from "../rtnetlink/link_info.ts";
+import { isOfFamily } from "../rtnetlink/fields.ts";
+import { dumpPolicyRules, type PolicyRuleInfo } from "../rtnetlink/rule.ts";
 
 /** How often a dump is tried that the connection, which tries several times, gave up. */
 const ATTEMPTS = 4;
@@ -308,4 +310,75 @@ export class LinkTable {
 function isOther(before: LinkInfo, after: LinkInfo): boolean {
   return before.kind !== after.kind ||
     before.name !== after.name && before.mac !== after.mac;
+}
+
+/**
+ * The policy rules of a namespace. A rule is added and removed only; but without an event its flags follow the
+ * links that it names, and the rule that its `goto` leads to. Such rules are read again.
+ */
+export class RuleTable {
+  readonly #rules = new Table<PolicyRuleInfo>(keyOfRule);
+  /** Keys of rules that are there more than once: the kernel allows that. */
+  readonly #alike = new Set<string>();
+  #doubtful = false;
+
+  /** Reads the rules. */
+  constructor(connection: Connection) {
+    for (const rule of tryDump(connection, dumpPolicyRules())) this.put(rule);
+    this.#doubtful = false;
+  }
+
+  /** All rules, as the kernel goes through them, IPv4 first. */
+  list(): PolicyRuleInfo[] {
+    return this.#rules.list()
+      .sort((a, b) => a.family.localeCompare(b.family) || a.priority - b.priority);
+  }
+
+  /** Applies RTM_NEWRULE. */
+  put(rule: PolicyRuleInfo): Change<PolicyRuleInfo>[] {
+    if (!isOfFamily(rule.family, undefined)) return [];
+    const key = keyOfRule(rule);
+    if (this.#rules.get(key)) this.#alike.add(key);
+    this.#followGoto();
+    return this.#rules.put(rule);
+  }
+
+  /** Applies RTM_DELRULE. */
+  remove(rule: PolicyRuleInfo): Change<PolicyRuleInfo>[] {
+    this.#followGoto();
+    if (!this.#alike.has(keyOfRule(rule))) return this.#rules.remove(rule);
+    this.#doubtful = true;
+    return [];
+  }
+
+  /** Applies a message about a link: its name may be new, or gone. */
+  linkChanged(): void {
+    this.#doubtful ||= this.#rules.list().some(({ iif, oif }) => iif ?? oif);
+  }
+
+  /** Reads the rules again if they are doubtful. */
+  refresh(connection: Connection): Change<PolicyRuleInfo>[] {
+    if (!this.#doubtful) return [];
+    this.#doubtful = false;
+    const rules = tryDump(connection, dumpPolicyRules());
+    for (const [key, { length }] of Map.groupBy(rules, keyOfRule)) {
+      if (length > 1) this.#alike.add(key);
+      else this.#alike.delete(key);
+    }
+    return this.#rules.renew(rules, () => true);
+  }
+
+  /** The changes that lead from this table to a later one. */
+  changesTo(later: RuleTable): Change<PolicyRuleInfo>[] {
+    return this.#rules.changesTo(later.#rules);
+  }
+
+  #followGoto(): void {
+    this.#doubtful ||= this.#rules.list().some(({ goto }) => goto !== undefined);
+  }
+}
+
+/** A rule is told by all that it has, except for its state. */
+function keyOfRule({ flags: _, ...rule }: PolicyRuleInfo): string {
+  return JSON.stringify(rule);
 }

@@ -56,8 +56,10 @@ export const RTNLGRP = {
   TC: 4,
   IPV4_IFADDR: 5,
   IPV4_ROUTE: 7,
+  IPV4_RULE: 8,
   IPV6_IFADDR: 9,
   IPV6_ROUTE: 11,
+  IPV6_RULE: 19,
   NSID: 28,
   NEXTHOP: 32,
 } as const;

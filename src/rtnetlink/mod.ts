@@ -78,3 +78,4 @@ export {
   type RouteNexthop,
   type RouteNexthopInfo,
 } from "./route_message.ts";
+export * from "./rule.ts";

@@ -24,6 +24,7 @@ import { NETNSA } from "../../src/rtnetlink/nsid.ts";
 import * as nftUnits from "../../src/nftables/statement_table.ts";
 import { ETHERTYPES } from "../../src/rtnetlink/traffic_control.ts";
 import { FILTER_PARENTS } from "../../src/rtnetlink/fields.ts";
+import * as rule from "../../src/rtnetlink/rule.ts";
 import * as route from "../../src/rtnetlink/route_attributes.ts";
 import { includeDirs, readConstants } from "./headers.ts";
 import { readStruct } from "./structs.ts";
@@ -78,6 +79,7 @@ for (const { arch, dir } of includeDirs()) {
         [link.IFLA_INET6, "IFLA_INET6_"],
         [bridge.IFLA_BR, "IFLA_BR_"],
         [port.IFLA_BRPORT, "IFLA_BRPORT_"],
+        [rule.FRA, "FRA_"],
         [macvlan.IFLA_MACVLAN, "IFLA_MACVLAN_"],
         [vlan.IFLA_VLAN, "IFLA_VLAN_"],
         [vxlan.IFLA_VXLAN, "IFLA_VXLAN_"],

@@ -27,7 +27,7 @@ import { TCP_FLAG } from "../../src/packet/tcp.ts";
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from "../../src/packet/segment.ts";
 import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
 import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
-import { FRA } from "../../src/rtnetlink/rule.ts";
+import * as rule from "../../src/rtnetlink/rule.ts";
 import * as rtnetlink from "../../src/rtnetlink/constants.ts";
 import * as link from "../../src/rtnetlink/link_attributes.ts";
 import * as neighbor from "../../src/rtnetlink/neighbor_attributes.ts";
@@ -112,7 +112,13 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
     ),
   ],
   [route.RTA, "RTA_"],
-  [FRA, "FRA_"],
+  [rule.FRA, "FRA_"],
+  [rule.FIB_RULE, "FIB_RULE_"],
+  [
+    rule.RULE_ACTIONS,
+    "FR_ACT_",
+    { ...named("FR_ACT_", rule.RULE_ACTIONS), lookup: "FR_ACT_TO_TBL" },
+  ],
   [route.RTAX, "RTAX_"],
   [route.RTAX_FEATURE, "RTAX_FEATURE_"],
   [route.RTNH_F, "RTNH_F_"],
@@ -385,6 +391,12 @@ export const NEWER: Readonly<Record<string, string>> = {
   IFLA_VXLAN_LABEL_POLICY: "6.8",
   VXLAN_LABEL_FIXED: "6.8",
   VXLAN_LABEL_INHERIT: "6.8",
+  FRA_DSCP: "6.12",
+  FRA_FLOWLABEL: "6.14",
+  FRA_FLOWLABEL_MASK: "6.14",
+  FRA_SPORT_MASK: "6.15",
+  FRA_DPORT_MASK: "6.15",
+  FRA_DSCP_MASK: "6.15",
   IFLA_MAX_PACING_OFFLOAD_HORIZON: "6.13",
   RTA_FLOWLABEL: "6.14",
   IFLA_VXLAN_RESERVED_BITS: "6.14",

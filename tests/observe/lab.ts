@@ -79,6 +79,8 @@ export function line(event: MonitorEvent): string {
     ? event.neighbor.address
     : event.type === "fdb"
     ? event.fdb.mac
+    : event.type === "rule"
+    ? `${event.rule.family} ${event.rule.priority}`
     : event.type === "qdisc"
     ? `${event.qdisc.kind} ${event.qdisc.parent}`
     : event.type === "class"
@@ -90,7 +92,7 @@ export function line(event: MonitorEvent): string {
 
 /** The tables as sorted lines, with the properties that iproute2 shows too. */
 export type View = Record<
-  Exclude<keyof SnapshotEvent, "type" | "qdiscs" | "classes" | "filters">,
+  Exclude<keyof SnapshotEvent, "type" | "rules" | "qdiscs" | "classes" | "filters">,
   string[]
 >;
 
@@ -203,9 +205,10 @@ export class Replica {
   readonly #things = new Map<unknown, MonitorEvent["type"]>();
 
   constructor(snapshot: SnapshotEvent) {
-    const { links, addresses, routes, neighbors, fdb, qdiscs, classes, filters } = snapshot;
+    const { links, addresses, routes, neighbors, fdb, rules } = snapshot;
+    const { qdiscs, classes, filters } = snapshot;
     const lists = {
-      ...{ link: links, address: addresses, route: routes, neighbor: neighbors, fdb },
+      ...{ link: links, address: addresses, route: routes, neighbor: neighbors, fdb, rule: rules },
       ...{ qdisc: qdiscs, class: classes, filter: filters },
     };
     for (const [type, list] of Object.entries(lists)) {
@@ -240,6 +243,7 @@ export class Replica {
       routes: all("route"),
       neighbors: all("neighbor"),
       fdb: all("fdb"),
+      rules: all("rule"),
       qdiscs: all("qdisc"),
       classes: all("class"),
       filters: all("filter"),
@@ -269,6 +273,8 @@ function nameOf(type: MonitorEvent["type"], thing: unknown): string {
       ? [family, destination, table, oif, gateway, metric, it.nexthops]
       : type === "fdb"
       ? [mac, vlan, it.master ?? index]
+      : type === "rule"
+      ? { ...it, flags: undefined }
       : [index, it.parent, it.classid, it.priority, it.protocol, it.chain, it.handle],
   );
 }

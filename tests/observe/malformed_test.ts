@@ -19,7 +19,7 @@ import "../../src/traffic/mod.ts";
 
 const ALL = {
   ...{ links: true, addresses: true, routes: true, neighbors: true, fdb: true },
-  ...{ qdiscs: true, classes: true, filters: true },
+  ...{ rules: true, qdiscs: true, classes: true, filters: true },
 };
 
 /** A whole message: the netlink header, and a body. */
@@ -125,6 +125,7 @@ async function recorded(): Promise<Uint8Array<ArrayBuffer>[]> {
     ip(ref, "-6 route add fd09::/64 nexthop via fd00::2 nexthop via fd00::3");
     ip(ref, "neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev v0");
     bridge(ref, "fdb add 02:00:00:00:00:99 dev v1 master static");
+    ip(ref, "rule add from 10.7.0.0/16 lookup 7");
     ip(ref, "link delete v0");
     subscription.drain(({ start, end }, { bytes }) => {
       messages.push(bytes.slice(start - 16, end));

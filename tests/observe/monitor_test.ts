@@ -160,7 +160,7 @@ test("monitor() refuses unknown and malformed options", () => {
   const refused = (options: unknown, type: ErrorConstructor = TypeError) =>
     assertThrows(() => monitor(options as MonitorOptions), type).message;
   const all =
-    "addresses, classes, fdb, filters, links, neighbors, netns, qdiscs, receiveBuffer, routes, signal";
+    "addresses, classes, fdb, filters, links, neighbors, netns, qdiscs, receiveBuffer, routes, rules, signal";
   assertEquals(
     refused({ route: true }),
     `Unknown option "route": did you mean "routes"? Allowed are ${all}`,
@@ -172,7 +172,7 @@ test("monitor() refuses unknown and malformed options", () => {
   }
   assertEquals(
     refused({ links: false, addresses: false, routes: false, neighbors: false }),
-    "All tables are false: set one of links, addresses, routes, neighbors, fdb, qdiscs, classes, filters to true, or leave all out",
+    "All tables are false: set one of links, addresses, routes, neighbors, fdb, rules, qdiscs, classes, filters to true, or leave all out",
   );
   assertEquals(
     refused({ receiveBuffer: 0 }, RangeError),

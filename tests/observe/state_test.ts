@@ -11,7 +11,7 @@ import { line } from "./lab.ts";
 const nothing = { dump: () => [] } as unknown as Connection;
 
 const NONE = {
-  ...{ links: false, addresses: false, routes: false, neighbors: false, fdb: false },
+  ...{ links: false, addresses: false, routes: false, neighbors: false, fdb: false, rules: false },
   ...{ qdiscs: false, classes: false, filters: false },
 };
 
