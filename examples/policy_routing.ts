@@ -52,13 +52,15 @@ host.rules.add([
 ]);
 
 // ip -n host rule
-printTable(host.rules.list("inet").map(({ priority, from, to, dport, table, action }) => ({
-  priority,
-  from: from ?? "all",
-  to: to ?? "all",
-  dport,
-  action: table === undefined ? action : `${action} ${table}`,
-})));
+printTable(
+  host.rules.list("inet").map(({ priority, from, to, dport, table, action }) => ({
+    priority,
+    from: from ?? "all",
+    to: to ?? "all",
+    dport,
+    action: table === undefined ? action : `${action} ${table}`,
+  })),
+);
 
 // ip -n host route get 198.51.100.1 from 192.0.2.1
 const to = "198.51.100.1";

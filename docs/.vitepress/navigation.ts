@@ -42,6 +42,7 @@ export const english: Language = {
         "labs-in-tests": "Labs in tests",
         "lab-format": "The format of labs",
         collections: "Addresses, routes, entries",
+        "policy-routing": "Policy routing",
         firewall: "Firewall and NAT",
         rootless: "Without root",
         testing: "Testing with Deno.test",
