@@ -57,7 +57,7 @@ printTable(
     priority,
     from: from ?? "all",
     to: to ?? "all",
-    dport,
+    dport: dport?.toString(),
     action: table === undefined ? action : `${action} ${table}`,
   })),
 );
