@@ -194,6 +194,7 @@ export type HeaderField = Exclude<
 
 /** Concatenations of properties, each a word of a match, and verdict maps of them: `ip saddr . tcp dport vmap`. */
 export interface Concatenations {
+  /** Words of matches with points between them; with `vmap` at the end, a verdict map. */
   readonly [words: `${string} . ${string}`]:
     | ConcatenationMatch
     | VerdictMap

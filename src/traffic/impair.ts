@@ -220,10 +220,10 @@ function putKernel(target: ImpairTarget, values: ImpairmentValues): Impairment {
     });
   }
   const own = engineOf(target);
-  const lost = withSpots(target, (spots) => enforce(wanted(spots, values)));
+  let lost = withSpots(target, (spots) => enforce(wanted(spots, values)));
   if (own) {
     engines.delete(own.key);
-    own.engine.clear();
+    lost += own.engine.clear();
   }
   return new Impairment(target, { engine: "kernel", values }, lost);
 }

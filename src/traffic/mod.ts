@@ -180,6 +180,7 @@ export type {
   TcWord,
 } from "../rtnetlink/qdisc_kinds/kind.ts";
 export type { StatsNest, TcMessage, TcMode } from "../rtnetlink/traffic_control.ts";
+export type { TcHeader } from "../rtnetlink/fields.ts";
 
 trafficControl.fill({
   LinkQdiscs,

@@ -33,7 +33,7 @@ function engineTest(
       // The engine of this process shares its time with the generator: a busy machine may spoil two of three.
       for (let attempts = engine === "user" ? 3 : 1; attempts > 0; attempts--) {
         using wire = new Wire();
-        await sleep(100); // until the carrier is there
+        await wire.ready();
         try {
           return await fn(wire, engine);
         } catch (error) {

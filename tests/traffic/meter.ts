@@ -21,7 +21,7 @@ export interface Sending {
   readonly count: number;
   /** Milliseconds between them. Default: 0, as fast as the sender can. */
   readonly gap?: number;
-  /** Milliseconds to wait for the last ones. Default: 300. */
+  /** Milliseconds to wait for the last ones, and on while they come. Default: 300. */
   readonly wait?: number;
   /** Called after each datagram. */
   readonly each?: (sequence: number) => void;
@@ -41,6 +41,8 @@ interface End {
 /** Two hosts, each behind a bridge, and the link between the bridges. */
 export class Wire implements Disposable {
   readonly #all: readonly NetNs[];
+  /** The hosts: 10.0.0.1 behind the link, 10.0.0.2 behind its other end. */
+  readonly hosts: readonly [NetNs, NetNs];
   /** The link, in the namespace of the first bridge. */
   readonly link: Veth;
   readonly #ends: readonly End[];
@@ -48,6 +50,7 @@ export class Wire implements Disposable {
   constructor() {
     const hosts = [NetNs.create(), NetNs.create()] as const;
     const bridges = [NetNs.create(), NetNs.create()] as const;
+    this.hosts = hosts;
     this.#all = [...hosts, ...bridges];
     // Nothing but the datagrams is on the link.
     const end = { up: true, addrGenMode: "none" } as const;
@@ -75,6 +78,14 @@ export class Wire implements Disposable {
     });
   }
 
+  /** Resolves when datagrams pass in both directions: before Linux 6.8 a carrier counts up to a second later. */
+  async ready(): Promise<void> {
+    for (const direction of ["out", "in"] as const) {
+      using flow = this.flow(direction);
+      while ((await flow.send({ count: 1, wait: 20 })).length === 0);
+    }
+  }
+
   /** A flow in one direction. */
   flow(direction: "out" | "in", options: { port?: number; length?: number } = {}): Flow {
     const [near, far] = this.#ends as readonly [End, End];
@@ -89,13 +100,8 @@ export class Wire implements Disposable {
    * @returns Packets that reached the link, and those that came through it.
    */
   async flood(fn: () => Promise<void>): Promise<{ entered: number; left: number }> {
-    const [{ host, port }, far] = this.#ends as readonly [End, End];
-    using _sink = UdpSocket.open({
-      netns: far.host,
-      local: { address: "10.0.0.2", port: 9000 },
-    });
-    const counts = () =>
-      [port, this.link.peer].map((link) => link.read().stats!.rxPackets) as [number, number];
+    const [host, far] = this.hosts;
+    using _sink = UdpSocket.open({ netns: far, local: { address: "10.0.0.2", port: 9000 } });
     const script = new URL("./flood.ts", import.meta.url).pathname;
     const sender = host.command(Deno.execPath(), {
       args: ["run", "-A", script],
@@ -104,17 +110,31 @@ export class Wire implements Disposable {
     }).spawn();
     const output = sender.stdout.getReader();
     await output.read(); // it is there
-    const [entered, left] = counts();
     const input = sender.stdin.getWriter();
-    try {
-      await input.write(new Uint8Array(1));
-      await sleep(50);
-      await fn();
-    } finally {
-      await input.close();
-      while (!(await output.read()).done);
-      await sender.status;
-    }
+    return await this.counting(async () => {
+      try {
+        await input.write(new Uint8Array(1));
+        await sleep(50);
+        await fn();
+      } finally {
+        await input.close();
+        while (!(await output.read()).done);
+        await sender.status;
+      }
+    });
+  }
+
+  /**
+   * Counts the packets that are sent outwards while `fn` runs.
+   *
+   * @returns Packets that reached the link, and those that came through it.
+   */
+  async counting(fn: () => Promise<void>): Promise<{ entered: number; left: number }> {
+    const { port } = this.#ends[0]!;
+    const counts = () =>
+      [port, this.link.peer].map((link) => link.read().stats!.rxPackets) as [number, number];
+    const [entered, left] = counts();
+    await fn();
     await sleep(300);
     const after = counts();
     return { entered: after[0] - entered, left: after[1] - left };
@@ -171,6 +191,11 @@ export class Flow implements Disposable {
     ]);
     await this.#generate({ count, gap, ...(each && { each }) });
     await sleep(wait);
+    // A slow machine is not done yet.
+    for (let before = -1; arrivals.length > before;) {
+      before = arrivals.length;
+      await sleep(Math.min(wait, 200));
+    }
     for (const capture of [start, end]) capture.stop();
     await reading;
     return arrivals.map((it) => ({ ...it, latency: it.at - entries.get(it.sequence)! }));
