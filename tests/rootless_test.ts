@@ -117,6 +117,20 @@ test(
   },
 );
 
+test("Labs of an ordinary user outlive the command, and other commands find them", () => {
+  const before = machine();
+  const { code, stdout, stderr } = asNobody("tests/rootless/labs.ts", ["env"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout.trim().split("\n").map((line) => JSON.parse(line)), [
+    ["none", null],
+    ["list", ["plain", "running"]],
+    ["use", 1, "hello\n"],
+    ["list", ["busy", "running"]],
+    ["gone", null],
+  ]);
+  assertEquals(machine(), before);
+});
+
 test("Root, also of a user namespace that somebody else's mounts belong to, owns no mounts", () => {
   assertEquals(ownsMounts() && othersExist, false);
 });

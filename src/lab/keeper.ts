@@ -36,6 +36,7 @@ import { readRecord, type RecordState } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import type { ScheduleEntry } from "./schedule.ts";
 import { LabError } from "./transaction.ts";
+import { isInside } from "./user.ts";
 
 /** Milliseconds without a request after which a keeper ends that has nothing to do. */
 const IDLE = 2000;
@@ -218,7 +219,8 @@ async function serve(listener: Deno.UnixListener, kept: KeptLab): Promise<void> 
     listener.close();
   };
   const rest = () => {
-    if (open === 0 && !kept.activity.isBusy) idle = setTimeout(end, IDLE);
+    // In the namespaces of a user's labs it also holds these.
+    if (open === 0 && !kept.activity.isBusy && !isInside()) idle = setTimeout(end, IDLE);
   };
   rest();
   for await (const connection of listener) {

@@ -156,7 +156,7 @@ let command: KeeperCommand = (lab) => {
   return [
     program,
     ...["run", "--quiet", "--no-config", "--no-lock", "--no-prompt"],
-    ...["--allow-ffi", "--allow-run", "--allow-net"],
+    ...["--allow-ffi", "--allow-run", "--allow-net", "--allow-env=NETLOOM_USER_LABS"],
     ...[`--allow-read=${directory}`, `--allow-write=${directory}`],
     ...(entry.protocol === "file:" ? [] : [`--allow-import=${entry.host}`]),
     ...[entry.href, lab],

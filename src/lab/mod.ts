@@ -49,3 +49,4 @@ export type { KeeperInfo } from "./keeper_client.ts";
 export { down, type LabInfo, list, type NoteOptions } from "./named.ts";
 export { type LabPlan, plan, type PlannedStep, type PlanOptions } from "./plan.ts";
 export { attach, keeper, up, type UpOptions } from "./up.ts";
+export { runAsUser, type RunAsUserOptions } from "./user.ts";

@@ -15,6 +15,7 @@ import { killMarked } from "./processes.ts";
 import { changerOf, LabRecord, readRecord, recordNames, type RecordState } from "./record.ts";
 import type { ResolvedTopology } from "./resolved.ts";
 import { isOwn } from "./settings.ts";
+import { isInside } from "./user.ts";
 import {
   build,
   carryTraffic,
@@ -179,7 +180,8 @@ async function enliven(
 /** Whether a part of a topology ends with a process. */
 function needsKeeper(topology: ResolvedTopology): boolean {
   const { nodes, schedule } = topology;
-  return schedule.length > 0 || nodes.some(({ run }) => run.length > 0) || needsUserSpace(topology);
+  return isInside() || schedule.length > 0 || nodes.some(({ run }) => run.length > 0) ||
+    needsUserSpace(topology);
 }
 
 /** The folder of commands: without any, nobody needs the permission to ask for it. */
