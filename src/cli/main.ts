@@ -1,13 +1,21 @@
 /**
- * The command `netloom`: finds the verb, reads its arguments, and turns errors into exit codes.
+ * The command `netloom`: help, and the way to the verbs.
  *
  * @module
  */
-import type { Call, Verb } from "./verb.ts";
-import { verbNames, verbOf } from "./verbs.ts";
+import { help, helpOf } from "./help.ts";
+import { verbOf } from "./verbs.ts";
 
 /** Exit codes. */
 export const exitCodes = { GOOD: 0, ERROR: 1, USAGE: 2, LACKING: 77, INTERRUPTED: 130 } as const;
+
+/**
+ * Loads the code of verbs. Deno reads all modules behind an import whose name is a text before a program starts,
+ * which would double the time of `--help`.
+ */
+function loadVerbs(): Promise<typeof import("./run.ts")> {
+  return import(new URL("./run.ts", import.meta.url).href);
+}
 
 /**
  * Runs the command.
@@ -18,51 +26,22 @@ export const exitCodes = { GOOD: 0, ERROR: 1, USAGE: 2, LACKING: 77, INTERRUPTED
 export async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
   if (name === undefined || name === "-h" || name === "--help" || name === "help") {
-    const { help } = await import("./help.ts");
     console.log(help().trimEnd());
     return name === undefined ? exitCodes.USAGE : exitCodes.GOOD;
   }
-  if (name === "__complete") return (await import("./complete.ts")).complete(rest);
-  if (Deno.build.standalone) {
-    // A program of `deno compile` is the keeper of its labs itself.
-    const { keeper } = await import("../lab/mod.ts");
-    if (await keeper(args)) return exitCodes.GOOD;
-  }
+  if (name === "__complete") return (await loadVerbs()).complete(rest);
+  if (Deno.build.standalone && await (await loadVerbs()).isKeeper(args)) return exitCodes.GOOD;
   const verb = verbOf(name);
   if (!verb) {
-    const { nearest } = await import("../options.ts");
-    const near = nearest(name, verbNames());
-    console.error(
-      `Unknown verb ${JSON.stringify(name)}${near ? `: did you mean ${near}?` : ""}; ` +
-        "netloom --help lists all",
-    );
+    console.error((await loadVerbs()).unknownVerb(name));
     return exitCodes.USAGE;
   }
   const ends = rest.indexOf("--");
   const words = ends < 0 ? rest : rest.slice(0, ends);
   if (words.includes("-h") || words.includes("--help")) {
-    const { helpOf } = await import("./help.ts");
     console.log(helpOf(verb).trimEnd());
     return exitCodes.GOOD;
   }
-  return await runVerb(verb, words, ends < 0 ? [] : rest.slice(ends + 1));
-}
-
-async function runVerb(
-  verb: Verb,
-  words: readonly string[],
-  rest: readonly string[],
-): Promise<number> {
-  const [{ callOf }, { failure }] = await Promise.all([
-    import("./call.ts"),
-    import("./failure.ts"),
-  ]);
-  let call: Call | undefined;
-  try {
-    call = callOf(verb, words, rest);
-    const { run } = await verb.load();
-    return await run(call) ?? exitCodes.GOOD;
-  } catch (error) {
-    return failure(error, { verb, json: words.includes("--json") });
-  }
+  const { runVerb } = await loadVerbs();
+  return await runVerb(verb, { all: args, words, rest: ends < 0 ? [] : rest.slice(ends + 1) });
 }

@@ -20,7 +20,7 @@ export interface VerbOption {
 /** The words that complete an argument or the value of an option. */
 export type Completion = "file" | "lab" | "netns" | "node" | "word";
 
-/** A verb: everything that `--help` and completion need, and where its code is. */
+/** A verb: everything that `--help` and completion need. */
 export interface Verb {
   /** Its name. */
   readonly name: string;
@@ -38,10 +38,8 @@ export interface Verb {
   readonly completes?: Completion;
   /** Fixed words that complete its first argument. */
   readonly words?: readonly string[];
-  /** Whether it creates namespaces or links: an ordinary user runs it inside `unshare -Urmn`. */
+  /** Whether it creates namespaces or links: that of an ordinary user runs in a user namespace. */
   readonly changes?: boolean;
-  /** Loads its code. */
-  readonly load: () => Promise<{ readonly run: Run }>;
 }
 
 /** The code of a verb; the result is its exit code, by default 0. */

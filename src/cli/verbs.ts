@@ -9,14 +9,9 @@ const NETNS: Readonly<Record<string, VerbOption>> = {
   netns: { value: "NAME", short: "n", help: "the namespace: a name, a process id or a path" },
 };
 
-const machine = () => import("./machine.ts");
-
 const LAB: Readonly<Record<string, VerbOption>> = {
   lab: { value: "NAME", help: "the lab; default: the only one that runs" },
 };
-
-const labs = () => import("./lab.ts");
-const use = () => import("./lab_use.ts");
 
 /** All verbs, in the order of `--help`. */
 export const VERBS: readonly Verb[] = [
@@ -33,7 +28,6 @@ export const VERBS: readonly Verb[] = [
       timeout: { value: "SECONDS", help: "time until the lab has to carry traffic; default: 10" },
     },
     changes: true,
-    load: async () => ({ run: (await labs()).up }),
   },
   {
     name: "down",
@@ -44,7 +38,6 @@ export const VERBS: readonly Verb[] = [
     completes: "lab",
     options: LAB,
     changes: true,
-    load: async () => ({ run: (await labs()).down }),
   },
   {
     name: "plan",
@@ -56,7 +49,6 @@ export const VERBS: readonly Verb[] = [
       name: { value: "NAME", help: "the name of the lab; default: that of the file" },
       commands: { help: "prints only the commands of ip, bridge and sysctl" },
     },
-    load: async () => ({ run: (await labs()).plan }),
   },
   {
     name: "check",
@@ -64,7 +56,6 @@ export const VERBS: readonly Verb[] = [
     usage: "[FILE]",
     arguments: [0, 1],
     completes: "file",
-    load: async () => ({ run: (await labs()).check }),
   },
   {
     name: "init",
@@ -83,7 +74,6 @@ export const VERBS: readonly Verb[] = [
       name: { value: "NAME", help: "the name of the lab; default: that of the form" },
       output: { value: "FILE", short: "o", help: "the file; - for standard output" },
     },
-    load: () => import("./init.ts"),
   },
   {
     name: "schema",
@@ -91,14 +81,12 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: { output: { help: "the schema of --json" } },
-    load: () => import("./schema.ts"),
   },
   {
     name: "ps",
     summary: "Lists the labs",
     usage: "",
     arguments: [0, 0],
-    load: async () => ({ run: (await labs()).ps }),
   },
   {
     name: "show",
@@ -108,7 +96,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [0, 1],
     completes: "node",
     options: LAB,
-    load: async () => ({ run: (await labs()).show }),
   },
   {
     name: "exec",
@@ -117,7 +104,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, Infinity],
     completes: "node",
     options: LAB,
-    load: async () => ({ run: (await use()).exec }),
   },
   {
     name: "shell",
@@ -126,7 +112,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, 1],
     completes: "node",
     options: LAB,
-    load: async () => ({ run: (await use()).shell }),
   },
   {
     name: "ping",
@@ -135,7 +120,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [0, 2],
     completes: "node",
     options: { ...LAB, count: { value: "N", short: "c", help: "pings; default: 3" } },
-    load: async () => ({ run: (await use()).ping }),
   },
   {
     name: "impair",
@@ -148,7 +132,6 @@ export const VERBS: readonly Verb[] = [
       "one-way": { help: "only packets from A to B" },
       replace: { help: "drops values that are not named; default: they stay" },
     },
-    load: () => import("./impair.ts"),
   },
   {
     name: "cut",
@@ -157,7 +140,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [2, 2],
     completes: "node",
     options: { ...LAB, "one-way": { help: "only packets from A to B" } },
-    load: async () => ({ run: (await use()).cut }),
   },
   {
     name: "heal",
@@ -166,7 +148,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [0, 2],
     completes: "node",
     options: LAB,
-    load: async () => ({ run: (await use()).heal }),
   },
   {
     name: "partition",
@@ -175,7 +156,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [2, Infinity],
     completes: "node",
     options: LAB,
-    load: async () => ({ run: (await use()).partition }),
   },
   {
     name: "fault",
@@ -184,7 +164,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, 2],
     completes: "file",
     options: LAB,
-    load: () => import("./fault.ts"),
   },
   {
     name: "logs",
@@ -193,7 +172,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, 1],
     completes: "node",
     options: { ...LAB, follow: { short: "f", help: "goes on with what comes, until Ctrl-C" } },
-    load: () => import("./logs.ts"),
   },
   {
     name: "capture",
@@ -208,7 +186,6 @@ export const VERBS: readonly Verb[] = [
       wireshark: { help: "shows the packets in Wireshark as they come" },
       seconds: { value: "N", help: "ends after N seconds" },
     },
-    load: () => import("./capture.ts"),
   },
   {
     name: "watch",
@@ -216,7 +193,6 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: { ...LAB, count: { value: "N", help: "ends after N events" } },
-    load: async () => ({ run: (await use()).watch }),
   },
   {
     name: "draw",
@@ -238,7 +214,6 @@ export const VERBS: readonly Verb[] = [
       loopback: { help: "loopback links, too" },
       ...LAB,
     },
-    load: () => import("./draw.ts"),
   },
   {
     name: "view",
@@ -251,7 +226,6 @@ export const VERBS: readonly Verb[] = [
       title: { value: "TEXT", help: "the title" },
       ...LAB,
     },
-    load: () => import("./view.ts"),
   },
   {
     name: "links",
@@ -259,7 +233,6 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: { ...NETNS, kind: { value: "KIND", help: "only links of this kind" } },
-    load: async () => ({ run: (await machine()).links }),
   },
   {
     name: "addresses",
@@ -267,7 +240,6 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: { ...NETNS, dev: { value: "LINK", help: "only those of this link" } },
-    load: async () => ({ run: (await machine()).addresses }),
   },
   {
     name: "routes",
@@ -278,7 +250,6 @@ export const VERBS: readonly Verb[] = [
       ...NETNS,
       table: { value: "TABLE", help: "the table; default: main" },
     },
-    load: async () => ({ run: (await machine()).routes }),
   },
   {
     name: "neighbors",
@@ -286,7 +257,6 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: NETNS,
-    load: async () => ({ run: (await machine()).neighbors }),
   },
   {
     name: "qdiscs",
@@ -294,10 +264,6 @@ export const VERBS: readonly Verb[] = [
     usage: "",
     arguments: [0, 0],
     options: NETNS,
-    load: async () => {
-      await import("../traffic/mod.ts");
-      return { run: (await machine()).qdiscs };
-    },
   },
   {
     name: "bridge",
@@ -306,7 +272,6 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, 1],
     words: ["fdb", "vlan"],
     options: NETNS,
-    load: async () => ({ run: (await machine()).bridge }),
   },
   {
     name: "monitor",
@@ -318,7 +283,6 @@ export const VERBS: readonly Verb[] = [
       ...NETNS,
       count: { value: "N", help: "ends after N events" },
     },
-    load: () => import("./monitor.ts"),
   },
   {
     name: "test",
@@ -327,14 +291,12 @@ export const VERBS: readonly Verb[] = [
     arguments: [1, Infinity],
     completes: "file",
     changes: true,
-    load: () => import("./test.ts"),
   },
   {
     name: "doctor",
     summary: "Tells what this machine lacks, with the command that mends it",
     usage: "",
     arguments: [0, 0],
-    load: () => import("./doctor.ts"),
   },
   {
     name: "clean",
@@ -342,7 +304,6 @@ export const VERBS: readonly Verb[] = [
     usage: "[SCOPE]",
     arguments: [0, 1],
     options: { "dry-run": { help: "only lists it" } },
-    load: () => import("./clean.ts"),
   },
   {
     name: "completion",
@@ -350,7 +311,6 @@ export const VERBS: readonly Verb[] = [
     usage: "bash|zsh|fish",
     arguments: [1, 1],
     words: ["bash", "zsh", "fish"],
-    load: () => import("./completion.ts"),
   },
 ];
 

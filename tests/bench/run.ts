@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { type BenchOptions, type Row, table } from "./_measure.ts";
 import { batches } from "./batch.ts";
 import { captures } from "./capture.ts";
+import { command } from "./command.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
 import { labs } from "./lab.ts";
@@ -25,6 +26,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   lab_check: labChecks,
   packet: packets,
   capture: captures,
+  command,
 };
 
 const USAGE = `deno task bench [OPTION...]

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { LOADERS } from "../../src/cli/run.ts";
 import { VERBS } from "../../src/cli/verbs.ts";
 import { json, netloom, OUTPUT_SCHEMA } from "./command.ts";
 
@@ -52,6 +53,10 @@ Deno.test("netloom completion prints a script that the shell accepts", async () 
   assertEquals(await words("links", "--ne"), ["--netns"]);
   assertEquals(await words("bridge", ""), ["fdb", "vlan"]);
   assertEquals(await words("draw", "-o", ""), [":file"]);
+});
+
+Deno.test("Every verb has its code", () => {
+  assertEquals(Object.keys(LOADERS), VERBS.map(({ name }) => name));
 });
 
 Deno.test("The schema of --json names every verb", () => {
