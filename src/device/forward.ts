@@ -14,7 +14,7 @@ import {
   type WaitOptions,
 } from "./packet_device.ts";
 import { checkOptions, type OptionNames } from "../options.ts";
-import { segment, VirtioNetHeader } from "../packet/segment.ts";
+import type { VirtioNetHeader } from "../packet/segment.ts";
 import { type TunQueue, VNET_HDR_SIZE } from "./tun_queue.ts";
 
 /** Options of {@link forward}. */
@@ -156,6 +156,8 @@ const SEGMENTED_OPTIONS: OptionNames<WriteSegmentedOptions> = { linkHeader: true
 
 /** The types of GSO packets, `VIRTIO_NET_HDR_GSO_*`, that a device has refused. */
 const knownRefusals = new WeakMap<TunQueue, Set<number>>();
+/** Splits GSO packets: loaded when a device has refused the first one. */
+let splitter: typeof import("../packet/segment.ts") | undefined;
 /** Memory for segments, by the batch they come from, which is written by one call at a time. */
 const spares = new WeakMap<PacketBatch, PacketBatch>();
 
@@ -212,8 +214,10 @@ export async function writeSegmented(
     const { linkHeader: _, ...wait } = options;
     await device.writeBatch(batch, wait);
   } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    splitter ??= await import("../packet/segment.ts");
     const types = refusedTypes(batch);
-    if (!(error instanceof SyscallError) || types.size === 0) throw error;
+    if (types.size === 0) throw error;
     await writeSplit(device, batch, types, options, batch.results);
     // Splitting has helped: the kernel refuses the type, not these packets.
     knownRefusals.set(device, types);
@@ -224,7 +228,7 @@ export async function writeSegmented(
 function refusedTypes(batch: PacketBatch): Set<number> {
   const types = new Set<number>();
   for (let i = 0; i < batch.count; i++) {
-    const type = VirtioNetHeader.parse(batch.packet(i))?.gsoType;
+    const type = splitter!.VirtioNetHeader.parse(batch.packet(i))?.gsoType;
     if (batch.results[i] === -ERRNO.EINVAL && type) types.add(type);
   }
   return types;
@@ -254,7 +258,7 @@ async function writeSplit(
   for (let i = 0; i < batch.count; i++) {
     if (results && results[i]! >= 0) continue;
     const packet = batch.packet(i);
-    const header = VirtioNetHeader.parse(packet);
+    const header = splitter!.VirtioNetHeader.parse(packet);
     let left = header && types.has(header.gsoType)
       ? addSegments(header, spare, linkHeader)
       : undefined;
@@ -275,7 +279,7 @@ function addSegments(
 ): number | undefined {
   const first = spare.count;
   const options = { linkHeader, headroom: VNET_HDR_SIZE, ...left !== undefined && { left } };
-  const rest = segment(header, spare, options);
+  const rest = splitter!.segment(header, spare, options);
   for (let i = first; i < spare.count; i++) {
     const at = spare.offsets[i]! -= VNET_HDR_SIZE;
     spare.bytes.fill(0, at, at + VNET_HDR_SIZE);

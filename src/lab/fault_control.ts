@@ -13,7 +13,7 @@ import { clear, impair, impairment, type ImpairTarget } from "../traffic/impair.
 import type { ImpairOptions } from "../traffic/impairment_values.ts";
 import { Intercept } from "../traffic/intercept.ts";
 import type { InterceptedFrame } from "../traffic/user/frame.ts";
-import { holders } from "../scope/holders.ts";
+import { holders } from "../scope/namespaces.ts";
 import { processId } from "../../ffi/file.ts";
 import { show } from "../options.ts";
 import { cutEnds, groups, type Partition, setCut, setPartition } from "./cuts.ts";

@@ -7,7 +7,7 @@ import { SyscallError } from "../../ffi/errno.ts";
 import { homeNetNs, type NetNsRef, newNetNs } from "../../ffi/namespace.ts";
 import { openNamed, resolveNetNs } from "../netlink/connections.ts";
 import { show } from "../options.ts";
-import { giveName, removeName } from "../scope/netns_names.ts";
+import { giveName, removeName } from "../scope/namespaces.ts";
 import { RemovalWatch } from "../scope/removal.ts";
 import { type Living, type LivingTables, readLiving } from "./living.ts";
 import type { LivingNodes } from "./difference.ts";

@@ -8,7 +8,7 @@ import { SyscallError } from "../../ffi/errno.ts";
 import { hasOwnProc, readText } from "../../ffi/file.ts";
 import { inodeOf, type NetNsRef } from "../../ffi/namespace.ts";
 import { show } from "../options.ts";
-import { processes, threads } from "../scope/holders.ts";
+import { processes, threads } from "../scope/namespaces.ts";
 import type { LabNode } from "./node.ts";
 import type { Readiness, ResolvedCommand } from "./resolved.ts";
 import { LabError } from "./transaction.ts";

@@ -30,7 +30,7 @@ import {
 import type { LinkStats } from "../rtnetlink/link_attributes.ts";
 import { type LinkInfo, linkKind, readLink } from "../rtnetlink/link_info.ts";
 import { describeLink, isHandle } from "../rtnetlink/link_target.ts";
-import { nameHandle } from "../scope/holders.ts";
+import { nameHandle } from "../scope/namespaces.ts";
 import { nsidOf } from "../scope/removal.ts";
 import { scopeOf, scopes } from "../scope/scope.ts";
 import { LinkAddresses } from "./addresses.ts";

@@ -20,7 +20,7 @@ import { currentNetNs, homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../.
 import { ERRNO, SyscallError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { getNsid } from "../rtnetlink/nsid.ts";
-import { descriptors, processes } from "../scope/holders.ts";
+import { descriptors, processes } from "../scope/namespaces.ts";
 import { scopes } from "../scope/scope.ts";
 
 /** Options of {@link Link.get}. */

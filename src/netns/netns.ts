@@ -21,8 +21,7 @@ import {
   resolveNetNs,
 } from "../netlink/connections.ts";
 import { setLink, upFlags } from "../rtnetlink/link.ts";
-import { giveName, isNamed, removeName, undone } from "../scope/netns_names.ts";
-import { holders, nameHandle } from "../scope/holders.ts";
+import { giveName, holders, isNamed, nameHandle, removeName, undone } from "../scope/namespaces.ts";
 import { dropNetNs, nsidOf, RemovalWatch } from "../scope/removal.ts";
 import { type Scope, scopes } from "../scope/scope.ts";
 import { NetNsCommand, type NetNsCommandOptions, type NotPromise, runIn, startIn } from "./run.ts";

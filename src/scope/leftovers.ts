@@ -8,7 +8,7 @@ import { readDirectory } from "../../ffi/file.ts";
 import { homeNetNs, inodeOf, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo, NETNS_DIRECTORY, netnsPath } from "../netlink/connections.ts";
 import { dumpLinks } from "../rtnetlink/link.ts";
-import { isNamed, removeNameOf } from "./netns_names.ts";
+import { descriptors, isNamed, mountedAt, processes, removeNameOf, threads } from "./namespaces.ts";
 import {
   exclusively,
   type FoundRecord,
@@ -19,7 +19,6 @@ import {
   ScopeError,
 } from "./record.ts";
 import { removeImpairment, removeRedirects } from "./redirects.ts";
-import { descriptors, mountedAt, processes, threads } from "./holders.ts";
 import { deleteGroup } from "./removal.ts";
 
 /** A scope that is open, or was left behind; see {@link Scope.list}. */

@@ -24,7 +24,7 @@ import {
 } from "../../ffi/file.ts";
 import { isNetNsName } from "../netlink/connections.ts";
 import { show } from "../options.ts";
-import { undone, withRunDirectory } from "./netns_names.ts";
+import { undone, withRunDirectory } from "./namespaces.ts";
 
 const DIRECTORY = "/run/netloom";
 const SUFFIX = ".jsonl";

@@ -23,7 +23,7 @@ import {
   dumpTcpSockets,
   type TcpSocketInfo,
 } from "../sockdiag/inet_diag.ts";
-import { findHolders, type Held } from "./holders.ts";
+import { findHolders, type Held } from "./namespaces.ts";
 import type { ScopedLink } from "./ready.ts";
 import { isScopeGroup, ScopeError } from "./record.ts";
 import { show } from "../options.ts";

@@ -17,7 +17,7 @@ import {
   restoreLinks,
   type ScopeInfo,
 } from "./leftovers.ts";
-import { isDenied, removeName } from "./netns_names.ts";
+import { isDenied, removeName, staying } from "./namespaces.ts";
 import {
   checkScopeName,
   exclusively,
@@ -27,7 +27,6 @@ import {
   type ScopeRecord,
 } from "./record.ts";
 import type { ReadyOptions, ScopedLink } from "./ready.ts";
-import { staying } from "./holders.ts";
 import { deleteGroup, deleteUngrouped, dropNetNs, RemovalWatch } from "./removal.ts";
 
 /** Options of {@link Scope.open}. */

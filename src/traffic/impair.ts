@@ -9,7 +9,7 @@ import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import { boolean, show, wordValue } from "../options.ts";
 import { restoreLinks } from "../scope/leftovers.ts";
-import { undone } from "../scope/netns_names.ts";
+import { undone } from "../scope/namespaces.ts";
 import { Scope } from "../scope/scope.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";

@@ -7,7 +7,7 @@
 import { homeNetNs, type NetNsRef, openNetNs } from "../../ffi/namespace.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
-import { isDenied, undone } from "../scope/netns_names.ts";
+import { isDenied, undone } from "../scope/namespaces.ts";
 import { exclusively, linkRecordName, newGroup, type ScopeRecord } from "../scope/record.ts";
 import { removeImpairment } from "../scope/redirects.ts";
 import type { Scope } from "../scope/scope.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertInstanceOf } from "@std/assert";
-import { undone } from "../../src/scope/netns_names.ts";
+import { undone } from "../../src/scope/namespaces.ts";
 
 Deno.test("undone() gives the first error back when undoing works", () => {
   const first = new TypeError("first");

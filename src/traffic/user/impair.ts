@@ -13,7 +13,7 @@ import {
   VirtioNetHeader,
 } from "../../packet/segment.ts";
 import type { NamedLink } from "../../rtnetlink/link_target.ts";
-import { undone } from "../../scope/netns_names.ts";
+import { undone } from "../../scope/namespaces.ts";
 import { Turn } from "../../waiting.ts";
 import {
   DIRECTION_NAMES,

@@ -38,7 +38,7 @@ import { newQdisc, qdiscMessage } from "../../rtnetlink/qdisc.ts";
 import type { TcMessage } from "../../rtnetlink/traffic_control.ts";
 import { onExit } from "../../scope/exit.ts";
 import { restoreLinks } from "../../scope/leftovers.ts";
-import { isDenied, undone } from "../../scope/netns_names.ts";
+import { isDenied, undone } from "../../scope/namespaces.ts";
 import {
   exclusively,
   linkRecordName,
