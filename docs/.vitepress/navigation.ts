@@ -65,6 +65,8 @@ export const english: Language = {
         bridge: "bridge",
         tc: "tc",
         nft: "nft",
+        containerlab: "containerlab",
+        mininet: "Mininet",
         pyroute2: "pyroute2",
         "vishvananda-netlink": "vishvananda/netlink",
       }),
