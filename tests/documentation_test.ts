@@ -6,7 +6,7 @@ import { ROOT } from "./script.ts";
 
 function files(directory: string, extension: string): string[] {
   return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) => {
-    if (name === "node_modules") return [];
+    if (name === "node_modules" || directory === `${ROOT}docs` && name === "api") return [];
     const path = `${directory}/${name}`;
     return isDirectory ? files(path, extension) : name.endsWith(extension) ? [path] : [];
   });

@@ -23,6 +23,8 @@ Deno.test("Every snippet with an address on JSR names the version of deno.json",
   ).flatMap((path) =>
     Deno.readTextFileSync(ROOT + path).split("\n").flatMap((line, n) =>
       [...line.matchAll(address)]
+        // The checklist of releases has an example of a version.
+        .filter(([, found]) => found !== "1.2.3" || path !== "RELEASING.md")
         .filter(([text, found]) => found !== version && !isPage(line, text))
         .map(([text]) => `${path}:${n + 1}: ${text}`)
     )
@@ -88,4 +90,19 @@ Deno.test("The published files are those that a user needs, and no tests", () =>
   const pictures = [...readme.matchAll(/!\[[^\]]*\]\(([^):]+)\)/g)].map(([, path]) => path);
   assertEquals(pictures.filter((path) => !include.includes(path)), []);
   assertEquals(include.filter((path: string) => path.startsWith("tests")), []);
+});
+
+Deno.test("Every guide has a place in the side bar, and every example in the list of examples", () => {
+  const navigation = Deno.readTextFileSync(`${ROOT}docs/.vitepress/navigation.ts`);
+  const folders = ["", "guides/", "concepts/", "migrate/", "contributors/"];
+  const pages = folders.flatMap((folder) =>
+    [...Deno.readDirSync(`${ROOT}docs/${folder}`)].map(({ name }) => name)
+      .filter((name) => name.endsWith(".md") && name !== "index.md")
+      .map((name) => `/${folder}${name.slice(0, -3)}`)
+  );
+  assertEquals(pages.filter((page) => !navigation.includes(`"${page}":`)), []);
+  const list = Deno.readTextFileSync(`${ROOT}docs/examples.md`);
+  const examples = [...Deno.readDirSync(`${ROOT}examples`)].map(({ name }) => name)
+    .filter((name) => /^[^_].*\.ts$/.test(name)).map((name) => name.slice(0, -3));
+  assertEquals(examples.filter((name) => !list.includes(`\`${name}\``)), []);
 });

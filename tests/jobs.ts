@@ -69,7 +69,7 @@ function check(paths: readonly string[], flags: readonly string[]): Job {
 
 function markdownFiles(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
-    if (name === "node_modules") return [];
+    if (name === "node_modules" || folder === "docs" && name === "api") return [];
     const path = `${folder}/${name}`;
     return isDirectory ? markdownFiles(path) : name.endsWith(".md") ? [path] : [];
   });

@@ -1,10 +1,13 @@
 // The documentation site, built by VitePress: `deno task docs`.
 import process from "node:process";
-import { defineConfig } from "vitepress";
+import { defineConfig, type MarkdownEnv } from "vitepress";
+import { rules } from "./markdown.ts";
 import { english, traditionalChinese } from "./navigation.ts";
 
 /** Where on its server the site is: `/` or `/netloom/`. */
 const base = process.env["DOCS_BASE"] ?? "/";
+
+const REPOSITORY = "https://github.com/netloom/netloom";
 
 export default defineConfig({
   title: "netloom",
@@ -13,9 +16,6 @@ export default defineConfig({
   cacheDir: "../.cache/docs/vite",
   cleanUrls: false,
   lastUpdated: false,
-  // `deno doc --html` makes the reference beside the built pages; the tests of the site check links to
-  // it too.
-  ignoreDeadLinks: [/^\/api\//],
   head: [["link", { rel: "icon", href: `${base}favicon.ico` }]],
   locales: {
     root: { label: "English", lang: "en", ...english },
@@ -28,36 +28,33 @@ export default defineConfig({
         locales: { "zh-TW": { translations: { button: { buttonText: "搜尋" } } } },
         // Chinese has no spaces between words: each character is one to search for.
         miniSearch: { options: { tokenize: words } },
+        _render: searched,
       },
     },
     outline: [2, 3],
-  },
-  markdown: {
-    config(markdown) {
-      // The API reference is plain HTML: the browser loads it, not the page's router.
-      const open = markdown.renderer.rules["link_open"]!;
-      markdown.renderer.rules["link_open"] = (tokens, index, options, env, self) => {
-        const token = tokens[index]!;
-        const href = token.attrGet("href") ?? "";
-        if (href.startsWith("/api/")) {
-          token.attrSet("href", base + href.slice(1));
-          token.attrSet("target", "_self");
-        }
-        return open(tokens, index, options, env, self);
-      };
-      // Where a line of Chinese ends in the source there is no space in the text.
-      markdown.renderer.rules["softbreak"] = (tokens, index) => {
-        const before = tokens[index - 1]?.content.at(-1) ?? "";
-        const after = tokens[index + 1]?.content.at(0) ?? "";
-        const mark = /[\u3000-\u303f\uff00-\uffef]/;
-        const chinese = /\p{Script=Han}/u;
-        return mark.test(before) || mark.test(after) || chinese.test(before) && chinese.test(after)
-          ? ""
-          : "\n";
-      };
+    footer: {
+      message: "MIT licence. netloom runs on Linux, in Deno.",
+      copyright:
+        `<a href="${REPOSITORY}">Source</a> · <a href="${REPOSITORY}/blob/main/CHANGELOG.md">Changelog</a> · <a href="${REPOSITORY}/blob/main/SECURITY.md">Security</a>`,
     },
+    socialLinks: [{ icon: "github", link: REPOSITORY }],
+    editLink: { pattern: `${REPOSITORY}/edit/main/docs/:path`, text: "Edit this page" },
   },
+  markdown: { config: rules },
 });
+
+interface Renderer {
+  render(source: string, env: MarkdownEnv): string;
+}
+
+/** What the search reads of a page: of the reference the names and sentences, without its examples. */
+function searched(source: string, env: MarkdownEnv, markdown: Renderer): string {
+  const html = markdown.render(source, env);
+  if (env.frontmatter?.search === false) return "";
+  return env.frontmatter?.reference
+    ? html.replace(/<div class="language-[^]*?<\/pre>[^]*?<\/div>/g, "")
+    : html;
+}
 
 /** Words of a text for the search. VitePress runs it in the browser: it must stand alone. */
 function words(text: string): string[] {

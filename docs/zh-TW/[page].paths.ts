@@ -1,3 +1,3 @@
 import { untranslated } from "../.vitepress/untranslated.ts";
 
-export default { paths: () => untranslated(".") };
+export default { paths: () => untranslated() };

@@ -43,7 +43,7 @@ const ENTER = 'mount --bind "$0" /run && exec "$@"';
  * ```ts
  * import { runAsUser } from "@netloom/netloom/lab";
  *
- * const code = `import { list } from "jsr:@netloom/netloom/lab"; console.log(list());`;
+ * const code = `import { list } from "jsr:@netloom/netloom@0.1.0/lab"; console.log(list());`;
  * await runAsUser([Deno.execPath(), "eval", code], { create: false }); // undefined without a lab
  * ```
  */

@@ -1,4 +1,4 @@
-// docs/kernels.md.
+// docs/contributors/kernels.md.
 import { asMarkdown, type Column } from "./table.ts";
 
 /** The matrix as a page. */

@@ -8,7 +8,7 @@
 //     --filter TEXT      for `deno test`, as PATHs are
 //     --timeout SECONDS  until a run is taken for hung; default: 3000
 //     --json FILE        writes all results
-//     --write            writes the table to docs/kernels.md
+//     --write            writes the table to docs/contributors/kernels.md
 //     --command LINE     runs a shell command in a guest instead, 6.12 unless --kernel says another
 import { existsSync } from "node:fs";
 import { parseArgs } from "@std/cli";
@@ -22,7 +22,7 @@ import { asText, type Column } from "./table.ts";
 import { problems } from "./verdict.ts";
 
 const ALL = [RUNNING, "6.1", "6.12"];
-const PAGE = new URL("../../docs/kernels.md", import.meta.url).pathname;
+const PAGE = new URL("../../docs/contributors/kernels.md", import.meta.url).pathname;
 
 const options = parseArgs(Deno.args, {
   string: ["_", "kernel", "filter", "timeout", "json", "command"],

@@ -19,9 +19,9 @@ test("three-tier.lab.yml: the client reaches the web servers by name", async () 
 
 test("clos.lab.yml: every host reaches every other one", async () => {
   await using lab = await up(await read("clos"));
-  const hosts = Array.from({ length: 16 }, (_, i) => `host${i + 1}`);
+  const hosts = Array.from({ length: 8 }, (_, i) => `host${i + 1}`);
   const pings = await Promise.all(
-    hosts.map((from, i) => lab.node(from).ping(hosts[(i + 5) % 16]!)),
+    hosts.map((from, i) => lab.node(from).ping(hosts[(i + 5) % 8]!)),
   );
   assertEquals(pings.map(({ received }) => received), hosts.map(() => 1));
 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import type { Page } from "npm:playwright-core@1.65.1";
 import { goTo, isDark, keep, open, overflow, type View, type Visit, visit } from "./browser.ts";
 import { pages } from "./pages.ts";
 
@@ -41,12 +42,17 @@ async function read(site: Visit, view: View): Promise<void> {
   const recipe = page.locator(".language-ts", { hasText: "ip netns add ns1" });
   assertStringIncludes(await recipe.first().innerText(), "Bridge.create(");
 
-  await page.click('main a[href="/api/~/Bridge.html"]');
-  await page.waitForURL("**/api/~/Bridge.html");
-  assertMatch(await page.title(), /Bridge/);
+  // The reference has the same header, font, search and theme.
+  const font = await lookOf(page);
+  await page.click('main a[href^="/api/link/bridge.html"]');
+  await page.waitForURL("**/api/link/bridge.html**");
+  await page.locator("h1", { hasText: "Bridge" }).waitFor();
+  assertEquals(await lookOf(page), font);
   await look("api");
-  await page.click("#topnav >> text=Devices and guides");
-  await page.locator("h1", { hasText: "API" }).waitFor();
+  await page.click("#local-search button");
+  await page.fill(".search-input", "Veth.create");
+  await page.locator(".result", { hasText: "Veth.create()" }).first().click();
+  await page.waitForURL("**/api/link/veth.html**");
 
   await goTo(page, `${site.origin}/zh-TW/`);
   assertEquals(await page.locator("html").getAttribute("lang"), "zh-TW");
@@ -60,14 +66,89 @@ async function read(site: Visit, view: View): Promise<void> {
   await page.close();
 }
 
-Deno.test("No page complains, or is wider than a phone", async () => {
+/** What makes pages look alike: the header's entries and the font of the text. */
+function lookOf(page: Page): Promise<unknown> {
+  return page.evaluate(`[
+    document.querySelector(".VPNav .title").textContent.trim(),
+    getComputedStyle(document.querySelector(".vp-doc p")).fontFamily,
+    document.querySelectorAll("#local-search button").length,
+  ]`);
+}
+
+/** The blocks of TypeScript, YAML and commands that are wider than their places. */
+function cutOff(page: Page): Promise<string[]> {
+  return page.evaluate(`[...document.querySelectorAll(
+    ".vp-doc .language-ts pre, .vp-doc .language-yaml pre, .vp-doc .language-sh pre, .signature",
+  )].filter((it) => it.scrollWidth > it.clientWidth + 1).map((it) => it.innerText)`);
+}
+
+/** All English pages, but of the reference the largest: one generator has written them all. */
+function telling(): { address: string; file: string }[] {
+  const [reference, others] = [true, false].map((isReference) =>
+    pages().filter(({ address }) => address.startsWith("/api/") === isReference)
+  );
+  const largest = reference!.toSorted((a, b) =>
+    Deno.statSync(b.file).size - Deno.statSync(a.file).size
+  );
+  const chinese = others!.filter(({ address }) => address.startsWith("/zh-TW/"));
+  return [
+    ...largest.slice(0, 12),
+    ...others!.filter(({ address }) => !address.startsWith("/zh-TW/")),
+    ...chinese.filter(({ address }) => /^\/zh-TW\/(concepts|index|start)/.test(address)),
+  ];
+}
+
+Deno.test("No page complains, cuts code off on a desk, or is wider than a phone", async () => {
   await using site = await visit();
-  const { page, complaints } = await open(site, { colorScheme: "light", width: PHONE });
-  const wide: string[] = [];
-  for (const { address } of pages()) {
-    await goTo(page, site.origin + address);
-    if (await overflow(page) > 0) wide.push(address);
-  }
-  assert(pages().length > 20);
-  assertEquals([complaints, wide], [[], []]);
+  const found: unknown[] = [];
+  const rest = telling();
+  assert(rest.length > 60);
+  await Promise.all(Array.from({ length: 3 }, async () => {
+    const { page, complaints } = await open(site, { colorScheme: "light", width: DESK });
+    for (let next = rest.pop(); next; next = rest.pop()) {
+      await page.setViewportSize({ width: DESK, height: 900 });
+      await goTo(page, site.origin + next.address);
+      const cut = await cutOff(page);
+      if (cut.length > 0) found.push(`${next.address} cuts off: ${cut}`);
+      await page.setViewportSize({ width: PHONE, height: 900 });
+      if (await overflow(page) > 0) found.push(`${next.address} is wider than a phone`);
+    }
+    found.push(...complaints);
+  }));
+  assertEquals(found, []);
+});
+
+Deno.test("A missing page offers the search, with the words of its address", async () => {
+  await using site = await visit();
+  const { page } = await open(site, { colorScheme: "light", width: DESK });
+  await goTo(page, `${site.origin}/guides/spanning-tree.html`);
+  assertEquals(await page.inputValue(".missing input"), "spanning tree");
+  await page.click(".missing button");
+  await page.locator(".result").first().waitFor();
+});
+
+Deno.test("A page without a translation opens in English, with a line in Chinese", async () => {
+  await using site = await visit();
+  const { page, complaints } = await open(site, { colorScheme: "light", width: DESK });
+  await goTo(page, `${site.origin}/zh-TW/guides/firewall.html`);
+  await page.locator(".untranslated", { hasText: "英文版" }).waitFor();
+  await page.locator("h1", { hasText: "Firewall" }).waitFor();
+  // The reference is not there twice: its Chinese addresses lead to it, by the menu and by hand.
+  await goTo(page, `${site.origin}/api/link/veth.html`);
+  await page.hover(".VPNavBarTranslations button");
+  await page.click(".VPNavBarTranslations a:has-text('繁體中文')");
+  await page.locator(".untranslated", { hasText: "英文版" }).waitFor();
+  await page.goto(`${site.origin}/zh-TW/api/link/bridge.html`);
+  await page.waitForURL("**/api/link/bridge.html?from=zh-TW");
+  await page.locator(".untranslated", { hasText: "英文版" }).waitFor();
+  assertEquals(complaints, []);
+});
+
+Deno.test("The start page plays the recording of a lab", async () => {
+  await using site = await visit();
+  const { page, complaints } = await open(site, { colorScheme: "dark", width: DESK });
+  await goTo(page, `${site.origin}/`);
+  await page.locator(".recording .ap-term", { hasText: "netloom up examples/labs/wan.lab.yml" })
+    .waitFor();
+  assertEquals(complaints, []);
 });

@@ -1,35 +1,35 @@
-// `deno task docs`: the documentation site, into .cache/docs/site. VitePress makes its pages from
-// docs/, and `deno doc` the API reference below api/, from every entry point. Both come from npm.
+// `deno task docs`: the documentation site, into .cache/docs/site. VitePress makes all its pages: those
+// of docs/, and those written here before: the reference, a page for each verb, the pictures of labs.
 import { ROOT } from "../script.ts";
+import { write } from "./write.ts";
 
 /** Where the site is built. */
 export const SITE: string = `${ROOT}.cache/docs/site`;
 
 /** Builds the site. */
-export function build(): void {
-  const { exports } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
-  const entries = Object.values<string>(exports);
+export async function build(): Promise<void> {
+  await write();
   deno("docs", "install", "--frozen", "--quiet");
   deno("docs", "task", "--quiet", "build");
-  deno(".", "doc", "--html", "--name=netloom", `--output=${SITE}/api`, ...entries);
-  decodeNames(`${SITE}/api`);
-  append("api.css", "page.css");
-  append("api.js", "script.js");
+  leadToEnglish();
 }
 
-/** `deno doc` encodes names twice: a link to `ip%20saddr.html` asks a server for `ip saddr.html`. */
-function decodeNames(folder: string): void {
-  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+/** The reference is there in English only: its addresses below /zh-TW/ lead to it. */
+function leadToEnglish(folder = "api"): void {
+  Deno.mkdirSync(`${SITE}/zh-TW/${folder}`, { recursive: true });
+  for (const { name, isDirectory } of Deno.readDirSync(`${SITE}/${folder}`)) {
     const path = `${folder}/${name}`;
-    if (isDirectory) decodeNames(path);
-    else if (name.includes("%")) Deno.renameSync(path, `${folder}/${decodeURIComponent(name)}`);
+    if (isDirectory) leadToEnglish(path);
+    else {
+      const up = "../".repeat(path.split("/").length);
+      Deno.writeTextFileSync(
+        `${SITE}/zh-TW/${path}`,
+        `<!doctype html><meta charset="utf-8"><title>English</title>` +
+          `<meta http-equiv="refresh" content="0; url=${up}${path}?from=zh-TW">` +
+          `<a href="${up}${path}?from=zh-TW">English</a>\n`,
+      );
+    }
   }
-}
-
-/** Adds a file of docs/.vitepress/ to one of the reference's. */
-function append(addition: string, file: string): void {
-  const text = Deno.readTextFileSync(`${ROOT}docs/.vitepress/${addition}`);
-  Deno.writeTextFileSync(`${SITE}/api/${file}`, `\n${text}`, { append: true });
 }
 
 /** Runs a command of Deno's in a folder of the project; ends the process when it fails. */
@@ -55,7 +55,7 @@ export function run(cwd: string, [command, ...args]: string[]): void {
 
 if (import.meta.main) {
   const start = performance.now();
-  build();
+  await build();
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`\nThe site is in ${SITE} after ${seconds} s; deno task docs:serve shows it`);
 }

@@ -8,7 +8,7 @@ if (!CHROMIUM) {
   Deno.exit(1);
 }
 
-build();
+await build();
 
 // The site's own configuration is a project with dependencies of its own.
 const SOURCES = [".vitepress/config.ts", ".vitepress/theme/index.ts"];

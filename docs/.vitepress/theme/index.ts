@@ -1,15 +1,13 @@
-// VitePress' own theme, and diagrams.
-import { h } from "vue";
+// VitePress' own theme, with the parts of this site.
 import type { Theme } from "vitepress";
 import DefaultTheme from "vitepress/theme";
 import Diagram from "./Diagram.vue";
+import Layout from "./Layout.vue";
 import "./style.css";
-
-const bridge = { name: "bridge", alt: "ns1, ns2: veth, br-test" };
 
 export default {
   extends: DefaultTheme,
-  Layout: () => h(DefaultTheme.Layout, null, { "home-hero-image": () => h(Diagram, bridge) }),
+  Layout,
   enhanceApp({ app }) {
     app.component("Diagram", Diagram);
   },

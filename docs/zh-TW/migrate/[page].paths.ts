@@ -1,3 +1,0 @@
-import { untranslated } from "../../.vitepress/untranslated.ts";
-
-export default { paths: () => untranslated("migrate") };
