@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { capabilities } from "../link/supports.ts";
+import "../traffic/mod.ts";
+import { SyscallError } from "../../ffi/errno.ts";
+import { list } from "../lab/mod.ts";
+import { type Capabilities, capabilities } from "../link/supports.ts";
+import { NetlinkError } from "../netlink/error.ts";
+import { Nftables } from "../nftables/nftables.ts";
+import { homeNetNs } from "../../ffi/namespace.ts";
 import { Scope } from "../scope/scope.ts";
 import type { Row } from "./out.ts";
 import type { Call } from "./verb.ts";
@@ -26,10 +32,12 @@ export function run(call: Call): number {
     kernel(),
     privileges(),
     ...userNamespaces(),
-    kinds(),
+    ...kinds(),
     tun(),
     ...limits(),
     ...forwarding(),
+    ...policies(),
+    ...labs(),
     leftovers(),
   ].filter((finding) => finding !== undefined);
   call.out.result(
@@ -101,7 +109,7 @@ function userNamespaces(): (Finding | undefined)[] {
         check: "user namespaces",
         state: "warn",
         found: "AppArmor restricts them for ordinary users",
-        mend: "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        mend: "sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root",
       }
       : forbidden
       ? {
@@ -123,24 +131,50 @@ function userNamespaces(): (Finding | undefined)[] {
   ];
 }
 
-function kinds(): Finding {
+/** The module of a part of the kernel, where it differs from its name. */
+const MODULES: Readonly<Record<string, string>> = {
+  links: "",
+  qdiscs: "sch_",
+  filters: "cls_",
+  actions: "act_",
+};
+
+/** What the parts of {@link Capabilities} are called, and what they are for. */
+const PARTS = [
+  ["links", "link kinds"],
+  ["qdiscs", "queueing disciplines"],
+  ["filters", "filters"],
+  ["actions", "actions of filters"],
+] as const;
+
+function kinds(): Finding[] {
+  let all: Capabilities;
   try {
-    const { links } = capabilities();
-    const lacking = Object.keys(links).filter((kind) => !links[kind]).sort();
-    return lacking.length === 0
-      ? { check: "link kinds", state: "ok", found: `all ${Object.keys(links).length}` }
-      : {
-        check: "link kinds",
-        state: "warn",
-        found: `no ${lacking.join(", ")}`,
-        mend: `modprobe ${
-          lacking.join(" ")
-        }, or a kernel that has them (Debian: linux-image-generic)`,
-      };
+    all = capabilities();
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return { check: "link kinds", state: "warn", found: `not known: ${error.message}` };
+    if (!(error instanceof NetlinkError) && !(error instanceof SyscallError)) throw error;
+    return [{
+      check: "link kinds",
+      state: "warn",
+      found: `not known: ${error.message}`,
+      mend: "run it as root, or in unshare -Urmn",
+    }];
   }
+  return PARTS.map(([part, check]): Finding => {
+    const found: Readonly<Record<string, boolean>> = all[part];
+    const lacking = Object.keys(found).filter((kind) => !found[kind]).sort();
+    if (lacking.length === 0) {
+      return { check, state: "ok", found: `all ${Object.keys(found).length}` };
+    }
+    const modules = lacking.map((kind) => `${MODULES[part]}${kind}`).join(" ");
+    return {
+      check,
+      state: "warn",
+      found: `no ${lacking.join(", ")}`,
+      mend:
+        `modprobe -a ${modules}; where the kernel lacks them: apt-get install linux-image-generic`,
+    };
+  });
 }
 
 function tun(): Finding {
@@ -189,18 +223,20 @@ function limits(): (Finding | undefined)[] {
 
 /** Settings of this namespace that drop packets of bridges and routers. */
 function forwarding(): (Finding | undefined)[] {
-  const filtered = setting("net.bridge.bridge-nf-call-iptables");
   const reverse = setting("net.ipv4.conf.all.rp_filter");
+  const filtered = ["iptables", "ip6tables", "arptables"]
+    .map((name) => `net.bridge.bridge-nf-call-${name}`)
+    .filter((name) => setting(name) === 1);
   return [
-    filtered === 1
-      ? {
-        check: "bridge-nf-call",
-        state: "warn",
-        found:
-          "frames of bridges in this namespace go through iptables; Docker's FORWARD policy drops them",
-        mend: "sysctl net.bridge.bridge-nf-call-iptables=0, or bridges in a namespace of their own",
-      }
-      : undefined,
+    filtered.length === 0 ? undefined : {
+      check: "bridge-nf-call",
+      state: "warn",
+      found:
+        "frames of bridges in this namespace go through the firewall of IP, as Docker asks for",
+      mend: `sysctl ${
+        filtered.map((name) => `${name}=0`).join(" ")
+      }, or bridges in namespaces of their own`,
+    },
     reverse === 1
       ? {
         check: "rp_filter",
@@ -210,6 +246,48 @@ function forwarding(): (Finding | undefined)[] {
       }
       : undefined,
   ];
+}
+
+/** Chains of this namespace that drop what it forwards, such as that of Docker. */
+function policies(): Finding[] {
+  try {
+    const tables = new Nftables({ ref: homeNetNs() }).list();
+    const isDocker = tables.some(({ chains = [] }) =>
+      chains.some(({ name }) => name === "DOCKER-USER")
+    );
+    return tables.flatMap(({ family, name: table, chains = [] }) =>
+      chains.filter(({ hook, policy }) => hook === "forward" && policy === "drop")
+        .map(({ name }): Finding => ({
+          check: "forward policy",
+          state: "warn",
+          found: `chain ${name} of table ${family} ${table} drops packets that pass this namespace${
+            isDocker ? "; Docker has set this" : ""
+          }`,
+          mend: isDocker
+            ? "iptables -I DOCKER-USER -j ACCEPT"
+            : `nft chain ${family} ${table} ${name} '{ policy accept; }'`,
+        }))
+    );
+  } catch (error) {
+    // Only root reads them; and a kernel may have no nftables.
+    if (error instanceof NetlinkError || error instanceof SyscallError) return [];
+    throw error;
+  }
+}
+
+/** Labs that a killed process has left: its wires lose all packets, or are half changed. */
+function labs(): Finding[] {
+  return list().flatMap(({ name, state, keeper, note }): Finding[] => {
+    const found = keeper?.state === "gone"
+      ? "its keeper is gone: commands have ended, and impaired wires may lose all packets"
+      : state === "interrupted"
+      ? "a command was killed while it changed the lab"
+      : state === "unreadable"
+      ? `its record cannot be read: ${note}`
+      : undefined;
+    const mend = `netloom up FILE --name ${name}, or netloom down ${name}`;
+    return found === undefined ? [] : [{ check: `lab ${name}`, state: "warn", found, mend }];
+  });
 }
 
 function leftovers(): Finding {

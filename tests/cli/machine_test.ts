@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Bridge, Link, NetNs, Scope, Veth } from "../../mod.ts";
+import "../../src/nftables/mod.ts";
 import "../../src/traffic/mod.ts";
-import { json, jsonEvents, netloom, netloomWith } from "./command.ts";
+import { checked, CLI, json, jsonEvents, netloom, netloomWith } from "./command.ts";
 
 /** A namespace with a name and a bridge with one port; the other end of the port is in `host`. */
 function network(scope: Scope): void {
@@ -172,5 +173,65 @@ Deno.test("netloom doctor tells the state of each check", async () => {
   for (const { state, mend } of result) {
     assert(["ok", "warn", "fail"].includes(state));
     if (state !== "ok") assertEquals(typeof mend, "string");
+  }
+});
+
+/** The findings of doctor by their checks. */
+async function findings(): Promise<Map<string, { state: string; found: string; mend: string }>> {
+  const { result } = await json("doctor");
+  return new Map(result.map((it: { check: string }) => [it.check, it]));
+}
+
+Deno.test("netloom doctor finds settings that drop packets, and its commands mend them", async () => {
+  const { nftables } = NetNs.current();
+  const table = { family: "ip", name: "filter" } as const;
+  nftables.add({
+    ...table,
+    chains: [{ name: "FORWARD", type: "filter", hook: "forward", priority: 0, policy: "drop" }],
+  });
+  await Deno.writeTextFile("/proc/sys/net/ipv4/conf/all/rp_filter", "1");
+  const before = await findings();
+  for (const check of ["forward policy", "rp_filter"]) {
+    const { state, mend } = before.get(check)!;
+    assertEquals(state, "warn");
+    const { success } = await new Deno.Command("sh", { args: ["-c", mend] }).output();
+    assert(success, mend);
+  }
+  const after = await findings();
+  assertEquals([after.has("forward policy"), after.has("rp_filter")], [false, false]);
+  nftables.flush({ family: "ip", table: "filter" });
+});
+
+Deno.test("netloom doctor names limits that are too low", async () => {
+  const script = 'echo 5 > /proc/sys/user/max_net_namespaces && ulimit -n 512 && exec "$@"';
+  const { stdout } = await new Deno.Command("unshare", {
+    args: [
+      ...["--user", "--map-root-user", "--net", "sh", "-c", script, "sh"],
+      ...[Deno.execPath(), "run", "-A", "--quiet", CLI, "doctor", "--json"],
+    ],
+  }).output();
+  const { result } = checked(new TextDecoder().decode(stdout));
+  const found = (check: string) => result.find((it: { check: string }) => it.check === check);
+  assertEquals(found("max net namespaces").found, "5");
+  assertEquals(found("max net namespaces").mend, "sysctl user.max_net_namespaces=10000");
+  assertEquals(found("descriptors").mend, "ulimit -n 65536");
+});
+
+Deno.test("netloom doctor names a lab whose keeper was killed, and netloom down removes it", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".lab.yml" });
+  try {
+    await Deno.writeTextFile(
+      file,
+      "name: kept\nnodes: { a: { run: [sleep 1000] }, b: }\nlinks: [a -- b]\n",
+    );
+    assertEquals((await netloom("up", file)).code, 0);
+    const [{ keeper }] = (await json("ps")).result;
+    Deno.kill(keeper.pid, "SIGKILL");
+    while ((await json("ps")).result[0].keeper.state !== "gone");
+    assertStringIncludes((await findings()).get("lab kept")!.found, "its keeper is gone");
+    assertEquals((await netloom("down", "kept")).code, 0);
+    assertEquals((await findings()).has("lab kept"), false);
+  } finally {
+    await Deno.remove(file);
   }
 });
