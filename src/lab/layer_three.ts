@@ -45,10 +45,15 @@ export interface NodeSteps {
 /** Compares the VLANs, addresses, routes and rules of a node. */
 export function layerThree(context: NodeContext): NodeSteps {
   const steps: NodeSteps = { build: [], remove: [] };
-  for (const it of context.node.interfaces) {
-    if (!context.usable.has(it.name)) continue;
-    if (it.vlans || wasSet(context, it.name)) compareVlans(context, it, steps);
-    compareAddresses(context, it, steps);
+  const { node, before, usable } = context;
+  const versions = before.map(({ interfaces }) => interfaces)
+    .filter((interfaces) => interfaces !== node.interfaces);
+  const old = Map.groupBy(versions.flat(), ({ name }) => name);
+  for (const it of node.interfaces) {
+    if (!usable.has(it.name)) continue;
+    const was = old.get(it.name) ?? [];
+    if (it.vlans || was.some(({ vlans }) => vlans)) compareVlans(context, it, steps);
+    compareAddresses({ ...context, was }, it, steps);
   }
   compareRoutes(context, steps);
   compareRules(context, steps);
@@ -69,10 +74,6 @@ function step(
 
 function indexOf({ node, indexes, living }: NodeContext, name: string): number {
   return indexes.get(`${node.name}:${name}`) ?? living!.links.get(name)!.index!;
-}
-
-function wasSet({ before }: NodeContext, name: string): boolean {
-  return before.some(({ interfaces }) => interfaces.some((it) => it.name === name && it.vlans));
 }
 
 /** The VLANs that the kernel gives to a new port. */
@@ -120,7 +121,7 @@ function plainAddress(address: string): string {
 }
 
 function compareAddresses(
-  context: NodeContext,
+  context: NodeContext & { readonly was: readonly ResolvedInterface[] },
   it: ResolvedInterface,
   { build, remove }: NodeSteps,
 ): void {
@@ -136,8 +137,7 @@ function compareAddresses(
     const request = newAddress({ index, address, ...(nodad && { flags: ["nodad"] }) });
     build.push(step(context, "create", `address ${address} of ${end}`, request));
   }
-  const old = context.before.flatMap(({ interfaces }) => interfaces)
-    .filter(({ name }) => name === it.name).flatMap(({ addresses }) => addresses);
+  const old = context.was.flatMap(({ addresses }) => addresses);
   for (const address of new Set(old)) {
     if (wanted.has(plainAddress(address)) || !has.has(plainAddress(address))) continue;
     const request = deleteAddress({ index, address });

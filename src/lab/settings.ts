@@ -27,8 +27,14 @@ function isCreated({ kind }: ResolvedInterface): boolean {
   return kind !== "loopback" && kind !== "existing";
 }
 
+const defaults = new WeakMap<ResolvedNode, Readonly<Record<string, string>>>();
+
 /** The defaults of new links that a node starts with, so that most links need no setting of their own. */
 function defaultsOf(node: ResolvedNode): Readonly<Record<string, string>> {
+  return defaults.getOrInsertComputed(node, findDefaults);
+}
+
+function findDefaults(node: ResolvedNode): Readonly<Record<string, string>> {
   const links = node.interfaces.filter(isCreated);
   if (links.length === 0) return {};
   if (links.every(({ ipv6 }) => !ipv6)) return { disable_ipv6: "1" };
@@ -80,16 +86,16 @@ export function nodeSettings(
       action: { kind: "sysctl", name, value, ...(derived && { derived }) },
     });
   };
-  const defaults = { ...FRESH, ...defaultsOf(node) };
+  const initial = { ...FRESH, ...defaultsOf(node) };
   if (!link) {
-    for (const key in isOwn(node) ? defaults : {}) {
-      if (!living && FRESH[key] === defaults[key]) continue;
-      add(`net.ipv6.conf.default.${key}`, defaults[key]!, true);
+    for (const key in isOwn(node) ? initial : {}) {
+      if (!living && FRESH[key] === initial[key]) continue;
+      add(`net.ipv6.conf.default.${key}`, initial[key]!, true);
     }
   } else if (isCreated(link)) {
     const wanted = ipv6Of(link);
     for (const key in wanted) {
-      if (isNew && isOwn(node) && defaults[key] === wanted[key]) continue;
+      if (isNew && isOwn(node) && initial[key] === wanted[key]) continue;
       add(`net.ipv6.conf.${link.name.replaceAll(".", "/")}.${key}`, wanted[key]!, true);
     }
   }

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { plan, resolve } from "@netloom/netloom/lab";
+import { plan, resolve, type TopologySpec } from "@netloom/netloom/lab";
 import { child } from "./_child.ts";
 import { gridSpec, type LabTimes } from "./lab_child.ts";
 import { alone, type BenchOptions, compare, type Row, type Sample, takeTurns } from "./_measure.ts";
 
-interface Done {
+/** A lab that came up, and went. */
+export interface Done {
   readonly created: Sample;
   readonly removed: Sample;
 }
@@ -27,7 +28,7 @@ export async function labs({ quick, progress }: BenchOptions): Promise<Row[]> {
   const contenders = Object.fromEntries(names.map((how) => [how, () => ours(how)]));
   const done = await takeTurns<string, Done>(quick ? 3 : 9, {
     ...contenders,
-    "ip -batch": () => ipBatch(size),
+    "ip -batch": () => ipBatch(gridSpec(size, "none")),
   }, progress);
   const created = (name: string) => done[name]!.map(({ created }) => created);
   const removed = (name: string) => done[name]!.map(({ removed }) => removed);
@@ -48,17 +49,22 @@ export async function labs({ quick, progress }: BenchOptions): Promise<Row[]> {
   ];
 }
 
-/** The commands of the plan: one batch for namespaces and pairs, one for each namespace. */
-async function ipBatch(size: number): Promise<Done> {
+/**
+ * The commands of the plan, timed: one batch for namespaces and pairs, one for each namespace.
+ *
+ * @param spec The topology.
+ * @param single One process of `ip` a command.
+ */
+export async function ipBatch(spec: TopologySpec, single = false): Promise<Done> {
   const name = `bench-${Deno.pid}`;
-  const { steps } = plan(resolve(gridSpec(size, "none")), { name });
+  const { steps } = plan(resolve(spec), { name });
   const lines = steps.map(({ command }) => command);
   const netns = lines.flatMap((line) => /^ip netns add (\S+)$/.exec(line)?.[1] ?? []);
   const batches = [
     lines.filter((line) => /^ip (netns|link) add/.test(line)).map((line) => `ip ${line.slice(3)}`),
     ...netns.map((it) => lines.filter((line) => line.startsWith(`ip -n ${it} `))),
   ];
-  const script = batches.map((batch) => {
+  const script = single ? lines.join("\n") : batches.map((batch) => {
     const own = /^ip -n (\S+)/.exec(batch[0] ?? "")?.[1];
     const body = batch.map((line) => line.replace(/^ip (-n \S+ )?/, "")).join("\n");
     return `ip ${own ? `-n ${own} ` : ""}-batch - <<'END' || exit 1\n${body}\nEND`;

@@ -1,18 +1,19 @@
 /**
- * A grid of 10 x 10 nodes with 180 links: up and ready, and down until nothing is left.
+ * A grid of nodes, or a star of hosts on a switch: up and ready, and down until nothing is left.
  *
- * `deno run -A lab_child.ts HOW SIZE`: `lab` and `lab-routes` by `up()`, without and with derived routes;
+ * `deno run -A lab_child.ts HOW SIZE [star]`: `lab` and `lab-routes` by `up()`, without and with derived routes;
  * `calls` and `calls-routes` the same objects by a call each; `again` a second `up()` of an unchanged lab
  * with a name; `check` the check of a grid. Prints one line of JSON.
  *
  * @module
  */
-import { NetNs, Scope, Veth } from "@netloom/netloom";
+import { Bridge, NetNs, Scope, Veth } from "@netloom/netloom";
 import {
   check,
   down,
   resolve,
   type ResolvedTopology,
+  star,
   type TopologySpec,
   up,
 } from "@netloom/netloom/lab";
@@ -52,13 +53,22 @@ async function byCalls(topology: ResolvedTopology): Promise<AsyncDisposable> {
     const netns = NetNs.create(undefined, { scope });
     for (const [name, value] of Object.entries(node.sysctls)) netns.sysctl(name, value);
     netns.sysctl("net.ipv6.conf.default.disable_ipv6", 1);
+    for (const { kind, name, mac } of node.interfaces) {
+      if (kind === "bridge") Bridge.create({ scope, netns, name, mac: mac!, stp: false, up: true });
+    }
     return [node.name, { node, netns }];
   }));
+  const interfaces = new Map(
+    topology.nodes.flatMap((node) =>
+      node.interfaces.map((it) => [`${node.name}:${it.name}`, it] as const)
+    ),
+  );
   const end = (endpoint: string) => {
     const [name, link] = endpoint.split(":") as [string, string];
-    const { node, netns } = nodes.get(name)!;
-    const { mac, mtu, addresses } = node.interfaces.find(({ name }) => name === link)!;
-    return { name: link, netns, mac: mac!, mtu: mtu!, up: true, addresses };
+    const { netns } = nodes.get(name)!;
+    const { mac, mtu, addresses, master } = interfaces.get(endpoint as `${string}:${string}`)!;
+    const port = master === undefined ? {} : { master };
+    return { name: link, netns, mac: mac!, mtu: mtu!, up: true, addresses, ...port };
   };
   for (const { ends: [a, b] } of topology.wires) {
     Veth.create({ ...end(a), scope, peer: end(b) });
@@ -73,8 +83,10 @@ async function byCalls(topology: ResolvedTopology): Promise<AsyncDisposable> {
 }
 
 if (import.meta.main) {
-  const [how = "lab", size = "10"] = Deno.args;
-  const spec = gridSpec(Number(size), how.endsWith("-routes") ? "static" : "none");
+  const [how = "lab", size = "10", shape = "grid"] = Deno.args;
+  const spec = shape === "star"
+    ? star(Number(size))
+    : gridSpec(Number(size), how.endsWith("-routes") ? "static" : "none");
   const timed = async <T>(job: () => T | PromiseLike<T>) => {
     const [cpu, started] = [cpuTime(), performance.now()];
     const value = await job();

@@ -11,6 +11,7 @@ import { command } from "./command.ts";
 import { dump2000 } from "./dump_2000.ts";
 import { firstPing } from "./first_ping.ts";
 import { labs } from "./lab.ts";
+import { labStars } from "./lab_star.ts";
 import { labChecks } from "./lab_check.ts";
 import { packets } from "./packet.ts";
 import { routes } from "./routes.ts";
@@ -23,6 +24,7 @@ const BENCHMARKS: Readonly<Record<string, (options: BenchOptions) => Promise<Row
   routes,
   batch: batches,
   lab: labs,
+  lab_star: labStars,
   lab_check: labChecks,
   packet: packets,
   capture: captures,

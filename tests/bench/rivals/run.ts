@@ -36,6 +36,9 @@ export interface RouteTimes extends Cost {
   readonly flush_ms: number;
 }
 
+/** What a star took: hosts on a bridge, each in a namespace of its own. */
+export interface StarTimes extends Creation, Deletion {}
+
 /** What listing all links of a namespace took. */
 export interface Dump extends Cost {
   /** Links in the dump, the loopback device among them. */
@@ -113,6 +116,21 @@ export function withRouter<T>(use: (netns: string) => Promise<T>): Promise<T> {
     ) await exec("ip", ["-n", netns, ...words.split(" ")]);
     return await use(netns);
   });
+}
+
+/** A star of hosts, in namespaces of its own: without netloom's care for readiness and verification. */
+export async function star(
+  rival: "Go" | "pyroute2" | "Mininet",
+  hosts: number,
+): Promise<StarTimes> {
+  const commands = {
+    Go: async () => [await goBinary(), "star"],
+    pyroute2: async () => [await python(), `${HERE}pyroute2_star.py`],
+    Mininet: () => Promise.resolve(["/usr/bin/python3", `${HERE}mininet_star.py`]),
+  };
+  const apart = ["--net", "--mount", "--propagation", "private"];
+  const [command, ...args] = await commands[rival]();
+  return await run("unshare", [...apart, command!, ...args, `${hosts}`], "create_ms", "delete_ms");
 }
 
 /** Lists a namespace's links with Go's vishvananda/netlink. */

@@ -7,6 +7,7 @@
 //	golang routes ROUTES  add routes through the link v0, and delete them
 //	golang dump ROUNDS    list links with vishvananda/netlink, parsed
 //	golang raw ROUNDS     receive the same dump and parse no more than message lengths
+//	golang star HOSTS     hosts on a bridge, each in a namespace of its own, and their removal
 package main
 
 import (
@@ -15,17 +16,19 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sort"
 	"strconv"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 func main() {
 	if len(os.Args) != 3 {
-		fail(fmt.Errorf("usage: %s create|routes|dump|raw NUMBER", os.Args[0]))
+		fail(fmt.Errorf("usage: %s create|routes|dump|raw|star NUMBER", os.Args[0]))
 	}
 	number, err := strconv.Atoi(os.Args[2])
 	if err == nil && number < 1 {
@@ -42,6 +45,8 @@ func main() {
 			result, err = dump(number)
 		case "raw":
 			result, err = raw(number)
+		case "star":
+			result, err = star(number)
 		default:
 			err = fmt.Errorf("unknown job %q", os.Args[1])
 		}
@@ -76,6 +81,98 @@ func create(pairs int) (map[string]any, error) {
 	return map[string]any{
 		"create_ms": ms(time.Since(start)),
 		"cpu_ms":    ms(cpuTime() - cpu),
+	}, nil
+}
+
+// star creates a switch and hosts in namespaces without names, a veth pair and an address each. A pair
+// between the last namespace and this one tells when all are gone.
+func star(hosts int) (map[string]any, error) {
+	runtime.LockOSThread()
+	home, err := netns.Get()
+	if err != nil {
+		return nil, err
+	}
+	cpu, start := cpuTime(), time.Now()
+	open := func() (netns.NsHandle, *netlink.Handle, error) {
+		ns, err := netns.New()
+		if err != nil {
+			return ns, nil, err
+		}
+		if err := netns.Set(home); err != nil {
+			return ns, nil, err
+		}
+		handle, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
+		return ns, handle, err
+	}
+	hub, ports, err := open()
+	if err != nil {
+		return nil, err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "br0"
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := ports.LinkAdd(bridge); err != nil {
+		return nil, err
+	}
+	if err := ports.LinkSetUp(bridge); err != nil {
+		return nil, err
+	}
+	namespaces, handles := []netns.NsHandle{hub}, []*netlink.Handle{ports}
+	for n := 1; n <= hosts; n++ {
+		ns, handle, err := open()
+		if err != nil {
+			return nil, err
+		}
+		namespaces, handles = append(namespaces, ns), append(handles, handle)
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "eth0"
+		name := fmt.Sprintf("h%d", n)
+		veth := &netlink.Veth{LinkAttrs: attrs, PeerName: name, PeerNamespace: netlink.NsFd(hub)}
+		if err := handle.LinkAdd(veth); err != nil {
+			return nil, err
+		}
+		ip := net.IPv4(10, 1, byte(n>>8), byte(n))
+		address := &netlink.Addr{IPNet: &net.IPNet{IP: ip, Mask: net.CIDRMask(16, 32)}}
+		if err := handle.AddrAdd(veth, address); err != nil {
+			return nil, err
+		}
+		if err := handle.LinkSetUp(veth); err != nil {
+			return nil, err
+		}
+		port, err := ports.LinkByName(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := ports.LinkSetMaster(port, bridge); err != nil {
+			return nil, err
+		}
+		if err := ports.LinkSetUp(port); err != nil {
+			return nil, err
+		}
+	}
+	created, createdCpu := time.Since(start), cpuTime()-cpu
+	attrs = netlink.NewLinkAttrs()
+	attrs.Name = fmt.Sprintf("nlb%d", os.Getpid())
+	last := namespaces[len(namespaces)-1]
+	witness := &netlink.Veth{LinkAttrs: attrs, PeerName: "witness", PeerNamespace: netlink.NsFd(last)}
+	if err := netlink.LinkAdd(witness); err != nil {
+		return nil, err
+	}
+	start = time.Now()
+	for n := range namespaces {
+		handles[n].Close()
+		namespaces[n].Close()
+	}
+	for {
+		if _, err := netlink.LinkByName(attrs.Name); err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return map[string]any{
+		"create_ms": ms(created),
+		"delete_ms": ms(time.Since(start)),
+		"cpu_ms":    ms(createdCpu),
 	}, nil
 }
 
