@@ -187,8 +187,13 @@ function namespaceWithId(link: NamedLink, id: number): ResolvedNetNs {
       if (error instanceof SyscallError) continue;
       throw error;
     }
-    if (idOf(link.ref, found.ref) === id) return found;
-    if (found.owned) found.ref.close();
+    let same = false;
+    try {
+      same = idOf(link.ref, found.ref) === id;
+    } finally {
+      if (!same && found.owned) found.ref.close();
+    }
+    if (same) return found;
   }
   throw lost(
     link,

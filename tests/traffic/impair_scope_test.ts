@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { Link, NetNs, Scope } from "../../mod.ts";
 import "../../src/traffic/mod.ts";
+import { withFault } from "../faults/messages.ts";
 import { run } from "../helpers.ts";
 import { test } from "../leaks.ts";
 import { start } from "../script.ts";
@@ -159,6 +160,46 @@ test("Another scope takes an impairment over", async () => {
   assertEquals(wire.link.impairment()?.values, { out: { rate: 5e6 }, in: { rate: 1e7 } });
   second.close();
   assertEquals(wire.state(), state);
+});
+
+test("A fault at any message of an impairment with a scope leaves no record", async () => {
+  using wire = new Wire();
+  const { link } = wire;
+  const state = wire.state();
+  await using scope = Scope.open();
+  const open = () => link.impair({ rate: "1mbit", match: { protocol: "tcp" }, scope });
+  const messages = withFault(0, open);
+  link.impair(null);
+  let refused = 0;
+  for (let n = 1; n <= messages; n++) {
+    try {
+      withFault(n, open);
+      link.impair(null);
+    } catch {
+      refused++;
+    }
+    assertEquals(Scope.list(), [], `after message ${n} of ${messages}`);
+  }
+  assert(refused > 10, `${refused} of ${messages} were refused`);
+  assertEquals(wire.state(), state);
+});
+
+test("Ctrl-C takes the impairment of a scope with signals off", async () => {
+  using wire = new Wire();
+  const state = wire.state();
+  await using script = await start(`
+    import { Link, Scope } from "./mod.ts";
+    import "./src/traffic/mod.ts";
+    const scope = Scope.open({ signals: true });
+    Link.get("v0", { netns: { name: "impaired" } }).impair({ rate: "1mbit", scope });
+    console.log("running");
+    setInterval(() => {}, 1000);
+  `);
+  await script.writes("running");
+  assert(wire.state() !== state);
+  script.kill("SIGINT");
+  assertEquals((await script.end()).code, 130);
+  assertEquals([wire.state(), Scope.list()], [state, []]);
 });
 
 test("A refused impairment leaves no record and nothing to its scope", async () => {

@@ -1,11 +1,13 @@
 /**
- * The engine of `link.impair()` and `link.intercept()` beside the same loop in C: frames that a link sends go through
- * a program. `deno run -A tests/bench/device/user_engine.ts [--rounds=N] [--seconds=N]`
+ * The engine of `link.impair()` and `link.intercept()` beside the same loop in C, a loop in Python that reads an
+ * NFQUEUE, and netem, where the kernel has them: what happens to the frames that a link sends. `deno run -A tests/bench/device/user_engine.ts [--rounds=N] [--seconds=N]`
  *
  * @module
  */
 import { parseArgs } from "node:util";
-import { NetNs, Veth } from "../../../mod.ts";
+import { capabilities, NetlinkError, NetNs, Veth } from "../../../mod.ts";
+import "../../../src/nftables/mod.ts";
+import "../../../src/traffic/mod.ts";
 import "../../../src/traffic/mod.ts";
 import { DelayQueue } from "../../../src/traffic/user/queue.ts";
 import { median } from "../_measure.ts";
@@ -19,8 +21,9 @@ const { values } = parseArgs({
 });
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
 const CHILD = new URL("./user_engine_child.ts", import.meta.url).pathname;
+const NFQUEUE = new URL("../rivals/device/nfqueue.py", import.meta.url).pathname;
 
-/** Who moves the frames: nobody, the loop in C, or the engine. */
+/** Who moves the frames: nobody, the loop in C, the engine, netem, or the loop in Python. */
 const CONTENDERS = {
   direct: undefined,
   "C, GSO": "1",
@@ -28,6 +31,9 @@ const CONTENDERS = {
   "engine, GSO": "pass",
   "engine, packets": "packets",
   "engine, 1 ms": "1",
+  "netem, packets": "loss",
+  "netem, 1 ms": "delay",
+  "NFQUEUE, Python": "queue",
 } as const;
 type Contender = keyof typeof CONTENDERS;
 
@@ -46,9 +52,18 @@ async function beside<T>(who: Contender, use: (forwarder: Forwarder) => Promise<
     peer: { name: "v1", netns: b, up: true, addresses: ["10.9.0.2/24"] },
   });
   const mode = CONTENDERS[who];
-  if (mode === undefined) return await use({ a, b, cpu: () => 0, end: () => Promise.resolve("") });
+  const alone = { a, b, cpu: () => 0, end: () => Promise.resolve("") };
+  if (mode === undefined) return await use(alone);
+  if (mode === "loss" || mode === "delay") {
+    const out = mode === "loss" ? { loss: 1e-9 } : { delay: 1 };
+    a.links.get("v0").impair({ out, engine: "kernel" });
+    return await use(alone);
+  }
+  if (mode === "queue") leadToQueue(a);
   const command = who.startsWith("C")
     ? [await binary("redirect.c", "gcc", "-O2", "-o"), name, mode]
+    : mode === "queue"
+    ? ["/usr/bin/python3", NFQUEUE, name]
     : [Deno.execPath(), "run", "-A", CHILD, name, mode];
   const process = new Deno.Command(command[0]!, { args: command.slice(1), stdout: "piped" })
     .spawn();
@@ -62,6 +77,26 @@ async function beside<T>(who: Contender, use: (forwarder: Forwarder) => Promise<
   }
 }
 
+/** Leads what a namespace sends into an NFQUEUE. */
+function leadToQueue(netns: NetNs): void {
+  const rules = [{ oifname: "v0", queue: 0 }];
+  netns.nftables.add({ family: "ip", name: "q", chains: [{ name: "c", hook: "output", rules }] });
+}
+
+/** Whether the kernel can do what a contender needs. */
+function has(who: Contender): boolean {
+  if (who.startsWith("netem")) return capabilities().impair.kernel.includes("delay");
+  if (!who.startsWith("NFQUEUE")) return true;
+  using netns = NetNs.create();
+  try {
+    leadToQueue(netns);
+    return true;
+  } catch (error) {
+    if (error instanceof NetlinkError) return false;
+    throw error;
+  }
+}
+
 const JOBS: Readonly<
   Record<
     string,
@@ -69,21 +104,24 @@ const JOBS: Readonly<
   >
 > = {
   "TCP, Gbit/s": {
-    who: ["direct", "C, GSO", "engine, GSO", "engine, 1 ms", "C, packets", "engine, packets"],
+    who: [
+      ...["direct", "C, GSO", "engine, GSO", "engine, 1 ms", "netem, 1 ms"] as const,
+      ...["C, packets", "engine, packets", "netem, packets", "NFQUEUE, Python"] as const,
+    ],
     run: async (it) => {
       const { bytes, cpu } = await iperf(it, seconds);
       return { value: bytes * 8 / 1e9, cpu };
     },
   },
   "UDP of 64 bytes, 1000 packets/s": {
-    who: ["direct", "C, packets", "engine, packets"],
+    who: ["direct", "C, packets", "engine, packets", "netem, packets", "NFQUEUE, Python"],
     run: async (it) => {
       const { packets, cpu } = await iperf(it, seconds, { size: 64 });
       return { value: packets / 1000, cpu };
     },
   },
   "ping, µs": {
-    who: ["direct", "C, GSO", "engine, GSO", "engine, 1 ms"],
+    who: ["direct", "C, GSO", "engine, GSO", "NFQUEUE, Python", "netem, 1 ms", "engine, 1 ms"],
     run: async ({ a, cpu }) => {
       await a.ping("10.9.0.2");
       const before = cpu();
@@ -96,7 +134,8 @@ const JOBS: Readonly<
   },
 };
 
-for (const [job, { who, run }] of Object.entries(JOBS)) {
+for (const [job, { who: all, run }] of Object.entries(JOBS)) {
+  const who = all.filter(has);
   const samples = new Map<Contender, { value: number; cpu: number }[]>();
   for (let round = 0; round < rounds; round++) {
     for (const contender of round % 2 ? who.toReversed() : who) {
