@@ -1,6 +1,6 @@
 /**
  * The engine of `link.impair()` and `link.intercept()` beside the same loop in C, a loop in Python that reads an
- * NFQUEUE, and netem, where the kernel has them: what happens to the frames that a link sends. `deno run -A tests/bench/device/user_engine.ts [--rounds=N] [--seconds=N]`
+ * NFQUEUE, and netem, where the kernel has them: what happens to the frames that a link sends. `deno run -A tests/bench/device/user_engine.ts [--rounds=N] [--seconds=N] [--only=ping]`
  *
  * @module
  */
@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "9" },
     seconds: { type: "string", default: "3" },
+    only: { type: "string", default: "" },
   },
 });
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)];
@@ -135,6 +136,7 @@ const JOBS: Readonly<
 };
 
 for (const [job, { who: all, run }] of Object.entries(JOBS)) {
+  if (!job.startsWith(values.only)) continue;
   const who = all.filter(has);
   const samples = new Map<Contender, { value: number; cpu: number }[]>();
   for (let round = 0; round < rounds; round++) {
