@@ -106,7 +106,7 @@ const OPTIONS: OptionNames<LogOptions> = { follow: true, signal: true };
  * import { down, logs, up } from "@netloom/netloom/lab";
  * import { assertEquals } from "@std/assert";
  *
- * const run = [{ command: "echo hello", ready: "exit" }] as const;
+ * const run = [{ command: "echo hello", ready: { log: "hello" } }];
  * const lab = await up({ nodes: { a: { run } }, links: [] }, { name: "greeting" });
  * lab.persist();
  * assertEquals((await Array.fromAsync(logs("greeting", "a"))).join(""), "hello\n");

@@ -6,6 +6,7 @@
 import { NetlinkError } from "../netlink/error.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
+import { isNamed, removeNameOf } from "../scope/netns_names.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
 import { FaultControl } from "./fault_control.ts";
 import { applyImpairments, needsUserSpace } from "./impairments.ts";
@@ -67,6 +68,14 @@ export function findNodes(nodes: LabNodes, state: RecordState): void {
   }
 }
 
+/** Removes the files of names that a killed command had not yet given to their namespaces. */
+function removeStaleNames({ name, state }: LabRecord): void {
+  for (const [node, cookie] of state.cookies) {
+    const netns = netnsNameOf(name, node);
+    if (!isNamed(netns)) removeNameOf(cookie, netns);
+  }
+}
+
 /** The topologies whose objects may be there, the newest first. */
 export function topologiesOf({ pending, settled }: RecordState): ResolvedTopology[] {
   return [pending?.target, settled].filter((it) => it !== undefined);
@@ -100,6 +109,7 @@ export async function converge(
   const notes = { onNote };
   const work: Work = { record, nodes, keeper, options, notes };
   try {
+    removeStaleNames(record);
     recoverKeeper(keeper, nodes, notes);
     await recover(work);
     const transition = transitionOf(record.state, target);
@@ -296,6 +306,7 @@ export async function down(name: string, options: NoteOptions = {}): Promise<boo
   const nodes = nodesOf(name, record.state, record);
   const keeper = new Keeper(name);
   try {
+    removeStaleNames(record);
     await endKeeper(keeper, nodes, options);
     removeEverything(transitionOf(record.state, undefined), nodes);
     record.remove();

@@ -44,7 +44,10 @@ const ENTER = 'mount --bind "$0" /run && exec "$@"';
  * import { runAsUser } from "@netloom/netloom/lab";
  *
  * const code = `import { list } from "jsr:@netloom/netloom@0.1.0/lab"; console.log(list());`;
- * await runAsUser([Deno.execPath(), "eval", code], { create: false }); // undefined without a lab
+ * async function show() {
+ *   const exitCode = await runAsUser([Deno.execPath(), "eval", code], { create: false });
+ *   if (exitCode === undefined) console.log("no lab");
+ * }
  * ```
  */
 export async function runAsUser(
