@@ -57,6 +57,7 @@ class KeptLab {
   readonly #lab: string;
   readonly #nodes: LabNodes;
   readonly #logs = new Map<string, LogWriter>();
+  #hasEnded = false;
 
   constructor(lab: string) {
     this.#lab = lab;
@@ -112,8 +113,14 @@ class KeptLab {
     for (const node of this.#nodes.names()) if (!stays.has(node)) this.#nodes.forget(node);
   }
 
+  /** Whether it was asked to end. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   /** Ends everything. */
   async end(): Promise<void> {
+    this.#hasEnded = true;
     await this.activity.stop();
     for (const log of this.#logs.values()) log[Symbol.dispose]();
   }
@@ -212,31 +219,45 @@ function writeToLog(lab: string): void {
 
 /** Answers requests until there is nothing to do any more. */
 async function serve(listener: Deno.UnixListener, kept: KeptLab): Promise<void> {
+  const end = new AbortController();
   let open = 0;
   let idle: ReturnType<typeof setTimeout> | undefined;
-  const end = () => {
-    clearTimeout(idle);
-    listener.close();
-  };
   const rest = () => {
+    if (open > 0) return;
+    if (kept.hasEnded) end.abort();
     // In the namespaces of a user's labs it also holds these.
-    if (open === 0 && !kept.activity.isBusy && !isInside()) idle = setTimeout(end, IDLE);
+    else if (!kept.activity.isBusy && !isInside()) idle = setTimeout(() => end.abort(), IDLE);
   };
+  end.signal.addEventListener("abort", () => listener.close());
   rest();
-  for await (const connection of listener) {
+  while (!end.signal.aborted) {
+    const connection = await accepted(listener);
+    if (!connection) continue;
     clearTimeout(idle);
     open++;
-    answer(connection, kept)
-      .then((call) => call === "end" && end(), (error) => console.error(messageOf(error)))
-      .finally(() => {
-        open--;
-        rest();
-      });
+    answer(connection, kept).catch((error) => console.error(messageOf(error))).finally(() => {
+      open--;
+      rest();
+    });
   }
 }
 
-/** Answers one request. Returns its name. */
-async function answer(connection: Deno.UnixConn, kept: KeptLab): Promise<string> {
+/** The next connection; `undefined` when the listener is closed, or after a pause when no descriptor is free. */
+async function accepted(listener: Deno.UnixListener): Promise<Deno.UnixConn | undefined> {
+  try {
+    return await listener.accept();
+  } catch (error) {
+    if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) {
+      return undefined;
+    }
+    console.error(messageOf(error));
+    await new Promise((resolve) => setTimeout(resolve, PATIENCE));
+    return undefined;
+  }
+}
+
+/** Answers one request. */
+async function answer(connection: Deno.UnixConn, kept: KeptLab): Promise<void> {
   using _connection = connection;
   const reader = connection.readable.getReader();
   const { netloom, call, args } = await requestOf(reader);
@@ -259,7 +280,6 @@ async function answer(connection: Deno.UnixConn, kept: KeptLab): Promise<string>
   const writer = connection.writable.getWriter();
   await writer.write(new TextEncoder().encode(JSON.stringify(result) + "\n"));
   await watched;
-  return call;
 }
 
 async function requestOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<KeeperRequest> {

@@ -264,6 +264,7 @@ export class Keeper {
       if (i > 2 * ENDING) throw this.#silent();
       await new Promise((resolve) => setTimeout(resolve, PAUSE));
     }
+    restoreLinks(); // those of one that was killed
     removeKeeperDirectory(this.lab);
     return true;
   }

@@ -329,11 +329,17 @@ test("up() says the words of a keeper that dies at its start, and rolls back", a
   }
 });
 
-test("down() ends a keeper that does not answer", async () => {
-  await start(running("exec sleep 1000"));
+test("down() ends a keeper that does not answer, and clears up in namespaces of others", async () => {
+  const before = machine();
+  const spec = running("exec sleep 1000");
+  await start({ ...spec, nodes: { ...spec.nodes, b: { netns: { path: "/proc/self/ns/net" } } } });
+  {
+    await using lab = attach("lab");
+    lab.link("a", "b").impair({ engine: "user", delay: "5ms" });
+  }
   Deno.kill(keeper(), "SIGSTOP");
   await down("lab");
-  assertEquals([list(), NetNs.list()], [[], []]);
+  assertEquals([list(), NetNs.list(), machine()], [[], [], before]);
 });
 
 test("A program can be the keeper of its labs itself, as those of deno compile are", async () => {
