@@ -6,7 +6,7 @@
 import { NetlinkError } from "../netlink/error.ts";
 import { SyscallError } from "../../ffi/errno.ts";
 import { checkOptions, type OptionNames, show } from "../options.ts";
-import { isNamed, removeNameOf } from "../scope/netns_names.ts";
+import { isNamed, removeNameOf } from "../scope/namespaces.ts";
 import type { ReadyOptions } from "../scope/ready.ts";
 import { FaultControl } from "./fault_control.ts";
 import { applyImpairments, needsUserSpace } from "./impairments.ts";
