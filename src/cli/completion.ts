@@ -6,7 +6,8 @@
 import type { Call } from "./verb.ts";
 
 const SCRIPTS: Readonly<Record<string, string>> = {
-  bash: `_netloom() {
+  bash: `COMP_WORDBREAKS=\${COMP_WORDBREAKS//:} # h1:eth0 is one word
+_netloom() {
   local IFS=$'\\n'
   COMPREPLY=($(netloom __complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
   [ "\${COMPREPLY[0]}" = ":file" ] && { compopt -o default; COMPREPLY=(); }

@@ -18,7 +18,7 @@ export interface VerbOption {
 }
 
 /** The words that complete an argument or the value of an option. */
-export type Completion = "file" | "lab" | "netns" | "node" | "word";
+export type Completion = "file" | "lab" | "link" | "netns" | "node";
 
 /** A verb: everything that `--help` and completion need. */
 export interface Verb {

@@ -189,6 +189,8 @@ Deno.test("Completion knows labs and nodes", async () => {
   assertEquals(await words("ping", "h"), ["h1", "h2"]);
   assertEquals(await words("down", ""), ["verbs"]);
   assertEquals(await words("draw", "--lab", ""), ["verbs"]);
+  assertEquals(await words("capture", "h1:"), ["h1:lo", "h1:to-r1"]);
+  assertEquals(await words("addresses", "-n", "verbs.r1", "--dev", "to"), ["to-h1", "to-h2"]);
 });
 
 Deno.test("netloom init writes files that check accepts, and no file twice", async () => {
