@@ -49,6 +49,8 @@ const TRAFFIC = section("Traffic", {
   "/guides/traffic-control": "Traffic control",
   "/guides/firewall": "Firewall and NAT",
   "/guides/policy-routing": "Policy routing",
+  "/guides/vrf": "VRF",
+  "/guides/bond": "Bond",
 });
 
 const CAPTURE = section("Capture", {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./bond.ts";
 export * from "./bridge.ts";
 export * from "./ipvlan.ts";
 export * from "./macvlan.ts";

@@ -420,7 +420,9 @@ export function prepareEnd(options: LinkEndOptions, context: EndContext): End {
     if (linkInfo !== undefined) later.linkInfo = linkInfo;
     // IPv6 starts when the link comes up: its settings have to be there before.
     if (afSpec !== undefined) later.afSpec = afSpec;
-    const waits = afSpec !== undefined || options.nodad === true;
+    const waits = afSpec !== undefined || options.nodad === true ||
+      options.up === true && options.master !== undefined && options.master !== null &&
+        linkKind(masterKind(options, ref))?.port?.joinsDown === true;
     if (change && waits) Object.assign(later, { flags, change });
     else if (change) Object.assign(first, { flags, change });
     for (const [i, address] of (options.addresses ?? []).entries()) {

@@ -1,15 +1,17 @@
 /**
- * Links without options of their own: dummy, which leads nowhere, and ifb, which queues packets that
- * traffic control sends to it.
+ * Links with few options of their own: dummy, which leads nowhere, ifb, which queues packets that traffic
+ * control sends to it, and vrf, whose ports have a routing table of their own.
  *
  * @module
  */
-import { dummy, ifb } from "../rtnetlink/link_kinds/plain.ts";
+import { dummy, ifb, vrf, type VrfOptions } from "../rtnetlink/link_kinds/plain.ts";
 import { LinkBase } from "./base.ts";
 import { findLink, type LinkGetOptions } from "./find.ts";
 import { createKind } from "./create.ts";
 import { atCaller } from "../options.ts";
 import type { LinkOptions } from "./options.ts";
+
+export type { VrfOptions, VrfPortInfo } from "../rtnetlink/link_kinds/plain.ts";
 
 /**
  * A link that drops all packets: for addresses that are always there, as a parent of other
@@ -106,5 +108,74 @@ export class Ifb extends LinkBase {
    */
   static get(selector: string | number, options: LinkGetOptions = {}): Ifb {
     return new Ifb(findLink(selector, options, "ifb"));
+  }
+}
+
+/** Options of {@link Vrf.create}. */
+export interface VrfCreateOptions extends LinkOptions, VrfOptions {}
+
+/**
+ * Virtual routing and forwarding: a link whose ports have a routing table of their own. Packets that come in by
+ * a port are routed by that table, so the ports of several VRFs may have the same addresses. A program is in the
+ * VRF when its socket is bound to the link (`SO_BINDTODEVICE`). A link becomes a port with `master`.
+ *
+ * With its first VRF the kernel adds a policy rule with `l3mdev` (`netns.rules`).
+ *
+ * @example Two customers with the same addresses, where the kernel can
+ * ```ts
+ * import { NetNs, supports, Veth, Vrf } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * if (supports("vrf")) {
+ *   using netns = NetNs.create();
+ *   for (const table of [10, 20]) {
+ *     const master = Vrf.create({ name: `vrf${table}`, netns, table, up: true });
+ *     Veth.create({
+ *       name: `c${table}`,
+ *       master,
+ *       up: true,
+ *       addresses: ["192.0.2.1/24"],
+ *       peer: { name: `p${table}`, netns, up: true },
+ *     });
+ *   }
+ *   const [route] = netns.routes.list({ table: 20, dev: "c20", protocol: "kernel", type: "unicast" });
+ *   assertEquals(route?.destination, "192.0.2.0/24");
+ * }
+ * ```
+ */
+export class Vrf extends LinkBase {
+  /** The kernel's name of the kind. */
+  static readonly kind = "vrf";
+
+  /**
+   * Creates a VRF.
+   *
+   * @param options The options of every link, and its `table`.
+   * @returns The owning handle.
+   * @throws {NetlinkError} EEXIST when the name is taken.
+   * @throws {UnsupportedError} When the kernel has no VRFs.
+   * @throws {RangeError} For an option out of range; nothing is created then.
+   * @throws {TypeError} For a malformed or unknown option; nothing is created then.
+   */
+  static create(options: VrfCreateOptions): Vrf {
+    return atCaller(Vrf.create, () => new Vrf({ ...createKind(vrf, options), owned: true }));
+  }
+
+  /**
+   * Finds a VRF.
+   *
+   * @param selector Its name, an alternative name, or its index.
+   * @param options Where it is.
+   * @returns A borrowed handle.
+   * @throws {NetlinkError} ENODEV when there is no such link.
+   * @throws {TypeError} When it is not a VRF.
+   */
+  static get(selector: string | number, options: LinkGetOptions = {}): Vrf {
+    return new Vrf(findLink(selector, options, "vrf"));
+  }
+
+  /** Reads the number of its table. ENODEV when the link is gone. */
+  override options(): VrfOptions {
+    return super.options() as VrfOptions;
   }
 }

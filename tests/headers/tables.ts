@@ -8,6 +8,7 @@ import * as controller from "../../src/genetlink/controller.ts";
 import * as ovsDatapath from "../../src/genetlink/ovs_datapath.ts";
 import * as ovsFlow from "../../src/genetlink/ovs_flow.ts";
 import * as ovsVport from "../../src/genetlink/ovs_vport.ts";
+import * as bond from "../../src/rtnetlink/link_kinds/bond.ts";
 import * as bridge from "../../src/rtnetlink/link_kinds/bridge.ts";
 import * as port from "../../src/rtnetlink/link_kinds/bridge_port.ts";
 import * as ipvlan from "../../src/rtnetlink/link_kinds/macvlan.ts";
@@ -69,6 +70,20 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
   [TUN_F, "TUN_F_"],
   [IORING, "IORING_"],
   [tun.IFLA_TUN, "IFLA_TUN_"],
+  [bond.BOND_MODES, "BOND_MODE_", {
+    "balance-rr": "BOND_MODE_ROUNDROBIN",
+    "active-backup": "BOND_MODE_ACTIVEBACKUP",
+    "balance-xor": "BOND_MODE_XOR",
+    broadcast: "BOND_MODE_BROADCAST",
+    "802.3ad": "BOND_MODE_8023AD",
+    "balance-tlb": "BOND_MODE_TLB",
+    "balance-alb": "BOND_MODE_ALB",
+  }],
+  [bond.IFLA_BOND, "IFLA_BOND_"],
+  [bond.IFLA_BOND_AD_INFO, "IFLA_BOND_AD_INFO_"],
+  [bond.IFLA_BOND_SLAVE, "IFLA_BOND_SLAVE_"],
+  [tun.IFLA_VRF, "IFLA_VRF_"],
+  [tun.IFLA_VRF_PORT, "IFLA_VRF_PORT_"],
   [tun.TUN_TYPES, "IFF_"],
   [netlink.NETLINK, "NETLINK_"],
   [netlink.NETLINK_OPTION, "NETLINK_"],
@@ -333,6 +348,7 @@ export const HEADERS = [
   "linux/icmpv6.h",
   "linux/if.h",
   "linux/if_addr.h",
+  "linux/if_bonding.h",
   "linux/if_arp.h",
   "linux/if_bridge.h",
   "linux/if_ether.h",
@@ -391,6 +407,9 @@ export const NEWER: Readonly<Record<string, string>> = {
   IFLA_VXLAN_LABEL_POLICY: "6.8",
   VXLAN_LABEL_FIXED: "6.8",
   VXLAN_LABEL_INHERIT: "6.8",
+  IFLA_BOND_COUPLED_CONTROL: "6.9",
+  IFLA_BOND_BROADCAST_NEIGH: "6.17",
+  IFLA_BOND_SLAVE_ACTOR_PORT_PRIO: "6.18",
   FRA_DSCP: "6.12",
   FRA_FLOWLABEL: "6.14",
   FRA_FLOWLABEL_MASK: "6.14",

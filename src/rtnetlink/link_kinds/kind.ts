@@ -72,6 +72,8 @@ export interface PortKind<
   I extends object = object,
   D extends object = object,
 > extends KindOptions<O, I, D> {
+  /** Whether the master takes only links that are down, and brings them up itself. */
+  readonly joinsDown?: true;
   /** Why a port does not carry packets yet; `undefined` when it does. */
   waitsFor?(port: I): string | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Kinds whose links are created without options of the kind: dummy, ifb, veth, whose data is the other end
- * (`VETH_INFO_*` of `linux/veth.h`), and tun, which ioctl(2) creates (`IFLA_TUN_*` of `linux/if_link.h`).
+ * Kinds with few options of their own: dummy, ifb, veth, whose data is the other end (`VETH_INFO_*` of
+ * `linux/veth.h`), tun, which ioctl(2) creates (`IFLA_TUN_*` of `linux/if_link.h`), and vrf (`IFLA_VRF_*`).
  *
  * @module
  */
@@ -13,7 +13,9 @@ import {
   SKIPPED,
   writeLinkHeader,
 } from "../link_attributes.ts";
-import type { LinkKind, NoOptions } from "./kind.ts";
+import { show } from "../../options.ts";
+import { readOnly } from "../fields.ts";
+import type { LinkKind, NoOptions, PortKind } from "./kind.ts";
 
 const none: Schema<NoOptions> = schema<NoOptions>("IFLA_INFO_DATA ", {}, {});
 
@@ -144,3 +146,47 @@ export const tun: LinkKind<object, TunInfo, TunInfo> = {
   createdBy: "Tun.create() or Tap.create()",
   data: tunSchema,
 };
+
+/** Attribute numbers. */
+export const IFLA_VRF = { TABLE: 1 } as const;
+
+/** Attribute numbers of a port. */
+export const IFLA_VRF_PORT = { TABLE: 1 } as const;
+
+/** Options of a VRF. */
+export interface VrfOptions {
+  /** Number of its routing table, 1..4294967295. Only at creation. */
+  table: number;
+}
+
+/** A link in a VRF, as the kernel reports it. */
+export interface VrfPortInfo {
+  /** Number of the routing table of the VRF. */
+  table: number;
+}
+
+/** A port of a VRF: its table is that of the VRF. */
+const vrfPort: PortKind<NoOptions, VrfPortInfo, VrfPortInfo> = {
+  data: schema<VrfPortInfo>("IFLA_VRF_PORT_", IFLA_VRF_PORT, {
+    table: readOnly(u32(IFLA_VRF_PORT.TABLE)),
+  }),
+};
+
+/** vrf: a routing table of its own for the links in it. */
+export const vrf: LinkKind<VrfOptions, VrfOptions, VrfOptions> & { readonly port: typeof vrfPort } =
+  {
+    kind: "vrf",
+    config: "NET_VRF",
+    data: schema<VrfOptions>("IFLA_VRF_", IFLA_VRF, { table: u32(IFLA_VRF.TABLE, { min: 1 }) }),
+    options: { table: true },
+    encode: (options, current) => {
+      if (current) {
+        throw new TypeError(`table of a vrf cannot be changed: got ${show(options.table)}`);
+      }
+      if (options.table === undefined) {
+        throw new TypeError("table must be the number of a routing table: got undefined");
+      }
+      return options;
+    },
+    port: vrfPort,
+  };
