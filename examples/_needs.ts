@@ -6,6 +6,7 @@
 import {
   Bridge,
   Link,
+  type LinkCreateOptions,
   NetNs,
   supports,
   SyscallError,
@@ -52,11 +53,15 @@ function openTun(): void {
   Tun.create({ netns }).close();
 }
 
+/** The options that kinds cannot do without. */
+const OPTIONS: Readonly<Record<string, object>> = { vrf: { table: 1 } };
+
 /** The build option and the module that bring a kind. */
 function bringerOf(kind: string): string {
   using netns = NetNs.create();
+  const { [kind]: options } = OPTIONS;
   try {
-    Link.create({ kind, name: "probe", netns });
+    Link.create({ kind, name: "probe", netns, ...(options && { options }) } as LinkCreateOptions);
   } catch (error) {
     if (!(error instanceof UnsupportedError)) throw error;
     if (error.config) return `${error.config}, module ${error.module}, brings it`;
