@@ -7,8 +7,8 @@ const ROOT = new URL("../../", import.meta.url);
 /** The most modules that an entry point loads at run time. Lower a limit when it can be. */
 const MOST: Readonly<Record<string, number>> = {
   "mod.ts": 120,
-  "src/netns/mod.ts": 104,
-  "src/link/mod.ts": 80,
+  "src/netns/mod.ts": 105,
+  "src/link/mod.ts": 81,
   "src/observe/mod.ts": 60,
 };
 
