@@ -460,6 +460,7 @@ export const addressType: DataType = numbers("fib_addrtype", {
 export const presence: DataType = numbers("boolean", {
   number: 39,
   size: 4, // nft compares the whole register
+  bits: 1,
   order: "host",
   names: { missing: 0, exists: 1 },
 });
