@@ -1,7 +1,16 @@
 // Impairments by the kernel: where their disciplines are, and that nothing else changes. A rate needs tbf alone,
 // so all this runs on a kernel without netem, too.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { Bridge, Link, NetlinkError, NetNs, Scope, UnsupportedError, Veth } from "../../mod.ts";
+import {
+  Bridge,
+  Link,
+  NetlinkError,
+  NetNs,
+  Scope,
+  supports,
+  UnsupportedError,
+  Veth,
+} from "../../mod.ts";
 import "../../src/traffic/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import { disciplineKind } from "../../src/traffic/impair_discipline.ts";
@@ -298,6 +307,25 @@ test("The kernel's engine refuses what the kernel lacks, and says what brings it
     netem ? ["netem", "keepOrder", undefined] : ["netem", "delay", "CONFIG_NET_SCH_NETEM"],
   );
   assertEquals(wire.link.impairment(), undefined);
+});
+
+test("Correlations that netem cannot do take the engine of this process", () => {
+  for (
+    const [option, options] of [
+      ["delayCorrelation", { delay: 5, jitter: 2, delayCorrelation: "50%" }],
+      ["seed", { loss: "50%", lossCorrelation: "50%", seed: 1 }],
+    ] as [string, ImpairOptions][]
+  ) {
+    using wire = new Wire();
+    const kernel = () => wire.link.impair({ out: options, engine: "kernel" });
+    const error = assertThrows(kernel, UnsupportedError);
+    if (KIND === "netem" && supports({ qdisc: "netem" }, "seed")) {
+      assertEquals(error.option, option);
+    }
+    assertEquals(wire.link.impairment(), undefined);
+    assertEquals(wire.link.impair({ out: options }).engine, "user");
+    wire.link.impair(null);
+  }
 });
 
 test("Where neither engine can do it, the error says what the kernel lacks and why this process cannot", () => {
