@@ -92,6 +92,15 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     assertEquals((await json("impair", "r1", "h1")).result.length, 1);
     assertEquals((await json("impair", "clear")).result.cleared, 1);
     assertEquals((await json("impair", "show")).result, []);
+    // By the kernel, or by the keeper of the lab where the kernel has no netem.
+    assertEquals((await netloom("impair", "h1", "r1", "delay=20ms")).code, 0);
+    assert((await json("ping", "h1", "r1", "-c", "1")).result.min >= 40);
+    const drawn = (await json("draw", "--lab", "verbs")).result.edges;
+    assertEquals(drawn.map(({ label }: { label?: string[] }) => label), [
+      ["delay 20ms"],
+      undefined,
+    ]);
+    assertEquals((await json("impair", "clear")).result.cleared, 1);
     const { code, stderr } = await netloom("impair", "h1", "r1", "dely=20ms");
     assertEquals(code, 1);
     assertStringIncludes(stderr, "delay");
