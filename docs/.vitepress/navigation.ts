@@ -159,7 +159,7 @@ export const traditionalChinese: Language = {
       { text: "API（英文）", link: "/reference" },
     ],
     sidebar: [
-      section("開始", { "/zh-TW/start": "一分鐘內建好 bridge" }),
+      section("開始", { "/zh-TW/start": "一分鐘內建好網路" }),
       section(
         "裝置",
         Object.fromEntries(
