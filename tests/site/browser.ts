@@ -53,7 +53,7 @@ export interface Watched {
 /** Opens an empty page that looks as told. */
 export async function open({ browser }: Visit, { colorScheme, width }: View): Promise<Watched> {
   const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000); // on a busy machine
   const complaints: string[] = [];
   const note = (text: string) => complaints.push(`${page.url()}: ${text}`);
   page.on("pageerror", (error) => note(String(error)));

@@ -133,7 +133,9 @@ export class Pages {
     const parts = [...letters].map(([letter, symbols]) =>
       `## ${letter}\n\n` +
       symbols.map((symbol) =>
-        `[\`${symbol.name}\`](${addressOf(symbol)})<small>${WORDS[symbol.declarations[0]!.kind]}, ${
+        `[\`${symbol.name}\`](${addressOf(symbol)}) <small>${
+          WORDS[symbol.declarations[0]!.kind]
+        }, ${
           folderOf(
             symbol.page.path.split("/")[0] === "netloom"
               ? "."
