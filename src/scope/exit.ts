@@ -29,7 +29,12 @@ const closers = new Map<() => void, { readonly passing: boolean }>();
 /** Runs `close` once when the program ends in whatever way; the result takes that back. */
 export function onExit(close: () => void, { passing = false }: ExitOptions = {}): () => void {
   closers.set(close, { passing });
-  listen();
+  try {
+    listen();
+  } catch (error) {
+    closers.delete(close);
+    throw error;
+  }
   return () => {
     if (closers.delete(close)) listen();
   };

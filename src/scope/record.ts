@@ -6,7 +6,7 @@
  * @module
  */
 import { ARCH, C } from "../../ffi/libc.ts";
-import { ERRNO, SyscallError } from "../../ffi/errno.ts";
+import { ERRNO, errno, SyscallError } from "../../ffi/errno.ts";
 import {
   exists,
   Fd,
@@ -261,11 +261,17 @@ export class ScopeRecord {
 
   /** Removes the record, and unlocks it. */
   remove(): void {
+    if (this.#fd.closed) return;
     const path = shownPath(this.#name);
+    const own = identify(`/proc/self/fd/${this.#fd.value}`);
+    if (!own) throw new SyscallError(`remove ${path}`, { syscall: "statx", errno: errno() });
     // Another's by now, when somebody has removed it meanwhile.
-    if (identify(path)?.inode === identify(`/proc/self/fd/${this.#fd.value}`)?.inode) {
-      removeFile(path);
-    }
+    if (own.links > 0) removeFile(path);
+    this.release();
+  }
+
+  /** Unlocks the record, which stays. */
+  release(): void {
     this.#fd.close();
   }
 }
@@ -309,7 +315,7 @@ export class FoundRecord implements Disposable {
   #takeOver({ thread, started, fd }: HeaderLine): boolean {
     if (startOf(`/proc/self/task/${thread}`) === started) return false;
     const [left, own] = [fd, this.#fd.value].map((number) => identify(`/proc/self/fd/${number}`));
-    if (left?.inode !== own?.inode || left?.device !== own?.device) return false;
+    if (!left || left.inode !== own?.inode || left.device !== own.device) return false;
     new Fd(fd).close();
     return tryLock(this.#fd, `lock ${shownPath(this.name)}`);
   }
@@ -322,7 +328,7 @@ function shownPath(name: string): string {
 /** This thread's number, and when it started. */
 function threadNow(): { thread: number; started: number } {
   const thread = Number.parseInt(readText("/proc/thread-self/stat"));
-  return { thread, started: startOf("/proc/thread-self") ?? 0 };
+  return { thread, started: startOf("/proc/thread-self")! };
 }
 
 /** When a process or thread started, in clock ticks; `undefined` when there is none or it has ended. */
@@ -333,7 +339,11 @@ function startOf(path: string): number | undefined {
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields[0] === "Z" ? undefined : Number(fields[19]);
   } catch (error) {
-    if (error instanceof SyscallError) return undefined;
+    // Any other error says nothing about it: a living thread must not count as ended.
+    const { ENOENT, ESRCH } = ERRNO;
+    if (error instanceof SyscallError && [ENOENT, ESRCH].includes(error.errno as never)) {
+      return undefined;
+    }
     throw error;
   }
 }

@@ -331,3 +331,11 @@ export function removeImpairment(connection: Connection, link: ChangedLink): voi
     ];
   });
 }
+
+/** The first priority behind those of netloom, and not that of somebody else. */
+export function freePriority(filters: readonly HookEntry[]): number {
+  const own = filters.filter(tagOf).map(({ priority }) => priority);
+  let free = Math.max(0, ...own) + 1;
+  while (filters.some(({ priority }) => priority === free)) free++;
+  return free;
+}

@@ -10,10 +10,12 @@ import type { Filter, Instruction } from "../capture/filter.ts";
 import { PacketBatch } from "../device/packet_device.ts";
 import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
+import { undone } from "../scope/netns_names.ts";
 import { Turn } from "../waiting.ts";
 import { DelayQueue } from "./user/queue.ts";
 import {
   copyOf,
+  drain,
   type FrameOwner,
   type FrameState,
   InterceptedFrame,
@@ -126,14 +128,16 @@ export class Intercept implements Disposable {
     this.#onError = onError;
     signal?.throwIfAborted();
     this.#timer = new Timer();
+    let redirect: Redirect | undefined;
     try {
       const verb = "intercept";
-      this.#redirect = Redirect.open(link, { verb, direction, filter, gso: false, answers: true });
+      redirect = Redirect.open(link, { verb, direction, filter, gso: false, answers: true });
+      this.#redirect = redirect;
+      redirect.closeWith(this, signal);
     } catch (error) {
       this.#timer.close();
-      throw error;
+      throw undone(error, () => redirect?.discard());
     }
-    this.#redirect.closeWith(this, signal);
     for (const it of this.#redirect.directions) void this.#run(() => this.#read(it));
     void this.#run(() => this.#passDelayed());
   }
@@ -184,12 +188,10 @@ export class Intercept implements Disposable {
 
   /** Lets the frames pass that the TAPs still have, and closes all. */
   #finish(): void {
-    const buffer = new Uint8Array(MOST_BYTES);
     for (const direction of this.#redirect.directions) {
-      const tap = this.#redirect.tap(direction);
-      for (let length = 0; (length = tap.tryRead(buffer)) >= 0;) {
-        this.#send(buffer.slice(0, length), direction, "passed");
-      }
+      drain(this.#redirect.tap(direction), (bytes, length) => {
+        this.#send(bytes.slice(0, length), direction, "passed");
+      });
     }
     this.#timer.close();
     this.#redirect.close();
@@ -207,7 +209,11 @@ export class Intercept implements Disposable {
     } catch (error) {
       if (this.#closed) return;
       this.#onError(error);
-      this.close();
+      try {
+        this.close();
+      } catch (undone) {
+        this.#onError(undone);
+      }
     }
   }
 

@@ -12,6 +12,8 @@ export const NOT_IN_GUESTS = {
   "tests/integration": "reads the sources, and imports the package",
   "tests/permissions_test.ts": "asks Deno for permissions, each in a process of its own",
   "tests/sanitizers_test.ts": "asks Deno what is open, in a process that has used nothing before",
+  "tests/faults/traffic_calls_test.ts": "takes long; calls_test.ts tests the kinds of links there",
+  "tests/faults/coverage_test.ts": "compares lists",
   "tests/link/stack_test.ts": "reads the stacks of errors",
   "tests/rootless_test.ts": "starts copies of Deno as another user",
   "tests/examples_chart_test.ts": "draws a chart, and asks no kernel",

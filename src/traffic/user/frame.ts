@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ERRNO, SyscallError } from "../../../ffi/errno.ts";
 import { show } from "../../options.ts";
 import { FrameHeaders } from "../../packet/frame_headers.ts";
 import { VIRTIO_NET_HEADER } from "../../packet/segment.ts";
@@ -36,6 +37,24 @@ export interface FrameOwner {
 
 /** The most bytes of a frame with the header in front: an MTU of 65,535 bytes, an Ethernet header with two tags. */
 export const MOST_BYTES = 65_600;
+
+/** Whether an error of a TAP says that its link is gone. */
+export function isGone(error: unknown): boolean {
+  return error instanceof SyscallError && error.errno === ERRNO.EBADFD;
+}
+
+/** Reads the frames that a TAP still has. A link that is gone has none: it takes them along. */
+export function drain(
+  tap: { tryRead(buffer: Uint8Array<ArrayBuffer>): number },
+  take: (bytes: Uint8Array<ArrayBuffer>, length: number) => void,
+): void {
+  const buffer = new Uint8Array(MOST_BYTES);
+  try {
+    for (let length = 0; (length = tap.tryRead(buffer)) >= 0;) take(buffer, length);
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
 
 /** The least bytes of a frame: its Ethernet header. */
 const LEAST = 14;

@@ -24,7 +24,7 @@ import {
   type ImpairmentValues,
 } from "../impairment_values.ts";
 import { Decisions } from "./decisions.ts";
-import { MOST_BYTES } from "./frame.ts";
+import { drain, isGone, MOST_BYTES } from "./frame.ts";
 import { FrameQueue } from "./queue.ts";
 import { Redirect } from "./redirect.ts";
 
@@ -218,11 +218,20 @@ class Flow {
       for (let i = 0; i < batch.count; i++) send(batch.packet(i), batch.lengths[i]!);
       this.#queue.release(batch);
     }
-    const buffer = new Uint8Array(MOST_BYTES);
-    for (let length = 0; (length = tap.tryRead(buffer)) >= 0;) send(buffer, length);
+    drain(tap, send);
     this.#timer.close();
     this.redirect.close();
     return lost + this.redirect.lost - before;
+  }
+
+  /** Closes it for good, whatever fails. */
+  discard(): void {
+    try {
+      this.close();
+    } finally {
+      this.#timer.close();
+      this.redirect.discard();
+    }
   }
 
   /** Same as {@link Flow.close}. */
@@ -307,16 +316,21 @@ class UserImpairment implements ImpairEngine, Disposable {
     const flows: { [D in DirectionName]?: Flow } = {};
     try {
       for (const name of names) flows[name] = new Flow(this.#link, name, values);
+      for (const flow of Object.values(flows)) flow.redirect.closeWith(flow);
     } catch (error) {
       throw undone(error, () => {
-        for (const flow of Object.values(flows)) flow.close();
+        for (const flow of Object.values(flows)) flow.discard();
       });
     }
     for (const flow of Object.values(flows)) {
-      flow.redirect.closeWith(flow);
       flow.start((error) => {
-        console.error(error);
-        flow.close();
+        // A link that is gone takes its frames along: there is nothing left to do.
+        if (!isGone(error)) console.error(error);
+        try {
+          flow.close();
+        } catch (undone) {
+          console.error(undone);
+        }
       });
     }
     return flows;

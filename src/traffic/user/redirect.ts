@@ -47,7 +47,7 @@ import {
   type ScopeRecord,
 } from "../../scope/record.ts";
 import {
-  type HookEntry,
+  freePriority,
   type Hooks,
   isHookOurs,
   readHooks,
@@ -178,9 +178,19 @@ export class Redirect implements Disposable {
     try {
       redirect.#open(connection, options);
     } catch (error) {
-      throw undone(error, () => redirect.close());
+      throw undone(error, () => redirect.discard());
     }
     return redirect;
+  }
+
+  /** Closes what is there; where that fails the record stays, by which another program restores the link. */
+  discard(): void {
+    try {
+      this.close();
+    } finally {
+      for (const it of [...this.#taps.values(), ...this.#outlets.values()]) it.close();
+      this.#record?.release();
+    }
   }
 
   /**
@@ -190,7 +200,8 @@ export class Redirect implements Disposable {
   closeWith(owner: Disposable, signal?: AbortSignal): void {
     const close = () => owner[Symbol.dispose]();
     scopeOf(this.#link.group)?.use({ [Symbol.dispose]: () => this.#ends.length > 0 && close() });
-    this.#ends.push(this.ref.onClose(close), onExit(close, { passing: true }));
+    this.#ends.push(this.ref.onClose(close));
+    this.#ends.push(onExit(close, { passing: true }));
     signal?.addEventListener("abort", close);
     this.#ends.push(() => signal?.removeEventListener("abort", close));
   }
@@ -245,14 +256,10 @@ export class Redirect implements Disposable {
    * (`dev_deactivate()`), and drops what is sent then.
    */
   #counting(change: () => void): void {
-    const before = this.#txDropped();
+    const dropped = () => dropsOf(connectionTo(this.ref), this.#link.index) ?? 0;
+    const before = dropped();
     change();
-    this.lost += Math.max(0, this.#txDropped() - before);
-  }
-
-  /** Frames that the link has dropped; 0 when it is gone. */
-  #txDropped(): number {
-    return dropsOf(connectionTo(this.ref), this.#link.index) ?? 0;
+    this.lost += Math.max(0, dropped() - before);
   }
 
   /** The level of the filters, behind those of the link's other redirects. */
@@ -458,14 +465,6 @@ export class Redirect implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
-}
-
-/** The first priority behind those of netloom, and not that of somebody else. */
-function freePriority(filters: readonly HookEntry[]): number {
-  const own = filters.filter(tagOf).map(({ priority }) => priority);
-  let free = Math.max(0, ...own) + 1;
-  while (filters.some(({ priority }) => priority === free)) free++;
-  return free;
 }
 
 /** Runs `fn` while no other program changes redirects; without lock and records where this user has none. */
