@@ -10,7 +10,7 @@ import type { Filter, Instruction } from "../capture/filter.ts";
 import { PacketBatch } from "../device/packet_device.ts";
 import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
 import type { NamedLink } from "../rtnetlink/link_target.ts";
-import { undone } from "../scope/netns_names.ts";
+import { undone } from "../scope/namespaces.ts";
 import { Turn } from "../waiting.ts";
 import { DelayQueue } from "./user/queue.ts";
 import {

@@ -200,8 +200,7 @@ export class Redirect implements Disposable {
   closeWith(owner: Disposable, signal?: AbortSignal): void {
     const close = () => owner[Symbol.dispose]();
     scopeOf(this.#link.group)?.use({ [Symbol.dispose]: () => this.#ends.length > 0 && close() });
-    this.#ends.push(this.ref.onClose(close));
-    this.#ends.push(onExit(close, { passing: true }));
+    this.#ends.push(this.ref.onClose(close), onExit(close, { passing: true }));
     signal?.addEventListener("abort", close);
     this.#ends.push(() => signal?.removeEventListener("abort", close));
   }
