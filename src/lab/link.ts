@@ -121,7 +121,7 @@ export class LabLink {
    * const wire = lab.link("a", "b");
    * wire.hold();
    * assertEquals((await lab.node("a").ping("b", { timeout: 100 })).received, 0);
-   * assertEquals(wire.release() > 0, true);
+   * wire.release();
    * assertEquals((await lab.node("a").ping("b")).received, 1);
    * ```
    */
@@ -132,7 +132,7 @@ export class LabLink {
   /**
    * Lets the frames go that are held, in their order, and holds no more.
    *
-   * @returns How many were held.
+   * @returns How many were held; frames that have come just now go, too, and may be missing in it.
    */
   release(): number {
     return this.#lab.faults.release([this.ends]);
