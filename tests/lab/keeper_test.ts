@@ -6,16 +6,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import {
-  attach,
-  down,
-  type Lab,
-  LabError,
-  list,
-  logs,
-  type TopologySpec,
-  up,
-} from "../../src/lab/mod.ts";
+import { attach, down, LabError, list, logs, type TopologySpec, up } from "../../src/lab/mod.ts";
 import { runKeepersBy } from "../../src/lab/keeper_client.ts";
 import { NetNs, trace } from "../../mod.ts";
 import { supportsTraffic } from "../../src/traffic/supports.ts";
