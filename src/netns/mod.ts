@@ -38,7 +38,13 @@ export {
   type RouteNexthopOptions,
   type RouteOptions,
 } from "./routes.ts";
-export { NetNsRules, type PolicyRuleFilter } from "./routing.ts";
+export {
+  NetNsNexthops,
+  NetNsRules,
+  type NexthopFilter,
+  type NexthopOptions,
+  type PolicyRuleFilter,
+} from "./routing.ts";
 export {
   type NeighborOptions,
   NetNsAddresses,
@@ -86,3 +92,11 @@ export type {
   PolicyRuleInfo,
   PolicyRulePorts,
 } from "../rtnetlink/rule.ts";
+export type {
+  NexthopBucket,
+  NexthopFlag,
+  NexthopGroupEntry,
+  NexthopGroupType,
+  NexthopInfo,
+  NexthopMessage,
+} from "../rtnetlink/nexthop.ts";

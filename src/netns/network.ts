@@ -22,7 +22,7 @@ import {
 import { checkOptions } from "../options.ts";
 import { ping, type PingOptions, type PingResult } from "./ping.ts";
 import { NetNsRoutes } from "./routes.ts";
-import { NetNsRules } from "./routing.ts";
+import { NetNsNexthops, NetNsRules } from "./routing.ts";
 import { sysctl } from "./sysctl.ts";
 import { NetNsAddresses, NetNsLinks, NetNsNeighbors } from "./tables.ts";
 
@@ -44,6 +44,11 @@ export abstract class NetNsNetwork implements NetNsHandle {
   /** Its routes. */
   get routes(): NetNsRoutes {
     return new NetNsRoutes(this);
+  }
+
+  /** Its nexthop objects, which routes share. */
+  get nexthops(): NetNsNexthops {
+    return new NetNsNexthops(this);
   }
 
   /** Its policy rules: which packets look for their route in which table. */

@@ -1,5 +1,6 @@
 /**
- * The policy rules of a namespace: which packets look for their route in which table.
+ * The policy rules of a namespace, which choose the table that packets look in, and the nexthop objects that
+ * routes share.
  *
  * @module
  */
@@ -13,6 +14,7 @@ import {
   type Inspect,
   inspectList,
   type Many,
+  replaceAll,
   type Undo,
 } from "../netlink/collection.ts";
 import { Writer } from "../netlink/bytes.ts";
@@ -37,8 +39,20 @@ import {
   ruleFormat,
   settableRule,
 } from "../rtnetlink/rule.ts";
+import {
+  deleteNexthop,
+  dumpNexthopBuckets,
+  dumpNexthops,
+  getNexthop,
+  newNexthop,
+  type NexthopBucket,
+  type NexthopInfo,
+  type NexthopMessage,
+  settableNexthop,
+} from "../rtnetlink/nexthop.ts";
+import { indexOf, type LinkTarget } from "../rtnetlink/link_target.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
-import { titleOf, withFamily } from "./entries.ts";
+import { Devices, titleOf, withFamily } from "./entries.ts";
 
 const OPTIONS: OptionNames<PolicyRule> = {
   family: true,
@@ -281,4 +295,172 @@ function tryOption(option: keyof PolicyRule): boolean {
   return connection.dump(dumpPolicyRules(family)).some((rule) =>
     rule.priority === 9 && option in rule
   );
+}
+
+/** A nexthop object to be set. */
+export interface NexthopOptions extends Omit<NexthopMessage, "oif"> {
+  /** The link that packets leave through. */
+  readonly dev?: LinkTarget;
+}
+
+const NEXTHOP: OptionNames<NexthopOptions> = {
+  id: true,
+  family: true,
+  gateway: true,
+  dev: true,
+  onlink: true,
+  blackhole: true,
+  fdb: true,
+  group: true,
+  type: true,
+  buckets: true,
+  idleTimer: true,
+  unbalancedTimer: true,
+  protocol: true,
+  encapType: true,
+  encap: true,
+};
+
+/** A filter for nexthop objects: an object must match all of it. */
+export interface NexthopFilter {
+  /** Only those through this link. */
+  readonly dev?: LinkTarget;
+  /** Only groups, or with `false` only single ones. */
+  readonly groups?: boolean;
+  /** Only those of this origin. */
+  readonly protocol?: RouteProtocol | number;
+}
+
+const NEXTHOP_FILTER: OptionNames<NexthopFilter> = { dev: true, groups: true, protocol: true };
+
+/** In reverse: a group is deleted before its nexthops. */
+const undoNexthops: Undo<NexthopMessage> = (done) => done.toReversed().map(deleteNexthop);
+
+/**
+ * The nexthop objects of a namespace: many routes share one (`nexthopId`), and a change of it changes all of
+ * them at once. A group spreads flows over several; a resilient group keeps flows where they are when its
+ * members change.
+ *
+ * @example Routes over a group, and a member that is taken out
+ * ```ts
+ * import { NetNs, Veth } from "@netloom/netloom";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using netns = NetNs.create();
+ * const peer = { name: "v1", netns, up: true };
+ * Veth.create({ name: "v0", netns, up: true, addresses: ["192.0.2.1/24"], peer });
+ * netns.nexthops.add([
+ *   { id: 1, gateway: "192.0.2.2", dev: "v0" },
+ *   { id: 2, gateway: "192.0.2.3", dev: "v0" },
+ *   { id: 10, group: [{ id: 1, weight: 3 }, { id: 2 }] },
+ * ]);
+ * netns.routes.add({ destination: "10.0.0.0/8", nexthopId: 10 });
+ * netns.nexthops.replace({ id: 10, group: [{ id: 2 }] });
+ * assertEquals(netns.routes.get("10.1.2.3").gateway, "192.0.2.3");
+ * ```
+ */
+export class NetNsNexthops {
+  readonly #netns: NetNsHandle;
+
+  /** For namespaces. */
+  constructor(netns: NetNsHandle) {
+    this.#netns = netns;
+  }
+
+  /**
+   * Reads the objects: all, or those that the filter lets through.
+   *
+   * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   */
+  list(filter: NexthopFilter = {}): NexthopInfo[] {
+    checkOptions(filter, NEXTHOP_FILTER);
+    const { dev, groups, protocol } = filter;
+    const { ref } = this.#netns;
+    const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };
+    const number = protocol === undefined
+      ? undefined
+      : byteValue(protocol, ROUTE_PROTOCOLS, "protocol");
+    return connectionTo(ref).dump(dumpNexthops(oif)).filter((it) =>
+      (groups === undefined || groups === (it.group !== undefined)) &&
+      (number === undefined || byteValue(it.protocol, ROUTE_PROTOCOLS, "") === number)
+    );
+  }
+
+  /**
+   * Reads one object.
+   *
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  get(id: number): NexthopInfo {
+    return connectionTo(this.#netns.ref).request(getNexthop(id));
+  }
+
+  /**
+   * Reads the buckets of a resilient group.
+   *
+   * @param id The id of the group.
+   */
+  buckets(id: number): NexthopBucket[] {
+    return connectionTo(this.#netns.ref).dump(dumpNexthopBuckets(id));
+  }
+
+  /**
+   * Adds objects, all or none. Groups come after their nexthops.
+   *
+   * @param nexthops One or many; also what `list()` gave.
+   * @throws {NetlinkError} EEXIST when the id is taken, EINVAL for a gateway or group that cannot be.
+   * @throws {BatchError} When some of many are refused.
+   * @throws {TypeError} For malformed options; none is added then.
+   */
+  add(nexthops: Many<NexthopOptions | NexthopInfo>): void {
+    const request = (it: NexthopMessage) => newNexthop(it);
+    addAll(connectionTo(this.#netns.ref), this.#messages(nexthops), request, undoNexthops);
+  }
+
+  /**
+   * Adds objects, or changes those with their ids. Routes over them follow at once.
+   *
+   * @param nexthops As for {@link NetNsNexthops.add}.
+   * @throws {BatchError} When some of many are refused; those that the call has added are removed again.
+   */
+  replace(nexthops: Many<NexthopOptions | NexthopInfo>): void {
+    const request = (it: NexthopMessage, replace: boolean) => newNexthop(it, { replace });
+    replaceAll(connectionTo(this.#netns.ref), this.#messages(nexthops), request, undoNexthops);
+  }
+
+  /**
+   * Deletes objects, and the routes over them. A group that loses its last nexthop goes too.
+   *
+   * @param nexthops One or many: an id, or an object with it; also what `list()` gave.
+   * @throws {NetlinkError} ENOENT when there is none.
+   */
+  delete(nexthops: Many<number | Pick<NexthopInfo, "id">>): void {
+    const all = convert(nexthops, (it) => typeof it === "number" ? { id: it } : it);
+    deleteAll(connectionTo(this.#netns.ref), all, deleteNexthop);
+  }
+
+  /** Deletes objects that match all of `filter`, default all, and the routes over them. */
+  flush(filter: NexthopFilter = {}): void {
+    const gone = [ERRNO.ENOENT];
+    flushAll(connectionTo(this.#netns.ref), this.list(filter), deleteNexthop, gone);
+  }
+
+  #messages(nexthops: Many<NexthopOptions | NexthopInfo>): NexthopMessage[] {
+    const devices = new Devices(this.#netns.ref);
+    return convert(nexthops, (nexthop) => {
+      if (hasKey(nexthop, "flags")) return settableNexthop(nexthop as NexthopInfo);
+      checkOptions(nexthop, NEXTHOP);
+      const { dev, ...rest } = nexthop as NexthopOptions;
+      if (rest.id === undefined) {
+        throw new TypeError("id must be the id of a nexthop: got undefined");
+      }
+      return dev === undefined ? rest : { ...rest, oif: devices.indexOf(dev) };
+    });
+  }
+
+  /** Prints the objects. */
+  [Symbol.for("Deno.customInspect")](inspect: Inspect, options: Deno.InspectOptions): string {
+    const title = titleOf("nexthops", this.#netns.ref);
+    return inspectList(title, () => this.list(), inspect, options);
+  }
 }

@@ -47,6 +47,7 @@ export const RTM = {
   NEWVLAN: 112,
   DELVLAN: 113,
   GETVLAN: 114,
+  GETNEXTHOPBUCKET: 118,
 } as const;
 
 /** Notification groups (`enum rtnetlink_groups`). */

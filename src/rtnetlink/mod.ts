@@ -49,6 +49,7 @@ export {
   NTF,
   NTF_EXT,
 } from "./neighbor_attributes.ts";
+export * from "./nexthop.ts";
 export * from "./nsid.ts";
 export {
   deleteRoute,

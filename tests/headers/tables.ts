@@ -28,6 +28,7 @@ import { TCP_FLAG } from "../../src/packet/tcp.ts";
 import { VIRTIO_NET_HDR_F, VIRTIO_NET_HDR_GSO } from "../../src/packet/segment.ts";
 import { IFA, IFA_F, SCOPES } from "../../src/rtnetlink/address.ts";
 import * as bridgeVlan from "../../src/rtnetlink/bridge_vlan.ts";
+import * as nexthop from "../../src/rtnetlink/nexthop.ts";
 import * as rule from "../../src/rtnetlink/rule.ts";
 import * as rtnetlink from "../../src/rtnetlink/constants.ts";
 import * as link from "../../src/rtnetlink/link_attributes.ts";
@@ -127,6 +128,9 @@ export const TABLES: [table: Table, prefix: string, names?: Readonly<Record<stri
     ),
   ],
   [route.RTA, "RTA_"],
+  [nexthop.NHA, "NHA_"],
+  [nexthop.NHA_RES_GROUP, "NHA_RES_GROUP_"],
+  [nexthop.NHA_RES_BUCKET, "NHA_RES_BUCKET_"],
   [rule.FRA, "FRA_"],
   [rule.FIB_RULE, "FIB_RULE_"],
   [
@@ -366,6 +370,7 @@ export const HEADERS = [
   "linux/neighbour.h",
   "linux/net_namespace.h",
   "linux/netlink.h",
+  "linux/nexthop.h",
   "linux/nsfs.h",
   "linux/openvswitch.h",
   "linux/fib_rules.h",
@@ -407,6 +412,10 @@ export const NEWER: Readonly<Record<string, string>> = {
   IFLA_VXLAN_LABEL_POLICY: "6.8",
   VXLAN_LABEL_FIXED: "6.8",
   VXLAN_LABEL_INHERIT: "6.8",
+  NHA_OP_FLAGS: "6.9",
+  NHA_GROUP_STATS: "6.9",
+  NHA_HW_STATS_ENABLE: "6.9",
+  NHA_HW_STATS_USED: "6.9",
   IFLA_BOND_COUPLED_CONTROL: "6.9",
   IFLA_BOND_BROADCAST_NEIGH: "6.17",
   IFLA_BOND_SLAVE_ACTOR_PORT_PRIO: "6.18",

@@ -7,7 +7,7 @@ const ROOT = new URL("../../", import.meta.url);
 /** The most modules that an entry point loads at run time. Lower a limit when it can be. */
 const MOST: Readonly<Record<string, number>> = {
   "mod.ts": 120,
-  "src/netns/mod.ts": 105,
+  "src/netns/mod.ts": 106,
   "src/link/mod.ts": 81,
   "src/observe/mod.ts": 60,
 };
