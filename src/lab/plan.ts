@@ -154,6 +154,7 @@ function namesIn(
     link: (node, index) => {
       const known = byIndex.get(`${node}:${index}`);
       if (known !== undefined) return known;
+      if (index === 1) return "lo";
       const living = node === MACHINE ? nodes.machine : nodes.living(node);
       return living?.links.values().find((link) => link.index === index)?.name;
     },

@@ -437,7 +437,8 @@ function options(
   for (const [key, value] of Object.entries(data)) {
     if (value === undefined) continue;
     if (key === "peer" && typeof value === "object") {
-      words += ` peer name ${shellWord(value.name)}${attributes(value)}`;
+      const index = value.index ? ` index ${value.index}` : "";
+      words += ` peer name ${shellWord(value.name)}${index}${attributes(value)}`;
       continue;
     }
     const name = own[key] ?? kernelWord(key);
