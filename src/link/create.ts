@@ -4,7 +4,7 @@
  * @module
  */
 import { C } from "../../ffi/libc.ts";
-import { SyscallError } from "../../ffi/errno.ts";
+import { SyscallError, withHint } from "../../ffi/errno.ts";
 import { open, write } from "../../ffi/file.ts";
 import { type NetNsRef, sameNetNs, within } from "../../ffi/namespace.ts";
 import { Writer } from "../netlink/bytes.ts";
@@ -420,6 +420,9 @@ function disableDad(ref: NetNsRef, name: string, options: LinkEndOptions): void 
   } catch (error) {
     // A link without IPv6 (`ipv6.disable=1`, an MTU below 1280) detects no duplicates anyway.
     const none = error instanceof SyscallError && error.code === "ENOENT";
-    if (!none || asksForIpv6(options)) throw error;
+    if (!none) throw error;
+    if (asksForIpv6(options)) {
+      throw withHint(error, "the link has no IPv6: its MTU is below 1280, or ipv6.disable is set");
+    }
   }
 }

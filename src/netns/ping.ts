@@ -101,7 +101,12 @@ const HINTS: Readonly<Record<number, string>> = {
   [ERRNO.EHOSTUNREACH]: "a route refuses it",
   [ERRNO.EACCES]: "a route prohibits it",
   [ERRNO.EPERM]: PRIVILEGE_HINT,
+  [ERRNO.EADDRNOTAVAIL]:
+    "no address of its own is in use yet: duplicate address detection takes a second, which Scope.ready() waits for",
 };
+
+/** `fe80::/10` and `ff02::/16` without the link they are on. */
+const WITHOUT_ZONE = /^(fe[89ab][0-9a-f]|ff02):[^%]*$/i;
 
 /** From one ping to the next; others on the machine, and other threads, start elsewhere. */
 let identifiers = crypto.getRandomValues(new Uint16Array(1))[0]!;
@@ -348,7 +353,9 @@ function openSocket(netns: NetNsRef, address: string, v6: boolean): [RawSocket, 
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     const { syscall, errno } = error;
-    const hint = HINTS[errno];
+    const hint = errno === ERRNO.EINVAL && WITHOUT_ZONE.test(address)
+      ? `such an address is of one link: "${address}%eth0"`
+      : HINTS[errno];
     throw new SyscallError(`ping ${address}${netns.place}`, { syscall, errno, hint });
   }
 }

@@ -189,7 +189,10 @@ test("nodad leaves a link without IPv6 alone, unless it is to have IPv6 addresse
   bridge.delete();
   const error = caught(() => Bridge.create({ ...options, addresses: ["fd00::1/64"] }));
   assert(
-    error.message.startsWith('switch off duplicate address detection of "br0"'),
+    error.message.startsWith('switch off duplicate address detection of "br0"') &&
+      error.message.endsWith(
+        "; the link has no IPv6: its MTU is below 1280, or ipv6.disable is set",
+      ),
     error.message,
   );
   assertEquals(netns.links.list().map(({ name }) => name), ["lo"]);

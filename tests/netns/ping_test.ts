@@ -342,6 +342,22 @@ test("ping() to a multicast address without a route is an error, and without hos
   });
 });
 
+test("ping() to a link-local address says what is missing: its link, or an address of its own", async () => {
+  using netns = NetNs.create();
+  netns.sysctl("net.ipv6.conf.default.dad_transmits", 100); // the detection takes 100 seconds
+  Veth.create({ name: "v0", netns, up: true, peer: { name: "v1", netns, up: true } });
+  for (const address of ["fe80::1", "ff02::1"]) {
+    const error = await assertRejects(() => netns.ping(address), SyscallError);
+    assert(
+      error.message.endsWith(`; such an address is of one link: "${address}%eth0"`),
+      `${error}`,
+    );
+  }
+  const tentative = await assertRejects(() => netns.ping("ff02::1%v0"), SyscallError);
+  assertEquals(tentative.code, "EADDRNOTAVAIL");
+  assert(tentative.message.endsWith("which Scope.ready() waits for"), tentative.message);
+});
+
 test("ping() to an address that a route prohibits says so", async () => {
   using nets = await joined();
   nets.a.routes.add({ destination: "10.3.0.0/16", type: "prohibit" });
