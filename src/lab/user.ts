@@ -8,6 +8,7 @@
  * @module
  */
 import { lock, lockHolder, makeDirectory, processId, readDirectory } from "../../ffi/file.ts";
+import { checkOptions, type OptionNames } from "../options.ts";
 import { LabError } from "./transaction.ts";
 
 /** Set inside: a lab needs a keeper there, whatever it has, since the namespaces end with the last process. */
@@ -23,7 +24,11 @@ export function isInside(): boolean {
 export interface RunAsUserOptions {
   /** Creates the namespaces when the user has no lab. Default: true. */
   readonly create?: boolean;
+  /** Is told which namespaces the program runs in. Default: nobody is. */
+  readonly onNote?: (note: string) => void;
 }
+
+const OPTIONS: OptionNames<RunAsUserOptions> = { create: true, onNote: true };
 
 /** Mounts the directory $0 as /run, and runs a program. */
 const ENTER = 'mount --bind "$0" /run && exec "$@"';
@@ -52,11 +57,16 @@ const ENTER = 'mount --bind "$0" /run && exec "$@"';
  */
 export async function runAsUser(
   command: readonly [string, ...string[]],
-  { create = true }: RunAsUserOptions = {},
+  options: RunAsUserOptions = {},
 ): Promise<number | undefined> {
+  checkOptions(options, OPTIONS);
+  const { create = true, onNote = () => {} } = options;
   const base = Deno.env.get("XDG_RUNTIME_DIR");
   if (!base) {
-    throw new LabError("XDG_RUNTIME_DIR is not set: the labs of a user have records below it");
+    throw new LabError(
+      "XDG_RUNTIME_DIR is not set: the labs of a user have records below it. Log in as the user, or set it to a " +
+        `directory that only the user can write to, as /run/user/${Deno.uid()}`,
+    );
   }
   const directory = `${base}/netloom`;
   const run = `${directory}/run`;
@@ -65,12 +75,16 @@ export async function runAsUser(
   const pid = holderOf(run);
   if (pid !== undefined) {
     locked.close();
+    onNote(`this runs in the namespaces of your labs, held by process ${pid}`);
     const into = ["--preserve-credentials", "-U", "-m", "-n", `-w${Deno.cwd()}`, `-t${pid}`];
     return await exitCode("nsenter", [...into, "--", ...command]);
   }
   if (!create) return undefined;
   await Deno.remove(run, { recursive: true }).catch(ignoreMissing);
   makeDirectory(run, 0o755);
+  onNote(
+    "this runs in a user namespace of its own (unshare -Urmn), which stays as long as a lab is up",
+  );
   // Others wait for the lock, and then for the keeper of this command to hold the namespaces.
   return await exitCode("unshare", ["-Urmn", "sh", "-c", ENTER, run, ...command]);
 }
@@ -86,15 +100,22 @@ function holderOf(run: string): number | undefined {
   return undefined;
 }
 
+/** Runs a program to its end. A terminal sends Ctrl-C to it, too; SIGTERM is passed on. */
 async function exitCode(program: string, args: readonly string[]): Promise<number> {
-  const { code } = await new Deno.Command(program, {
+  const child = new Deno.Command(program, {
     args: [...args],
     env: { [INSIDE]: "1" },
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-  }).spawn().status;
-  return code;
+  }).spawn();
+  const handlers = [["SIGINT", () => {}], ["SIGTERM", () => child.kill("SIGTERM")]] as const;
+  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  try {
+    return (await child.status).code;
+  } finally {
+    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+  }
 }
 
 function ignoreMissing(error: unknown): void {

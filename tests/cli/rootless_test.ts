@@ -37,6 +37,7 @@ async function installed(): Promise<
   for (const name of PACKAGES) {
     await run("cp", "-r", `${denoDir}/${registry}/${name}`, `${home}/cache/${registry}/`);
   }
+  await Deno.mkdir(`${home}/run`);
   await Deno.writeTextFile(
     `${home}/own.lab.yml`,
     "name: own\nnodes: { a: , b: }\nlinks: [a -- b]\n",
@@ -52,7 +53,10 @@ async function installed(): Promise<
           ...[`${home}/deno`, "run", "-A", "--no-check", `${project}/cli.ts`, ...args],
         ],
         cwd: home,
-        env: { HOME: home, DENO_DIR: `${home}/cache`, NO_COLOR: "1" },
+        env: {
+          ...{ HOME: home, XDG_RUNTIME_DIR: `${home}/run` },
+          ...{ DENO_DIR: `${home}/cache`, NO_COLOR: "1" },
+        },
       }).output();
       const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
       return { code, stdout: text(stdout), stderr: text(stderr) };
@@ -80,9 +84,11 @@ Deno.test({
     const { netloom } = user;
     const up = await netloom("up");
     assertEquals(up.code, 0, up.stderr);
-    assertMatch(up.stderr, /^Not root: this runs in a user namespace .* held by process \d+/m);
+    assertMatch(up.stderr, /^Not root: this runs in a user namespace of its own/m);
     assertEquals(NetNs.list(), []); // that of the machine
-    assertStringIncludes((await netloom("ps")).stdout, "own  up");
+    const ps = await netloom("ps");
+    assertStringIncludes(ps.stdout, "own  up");
+    assertMatch(ps.stderr, /^Not root: .* held by process \d+$/m);
     const ping = await netloom("ping", "a", "b", "--json");
     assertEquals([ping.code, JSON.parse(ping.stdout).result.received], [0, 3], ping.stderr);
     const impaired = await netloom("impair", "a", "b", "rate=8mbit");
