@@ -345,7 +345,9 @@ test("ping() to a multicast address without a route is an error, and without hos
 test("ping() to a link-local address says what is missing: its link, or an address of its own", async () => {
   using netns = NetNs.create();
   netns.sysctl("net.ipv6.conf.default.dad_transmits", 100); // the detection takes 100 seconds
-  Veth.create({ name: "v0", netns, up: true, peer: { name: "v1", netns, up: true } });
+  const v0 = { name: "v0", netns, up: true, addresses: ["fd00::1/64"] };
+  const veth = Veth.create({ ...v0, peer: { name: "v1", netns, up: true } });
+  await veth.waitFor(({ operstate }) => operstate === "up", { timeout: 5000 });
   for (const address of ["fe80::1", "ff02::1"]) {
     const error = await assertRejects(() => netns.ping(address), SyscallError);
     assert(
