@@ -150,7 +150,7 @@ const REASONS: Readonly<Record<string, readonly Reason[]>> = {
   EINVAL: [goneReason, portReason, mtuReason, mtuRangeReason],
   ENODEV: [goneReason],
   ERANGE: [mtuReason],
-  EEXIST: [takenReason],
+  EEXIST: [takenNewReason],
   EBUSY: [takenIndexReason, frameHandlerReason],
 };
 
@@ -257,6 +257,12 @@ function exampleOf(kind: string): LinkInfo | undefined {
   using _netns = netns;
   connectionTo(netns).batch([newLink({ name: "probe0", linkInfo: { kind } })]);
   return find(netns, getLink("probe0", { stats: false }));
+}
+
+/** The index of a link that exists is its own: an address that it has already is not a taken index. */
+function takenNewReason(message: LinkMessage, ref: NetNsRef): string | undefined {
+  const { name } = message;
+  return takenReason(name === undefined ? {} : { name }, ref) ?? takenIndexReason(message, ref);
 }
 
 /** For a taken index the kernel answers EBUSY, not EEXIST, when it creates the link in another namespace. */

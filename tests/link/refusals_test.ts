@@ -327,3 +327,16 @@ test("An option that a kernel takes without reporting it is no error: numRxQueue
   assertThrows(() => check({ numRxQueues: 4 }, "alias"), NetlinkError, "numRxQueues");
   assertThrows(() => check({ numTxQueues: 2 }, "numTxQueues"), NetlinkError, "numTxQueues");
 });
+
+test("An address that a new link cannot have twice is not taken for a taken name or index", () => {
+  using netns = NetNs.create();
+  const addresses = ["10.0.0.1/24", "10.0.0.1/24"];
+  const peer = { name: "v1", netns };
+  const error = assertThrows(
+    () => Veth.create({ name: "v0", netns, addresses, peer }),
+    NetlinkError,
+  );
+  assertEquals(error.code, "EEXIST");
+  assert(!error.message.includes("taken"), error.message);
+  assertEquals(netns.links.list().map(({ name }) => name), ["lo"]);
+});
