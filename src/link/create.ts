@@ -125,7 +125,7 @@ function createLink(
     const extra = message(netns.ref, below?.ref);
     checkEncoding({ ...prepared.first, ...extra });
     const later = new LaterRequests(kind, prepared);
-    if (scope) scopes.visit(scope, netns.ref);
+    if (scope !== undefined) scopes.visit(scope, netns.ref);
     const made = extra.linkNetnsId === undefined
       ? { end: prepared, later, got: createEnd(kind, prepared, extra)[0]! }
       : createElsewhere(kind, prepared, later, extra);

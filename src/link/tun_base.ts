@@ -249,7 +249,7 @@ export function createTun<T extends TunLink>(
       addressLength: type === "tap" && linkType === undefined ? ETHERNET : undefined,
     });
     const later = new LaterRequests(type, prepared);
-    if (common.scope) scopes.visit(common.scope, netns.ref);
+    if (common.scope !== undefined) scopes.visit(common.scope, netns.ref);
     const what = `create ${describe(type, name, netns.ref)}`;
     fd = openTunDevice(netns.ref, what);
     const { index: wanted } = prepared.first;

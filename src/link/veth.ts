@@ -161,7 +161,7 @@ export class Veth extends LinkBase {
       const far = prepareEnd(peerOptions, { ...context, ref: farNetNs.ref, place: "peer" });
       for (const { first, place } of [near, far]) checkEncoding(first, place);
       checkDistinct(near, far);
-      for (const { ref } of [near, far]) if (scope) scopes.visit(scope, ref);
+      for (const { ref } of [near, far]) if (scope !== undefined) scopes.visit(scope, ref);
       const swap = isOuter(far, near);
       const created = swap ? createPair(far, near) : createPair(near, far);
       const [nearLink, farLink] = swap ? [...created].reverse() : created;

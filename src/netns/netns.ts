@@ -104,6 +104,7 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
 
   static #create(options: NetNsCreateOptions): NetNs {
     const { name, scope, loopback = true } = options;
+    if (scope !== undefined) scopes.check(scope);
     requireStack(600); // nothing is left half-made where the stack is full
     const ref = newNetNs(name === undefined ? undefined : `netns ${show(name)}`, name);
     let named = false;

@@ -82,6 +82,8 @@ export function scopeOf(group: number | undefined): Scope | undefined {
 
 /** The calls of a scope that links and namespaces make, and its users do not. */
 export interface ScopeInternals {
+  /** Refuses an option `scope` that is no scope. */
+  check(scope: Scope): void;
   /** A link is about to be created in a namespace. */
   visit(scope: Scope, ref: NetNsRef): void;
   /** A link was created, in a namespace that was visited. */
@@ -122,7 +124,14 @@ let internals: ScopeInternals;
 export class Scope implements AsyncDisposable {
   static {
     internals = {
-      visit: (scope, ref) => scope.#visit(ref),
+      check: (scope) => {
+        if (scope instanceof Scope) return;
+        throw new TypeError(`scope must be a Scope: got ${show(scope)}`);
+      },
+      visit: (scope, ref) => {
+        scopes.check(scope);
+        scope.#visit(ref);
+      },
       addLink: (scope, link) => scope.#addLink(link),
       dropLink: (scope, ref, index) => scope.#dropLink(ref, index),
       addNetNs: (scope, ref) => scope.#addNetNs(ref),

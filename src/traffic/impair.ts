@@ -7,10 +7,10 @@
  */
 import { ERRNO, KernelError } from "../../ffi/errno.ts";
 import { NetlinkError } from "../netlink/error.ts";
-import { boolean, show, wordValue } from "../options.ts";
+import { boolean, checkObject, wordValue } from "../options.ts";
 import { restoreLinks } from "../scope/leftovers.ts";
 import { undone } from "../scope/namespaces.ts";
-import { Scope } from "../scope/scope.ts";
+import { type Scope, scopes } from "../scope/scope.ts";
 import { describeLink, type NamedLink } from "../rtnetlink/link_target.ts";
 import { UnsupportedError } from "../rtnetlink/unsupported.ts";
 import { kernelLack } from "./impair_discipline.ts";
@@ -122,14 +122,13 @@ const engines = new Map<string, ImpairEngine>();
 
 /** Impairs a link, on top of the values that it has; see `link.impair()`. */
 export function impair(target: ImpairTarget, options: ImpairOptions): Impairment {
+  checkObject(options, "options");
   const { engine, replace = false, match, scope } = options;
   const state = current(target);
   const values = mergeValues(boolean(replace, "replace") ? {} : state?.values ?? {}, options);
   const asked = engine === undefined ? undefined : wordValue(engine, ENGINES, "engine");
   if (match) programOf(match);
-  if (scope !== undefined && !(scope instanceof Scope)) {
-    throw new TypeError(`scope must be a Scope: got ${show(scope)}`);
-  }
+  if (scope !== undefined) scopes.check(scope);
   if (!isEmpty(values)) return putIn(scope, target, { state, values, asked });
   if (match) throw new TypeError('match needs an impairment of the packets, such as loss: "1%"');
   const lost = clear(target);

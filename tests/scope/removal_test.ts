@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { homeNetNs, newNetNs, openNetNs } from "../../ffi/namespace.ts";
-import { Bridge, NetNs, ScopeError, Veth } from "../../mod.ts";
+import { Bridge, NetNs, type Scope, ScopeError, Tap, Veth } from "../../mod.ts";
 import { connectionTo } from "../../src/netlink/connections.ts";
 import { setLink } from "../../src/rtnetlink/link.ts";
 import { RemovalWatch } from "../../src/scope/removal.ts";
@@ -70,4 +70,25 @@ test("A port that leaves its bridge is not taken for a link that is gone", async
   await watch.wait();
   assertEquals(links(), ["removal-br"]);
   assertThrows(() => veth.peer.read(), Error, "ENODEV");
+});
+
+test("An option `scope` that is no scope is an error, and nothing is left", () => {
+  using netns = NetNs.create();
+  const names = () => netns.links.list().map(({ name }) => name);
+  for (const given of ["lab", {}, null, 5]) {
+    const scope = given as unknown as Scope;
+    const peer = { name: "other", netns };
+    for (
+      const create of [
+        () => NetNs.create("removal-wrong", { scope }),
+        () => Bridge.create({ name: "wrong", netns, scope }),
+        () => Veth.create({ name: "wrong", netns, peer, scope }),
+        () => Tap.create({ name: "wrong", netns, scope }),
+      ]
+    ) {
+      const error = assertThrows(create, TypeError);
+      assertEquals(error.message, `scope must be a Scope: got ${JSON.stringify(given)}`);
+    }
+    assertEquals([names(), NetNs.exists("removal-wrong")], [["lo"], false]);
+  }
 });

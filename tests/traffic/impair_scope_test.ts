@@ -208,6 +208,9 @@ test("A refused impairment leaves no record and nothing to its scope", async () 
   await using scope = Scope.open();
   const untyped = { rate: "1mbit", scope: {} } as never;
   assertThrows(() => wire.link.impair(untyped), TypeError, "scope must be a Scope: got {}");
+  const none = undefined as never;
+  const message = "options must be an object: got undefined";
+  assertThrows(() => wire.link.impair(none), TypeError, message);
   scope.close();
   assertThrows(() => wire.link.impair({ rate: "1mbit", scope }), TypeError, "The scope is closed");
   assertEquals([wire.state(), Scope.list()], [state, []]);
