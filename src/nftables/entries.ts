@@ -401,6 +401,7 @@ function chainMessage(family: Family, entry: ChainEntry | ChainInfo): ChainMessa
     HOOKS[family] as Record<string, number>,
     `hook in the family ${family}`,
   );
+  wordValue(type, { filter: true, nat: true, route: true }, "type");
   if (policy !== undefined) wordValue(policy, { accept: 1, drop: 0 }, "policy");
   const priority = priorityNumber(entry.priority ?? defaultPriority(type, hook), family);
   const some = devices && devices.length > 0;

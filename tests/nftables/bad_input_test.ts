@@ -72,6 +72,10 @@ const TABLES: readonly (readonly [table: unknown, error: string])[] = [
     "chains[0]: policy must not be there without a hook",
   ],
   [
+    { family: "ip", name: "t", chains: [{ name: "c", hook: "input", type: "natt" }] },
+    'chains[0]: type must be one of "filter", "nat", "route": got "natt"; did you mean "nat"?',
+  ],
+  [
     { family: "ip", name: "t", chains: [{ name: "c", hook: "input", priority: "filtr" }] },
     'chains[0]: priority must be one of "raw", "mangle"',
   ],
