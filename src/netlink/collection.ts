@@ -177,6 +177,8 @@ export interface SetOptions<E> {
   readonly parts?: PartsOf<E>;
   /** Explains refusals. */
   readonly explain?: Explain<E>;
+  /** Tells entries that the kernel has created although it refused them: these are taken back, too. */
+  readonly isLeft?: (error: NetlinkError, entry: E) => boolean;
 }
 
 const none = () => false;
@@ -196,7 +198,8 @@ export function addAll<E>(
 
 /**
  * Adds entries, and changes those that are there. One alone is one request. Of many, first all are added,
- * so that those which the call has added are known; then those that are there already are changed.
+ * so that those which the call has added are known; then those that are there already are changed. So is one
+ * that the kernel may leave there when it refuses it.
  */
 export function replaceAll<E>(
   connection: Connection,
@@ -205,7 +208,7 @@ export function replaceAll<E>(
   undo: Undo<E>,
   options: SetOptions<E> = {},
 ): void {
-  if (entries.length === 1) {
+  if (entries.length === 1 && !options.isLeft) {
     return setOne(connection, entries[0]!, (entry) => request(entry, true), options.explain);
   }
   setAll(connection, entries, request, { undo, mayChange: all, ...options });
@@ -237,7 +240,7 @@ function setAll<E>(
   connection: Connection,
   entries: readonly E[],
   request: (entry: E, replace: boolean) => Request,
-  { undo, parts = noParts, mayChange, explain }: SetOptions<E> & {
+  { undo, parts = noParts, mayChange, explain, isLeft = none }: SetOptions<E> & {
     readonly undo: Undo<E>;
     readonly mayChange: PartsOf<E>;
   },
@@ -259,6 +262,9 @@ function setAll<E>(
     failed = changed.refusals.map(({ index, error }) => ({ index: again[index]!, error }));
   }
   if (failed.length === 0) return;
+  // Only the first round creates entries: the second one changes those that were there.
+  const left = refusals.filter(({ index, error }) => isLeft(error, entries[index]!));
+  done.push(...left.map(({ index }) => entries[index]!));
   const outcome = takeBack(connection, done, undo);
   refuse(explained(failed, entries, explain), entries.length, outcome);
 }

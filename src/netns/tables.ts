@@ -16,9 +16,11 @@ import {
   inspectList,
   type Many,
   replaceAll,
+  type SetOptions,
   type Undo,
 } from "../netlink/collection.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
+import { NetlinkError } from "../netlink/error.ts";
 import { checkObject, checkOptions, hasKey, type OptionNames, show } from "../options.ts";
 import {
   type AddressEntry,
@@ -287,6 +289,24 @@ export class NetNsAddresses {
 
 const undoNeighbors: Undo<NeighborMessage> = (done) => done.map(deleteNeighbor);
 
+/** The kernel has the address of some neighbors itself, as of broadcast: only it can tell. */
+const lacksAddress = ({ errno, ack }: NetlinkError) =>
+  errno === ERRNO.EINVAL && ack.message === "No link layer address given";
+
+/** The kernel creates a neighbor first, and then refuses one without a link-layer address. */
+const WITHOUT_ADDRESS: SetOptions<NeighborMessage> = {
+  isLeft: lacksAddress,
+  explain: (error) => {
+    if (!lacksAddress(error)) return error;
+    const { operation, netns, errno, ack } = error;
+    const hint = "give its lladdr; the states none, incomplete and failed need none";
+    return new NetlinkError({ operation, netns, errno, ack, hint });
+  },
+};
+
+const optionsFor = (messages: readonly NeighborMessage[]) =>
+  messages.every(({ lladdr, proxy }) => lladdr !== undefined || proxy) ? {} : WITHOUT_ADDRESS;
+
 /** A neighbor to be set, and its link. */
 export interface NeighborOptions extends NeighborEntry {
   /** The link it is behind. */
@@ -386,14 +406,20 @@ export class NetNsNeighbors {
    * Adds neighbors, all or none.
    *
    * @param neighbors One or many; also what `list()` gave.
-   * @throws {NetlinkError} EEXIST when the link has a neighbor of this address.
+   * @throws {NetlinkError} EEXIST when the link has a neighbor of this address, EINVAL when it needs `lladdr`.
    * @throws {BatchError} When some of many are refused.
    */
   add(neighbors: Many<NeighborOptions | NeighborInfo>): void {
     const devices = new Devices(this.#netns.ref);
     const messages = this.#messages(neighbors, devices);
     const request = (it: NeighborMessage) => devices.named(newNeighbor(it), it.index);
-    addAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
+    addAll(
+      connectionTo(this.#netns.ref),
+      messages,
+      request,
+      undoNeighbors,
+      optionsFor(messages),
+    );
   }
 
   /**
@@ -407,7 +433,13 @@ export class NetNsNeighbors {
     const messages = this.#messages(neighbors, devices);
     const request = (it: NeighborMessage, replace: boolean) =>
       devices.named(newNeighbor(it, { replace }), it.index);
-    replaceAll(connectionTo(this.#netns.ref), messages, request, undoNeighbors);
+    replaceAll(
+      connectionTo(this.#netns.ref),
+      messages,
+      request,
+      undoNeighbors,
+      optionsFor(messages),
+    );
   }
 
   /**

@@ -144,6 +144,32 @@ for (const promote of [0, 1]) {
   });
 }
 
+test("A neighbor that is refused for want of a link-layer address is not left behind", () => {
+  using netns = lab();
+  const there = () => ip(netns.ref, "-4 -j neigh show nud all dev v0").map(({ dst }) => dst);
+  const bare: NeighborOptions = { dev: "v0", address: "192.0.2.9" };
+  const whole: NeighborOptions = { ...bare, address: "192.0.2.8", lladdr: "02:00:00:00:00:08" };
+  for (const verb of ["add", "replace"] as const) {
+    for (const state of [undefined, "reachable", "noarp"] as const) {
+      const given = { ...bare, ...(state && { state }) };
+      const error = assertThrows(() => netns.neighbors[verb](given), NetlinkError);
+      assertStringIncludes(error.message, "No link layer address given; give its lladdr");
+      assertEquals(there(), [], `${verb} ${state}`);
+      assertThrows(() => netns.neighbors[verb]([whole, given]), BatchError, "give its lladdr");
+      assertEquals(there(), [], `${verb} of many, ${state}`);
+    }
+    netns.neighbors[verb]({ ...bare, state: "none" });
+    assertThrows(() => netns.neighbors[verb](bare), NetlinkError);
+    assertEquals(there(), ["192.0.2.9"], `${verb} keeps the one that was there`);
+    netns.neighbors.delete(bare);
+  }
+  // The kernel keeps the address that it knows.
+  netns.neighbors.add(whole);
+  netns.neighbors.replace({ dev: "v0", address: "192.0.2.8", state: "stale" });
+  const { lladdr, state } = netns.neighbors.get({ dev: "v0", address: "192.0.2.8" });
+  assertEquals([lladdr, state], ["02:00:00:00:00:08", "stale"]);
+});
+
 /** Spellings of one value. */
 const SPELLINGS: [verb: "routes" | "neighbors" | "addresses", spellings: object[]][] = [
   ["routes", [{ table: "main" }, { table: 254 }, {}]],
