@@ -29,7 +29,14 @@ import { checkDenoOptions, fetchWithin, requireIp } from "./fetch.ts";
 import type { DrawOptions } from "../view/options.ts";
 import { pictures } from "../slot.ts";
 import { NetNsNetwork } from "./network.ts";
-import { atCaller, checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
+import {
+  atCaller,
+  boolean,
+  checkFunction,
+  checkOptions,
+  type OptionNames,
+  show,
+} from "../options.ts";
 
 /** Options of {@link NetNs.create}. */
 export interface NetNsCreateOptions {
@@ -104,6 +111,7 @@ export class NetNs extends NetNsNetwork implements Disposable, AsyncDisposable {
 
   static #create(options: NetNsCreateOptions): NetNs {
     const { name, scope, loopback = true } = options;
+    boolean(loopback, "loopback");
     if (scope !== undefined) scopes.check(scope);
     requireStack(600); // nothing is left half-made where the stack is full
     const ref = newNetNs(name === undefined ? undefined : `netns ${show(name)}`, name);

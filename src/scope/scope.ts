@@ -8,7 +8,7 @@ import { idle } from "../../ffi/reactor.ts";
 import { processId } from "../../ffi/file.ts";
 import { connectionTo } from "../netlink/connections.ts";
 import { trace, type TraceHandler } from "../netlink/trace.ts";
-import { checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
+import { boolean, checkFunction, checkOptions, type OptionNames, show } from "../options.ts";
 import { onExit } from "./exit.ts";
 import {
   cleanScopes,
@@ -171,13 +171,15 @@ export class Scope implements AsyncDisposable {
    *
    * @param options What it does beyond owning.
    * @throws {TypeError} When `replace` is set without a `name`, or the name is malformed, or for an
-   * unknown option.
+   * unknown or malformed option.
    * @throws {ScopeError} When a running program has a scope of that name open, or a killed one has left
    * things behind and `replace` is not set.
    */
   static open(options: ScopeOptions = {}): Scope {
     checkOptions(options, OPTIONS);
-    const { name, replace = false } = options;
+    const { name, replace = false, signals = false } = options;
+    boolean(replace, "replace");
+    boolean(signals, "signals");
     if (options.trace !== undefined) checkFunction(options.trace, "trace");
     const group = newGroup();
     const notes = restoreLinks();

@@ -150,6 +150,11 @@ const ATTEMPTS: Record<string, [attempt: Attempt, type: ErrorClass, names: strin
     TypeError,
     ['Unknown option "loopbak"'],
   ],
+  "a loopback that is no boolean": [
+    () => NetNs.create("bad-input", { loopback: "yes" as never }),
+    TypeError,
+    ['loopback must be a boolean: got "yes"'],
+  ],
   "an unknown option of a scope": [
     () => Scope.open({ name: "bad-input", ["replcae" as "replace"]: true }),
     TypeError,

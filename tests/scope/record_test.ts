@@ -222,6 +222,20 @@ test("Scope.open() refuses replace without a name, and names that are no file na
   assertThrows(() => Scope.open({ name: 7 as any }), TypeError, "got 7");
 });
 
+test("Scope.open() refuses replace and signals that are no booleans", () => {
+  const before = records();
+  for (const option of ["replace", "signals"]) {
+    for (const value of ["yes", 1, null]) {
+      assertThrows(
+        () => Scope.open({ name: "boolean", [option]: value }),
+        TypeError,
+        `${option} must be a boolean: got ${JSON.stringify(value)}`,
+      );
+    }
+  }
+  assertEquals(records(), before);
+});
+
 test("A scope that was opened inside run() records links in the process's own namespace", async () => {
   using inside = NetNs.create();
   const before = machine(inside.ref);
