@@ -58,13 +58,15 @@ export function indexOf(target: LinkTarget, ref: NetNsRef, option: string): numb
       return connectionTo(ref).request(getLink(target, { stats: false })).index;
     } catch (error) {
       if (!(error instanceof NetlinkError) || error.code !== "ENODEV") throw error;
-      const where = "a name is looked up in the namespace of the link that names it";
       const near = nearestLink(target, ref);
+      const advice = near === undefined
+        ? `${ref.label} has no link of this name`
+        : `did you mean ${show(near)}?`;
       throw new NetlinkError({
         operation: `find ${option} ${show(target)}`,
         netns: ref.description,
         errno: error.errno,
-        text: `No such device; ${near === undefined ? where : `did you mean ${show(near)}?`}`,
+        text: `No such device; ${advice}`,
       });
     }
   }

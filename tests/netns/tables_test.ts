@@ -170,6 +170,21 @@ test("A neighbor that is refused for want of a link-layer address is not left be
   assertEquals([lladdr, state], ["02:00:00:00:00:08", "stale"]);
 });
 
+test("A name that no link has is reported with the namespace that was searched", () => {
+  using netns = lab();
+  const { label } = netns.ref;
+  const message = `find dev "nope" in ${label}: No such device; ${label} has no link of this name`;
+  for (const table of ["routes", "neighbors", "addresses"] as const) {
+    assertThrows(() => netns[table].list({ dev: "nope" }), NetlinkError, message);
+  }
+  const master = "elsewhere";
+  assertThrows(
+    () => Veth.create({ name: "a0", netns, master, peer: { name: "a1" } }),
+    NetlinkError,
+    `find master "${master}" in ${label}: No such device; ${label} has no link of this name`,
+  );
+});
+
 /** Spellings of one value. */
 const SPELLINGS: [verb: "routes" | "neighbors" | "addresses", spellings: object[]][] = [
   ["routes", [{ table: "main" }, { table: 254 }, {}]],
