@@ -19,6 +19,8 @@ import type { Connection } from "../netlink/connection.ts";
 import { NetlinkError } from "../netlink/error.ts";
 import type { Result } from "../netlink/outbox.ts";
 import { batchFrame, familyNumber } from "./message.ts";
+import { UnsupportedError } from "../rtnetlink/unsupported.ts";
+import { explainMissing } from "./missing.ts";
 import { explainRefusal } from "./unsupported.ts";
 import { readRuleset, type TableFilter, type TableInfo } from "./ruleset.ts";
 
@@ -28,6 +30,8 @@ export interface CommitOptions {
   readonly operation?: string;
   /** Of each request: the position of its entry in the call. */
   readonly owners?: readonly number[];
+  /** Of each request: its place in its entry. */
+  readonly places?: readonly string[];
   /** How many entries the call was given. */
   readonly total?: number;
   /** The generation that it is for: there must be no later one. */
@@ -75,11 +79,14 @@ export function commit(
   const refused = refusals(send(connection, requests, options));
   const first = refused[0];
   if (!first) return;
-  const { owners = [], total = 1 } = options;
+  const { owners = [], places = [], total = 1 } = options;
   if (!(first.error instanceof NetlinkError)) throw first.error;
-  const error = explainRefusal(connection, requests[first.index], first.error);
-  if (total === 1 || first.index < 0 || error !== first.error) throw error;
-  throw new BatchError(first.error, {
+  const entry = total === 1 ? undefined : `entries[${owners[first.index]}]`;
+  const place = [entry, places[first.index]].filter(Boolean).join(": ");
+  const error = explainMissing(connection, { requests, index: first.index, place }, first.error) ??
+    explainRefusal(connection, requests[first.index], first.error);
+  if (total === 1 || first.index < 0 || error instanceof UnsupportedError) throw error;
+  throw new BatchError(error, {
     index: owners[first.index] ?? 0,
     refused: new Set(refused.map(({ index }) => owners[index])).size,
     total,
@@ -156,7 +163,7 @@ export class Access {
       add(batch, entry);
     });
     const total = asArray(entries).length;
-    commit(this.connection, batch.requests, { owners: batch.owners, total });
+    commit(this.connection, batch.requests, { owners: batch.owners, places: batch.places, total });
   }
 
   /** Prints the entries. */

@@ -168,18 +168,6 @@ function checkName(name: unknown, path: string): string {
   throw new TypeError(`${path} must be a name: got ${show(name)}`);
 }
 
-/** Puts the place of an entry into its error. */
-function inside<T>(path: string, build: () => T): T {
-  try {
-    return build();
-  } catch (error) {
-    if (error instanceof TypeError || error instanceof RangeError) {
-      error.message = `${path}: ${error.message}`;
-    }
-    throw error;
-  }
-}
-
 /** The priority of chains without one. */
 function defaultPriority(type: string, hook: Hook): PriorityWord {
   if (type === "route") return "mangle";
@@ -193,6 +181,9 @@ export class BatchBuilder {
   readonly #requests: Request[] = [];
   /** Of each request: which entry of the call it is of. */
   readonly #owners: number[] = [];
+  /** Of each request: its place in that entry. */
+  readonly #places: string[] = [];
+  #place: readonly string[] = [];
   #sets = 0;
   #owner = 0;
 
@@ -211,6 +202,11 @@ export class BatchBuilder {
     return this.#owners;
   }
 
+  /** Of each request: its place in that entry, such as `chains[0]: rules[1]`. */
+  get places(): readonly string[] {
+    return this.#places;
+  }
+
   /** Notes that the requests from here on are those of an entry. */
   entry(index: number): void {
     this.#owner = index;
@@ -221,6 +217,23 @@ export class BatchBuilder {
     for (const request of requests) {
       this.#requests.push(request);
       this.#owners.push(this.#owner);
+      this.#places.push(this.#place.join(": "));
+    }
+  }
+
+  /** Notes the place of a part of an entry for its requests, and puts it into its error. */
+  #inside(path: string, build: () => void): void {
+    const outer = this.#place;
+    this.#place = [...outer, path];
+    try {
+      build();
+    } catch (error) {
+      if (error instanceof TypeError || error instanceof RangeError) {
+        error.message = `${path}: ${error.message}`;
+      }
+      throw error;
+    } finally {
+      this.#place = outer;
     }
   }
 
@@ -241,11 +254,11 @@ export class BatchBuilder {
     for (const object of objects) this.add(newObject(name, object));
     for (const flowtable of flowtables) this.add(newFlowtable(name, flowtable));
     chains.forEach((chain, i) =>
-      inside(`chains[${i}]`, () => this.chain(name, chain, { rules: false }))
+      this.#inside(`chains[${i}]`, () => this.chain(name, chain, { rules: false }))
     );
-    sets.forEach((set, i) => inside(`sets[${i}]`, () => this.set(name, set)));
+    sets.forEach((set, i) => this.#inside(`sets[${i}]`, () => this.set(name, set)));
     for (const [i, { name: chain, rules = [] }] of chains.entries()) {
-      inside(`chains[${i}]`, () => this.rules({ ...name, chain }, rules));
+      this.#inside(`chains[${i}]`, () => this.rules({ ...name, chain }, rules));
     }
   }
 
@@ -264,7 +277,7 @@ export class BatchBuilder {
 
   /** Adds rules to the end of a chain. */
   rules(chain: ChainName, rules: readonly (Rule | RuleInfo)[]): void {
-    rules.forEach((rule, i) => inside(`rules[${i}]`, () => this.rule(chain, rule)));
+    rules.forEach((rule, i) => this.#inside(`rules[${i}]`, () => this.rule(chain, rule)));
   }
 
   /** Adds a rule. */
@@ -275,6 +288,7 @@ export class BatchBuilder {
   ): void {
     const { mode, ...at } = place;
     const attributes: RuleMessage = { ...at };
+    const first = this.#requests.length;
     let text: string;
     if (isRuleInfo(rule)) {
       attributes.expressions = this.#again(chain, rule);
@@ -293,7 +307,12 @@ export class BatchBuilder {
       if (userdata) attributes.userdata = userdata;
       text = ruleWords(given);
     }
-    this.add(newRule(chain, attributes, { text, ...(mode ? { mode } : {}) }));
+    const request = newRule(chain, attributes, { text, ...(mode ? { mode } : {}) });
+    // The sets without names before it are parts of the rule.
+    for (let i = first; i < this.#requests.length; i++) {
+      this.#requests[i] = { ...this.#requests[i]!, operation: request.operation };
+    }
+    this.add(request);
   }
 
   /** The program of a rule that was read, with its sets without names as new ones. */

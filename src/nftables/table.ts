@@ -167,7 +167,7 @@ const objectSchema: Schema<ObjectMessage> = schema<ObjectMessage>("NFTA_OBJ_", N
 export const objectFormat: MessageFormat<NftMessage<ObjectMessage>> = nftFormat(objectSchema);
 
 /** Words of `nft` for the types of objects. */
-const OBJECT_WORDS: Readonly<Record<number, string>> = {
+export const OBJECT_WORDS: Readonly<Record<number, string>> = {
   1: "counter",
   2: "quota",
   3: "ct helper",

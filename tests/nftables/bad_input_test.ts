@@ -1,6 +1,6 @@
 // Malformed input: the error names the value, its place and what is allowed, and nothing is sent.
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { NetNs, type NetNs as Namespace } from "../../mod.ts";
+import { NetlinkError, NetNs, type NetNs as Namespace } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
 import { interceptSends } from "../../src/netlink/socket.ts";
 import type { Rule, TableEntry } from "../../src/nftables/mod.ts";
@@ -168,4 +168,72 @@ Deno.test("Of many entries the error says which is malformed", () => {
     ])
   );
   assertEquals(error.message, "entries[1]: tcp dport must be in 0..65535: got -1");
+});
+
+/** Rules that refer to objects that the table lacks, and the end of the message. */
+const LACKING: readonly (readonly [rule: Rule, error: string])[] = [
+  [{ "ip saddr": "@nope" }, 'table inet "t" has no set "nope" (ENOENT)'],
+  [{ "ip saddr": "@hots" }, 'table inet "t" has no set "hots"; did you mean "hosts"? (ENOENT)'],
+  [{ "ip saddr": { not: "@nope" } }, 'table inet "t" has no set "nope" (ENOENT)'],
+  [{ "tcp dport vmap": "@nope" }, 'table inet "t" has no set "nope" (ENOENT)'],
+  [{ "ip saddr": "@hosts", verdict: "jump nope" }, 'table inet "t" has no chain "nope" (ENOENT)'],
+  [
+    { "tcp dport vmap": [{ key: 1, value: "goto nope" }] },
+    'table inet "t" has no chain "nope" (ENOENT)',
+  ],
+  [{ counter: { name: "none" } }, 'table inet "t" has no counter "none" (ENOENT)'],
+  [{ quota: { name: "none" } }, 'table inet "t" has no quota "none" (ENOENT)'],
+  [{ limit: { name: "all" } }, 'table inet "t" has no limit "all" (ENOENT)'],
+];
+
+for (const [rule, message] of LACKING) {
+  Deno.test(`The error for ${JSON.stringify(rule)} names the missing object`, () => {
+    using netns = NetNs.create();
+    netns.nftables.add({
+      family: "inet",
+      name: "t",
+      chains: [{ name: "c" }],
+      sets: [{ name: "hosts", type: "ipv4_addr" }],
+      counters: [{ name: "all" }],
+    });
+    const error = assertThrows(() => add(netns, rule), NetlinkError);
+    assert(error.message.endsWith(`: ${message}`), error.message);
+    assert(error.message.startsWith("add rule '"), error.message);
+    assertEquals(netns.nftables.rules.list(), []);
+  });
+}
+
+Deno.test("The error for a missing object names the place of the rule in the call", () => {
+  using netns = NetNs.create();
+  const table = (rules: Rule[]): TableEntry => ({
+    family: "inet",
+    name: "t",
+    chains: [{ name: "a" }, { name: "c", rules }],
+  });
+  const bad: Rule = { verdict: "jump nope" };
+  const of = (call: () => void) => assertThrows(call, NetlinkError).message;
+  const lacks = 'table inet "t" has no chain "nope" (ENOENT)';
+  const inTable = of(() => netns.nftables.add(table([{ verdict: "jump a" }, bad])));
+  assert(inTable.endsWith(`: chains[1]: rules[1]: ${lacks}`), inTable);
+  netns.nftables.add(table([]));
+  // The chain of the table that goes away does not count.
+  netns.nftables.chains.add({ family: "inet", table: "t", name: "nope" });
+  for (const all of [true, false]) {
+    const replaced = of(() => netns.nftables.replace(table([bad]), { all }));
+    assert(replaced.endsWith(`: chains[1]: rules[0]: ${lacks}`), replaced);
+  }
+  const at = { family: "inet", table: "t", chain: "c" } as const;
+  const second = of(() =>
+    netns.nftables.rules.add([
+      { ...at, rule: { counter: true } },
+      { ...at, rule: { "tcp dport": "@s" } },
+    ])
+  );
+  assert(second.includes(': entries[1]: table inet "t" has no set "s" (ENOENT); 1 of 2'), second);
+  const chain = of(() =>
+    netns.nftables.rules.add({ ...at, chain: "other", rule: { counter: true } })
+  );
+  assert(chain.endsWith(': table inet "t" has no chain "other" (ENOENT)'), chain);
+  const none = of(() => netns.nftables.rules.add({ ...at, table: "u", rule: { counter: true } }));
+  assert(none.endsWith(': there is no table inet "u" (ENOENT)'), none);
 });
