@@ -262,7 +262,8 @@ async function answer(connection: Deno.UnixConn, kept: KeptLab): Promise<void> {
   const reader = connection.readable.getReader();
   const { netloom, call, args } = await requestOf(reader);
   const gone = new AbortController();
-  const watched = reader.read().then(() => gone.abort(new Error("The command has ended")));
+  const leave = () => gone.abort(new Error("The command has ended"));
+  const watched = reader.read().then(leave, leave); // it fails when the command was killed
   let result: KeeperAnswer;
   try {
     if (netloom !== VERSION) {

@@ -3,12 +3,12 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ERRNO } from "../../ffi/errno.ts";
 import { interceptCalls } from "../../ffi/libc.ts";
 import { attach, down, list, logs, type TopologySpec } from "../../src/lab/mod.ts";
-import { runKeepersBy } from "../../src/lab/keeper_client.ts";
+import { keeperSocket, runKeepersBy, VERSION } from "../../src/lab/keeper_client.ts";
 import { LogWriter } from "../../src/lab/logs.ts";
 import { NetNs } from "../../mod.ts";
 import { test } from "../leaks.ts";
 import { machine } from "../machine.ts";
-import { elsewhere, KEEPER, roundTrip, running, start, until } from "./kept.ts";
+import { elsewhere, KEEPER, keeper, roundTrip, running, start, until } from "./kept.ts";
 import { ALL_STEPS, stepsUpTo } from "./steps.ts";
 
 /** A lab that needs a keeper on every kernel. */
@@ -130,6 +130,21 @@ test("A keeper with few descriptors starts, or up() rolls back", async () => {
     assertGone(before, `${limit}`);
   }
   assertEquals(outcomes, new Set(["rolled back", "up"]));
+});
+
+test("The keeper survives commands that end before they read its answer", async () => {
+  await start(spec);
+  const pid = keeper();
+  const encode = (request: unknown) => new TextEncoder().encode(JSON.stringify(request) + "\n");
+  for (const call of ["play", "stop", "unknown"]) {
+    for (let i = 0; i < 20; i++) {
+      using socket = await Deno.connect({ transport: "unix", path: keeperSocket("lab") });
+      await socket.write(encode({ netloom: VERSION, call, args: [[]] }));
+    }
+  }
+  await assertRuns("after commands that were killed");
+  assertEquals(keeper(), pid);
+  await down("lab");
 });
 
 test("A full disk costs lines of logs, and no command", async () => {
