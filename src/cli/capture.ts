@@ -8,6 +8,9 @@ import type { PcapngTarget } from "../capture/writer.ts";
 import { labOf } from "./lab_choice.ts";
 import { type Call, numeric, UsageError, word } from "./verb.ts";
 
+/** Signals that end a capture and complete its file: Ctrl-C, and those of `timeout` and `kill`. */
+const ENDINGS = ["SIGINT", "SIGTERM"] as const;
+
 /** Captures until Ctrl-C, for some seconds, or until Wireshark is closed. */
 export async function run(call: Call): Promise<number> {
   const { all, wireshark } = call.options;
@@ -22,7 +25,7 @@ export async function run(call: Call): Promise<number> {
   const ends = endsOf(lab, call.args);
   const stop = Promise.withResolvers<void>();
   const interrupt = () => stop.resolve();
-  Deno.addSignalListener("SIGINT", interrupt);
+  for (const signal of ENDINGS) Deno.addSignalListener(signal, interrupt);
   const seconds = numeric(call, "seconds");
   const timer = seconds === undefined ? undefined : setTimeout(interrupt, seconds * 1000);
   try {
@@ -32,7 +35,7 @@ export async function run(call: Call): Promise<number> {
     return 0;
   } finally {
     clearTimeout(timer);
-    Deno.removeSignalListener("SIGINT", interrupt);
+    for (const signal of ENDINGS) Deno.removeSignalListener(signal, interrupt);
   }
 }
 
@@ -104,11 +107,12 @@ async function lines(call: Call, { lab, ends, stop }: Job): Promise<void> {
   stop.promise.then(() => captures.forEach(({ capture }) => capture.stop()));
   call.out.say(`Capturing at ${count(ends)}; Ctrl-C ends it`);
   await Promise.all(captures.map(async ({ end, capture }) => {
-    for await (const { seconds, direction, data } of capture) {
-      const time = new Date(seconds * 1000).toISOString().slice(11, 23);
+    for await (const { seconds, nanoseconds, direction, data } of capture) {
+      const micros = String(Math.floor(nanoseconds / 1000)).padStart(6, "0");
+      const time = `${new Date(seconds * 1000).toISOString().slice(11, 19)}.${micros}`;
       const packet = format(data);
       call.out.event(
-        { time: seconds, interface: end, direction, packet },
+        { time: seconds + nanoseconds / 1e9, interface: end, direction, packet },
         `${time} ${end} ${direction} ${packet}\n`,
       );
     }

@@ -6,6 +6,7 @@
 import { NetNs } from "../netns/netns.ts";
 import { draw, type DrawOptions } from "../view/mod.ts";
 import { graphOf } from "../lab/graph.ts";
+import { didYouMean, show } from "../options.ts";
 import { isFile, labOf, topologyOf } from "./lab_choice.ts";
 import { openNetNs } from "./namespace.ts";
 import { type Call, UsageError, word } from "./verb.ts";
@@ -29,7 +30,7 @@ export async function run(call: Call): Promise<void> {
   if (file === undefined && call.out.json) {
     return call.out.result(JSON.parse(await pictureOf(call, { ...options, format: "json" })));
   }
-  const format = word(call, "format") ?? ENDINGS[file?.split(".").at(-1) ?? ""] ?? "svg";
+  const format = word(call, "format") ?? formatOf(file);
   if (format === "png") {
     if (file === undefined) throw new UsageError("A PNG needs a file: draw -o lab.png");
     const { pngOf } = await import("../view/png.ts");
@@ -43,6 +44,18 @@ export async function run(call: Call): Promise<void> {
   }
   call.out.result({ file, format });
   call.out.say(`The picture is in ${file}`);
+}
+
+/** The format that the ending of a file names; SVG without an ending. */
+function formatOf(file = ""): string {
+  const [, ending] = /\.([^./]+)$/.exec(file) ?? [];
+  if (ending === undefined) return "svg";
+  if (Object.hasOwn(ENDINGS, ending)) return ENDINGS[ending]!;
+  const known = Object.keys(ENDINGS);
+  throw new UsageError(
+    `draw -o takes a file that ends in one of ${known.join(", ")}, or --format: got ${show(file)}` +
+      didYouMean(ending, known),
+  );
 }
 
 async function pictureOf(call: Call, options: DrawOptions): Promise<string> {

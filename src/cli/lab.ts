@@ -12,6 +12,7 @@ import {
   up as bringUp,
 } from "../lab/mod.ts";
 import { fileOf, isFile, labNameOf, labOf, nameOf, topologyOf } from "./lab_choice.ts";
+import { didYouMean } from "../options.ts";
 import type { Row } from "./out.ts";
 import { type Call, numeric, word } from "./verb.ts";
 
@@ -54,7 +55,9 @@ export async function down(call: Call): Promise<void> {
     : argument;
   const removed = await takeDown(name);
   call.out.result({ name, removed });
-  call.out.say(removed ? `Lab ${name} is gone` : `There is no lab ${name}`);
+  if (removed) return call.out.say(`Lab ${name} is gone`);
+  const known = list().map((lab) => lab.name);
+  call.out.say(`There is no lab ${name}${didYouMean(name, known)}`);
 }
 
 /** `netloom plan`. */

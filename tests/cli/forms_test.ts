@@ -63,7 +63,11 @@ const EVENTS: Readonly<Record<string, Form>> = {
     shows: /^0\.000 s begin heal/,
     has: /"action":"begin"/,
   },
-  capture: { args: ["h1", "--seconds", "3"], shows: /ICMP echo request/, has: /ICMP echo request/ },
+  capture: {
+    args: ["h1", "--seconds", "3"],
+    shows: /\.(?!000000)\d{6} .*ICMP echo request/,
+    has: /ICMP echo request/,
+  },
   watch: { args: ["--count", "1"], shows: /^h1: link change/, has: /"node":"h1"/ },
   monitor: {
     args: ["links", "-n", "forms.h1", "--count", "1"],

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { NetNs } from "../../mod.ts";
-import { checked, json, jsonEvents, netloom } from "./command.ts";
+import { checked, CLI, json, jsonEvents, netloom } from "./command.ts";
 
 const FILE = `name: verbs
 addressing: { ipv4: 10.0.0.0/16 }
@@ -123,6 +123,7 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     const [lines, written] = await done;
     assert(lines.some(({ packet }) => packet.includes("ICMP echo request")));
     assertEquals(lines[0]!.interface, "h1:to-r1");
+    assert(lines.some(({ time }) => !Number.isInteger(time)), "no fraction of a second");
     assertEquals(written.code, 0);
     assert((await Deno.stat(`${file.path}.pcapng`)).size > 500);
   });
@@ -165,6 +166,22 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     await reader.cancel();
     assertEquals((await child.status).code, 130);
   });
+  await t.step("capture completes its file when it is terminated", async () => {
+    const path = `${file.path}.terminated.pcapng`;
+    await using child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", CLI, "capture", "-w", path],
+      stderr: "piped",
+    }).spawn();
+    const reader = child.stderr.getReader();
+    const { value } = await reader.read();
+    assertStringIncludes(new TextDecoder().decode(value), "Writing");
+    await netloom("ping", "h1", "h2", "-c", "1");
+    child.kill("SIGTERM");
+    await reader.cancel();
+    assertEquals((await child.status).code, 0);
+    assert((await Deno.stat(path)).size > 500);
+    await Deno.remove(path);
+  });
   await t.step("a changed file converges; down removes everything", async () => {
     await Deno.writeTextFile(file.path, FILE.replace("h[1-2]", "h[1-3]") + "  - h3 -- r1\n");
     assertEquals((await json("up", file.path)).result.nodes, ["h1", "h2", "h3", "r1"]);
@@ -172,6 +189,9 @@ Deno.test("Verbs for labs print both forms while a lab comes up, is used, and go
     assertEquals((await json("down")).result, { name: "verbs", removed: true });
     assertEquals(NetNs.list(), []);
     assertStringIncludes((await netloom("down", "verbs")).stderr, "There is no lab verbs");
+    await netloom("up", file.path);
+    assertStringIncludes((await netloom("down", "verb")).stderr, 'did you mean "verbs"?');
+    await netloom("down");
     assertEquals((await netloom("ping")).code, 2);
   });
 });

@@ -23,6 +23,7 @@ const WRONG: readonly (readonly [args: string[], words: string])[] = [
   [["links", "--netns"], "--netns takes a value: NAME"],
   [["bridge"], "bridge lacks an argument: netloom bridge fdb|vlan"],
   [["bridge", "fdp"], "did you mean fdb?"],
+  [["draw", "-o", "lab.svgg"], 'or --format: got "lab.svgg"; did you mean "svg"?'],
   [["monitor", "--count", "many"], '--count takes a number: got "many"'],
 ];
 
