@@ -127,12 +127,23 @@ export function checkOptions(
     if (value === undefined) continue;
     if (Object.hasOwn(known, key) && known[key] === true) continue;
     const at = path ? `${path}.${key}` : key;
-    if (!Object.hasOwn(known, key)) throw unknownOption(at, key, Object.keys(known));
+    if (!Object.hasOwn(known, key)) {
+      throw unknownOption(at, key, Object.keys(known), inside(key, known));
+    }
     const inner = known[key];
     if (typeof inner === "object" && inner !== null && typeof value === "object" && value) {
       checkOptions(value, inner as Readonly<Record<string, unknown>>, at);
     }
   }
+}
+
+/** The path of a name that is not here but in an object of options: `metrics.mtu` for `mtu`. */
+function inside(key: string, known: Readonly<Record<string, unknown>>): string | undefined {
+  const outer = Object.keys(known).find((name) => {
+    const names = known[name];
+    return typeof names === "object" && names !== null && Object.hasOwn(names, key);
+  });
+  return outer === undefined ? undefined : `${outer}.${key}`;
 }
 
 /**
@@ -141,10 +152,20 @@ export function checkOptions(
  * @param at The option with its path: `peer.mastr`.
  * @param key The option alone: `mastr`.
  * @param known The allowed names.
+ * @param near The name that may be meant; default: the nearest one.
  */
-export function unknownOption(at: string, key: string, known: readonly string[]): TypeError {
+export function unknownOption(
+  at: string,
+  key: string,
+  known: readonly string[],
+  near: string | undefined = nearest(key, known),
+): TypeError {
   const path = at.slice(0, at.length - key.length);
-  return new TypeError(`Unknown option ${show(at)}: ${suggestion(key, known, path)}`);
+  const list = known.length > 0 ? `allowed are ${shortList(key, known)}` : "there are none";
+  const advice = near === undefined
+    ? list
+    : `did you mean ${show(path + near)}? ${list[0]!.toUpperCase()}${list.slice(1)}`;
+  return new TypeError(`Unknown option ${show(at)}: ${advice}`);
 }
 
 /**
@@ -161,9 +182,14 @@ export function wordValue<T>(
   path: string,
 ): T {
   if (typeof value === "string" && Object.hasOwn(known, value)) return known[value]!;
-  throw new TypeError(
-    `${path} must be one of ${Object.keys(known).map(show).join(", ")}: got ${show(value)}` +
-      (typeof value === "string" ? didYouMean(value, Object.keys(known)) : ""),
+  throw unknownWord(value, Object.keys(known), path);
+}
+
+/** The error for a word that is none of the allowed ones, with the nearest one. */
+export function unknownWord(value: unknown, known: readonly string[], path: string): TypeError {
+  return new TypeError(
+    `${path} must be one of ${known.map(show).join(", ")}: got ${show(value)}` +
+      (typeof value === "string" ? didYouMean(value, known) : ""),
   );
 }
 
@@ -195,15 +221,6 @@ export function boolean(value: unknown, path: string): boolean {
 /** As many names a reader takes in; of more, a message has the nearest ones. */
 const MOST_NAMES = 20;
 const NEAREST_NAMES = 6;
-
-/** The allowed names, and the nearest one to `word` with its path. */
-function suggestion(word: string, known: readonly string[], path: string): string {
-  const list = known.length > 0 ? `allowed are ${shortList(word, known)}` : "there are none";
-  const near = nearest(word, known);
-  return near === undefined
-    ? list
-    : `did you mean ${show(path + near)}? ${list[0]!.toUpperCase()}${list.slice(1)}`;
-}
 
 /** All names in order; of many, those nearest to `word`. */
 function shortList(word: string, known: readonly string[]): string {

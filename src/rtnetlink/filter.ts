@@ -5,11 +5,12 @@
  */
 import type { Source } from "../netlink/bytes.ts";
 import type { DumpRequest, MessageFormat, Request } from "../netlink/message.ts";
-import { checkOptions, integer, type OptionNames, show, wordValue } from "../options.ts";
+import { integer, type OptionNames, show, unknownWord, wordValue } from "../options.ts";
 import { RTM } from "./constants.ts";
 import { filterKind, filterKindNames, type FilterKinds } from "./filter_kinds/mod.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import {
+  checkEntry,
   encodeOptions,
   ETHERTYPES,
   type FilterProtocolWord,
@@ -136,14 +137,10 @@ export const filterFormat: MessageFormat<TcMessage, FilterInfo> = tcFormat(codec
  * @throws {RangeError} For a value out of range.
  */
 export function filterMessage(entry: FilterOptions, index: number): TcMessage {
-  checkOptions(entry, ENTRY);
+  const own = filterKind(entry?.kind);
+  checkEntry(entry, ENTRY, own);
   const { parent, priority, protocol, handle, chain, kind, options = {} } = entry;
-  const own = filterKind(kind);
-  if (!own) {
-    const kinds = filterKindNames().map(show).join(", ");
-    throw new TypeError(`kind must be one of ${kinds}: got ${show(kind)}`);
-  }
-  checkOptions(options, own.options ?? {}, "options");
+  if (!own) throw unknownWord(kind, filterKindNames(), "kind");
   const all = { ...own.defaults, ...options };
   return {
     index,

@@ -5,11 +5,12 @@
  */
 import type { Source } from "../netlink/bytes.ts";
 import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
-import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import { hasKey, type OptionNames, show, unknownWord } from "../options.ts";
 import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
 import {
+  checkEntry,
   encodeOptions,
   type Handle,
   kindAndOptions,
@@ -119,16 +120,14 @@ export const qdiscFormat: MessageFormat<TcMessage, QdiscInfo> = tcFormat(codec, 
  */
 export function qdiscMessage(entry: QdiscOptions | QdiscInfo, index: number): TcMessage {
   const given = hasKey(entry, "refcnt") ? settable(entry) : entry;
-  checkOptions(given, ENTRY);
+  const kind = qdiscKind(given?.kind);
+  checkEntry(given, ENTRY, kind);
   const { parent, handle, options } = given;
   const name = given.kind === "unknown" ? given.kernelKind : given.kind;
-  const kind = qdiscKind(given.kind);
   if (!kind && given.kind !== "unknown") {
     // Here only for programs without types.
-    const kinds = [...qdiscKindNames(), "unknown"].map(show).join(", ");
-    throw new TypeError(`kind must be one of ${kinds}: got ${show(given.kind)}`);
+    throw unknownWord(given.kind, [...qdiscKindNames(), "unknown"], "kind");
   }
-  if (kind) checkOptions(options ?? {}, kind.options ?? {}, "options");
   const wire = kind ? encodeOptions(kind, options ?? {}) : options;
   const place = parent ?? (kind?.ingress ? "ingress" : "root");
   return {

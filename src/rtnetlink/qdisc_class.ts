@@ -5,11 +5,12 @@
  */
 import type { Source } from "../netlink/bytes.ts";
 import { type DumpRequest, type MessageFormat, NLM_F, type Request } from "../netlink/message.ts";
-import { checkOptions, hasKey, type OptionNames, show } from "../options.ts";
+import { hasKey, type OptionNames, show, unknownWord } from "../options.ts";
 import { RTM } from "./constants.ts";
 import type { OptionsOf, ReportOf } from "./qdisc_kinds/kind.ts";
 import { qdiscKind, qdiscKindNames, type QdiscKinds } from "./qdisc_kinds/mod.ts";
 import {
+  checkEntry,
   encodeOptions,
   type Handle,
   kindAndOptions,
@@ -119,14 +120,10 @@ export const classFormat: MessageFormat<TcMessage, ClassInfo> = tcFormat(codec, 
  */
 export function classMessage(entry: ClassOptions | ClassInfo, index: number): TcMessage {
   const given = hasKey(entry, "stats") ? settable(entry) : entry;
-  checkOptions(given, ENTRY);
+  const own = classOf(given?.kind);
+  checkEntry(given, ENTRY, own);
   const { parent, classid, kind, options = {} } = given;
-  const own = classOf(kind);
-  if (!own) {
-    const kinds = qdiscKindNames().filter((name) => classOf(name)).map(show).join(", ");
-    throw new TypeError(`kind must be one of ${kinds}: got ${show(kind)}`);
-  }
-  checkOptions(options, own.options ?? {}, "options");
+  if (!own) throw unknownWord(kind, qdiscKindNames().filter(classOf), "kind");
   const handle = parseHandle(classid, { path: "classid" });
   if ((handle & 0xffff) === 0) {
     throw new TypeError(

@@ -282,6 +282,11 @@ const metricsSchema: Schema<RouteMetrics> = schema<RouteMetrics>("RTAX_", RTAX, 
   fastopenNoCookie: bool(u32(RTAX.FASTOPEN_NO_COOKIE)),
 });
 
+/** The names of metrics. */
+export const METRIC_OPTIONS: Readonly<Record<string, true>> = Object.fromEntries(
+  Object.keys(metricsSchema.fields).map((name) => [name, true] as const),
+);
+
 const plainMetrics = nested(RTA.METRICS, metricsSchema);
 
 const metrics: Field<RouteMetrics> = {

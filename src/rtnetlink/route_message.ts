@@ -28,6 +28,7 @@ import {
   writeNetwork,
 } from "./fields.ts";
 import {
+  METRIC_OPTIONS,
   type NexthopMessage,
   type RouteAttributes,
   type RouteCacheInfo,
@@ -180,7 +181,7 @@ export const ROUTE_OPTIONS: OptionNames<RouteMessage> = {
   scope: true,
   prefsrc: true,
   tos: true,
-  metrics: true,
+  metrics: METRIC_OPTIONS,
   pref: true,
   expires: true,
   encapType: true,

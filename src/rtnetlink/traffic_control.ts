@@ -8,7 +8,7 @@ import { type Field, struct, text, u32, u64, u8 } from "../netlink/attribute.ts"
 import { type MessageFormat, NLM_F } from "../netlink/message.ts";
 import { nested, type Schema, schema, type TaggedSchema, taggedSchema } from "../netlink/schema.ts";
 import { shellWord } from "../netlink/trace.ts";
-import { show } from "../options.ts";
+import { checkObject, checkOptions, show } from "../options.ts";
 import { kernelWord, TCA, type TcHeader, TCMSG, writeTcHeader } from "./fields.ts";
 import type { FilterPacket, TcOptions } from "./qdisc_kinds/kind.ts";
 
@@ -247,6 +247,16 @@ export function settableOptions(options: object | undefined, kind?: TcOptions): 
   if (!kind?.readOnly || !options) return options;
   const { readOnly } = kind;
   return Object.fromEntries(Object.entries(options).filter(([key]) => !readOnly.includes(key)));
+}
+
+/** Checks the option names of an entry, and those of its kind, where that is known. */
+export function checkEntry(
+  entry: { readonly options?: object },
+  names: Readonly<Record<string, unknown>>,
+  kind: Pick<TcOptions, "options"> | undefined,
+): void {
+  checkOptions(entry, kind ? { ...names, options: kind.options ?? {} } : names);
+  if (kind) checkObject(entry.options ?? {}, "options");
 }
 
 /** The options of a kind on the wire. */

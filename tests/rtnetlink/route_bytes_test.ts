@@ -406,6 +406,7 @@ const REFUSED: [message: object, error: typeof TypeError | typeof RangeError, te
   ],
   [{ destination: "default", metrics: { size: 1 } }, TypeError, 'Unknown option "metrics.size"'],
   [{ destination: "default", dev: "v0" }, TypeError, 'Unknown option "dev"'],
+  [{ destination: "default", mtu: 1400 }, TypeError, 'did you mean "metrics.mtu"? Allowed are'],
   [{ destination: "default", encap: "mpls" }, TypeError, "encap must be bytes"],
 ];
 

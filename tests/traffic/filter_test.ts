@@ -221,6 +221,8 @@ Deno.test("A filter that is refused names the option", () => {
   for (
     const [entry, Class, message] of [
       [{ ...filter, kind: "u33" }, TypeError, 'kind must be one of "bpf", "flower", "fw"'],
+      [{ ...filter, kind: "flwer" }, TypeError, 'got "flwer"; did you mean "flower"?'],
+      [{ ...filter, classid: "1:1" }, TypeError, 'did you mean "options.classid"? Allowed are'],
       [
         { ...filter, parent: "egres" },
         TypeError,

@@ -205,6 +205,14 @@ test("A queueing discipline that is refused names the option; nothing is set", (
         "options.limit must be in 0..4294967295: got -1",
       ],
       [{ kind: "tbff" }, TypeError, 'kind must be one of "bfifo", "clsact"'],
+      [{ kind: "tbff" }, TypeError, 'got "tbff"; did you mean "tbf"?'],
+      [
+        { kind: "tbf", rate: "1mbit" },
+        TypeError,
+        'Unknown option "rate": did you mean "options.rate"? Allowed are handle, kernelKind, kind, options, parent',
+      ],
+      [{ kind: "pfifo", options: 5 }, TypeError, "options must be an object: got 5"],
+      [null, TypeError, "options must be an object: got null"],
       [
         [{ kind: "pfifo" }, { kind: "bfifo", options: { limit: "x" } }],
         TypeError,
@@ -231,6 +239,13 @@ for (const { entry, words, info } of CLASS_CASES) {
     assertObjectMatch(ours as unknown as Json, info as Json);
   });
 }
+
+Deno.test("A class that is refused names the kind or the option that may be meant", () => {
+  const refused = (entry: object, message: string) =>
+    assertThrows(() => classMessage({ classid: "1:1", ...entry } as never, 10), TypeError, message);
+  refused({ kind: "hbt" }, 'kind must be one of "htb": got "hbt"; did you mean "htb"?');
+  refused({ kind: "htb", rate: "1mbit" }, 'did you mean "options.rate"? Allowed are');
+});
 
 kernelTest("htb", "Classes are the same in the kernel, set here and by tc", () => {
   using pair = new Pair();
