@@ -46,6 +46,9 @@ export interface InterceptOptions {
   /**
    * Called with what the handler has thrown, or its promise was rejected with, and with an error that ends the
    * interception. A frame whose handler fails passes. Default: standard error has it.
+   *
+   * When it throws itself, or its promise is rejected, standard error has that error, `stats.errors` counts it, and
+   * the interception goes on.
    */
   readonly onError?: (error: unknown) => void;
 }
@@ -74,7 +77,7 @@ export interface InterceptStats {
   readonly overflows: number;
   /** Frames and answers that the link has refused: it is down, or they are too long. */
   readonly refused: number;
-  /** Calls of the handler that failed. */
+  /** Calls of the handler, and of `onError`, that failed. */
   readonly errors: number;
 }
 
@@ -208,11 +211,11 @@ export class Intercept implements Disposable {
       await loop();
     } catch (error) {
       if (this.#closed) return;
-      this.#onError(error);
+      this.#tell(error);
       try {
         this.close();
       } catch (undone) {
-        this.#onError(undone);
+        this.#tell(undone);
       }
     }
   }
@@ -398,7 +401,21 @@ export class Intercept implements Disposable {
 
   #failed(error: unknown): void {
     this.#counts.errors++;
-    this.#onError(error);
+    this.#tell(error);
+  }
+
+  /** Calls `onError`; that this fails does not end the interception. */
+  #tell(error: unknown): void {
+    const failed = (error: unknown) => {
+      this.#counts.errors++;
+      report(error);
+    };
+    try {
+      const result: unknown = this.#onError(error);
+      if (isPromise(result)) result.then(undefined, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 }
 

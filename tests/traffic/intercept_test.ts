@@ -258,6 +258,34 @@ test("A handler that throws or rejects is reported, and its frame passes", async
   assertEquals(interception.stats.errors, 2);
 });
 
+test("The interception goes on when onError throws or rejects", async () => {
+  await using net = await Datagrams.open();
+  const printed: string[] = [];
+  const { error: print } = console;
+  console.error = (error: Error) => void printed.push(error.message);
+  try {
+    using interception = net.intercept((_frame, text) => {
+      if (text !== "end") throw new Error(text);
+    }, {
+      onError: (error) => {
+        const { message } = error as Error;
+        if (message === "rejects") return Promise.reject(new Error("onError rejects"));
+        throw new Error(`onError ${message}`);
+      },
+    });
+    await net.send("throws", "rejects", "end");
+    assertEquals([await net.next(), await net.next(), await net.next()], [
+      "throws",
+      "rejects",
+      "end",
+    ]);
+    assertEquals(printed, ["onError throws", "onError rejects"]);
+    assertEquals([interception.stats.errors, interception.closed], [4, false]);
+  } finally {
+    console.error = print;
+  }
+});
+
 test("Frames that the filter does not match stay in the kernel", async () => {
   await using net = await Datagrams.open();
   let frames = 0;
