@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { checkObject, hasKey, unknownOption } from "../options.ts";
+import { checkObject, hasKey, show, unknownOption } from "../options.ts";
 import type { LinkTarget } from "../rtnetlink/link_target.ts";
 import type { Value } from "./datatypes.ts";
 import type { Expression } from "./expressions/mod.ts";
@@ -36,6 +36,36 @@ function* entriesOf(rule: Rule): Generator<[word: string, value: unknown]> {
 /** The comment of a rule. */
 export function commentOf(rule: Rule): string | undefined {
   return partsOf(rule).findLast(({ comment }) => comment !== undefined)?.comment;
+}
+
+/** The statements after which a packet meets no other one of the rule. */
+const TERMINAL: ReadonlySet<string> = new Set([
+  "verdict",
+  "snat",
+  "dnat",
+  "masquerade",
+  "redirect",
+  "reject",
+  "queue",
+  "fwd to",
+]);
+
+/**
+ * Refuses, as `nft` does, rules without effect, and words after the statement that ends a rule.
+ *
+ * @throws {TypeError} Names the word and the statement that it must come before.
+ */
+function checkOrder(rule: Rule, path: string): void {
+  const words = [...entriesOf(rule)].filter(([word]) => word !== "comment");
+  if (words.length === 0) {
+    throw new TypeError(`${path || "rule"} must have a match or a statement: got ${show(rule)}`);
+  }
+  const ends = words.findIndex(([word, value]) => TERMINAL.has(word) && value !== "continue");
+  const after = ends < 0 ? undefined : words[ends + 1];
+  if (!after) return;
+  const [word, value] = words[ends]!;
+  const at = path ? `${path}.${after[0]}` : after[0];
+  throw new TypeError(`${at} must come before ${word}: ${word} ${show(value)} ends the rule`);
 }
 
 const selectorOf = (word: string) =>
@@ -87,7 +117,8 @@ export interface CompileOptions {
 /**
  * Compiles a rule.
  *
- * @throws {TypeError} For an unknown word, a malformed value, and protocols that exclude each other.
+ * @throws {TypeError} For an unknown word, a malformed value, and protocols that exclude each other; for an empty rule, and for
+ *   a word after the statement that ends the rule.
  * @throws {RangeError} For a number out of range.
  */
 export function compileRule(
@@ -114,6 +145,7 @@ export function compileRule(
       steps.push(...STATEMENTS[word]!.compile(value as never, at, context));
     } else if (word !== "comment") throw unknownOption(at, word, WORDS);
   }
+  checkOrder(rule, path);
   return steps;
 }
 

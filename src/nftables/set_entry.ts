@@ -215,6 +215,35 @@ export function rangeElements(span: Span, message: ElementMessage): ElementMessa
   return [{ ...message, key: span.from }, ...end];
 }
 
+/** Refuses a map that has two values for a key: the kernel would not say for which one. */
+function checkKeys(
+  elements: readonly Element[],
+  { types, interval }: ElementContext,
+  at: string,
+): void {
+  const keyOf = (i: number) => {
+    const element = elements[i]!;
+    return isEntry(element) ? element.key : element;
+  };
+  const spans = elements.map((_, i) => ({ i, ...keySpan(keyOf(i), types, `${at}[${i}]`) }))
+    .toSorted((a, b) => compareBytes(a.from, b.from) || compareBytes(a.to, b.to));
+  for (const [n, b] of spans.entries()) {
+    const a = spans[n - 1];
+    if (!a || compareBytes(b.from, a.to) > 0) continue;
+    const equal = sameBytes(a.from, b.from) && sameBytes(a.to, b.to);
+    // The parts of a concatenation of ranges overlap each for itself.
+    if (!equal && interval && types.length > 1) continue;
+    if (equal && valueOf(elements[a.i]!) === valueOf(elements[b.i]!)) continue;
+    const [first, second] = a.i < b.i ? [a.i, b.i] : [b.i, a.i];
+    throw new TypeError(
+      `${at}[${second}].key must have one value in the map: got ${show(keyOf(second))}, and ` +
+        `${at}[${first}].key is ${show(keyOf(first))}`,
+    );
+  }
+}
+
+const valueOf = (element: Element): unknown => isEntry(element) ? element.value : undefined;
+
 /**
  * Elements as the wire has them.
  *
@@ -229,6 +258,7 @@ export function encodeElements(
   { types, interval, map }: ElementContext,
   at = "elements",
 ): ElementMessage[] {
+  if (map !== undefined) checkKeys(elements, { types, interval }, at);
   return elements.flatMap((element, i) => {
     const path = `${at}[${i}]`;
     if (isEntry(element)) checkOptions(element, ELEMENT, path);

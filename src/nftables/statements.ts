@@ -205,6 +205,9 @@ export interface Concatenations {
 /**
  * Matches and statements of a rule, by the words of `nft`. The order of the properties is the order in which
  * a packet meets them: `{ "tcp dport": 22, counter: true, verdict: "accept" }`.
+ *
+ * A rule has at least one match or statement. A verdict (but `continue`), `snat`, `dnat`, `masquerade`, `redirect`,
+ * `reject`, `queue` and `fwd to` end the rule: a word after them would have no effect, and is a `TypeError`.
  */
 export interface Statements
   extends

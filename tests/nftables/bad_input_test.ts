@@ -53,8 +53,46 @@ const RULES: readonly (readonly [rule: unknown, error: string])[] = [
     'masquerade must have no address, only ports: got "10.0.0.1"',
   ],
   [{ "fwd to": 0 }, "fwd to must be in 1..2147483647: got 0"],
-  [{ comment: "x".repeat(200) }, "comment must have at most 127 bytes: got 200"],
+  [{ counter: true, comment: "x".repeat(200) }, "comment must have at most 127 bytes: got 200"],
   [{ expressions: [{ name: "weather", data: {} }] }, 'got "weather"'],
+  [{}, "rule must have a match or a statement: got {}"],
+  [[], "rule must have a match or a statement: got []"],
+  [{ comment: "x" }, 'rule must have a match or a statement: got {"comment":"x"}'],
+  [{ verdict: undefined }, "rule must have a match or a statement: got {"],
+  [
+    { verdict: "drop", counter: true },
+    'counter must come before verdict: verdict "drop" ends the rule',
+  ],
+  [[{ verdict: "return" }, { "tcp dport": 1 }], "tcp dport must come before verdict"],
+  [{ verdict: "jump c", log: true }, 'log must come before verdict: verdict "jump c" ends'],
+  [
+    { masquerade: true, counter: true },
+    "counter must come before masquerade: masquerade true ends the rule",
+  ],
+  [{ reject: true, counter: true }, "counter must come before reject"],
+  [{ snat: "10.0.0.1", counter: true }, "counter must come before snat"],
+  [{ dnat: "10.0.0.1", counter: true }, "counter must come before dnat"],
+  [{ redirect: true, counter: true }, "counter must come before redirect"],
+  [{ queue: 1, counter: true }, "counter must come before queue"],
+  [{ "fwd to": 1, counter: true }, "counter must come before fwd to"],
+  [
+    { "tcp dport vmap": [{ key: 1, value: "accept" }, { key: 1, value: "drop" }] },
+    "tcp dport vmap[1].key must have one value in the map: got 1, and tcp dport vmap[0].key is 1",
+  ],
+  [
+    { "tcp dport vmap": [{ key: 3, value: "accept" }, { key: "1-5", value: "accept" }] },
+    'tcp dport vmap[1].key must have one value in the map: got "1-5", and tcp dport vmap[0].key is 3',
+  ],
+  [
+    {
+      "ip saddr . tcp dport vmap": [
+        { key: ["10.0.0.1", 1], value: "accept" },
+        { key: ["10.0.0.1", 2], value: "accept" },
+        { key: ["10.0.0.1", 1], value: "drop" },
+      ],
+    },
+    'ip saddr . tcp dport vmap[2].key must have one value in the map: got ["10.0.0.1",1]',
+  ],
   ["accept", 'rule must be an object: got "accept"'],
 ];
 
@@ -102,6 +140,19 @@ const TABLES: readonly (readonly [table: unknown, error: string])[] = [
   [
     { family: "ip", name: "t", sets: [{ name: "s", type: "mark", map: "verdict", elements: [5] }] },
     "sets[0]: elements[0].value is required: the set is a map",
+  ],
+  [
+    {
+      family: "ip",
+      name: "t",
+      sets: [{
+        name: "s",
+        type: "mark",
+        map: "mark",
+        elements: [{ key: 5, value: 1 }, { key: 5, value: 2 }],
+      }],
+    },
+    "sets[0]: elements[1].key must have one value in the map: got 5, and elements[0].key is 5",
   ],
 ];
 
@@ -236,4 +287,15 @@ Deno.test("The error for a missing object names the place of the rule in the cal
   assert(chain.endsWith(': table inet "t" has no chain "other" (ENOENT)'), chain);
   const none = of(() => netns.nftables.rules.add({ ...at, table: "u", rule: { counter: true } }));
   assert(none.endsWith(': there is no table inet "u" (ENOENT)'), none);
+});
+
+Deno.test("continue does not end a rule, nor does a verdict map", () => {
+  using netns = NetNs.create();
+  netns.nftables.add({ family: "inet", name: "t", chains: [{ name: "c" }] });
+  add(netns, { verdict: "continue", counter: true });
+  add(netns, { "tcp dport vmap": [{ key: 1, value: "accept" }], counter: true });
+  assertEquals(netns.nftables.rules.list().map(({ text }) => text), [
+    "continue counter packets 0 bytes 0",
+    "tcp dport vmap { 1 : accept } counter packets 0 bytes 0",
+  ]);
 });
