@@ -87,7 +87,6 @@ class Page implements ServedPage {
   readonly #pictures = new Map<number, Promise<string>>();
   #state = "";
   #reading: ReturnType<typeof setTimeout> | undefined;
-  #structure = false;
   #error: unknown;
   /** Milliseconds that the last reading took: events wait for that of a large network longer. */
   #cost = 0;
@@ -124,9 +123,8 @@ class Page implements ServedPage {
   /** Sends each event of the network on, and soon the state of the picture after it. */
   async #watch(): Promise<void> {
     try {
-      for await (const { text, structure } of this.#source.events(this.#stop.signal)) {
+      for await (const { text } of this.#source.events(this.#stop.signal)) {
         this.#send("event", { time: Date.now(), text });
-        this.#structure ||= structure;
         this.#reading ??= setTimeout(
           () => this.#readSoon(),
           Math.max(SETTLED, 2 * this.#cost),
@@ -154,12 +152,11 @@ class Page implements ServedPage {
     this.#graph = this.#source.graph();
     this.#cost = performance.now() - start;
     const state = JSON.stringify(stateOf(this.#graph));
-    if (this.#structure && shapeOf(before) !== shapeOf(this.#graph)) {
+    if (shapeOf(before) !== shapeOf(this.#graph)) {
       this.#version++;
       this.#pictures.clear();
       this.#send("picture", { version: this.#version });
     } else if (state !== this.#state) this.#send("state", stateOf(this.#graph));
-    this.#structure = false;
     this.#state = state;
   }
 

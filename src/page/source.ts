@@ -46,12 +46,10 @@ export interface PageSource {
 /** Values that the page gives to an action: `{ direction: "out", delay: "20ms" }`; `null` takes one off. */
 export type PageValues = Readonly<Record<string, string | null>>;
 
-/** An event of the network, as a line for people; `structure` when boxes or lines came or went. */
+/** An event of the network, as a line for people. */
 export interface PageEvent {
   /** A line of text. */
   readonly text: string;
-  /** Whether the picture has to be drawn anew. */
-  readonly structure: boolean;
 }
 
 /** Shows namespaces of this machine. */
@@ -176,15 +174,15 @@ const titleOf = (netns: NetNs, i: number): string => netns.name ?? `namespace ${
 /** An event of a monitor as one of the page; `undefined` for those that show nothing. */
 export function eventOf(event: MonitorEvent, where: string): PageEvent | undefined {
   if (event.type === "snapshot") return undefined;
-  if (event.type === "overrun") return { text: `${where}: events were lost`, structure: true };
+  if (event.type === "overrun") return { text: `${where}: events were lost` };
   if (event.type === "address") {
     const { action, address } = event;
-    return { text: `${where}: address ${address.address} ${WORDS[action]}`, structure: true };
+    return { text: `${where}: address ${address.address} ${WORDS[action]}` };
   }
   if (event.type !== "link") return undefined;
   const { action, link } = event;
   if (action !== "change") {
-    return { text: `${where}: link ${link.name} ${WORDS[action]}`, structure: true };
+    return { text: `${where}: link ${link.name} ${WORDS[action]}` };
   }
   const shown = event.changed.filter((key) => !QUIET.has(key));
   if (shown.length === 0) return undefined;
@@ -192,16 +190,10 @@ export function eventOf(event: MonitorEvent, where: string): PageEvent | undefin
     const value = link[key as keyof LinkInfo];
     return typeof value === "object" ? key : `${key} ${value}`;
   });
-  return {
-    text: `${where}: link ${link.name} ${words.join(", ")}`,
-    structure: shown.some((key) => STRUCTURE.has(key)),
-  };
+  return { text: `${where}: link ${link.name} ${words.join(", ")}` };
 }
 
 const WORDS = { add: "added", remove: "removed", change: "changed" } as const;
 
 /** Properties that change with every packet, or together with others that tell more. */
 const QUIET: ReadonlySet<string> = new Set(["stats", "flags", "carrierChanges", "carrierUpCount"]);
-
-/** Properties whose change changes the picture itself, beside the state of its lines. */
-const STRUCTURE: ReadonlySet<string> = new Set(["name", "master", "parent", "kind", "peer"]);

@@ -129,6 +129,8 @@ Deno.test("A page sends the state of lines when a link goes down and comes back"
 /** A network that changes when told. */
 class Told implements PageSource {
   readonly actions = {};
+  /** Names of the nodes. */
+  nodes: string[] = ["a"];
   #queue: string[] = [];
   #wake = Promise.withResolvers<void>();
 
@@ -138,13 +140,13 @@ class Told implements PageSource {
   }
 
   graph(): NetworkGraph {
-    return { nodes: [{ id: "a", name: "a", interfaces: [] }], edges: [] };
+    return { nodes: this.nodes.map((name) => ({ id: name, name, interfaces: [] })), edges: [] };
   }
 
   async *events(signal: AbortSignal) {
     signal.addEventListener("abort", () => this.#wake.resolve());
     while (!signal.aborted) {
-      for (const text of this.#queue.splice(0)) yield { text, structure: false };
+      for (const text of this.#queue.splice(0)) yield { text };
       await this.#wake.promise;
       this.#wake = Promise.withResolvers();
     }
@@ -160,6 +162,22 @@ class Told implements PageSource {
 
   async *packets() {}
 }
+
+Deno.test("A page draws a change anew that it reads before the event of it comes", async () => {
+  const network = new Told();
+  await using page = servePage(network);
+  const drawn = events(
+    page,
+    (seen) =>
+      seen.some(({ event, data }) =>
+        event === "picture" && (data as { version: number }).version === 2
+      ),
+  );
+  await ask(page, "/graph");
+  network.nodes.push("b");
+  await drawn;
+  assertStringIncludes(await (await ask(page, "/picture.svg")).text(), ">b<");
+});
 
 const texts = (seen: readonly Seen[]) =>
   seen.filter(({ event }) => event === "event").map(({ data }) => (data as { text: string }).text);
