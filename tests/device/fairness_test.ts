@@ -68,7 +68,9 @@ for (const packets of [1, 64]) {
       while (goesOn()) await new Promise((resolve) => setTimeout(resolve, 10));
       stop.abort();
       const stats = await forwarding;
-      assertEquals([stats.packets > 1000, stats.dropped], [true, 0], `${stats.packets}`);
+      // The signal may come between reading packets and writing them.
+      const fits = stats.dropped <= packets;
+      assertEquals([stats.packets > 1000, fits], [true, true], JSON.stringify(stats));
     });
     assertEquals(count > 0, true);
   });
