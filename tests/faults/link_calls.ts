@@ -1,6 +1,7 @@
 // The calls that create, change and remove links, namespaces, their tables, and devices.
 import { assertEquals } from "@std/assert";
 import {
+  Bond,
   Bridge,
   Dummy,
   Ifb,
@@ -18,11 +19,13 @@ import {
   UdpSocket,
   Veth,
   Vlan,
+  Vrf,
   Vxlan,
 } from "../../mod.ts";
 import type { BridgeVlans } from "../../src/link/bridge.ts";
 import * as brctl from "../../src/link/brctl.ts";
 import { addAltNames } from "../../src/rtnetlink/link.ts";
+import { ROUTING_CALLS } from "./routing_calls.ts";
 import { withoutKind } from "../link/oracle.ts";
 import { asDisposable, type Call, MAC, NAME, type Place } from "./trial.ts";
 
@@ -37,6 +40,7 @@ const everything = {
 const macvlan = withoutKind("macvlan");
 
 export const LINK_CALLS: Readonly<Record<string, Call>> = {
+  ...ROUTING_CALLS,
   "NetNs.create()": { make: () => NetNs.create() },
   "NetNs.create({ name })": { make: () => NetNs.create({ name: NAME }) },
   "NetNs.delete()": {
@@ -225,6 +229,21 @@ export const LINK_CALLS: Readonly<Record<string, Call>> = {
       Ipvlan.create({ name: "new", netns: near, parent: veth.peer, up: true, alias: "alias" }),
     prepare: ({ veth, near }) => void veth.peer.move(near),
     lacks: withoutKind("ipvlan"),
+  },
+  "Vrf.create()": {
+    make: ({ near }) =>
+      Vrf.create({ name: "new", netns: near, table: 100, up: true, alias: "alias" }),
+    lacks: withoutKind("vrf"),
+  },
+  "Bond.create()": {
+    make: ({ near }) =>
+      Bond.create({ name: "new", netns: near, mode: "active-backup", up: true, alias: "alias" }),
+    lacks: withoutKind("bond"),
+  },
+  "Bond.set()": {
+    prepare: ({ near }) => void Bond.create({ name: "b0", netns: near, mode: "active-backup" }),
+    make: ({ near }) => void Bond.get("b0", { netns: near }).set({ miimon: 100, alias: "b" }),
+    lacks: withoutKind("bond"),
   },
   "Ipvtap.create(), Ipvtap.openDevice()": {
     prepare: ({ veth, near }) => void veth.peer.move(near),

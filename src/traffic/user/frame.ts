@@ -4,6 +4,7 @@
  * @module
  */
 import { ERRNO, SyscallError } from "../../../ffi/errno.ts";
+import { DeviceClosedError } from "../../device/packet_device.ts";
 import { show } from "../../options.ts";
 import { FrameHeaders } from "../../packet/frame_headers.ts";
 import { VIRTIO_NET_HEADER } from "../../packet/segment.ts";
@@ -43,7 +44,7 @@ export function isGone(error: unknown): boolean {
   return error instanceof SyscallError && error.errno === ERRNO.EBADFD;
 }
 
-/** Reads the frames that a TAP still has. A link that is gone has none: it takes them along. */
+/** Reads the frames that a TAP still has. One that is closed, or whose link is gone, has none. */
 export function drain(
   tap: { tryRead(buffer: Uint8Array<ArrayBuffer>): number },
   take: (bytes: Uint8Array<ArrayBuffer>, length: number) => void,
@@ -52,7 +53,7 @@ export function drain(
   try {
     for (let length = 0; (length = tap.tryRead(buffer)) >= 0;) take(buffer, length);
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (!isGone(error) && !(error instanceof DeviceClosedError)) throw error;
   }
 }
 
