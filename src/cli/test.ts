@@ -13,7 +13,8 @@ const PRIVATE_RUN = 'mount -t tmpfs none /run && exec "$@"';
 export async function run(call: Call): Promise<number> {
   const deno = Deno.build.standalone ? "deno" : Deno.execPath();
   // The new namespace reaches no registry.
-  await ended(spawn(new Deno.Command(deno, { args: ["cache", "--quiet", ...call.args] })));
+  const args = ["cache", "--quiet", ...importFlags(call.rest), ...call.args];
+  await ended(spawn(new Deno.Command(deno, { args })));
   using netns = NetNs.create();
   const stdio = call.out.json ? "null" : "inherit";
   const command = netns.command("unshare", {
@@ -28,6 +29,17 @@ export async function run(call: Call): Promise<number> {
   const { code } = await spawn(command).status;
   call.out.result({ files: [...call.args, ...call.rest], code });
   return code;
+}
+
+/** The flags of `deno test` that say where imports lead to, with their values. */
+function importFlags(flags: readonly string[]): string[] {
+  return flags.flatMap((flag, i) =>
+    /^(-c|--config|--import-map)$/.test(flag)
+      ? flags.slice(i, i + 2)
+      : /^(-c|--config|--import-map)=/.test(flag)
+      ? [flag]
+      : []
+  );
 }
 
 function spawn(command: { spawn(): Deno.ChildProcess }): Deno.ChildProcess {

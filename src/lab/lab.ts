@@ -133,8 +133,10 @@ export class Lab<N extends string = string> implements AsyncDisposable {
       matches(a, from) ? [endOf(b).node] : matches(b, from) ? [endOf(a).node] : []
     );
     throw new TypeError(
-      `No wire joins ${from} and ${to}${didYouMean(to, near)}: ` +
-        `${show(from)} has wires to ${near.join(", ") || "no node"}`,
+      `No wire joins ${from} and ${to}: ${show(from)} has wires to ${
+        near.join(", ") || "no node"
+      }` +
+        didYouMean(to, near),
     );
   }
 

@@ -148,3 +148,21 @@ Deno.test("fails", () => { throw new Error("it fails"); });
   const absent = await netloom("test", `${here.path}/absent.ts`);
   assertEquals(absent.code, 2);
 });
+
+Deno.test("netloom test finds imports by the configuration after --", async () => {
+  await using here = await folder();
+  await Deno.mkdir(`${here.path}/elsewhere`);
+  const config = `${here.path}/elsewhere/deno.json`;
+  await Deno.writeTextFile(config, JSON.stringify({ imports: { "mapped": "./mapped.ts" } }));
+  await Deno.writeTextFile(`${here.path}/elsewhere/mapped.ts`, "export const mapped = 1;");
+  const file = `${here.path}/mapped_test.ts`;
+  await Deno.writeTextFile(
+    file,
+    'import { mapped } from "mapped";\nDeno.test("mapped", () => { if (mapped !== 1) throw 0; });',
+  );
+  for (const flags of [["--config", config], [`--config=${config}`]]) {
+    const { code, stdout, stderr } = await netloom("test", file, "--", ...flags);
+    assertEquals(code, 0, stdout + stderr);
+  }
+  assertEquals((await netloom("test", file)).code, 2);
+});
