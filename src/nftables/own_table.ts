@@ -14,7 +14,9 @@ import { checkOptions, type OptionNames, show, wordValue } from "../options.ts";
 import { tryParseIp } from "../packet/address.ts";
 import { commit } from "./commit.ts";
 import { BatchBuilder, type ChainEntry } from "./entries.ts";
+import { compileMatch } from "./match.ts";
 import { readRuleset } from "./ruleset.ts";
+import { type SelectorName, SELECTORS } from "./selectors.ts";
 import type { Rule, Statements } from "./statements.ts";
 import { deleteTableByHandle, describeTable, dumpTables, type TableName } from "./table.ts";
 
@@ -144,6 +146,24 @@ function create(
   }
 }
 
+/** Checks a value of an option as the word of a rule that it becomes does; the error names the option. */
+function check(word: SelectorName, value: unknown, option: string): void {
+  if (typeof value !== "string" && typeof value !== "number") {
+    throw new TypeError(`${option} must be a string or a number: got ${show(value)}`);
+  }
+  compileMatch(SELECTORS[word], value, { path: option, addSet: () => 0 });
+}
+
+/** Checks each value of an option that takes one or several. */
+function checkEach<T>(
+  given: Many<T>,
+  option: string,
+  each: (value: T, path: string) => void,
+): void {
+  if (!Array.isArray(given)) return each(given as T, option);
+  given.forEach((value, i) => each(value, `${option}[${i}]`));
+}
+
 /** Addresses of each family, by the word that matches them. */
 function byFamily(
   given: Many<string> | undefined,
@@ -151,13 +171,16 @@ function byFamily(
   option: string,
 ): Statements[] {
   if (given === undefined) return [];
-  const addresses = asArray(given);
-  const family = (text: string) => {
-    const first = typeof text === "string" ? tryParseIp(text.split(/[/-]/)[0]!) : undefined;
-    if (first) return first.length;
-    throw new TypeError(`${option} must be an address, a prefix or a range: got ${show(text)}`);
-  };
-  const of = (length: number) => addresses.filter((it) => family(it) === length);
+  const family = (text: string) =>
+    typeof text === "string" ? tryParseIp(text.split(/[/-]/)[0]!)?.length : undefined;
+  checkEach(given, option, (text, path) => {
+    const length = family(text);
+    if (length === undefined) {
+      throw new TypeError(`${path} must be an address, a prefix or a range: got ${show(text)}`);
+    }
+    check(length === 4 ? `ip ${end}` : `ip6 ${end}`, text, path);
+  });
+  const of = (length: number) => asArray(given).filter((it) => family(it) === length);
   const match = (word: string, values: string[]) =>
     values.length > 0 ? [{ [word]: values.length === 1 ? values[0] : values } as Statements] : [];
   const found = [...match(`ip ${end}`, of(4)), ...match(`ip6 ${end}`, of(16))];
@@ -165,15 +188,25 @@ function byFamily(
   throw new TypeError(`${option} must have an address: got ${show(given)}`);
 }
 
+/** The names of the links of `out`. */
+function outNames(out: Many<LinkName>): string[] {
+  const nameOf = (link: LinkName) => typeof link === "string" ? link : link?.name;
+  const given = asArray(out ?? []);
+  if (given.length === 0) throw new TypeError(`out must be a link or several: got ${show(out)}`);
+  checkEach(out, "out", (link, path) => {
+    const name: unknown = nameOf(link);
+    if (typeof name !== "string") {
+      throw new TypeError(`${path} must be a link or its name: got ${show(link)}`);
+    }
+    check("oifname", name, path);
+  });
+  return given.map(nameOf);
+}
+
 /** See {@link NetNs.masquerade}. */
 export function masquerade(netns: NetNsHandle, options: MasqueradeOptions): OwnTable {
   checkOptions(options, MASQUERADE);
-  const names = asArray(options.out ?? []).map((link: LinkName) =>
-    typeof link === "string" ? link : link?.name
-  );
-  if (names.length === 0) {
-    throw new TypeError(`out must be a link or several: got ${show(options.out)}`);
-  }
+  const names = outNames(options.out);
   const oifname = names.length === 1 ? names[0]! : names;
   const sources = options.from === undefined ? [{}] : byFamily(options.from, "saddr", "from");
   const rules = sources.map((source): Rule => ({
@@ -194,8 +227,11 @@ const isSix = (part: Statements): boolean =>
 
 /** The parts of {@link DropOptions} about protocol and port. */
 function transport({ proto, port }: DropOptions): Statements {
+  if (proto !== undefined) check("meta l4proto", proto, "proto");
   if (port === undefined) return proto === undefined ? {} : { "meta l4proto": proto };
   const ports = asArray(port);
+  if (ports.length === 0) throw new TypeError("port must be a port, a range or several: got []");
+  checkEach(port, "port", (value, path) => check("th dport", value, path));
   const dport = ports.length === 1 ? ports[0]! : ports;
   if (proto === undefined) return { "meta l4proto": ["tcp", "udp"], "th dport": dport };
   wordValue(proto, { tcp: 6, udp: 17, sctp: 132 }, "proto with a port");
@@ -229,7 +265,13 @@ export function drop(netns: NetNsHandle, options: DropOptions): OwnTable {
       }))
   );
   if (rules.length === 0) {
-    throw new TypeError(`from and to must have addresses of one family: got ${show({ from, to })}`);
+    const word = (parts: readonly Statements[]) => isSix(parts[0]!) ? "IPv6" : "IPv4";
+    throw new TypeError(
+      `from and to must have addresses of one family: got ${word(sources)} in from, ${
+        show(from)
+      }, ` +
+        `and ${word(destinations)} in to, ${show(to)}`,
+    );
   }
   const priority = family === "inet" ? "raw" : "dstnat";
   return create(netns, "drop", {

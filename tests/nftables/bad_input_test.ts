@@ -196,16 +196,39 @@ Deno.test("drop() and masquerade() refuse malformed options", () => {
       [() => netns.drop({ from: [] }), "from must have an address: got []"],
       [
         () => netns.drop({ from: "10.0.0.1", to: "fd00::1" }),
-        "from and to must have addresses of one family",
+        'from and to must have addresses of one family: got IPv4 in from, "10.0.0.1", ' +
+        'and IPv6 in to, "fd00::1"',
       ],
       [() => netns.drop({ proto: "icmp", port: 5 }), "proto with a port must be one of"],
       [() => netns.drop({ proto: "tpc" }), 'did you mean "tcp"?'],
       [() => netns.masquerade({} as never), "out must be a link or several: got undefined"],
       [() => netns.masquerade({ out: [] }), "out must be a link or several: got []"],
+      [() => netns.masquerade({ out: 5 as never }), "out must be a link or its name: got 5"],
+      [
+        () => netns.masquerade({ out: ["a", "a-name-of-16-bytes"] }),
+        'out[1] must be a name of a link, of 1 to 15 bytes: got "a-name-of-16-bytes"',
+      ],
+      [
+        () => netns.masquerade({ out: "a", from: "10.0.0.1/8" }),
+        'from must be a network: got "10.0.0.1/8"; did you mean "10.0.0.0/8"?',
+      ],
+      [
+        () => netns.drop({ from: ["fd00::1", "10.0.0.1", "10.0.0.0/33"] }),
+        'from[2] must have a prefix length in 0..32: got "10.0.0.0/33"',
+      ],
+      [() => netns.drop({ to: "fd00::9-fd00::1" }), "to must end after it begins"],
+      [() => netns.drop({ proto: ["tcp"] as never }), 'proto must be a string or a number: got ["'],
+      [() => netns.drop({ proto: "foo" }), "proto must be one of"],
+      [() => netns.drop({ proto: 256 }), "proto must be in 0..255: got 256"],
+      [() => netns.drop({ port: 70000 }), "port must be in 0..65535: got 70000"],
+      [() => netns.drop({ proto: "tcp", port: [1, "9-5"] }), "port[1] must end after it begins"],
+      [() => netns.drop({ port: { lt: 5 } as never }), "port must be a string or a number: got {"],
+      [() => netns.drop({ port: [] }), "port must be a port, a range or several: got []"],
     ] as const
   ) {
-    const error = assertThrows(call);
-    assert(error instanceof TypeError && error.message.includes(message), `${error}`);
+    const error = refusal(call);
+    assert(error.message.includes(message), `${error}`);
+    assert(!/chains\[|rules\[|saddr|daddr|oifname|l4proto|dport/.test(error.message), `${error}`);
   }
   assertEquals(netns.nftables.list(), []);
 });
