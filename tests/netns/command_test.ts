@@ -201,7 +201,8 @@ test("A program has the variables it is given, and with clearEnv no other", () =
 test("uid and gid are those of the program, not of what prepares its mounts", () => {
   using netns = NetNs.create();
   const script = "id -u; id -g; id -G; ls /sys/class/net";
-  for (const ids of [{ uid: 65534 }, { gid: 65534 }, { uid: 65534, gid: 65534 }]) {
+  for (const user of [{ uid: 65534 }, { gid: 65534 }, { uid: 65534, gid: 65534 }]) {
+    const ids: { uid?: number; gid?: number; cwd: string } = { ...user, cwd: "/" };
     const [uid, gid] = [ids.uid ?? 0, ids.gid ?? 0];
     const direct = sh(netns, "id -u; id -g; id -G", { ...ids, mounts: false });
     assertEquals(sh(netns, script, ids), { ...direct, stdout: `${direct.stdout}lo\n` });
