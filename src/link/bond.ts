@@ -19,6 +19,7 @@ export type {
   BondOptions,
   BondPortInfo,
   BondPortOptions,
+  BondWordOptions,
 } from "../rtnetlink/link_kinds/bond.ts";
 
 /** Options of {@link Bond.create}. */

@@ -231,8 +231,8 @@ export interface BondAggregator {
   partnerMac?: string;
 }
 
-/** Options whose words a newer kernel may have more of: then they are numbers. */
-type Words =
+/** Options of a bond that are words. A newer kernel may have more words: they are read as numbers. */
+export type BondWordOptions =
   | "mode"
   | "arpValidate"
   | "arpAllTargets"
@@ -244,8 +244,8 @@ type Words =
 
 /** A bond as the kernel reports it. */
 export type BondInfo =
-  & Omit<BondOptions, "activeSlave" | "primary" | Words>
-  & { [K in Words]?: BondOptions[K] | number }
+  & Omit<BondOptions, "activeSlave" | "primary" | BondWordOptions>
+  & { [K in BondWordOptions]?: BondOptions[K] | number }
   & {
     /** Index of the port in use. */
     activeSlave?: number;
