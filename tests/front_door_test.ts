@@ -1,6 +1,7 @@
 // What a newcomer reads first: addresses, versions and files that README and its companions name.
 import { existsSync } from "node:fs";
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { released } from "./integration/local_registry.ts";
 import { ROOT } from "./script.ts";
 
 /** Where the project and its site are, once they are public. */
@@ -82,7 +83,9 @@ Deno.test("The changelog has a part for the version, and a date for each that is
 });
 
 Deno.test("The published files are those that a user needs, and no tests", () => {
-  const { publish: { include } } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`));
+  const { publish: { include } } = released(
+    JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)),
+  );
   for (const file of ["README.md", "LICENSE", "CHANGELOG.md", "SECURITY.md", "mod.ts", "cli.ts"]) {
     assert(include.includes(file), file);
   }

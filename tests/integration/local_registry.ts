@@ -7,6 +7,20 @@ interface Config {
   exports: Record<string, string>;
   publish?: { include: string[] };
   imports?: Record<string, string>;
+  links?: string[];
+}
+
+/**
+ * The configuration of a release, which has the real standard library: `.github/workflows/publish.yml` leaves out
+ * `links` and their files, too. In the checkout `deno publish --dry-run` wants those that modules import.
+ */
+export function released<C extends Pick<Config, "links" | "publish">>(config: C): Omit<C, "links"> {
+  const { links = [], ...rest } = config;
+  if (!config.publish) return rest;
+  const include = config.publish.include.filter((path) =>
+    !links.some((link) => `./${path}`.startsWith(`${link}/`))
+  );
+  return { ...rest, publish: { ...config.publish, include } };
 }
 
 /**
@@ -16,7 +30,9 @@ interface Config {
  * @param registry The folder to publish to
  */
 export async function publish(root: URL, registry: URL): Promise<void> {
-  const config: Config = JSON.parse(Deno.readTextFileSync(new URL("deno.json", root)));
+  const config = released<Config>(
+    JSON.parse(Deno.readTextFileSync(new URL("deno.json", root))),
+  );
   const { name, version, exports, publish: { include } = { include: ["**/*"] } } = config;
   const { imports = {} } = config;
   const manifest: Record<string, { size: number; checksum: string }> = {};
