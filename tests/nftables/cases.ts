@@ -1,5 +1,5 @@
 // Rules as nft prints them, and as netloom has them.
-import type { Family, Rule } from "../../src/nftables/mod.ts";
+import type { Family, Rule, TableEntry } from "../../src/nftables/mod.ts";
 
 /** A rule: the family, the line of nft, and the rule in TypeScript. */
 export type Case = readonly [family: Family, line: string, rule: Rule];
@@ -274,3 +274,48 @@ export const DESTINATION_NAT: readonly Case[] = [
   }],
   ["inet", "tcp dport 80 dnat ip to 10.0.0.2:8080", { "tcp dport": 80, dnat: "10.0.0.2:8080" }],
 ];
+
+export const OURS: TableEntry = {
+  family: "inet",
+  name: "filter",
+  comment: "of netloom",
+  sets: [
+    { name: "plain", type: "ipv4_addr", elements: ["1.1.1.1", "2.2.2.2"] },
+    { name: "ranges", type: "ipv4_addr", elements: ["10.0.0.0/8", "192.168.0.1-192.168.0.9"] },
+    { name: "all", type: "ipv6_addr", elements: ["fd00::/16", "ff00::/8"] },
+    {
+      name: "timed",
+      type: "inet_service",
+      timeout: 3600,
+      size: 100,
+      elements: [{ key: 5, timeout: 600 }],
+    },
+    { name: "named", type: "ifname", comment: "links", elements: ["lo", "eth0"] },
+    { name: "pairs", type: "ipv4_addr . inet_service", elements: [["1.1.1.1", 80]] },
+    { name: "spans", type: "ipv4_addr . inet_service", elements: [["10.0.0.0/8", "80-90"]] },
+    { name: "noted", type: "ipv6_addr", elements: [{ key: "fd00::1", comment: "one" }] },
+    {
+      name: "verdicts",
+      type: "inet_service",
+      map: "verdict",
+      elements: [{ key: 22, value: "accept" }, { key: 80, value: "jump other" }],
+    },
+    {
+      name: "ports",
+      type: "ipv4_addr",
+      map: "inet_service",
+      elements: [{ key: "1.1.1.1", value: 80 }],
+    },
+  ],
+  chains: [
+    { name: "other", rules: [{ "ip saddr": "@plain", verdict: "drop" }] },
+    {
+      name: "input",
+      hook: "input",
+      priority: "filter + 5",
+      policy: "drop",
+      comment: "what comes in",
+      rules: [{ "tcp dport": [22, "80-90"], verdict: "jump other" }],
+    },
+  ],
+};

@@ -1,10 +1,10 @@
 // Whole rulesets: as nft sets them, as netloom reads them, and back again.
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { BatchError, Bridge, NetlinkError, NetNs, trace } from "../../mod.ts";
+import { Bridge, NetlinkError, NetNs, trace } from "../../mod.ts";
 import "../../src/nftables/mod.ts";
-import { interceptSends } from "../../src/netlink/socket.ts";
 import { SET_TYPES } from "../../src/nftables/datatypes.ts";
 import type { Rule, TableEntry } from "../../src/nftables/mod.ts";
+import { OURS } from "./cases.ts";
 import { json, listed, nft, rulesOf } from "./nft.ts";
 
 /** A ruleset of nft with all that it knows of tables, also what netloom has no words for. */
@@ -81,51 +81,6 @@ Deno.test("nftables.add() takes what list() gave, in another namespace", () => {
   other.nftables.add(netns.nftables.list());
   assertEquals(json(other), json(netns));
 });
-
-const OURS: TableEntry = {
-  family: "inet",
-  name: "filter",
-  comment: "of netloom",
-  sets: [
-    { name: "plain", type: "ipv4_addr", elements: ["1.1.1.1", "2.2.2.2"] },
-    { name: "ranges", type: "ipv4_addr", elements: ["10.0.0.0/8", "192.168.0.1-192.168.0.9"] },
-    { name: "all", type: "ipv6_addr", elements: ["fd00::/16", "ff00::/8"] },
-    {
-      name: "timed",
-      type: "inet_service",
-      timeout: 3600,
-      size: 100,
-      elements: [{ key: 5, timeout: 600 }],
-    },
-    { name: "named", type: "ifname", comment: "links", elements: ["lo", "eth0"] },
-    { name: "pairs", type: "ipv4_addr . inet_service", elements: [["1.1.1.1", 80]] },
-    { name: "spans", type: "ipv4_addr . inet_service", elements: [["10.0.0.0/8", "80-90"]] },
-    { name: "noted", type: "ipv6_addr", elements: [{ key: "fd00::1", comment: "one" }] },
-    {
-      name: "verdicts",
-      type: "inet_service",
-      map: "verdict",
-      elements: [{ key: 22, value: "accept" }, { key: 80, value: "jump other" }],
-    },
-    {
-      name: "ports",
-      type: "ipv4_addr",
-      map: "inet_service",
-      elements: [{ key: "1.1.1.1", value: 80 }],
-    },
-  ],
-  chains: [
-    { name: "other", rules: [{ "ip saddr": "@plain", verdict: "drop" }] },
-    {
-      name: "input",
-      hook: "input",
-      priority: "filter + 5",
-      policy: "drop",
-      comment: "what comes in",
-      rules: [{ "tcp dport": [22, "80-90"], verdict: "jump other" }],
-    },
-  ],
-};
 
 const OURS_IN_NFT = `table inet filter {
 	comment "of netloom"
@@ -329,138 +284,6 @@ Deno.test("nftables.flush() deletes all tables, or those that match", () => {
   ]);
   netns.nftables.flush();
   assertEquals(netns.nftables.list(), []);
-});
-
-Deno.test("A refused entry leaves everything as it was, and the error names it", () => {
-  using netns = NetNs.create();
-  nft(netns, "add table inet there");
-  const before = listed(netns);
-  const error = assertThrows(() =>
-    netns.nftables.add([
-      { family: "inet", name: "a", chains: [{ name: "c", rules: [{ verdict: "drop" }] }] },
-      { family: "inet", name: "there" },
-    ]), BatchError);
-  assertEquals([error.code, error.index, error.refused, error.total], ["EEXIST", 1, 1, 2]);
-  assertEquals(error.operation, 'add table inet "there"');
-  assertEquals(listed(netns), before);
-  const rule = assertThrows(
-    () =>
-      netns.nftables.add({
-        family: "inet",
-        name: "a",
-        chains: [{ name: "c", rules: [{ verdict: "jump nowhere" }] }],
-      }),
-    NetlinkError,
-  );
-  assertEquals(
-    [rule.code, rule.operation],
-    ["ENOENT", `add rule 'jump nowhere' to chain "c" of table inet "a"`],
-  );
-  assertEquals(listed(netns), before);
-});
-
-Deno.test("A fault at any message of a batch leaves the ruleset as it was", () => {
-  using netns = NetNs.create();
-  nft(netns, "table inet filter { chain c { type filter hook input priority 0; accept; }; }");
-  const before = json(netns);
-  let messages = 0;
-  let broken = 0;
-  const each = (visit: (view: DataView, at: number) => void) =>
-    interceptSends((bytes, length) => {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, length);
-      for (let at = 0; at < length; at += (view.getUint32(at, true) + 3) & ~3) visit(view, at);
-    });
-  {
-    using _count = each(() => messages++);
-    netns.nftables.replace(OURS, { all: true });
-  }
-  nft(
-    netns,
-    "flush ruleset; table inet filter { chain c { type filter hook input priority 0; accept; }; }",
-  );
-  assert(messages > 20, `${messages} messages`);
-  for (let n = 1; n <= messages; n++) {
-    let count = 0;
-    const fault = each((view, at) => {
-      if (++count === n) view.setUint16(at + 4, 0x7f0, true);
-    });
-    try {
-      assertThrows(() => netns.nftables.replace(OURS, { all: true }), NetlinkError);
-      broken++;
-    } finally {
-      fault[Symbol.dispose]();
-    }
-    assertEquals(json(netns), before, `message ${n}`);
-  }
-  assertEquals(broken, messages);
-  netns.nftables.replace(OURS, { all: true }); // and it still works
-});
-
-Deno.test("flush() of some tables reads again when others change the ruleset meanwhile", () => {
-  using netns = NetNs.create();
-  nft(netns, "add table ip a; add table inet b");
-  let changes = 0;
-  {
-    using _hook = interceptSends((bytes) => {
-      // NFNL_MSG_BATCH_BEGIN: between the reading and the batch.
-      if (new DataView(bytes.buffer).getUint16(4, true) === 16 && changes++ < 3) {
-        nft(netns, `add table ip other${changes}`);
-      }
-    });
-    netns.nftables.flush({ family: "ip" });
-  }
-  assertEquals(changes, 4);
-  assertEquals(netns.nftables.list().map(({ name }) => name), ["b"]);
-});
-
-Deno.test("flush() of some tables gives up when others change the ruleset each time", () => {
-  using netns = NetNs.create();
-  nft(netns, "add table ip a");
-  let changes = 0;
-  using _hook = interceptSends((bytes) => {
-    if (new DataView(bytes.buffer).getUint16(4, true) === 16) {
-      nft(netns, `add table ip x${++changes}`);
-    }
-  });
-  const error = assertThrows(() => netns.nftables.flush({ family: "ip" }), NetlinkError);
-  assertEquals([error.code, changes], ["ERESTART", 8]);
-});
-
-Deno.test("list() reads again when others change the ruleset meanwhile", () => {
-  using netns = NetNs.create();
-  nft(netns, "add table ip a");
-  let changes = 0;
-  {
-    using _hook = interceptSends((bytes) => {
-      const type = new DataView(bytes.buffer).getUint16(4, true);
-      // NFT_MSG_GETRULE: after the tables.
-      if (type === (10 << 8 | 7) && changes++ < 2) nft(netns, `add table ip other${changes}`);
-    });
-    assertEquals(netns.nftables.list().map(({ name }) => name), ["a", "other1", "other2"]);
-  }
-});
-
-Deno.test("A batch of thousands of elements and rules is one message", () => {
-  using netns = NetNs.create();
-  const addresses = Array.from({ length: 5000 }, (_, i) => `10.${i >> 8}.${i & 255}.1`);
-  const rules = Array.from(
-    { length: 1000 },
-    (_, i) => ({ "tcp dport": i + 1, counter: true as const }),
-  );
-  let sends = 0;
-  {
-    using _hook = interceptSends(() => void sends++);
-    netns.nftables.add({
-      family: "inet",
-      name: "large",
-      sets: [{ name: "many", type: "ipv4_addr", elements: addresses }],
-      chains: [{ name: "c", rules }],
-    });
-  }
-  assertEquals(sends, 1);
-  const [table] = netns.nftables.list();
-  assertEquals(table!.sets[0]!.elements!.length, 5000);
-  assertEquals(table!.chains[0]!.rules.length, 1000);
 });
 
 Deno.test("A trace has the lines of nft, which do the same", () => {
