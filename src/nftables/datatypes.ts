@@ -5,6 +5,7 @@
  * @module
  */
 import { integer, nearest, show } from "../options.ts";
+import { ROUTE_TYPES } from "../rtnetlink/constants.ts";
 import { formatIp, formatMac, parseIp, parseMac } from "../packet/address.ts";
 
 /** A value of a rule or an element of a set: text, or a number. */
@@ -438,22 +439,14 @@ export const vlanId: DataType = numbers("integer", { number: 4, size: 2, bits: 1
 /** Priorities of VLANs. */
 export const vlanPriority: DataType = numbers("integer", { number: 4, size: 1, shift: 5, bits: 3 });
 
+const { throw: _throw, nat: _nat, xresolve: _xresolve, ...ADDRESS_TYPES } = ROUTE_TYPES;
+
 /** Types of addresses, by the routes to them. */
 export const addressType: DataType = numbers("fib_addrtype", {
   number: 38,
   size: 4,
   order: "host",
-  names: {
-    unspec: 0,
-    unicast: 1,
-    local: 2,
-    broadcast: 3,
-    anycast: 4,
-    multicast: 5,
-    blackhole: 6,
-    unreachable: 7,
-    prohibit: 8,
-  },
+  names: ADDRESS_TYPES,
 });
 
 /** Whether something is there. */
