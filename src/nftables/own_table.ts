@@ -33,7 +33,7 @@ export interface MasqueradeOptions {
 
 /** Options of {@link NetNs.drop}. A packet must match all of it. */
 export interface DropOptions {
-  /** Source: addresses, prefixes or ranges, of IPv4 or IPv6. */
+  /** Source: addresses, prefixes or ranges, of IPv4 or IPv6; with `to`, of the same families as there. */
   readonly from?: Many<string>;
   /** Destination: addresses, prefixes or ranges, of IPv4 or IPv6. */
   readonly to?: Many<string>;
@@ -225,6 +225,9 @@ export function masquerade(netns: NetNsHandle, options: MasqueradeOptions): OwnT
 const isSix = (part: Statements): boolean =>
   Object.keys(part).some((word) => word.startsWith("ip6"));
 
+const familiesOf = (parts: readonly Statements[]): string =>
+  parts.map((part) => isSix(part) ? "IPv6" : "IPv4").join(" and ");
+
 /** The parts of {@link DropOptions} about protocol and port. */
 function transport({ proto, port }: DropOptions): Statements {
   if (proto !== undefined) check("meta l4proto", proto, "proto");
@@ -251,6 +254,12 @@ export function drop(netns: NetNsHandle, options: DropOptions): OwnTable {
   }
   const sources = from === undefined ? [{}] : byFamily(from, "saddr", "from");
   const destinations = to === undefined ? [{}] : byFamily(to, "daddr", "to");
+  if (from !== undefined && to !== undefined && familiesOf(sources) !== familiesOf(destinations)) {
+    throw new TypeError(
+      `from and to must have addresses of the same families: got ${familiesOf(sources)} in from, ` +
+        `${show(from)}, and ${familiesOf(destinations)} in to, ${show(to)}`,
+    );
+  }
   const rules = sources.flatMap((source) =>
     destinations
       .filter((destination) =>
@@ -264,15 +273,6 @@ export function drop(netns: NetNsHandle, options: DropOptions): OwnTable {
         verdict: "drop",
       }))
   );
-  if (rules.length === 0) {
-    const word = (parts: readonly Statements[]) => isSix(parts[0]!) ? "IPv6" : "IPv4";
-    throw new TypeError(
-      `from and to must have addresses of one family: got ${word(sources)} in from, ${
-        show(from)
-      }, ` +
-        `and ${word(destinations)} in to, ${show(to)}`,
-    );
-  }
   const priority = family === "inet" ? "raw" : "dstnat";
   return create(netns, "drop", {
     family,

@@ -196,8 +196,12 @@ Deno.test("drop() and masquerade() refuse malformed options", () => {
       [() => netns.drop({ from: [] }), "from must have an address: got []"],
       [
         () => netns.drop({ from: "10.0.0.1", to: "fd00::1" }),
-        'from and to must have addresses of one family: got IPv4 in from, "10.0.0.1", ' +
+        'from and to must have addresses of the same families: got IPv4 in from, "10.0.0.1", ' +
         'and IPv6 in to, "fd00::1"',
+      ],
+      [
+        () => netns.drop({ from: ["10.0.0.1", "fd00::1"], to: "10.0.0.2" }),
+        'got IPv4 and IPv6 in from, ["10.0.0.1","fd00::1"], and IPv4 in to, "10.0.0.2"',
       ],
       [() => netns.drop({ proto: "icmp", port: 5 }), "proto with a port must be one of"],
       [() => netns.drop({ proto: "tpc" }), 'did you mean "tcp"?'],
