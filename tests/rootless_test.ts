@@ -10,7 +10,9 @@ import { type Ended, ROOT, script } from "./script.ts";
 const othersExist = !/^\s*0\s+\d+\s+1\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"));
 
 function output(command: string, args: string[], env: Record<string, string> = {}): Ended {
-  const { code, signal, stdout, stderr } = new Deno.Command(command, { args, env }).outputSync();
+  // Another user may have no access to the folder of the suite.
+  const { code, signal, stdout, stderr } = new Deno.Command(command, { args, env, cwd: "/" })
+    .outputSync();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, signal, stdout: text(stdout), stderr: text(stderr) };
 }
