@@ -19,7 +19,7 @@ import {
 } from "../netlink/collection.ts";
 import { Writer } from "../netlink/bytes.ts";
 import { connectionTo, type NetNsHandle } from "../netlink/connections.ts";
-import { checkOptions, hasKey, type OptionNames } from "../options.ts";
+import { boolean, checkOptions, hasKey, integer, type OptionNames } from "../options.ts";
 import {
   ROUTE_PROTOCOLS,
   ROUTE_TABLES,
@@ -145,6 +145,7 @@ export class NetNsRules {
    * Reads the rules in the order in which the kernel goes through them, IPv4 first.
    *
    * @param filter A family, or a filter that a rule must match all of.
+   * @throws {TypeError} For an unknown or malformed option.
    */
   list(filter: IpFamily | PolicyRuleFilter = {}): PolicyRuleInfo[] {
     const given = withFamily(filter);
@@ -197,6 +198,7 @@ export class NetNsRules {
    * the tables `local`, `main` and `default`.
    *
    * @param filter A family, or a filter that a rule must match all of.
+   * @throws {TypeError} For an unknown or malformed option.
    */
   flush(filter: IpFamily | PolicyRuleFilter = {}): void {
     const given = withFamily(filter);
@@ -370,11 +372,14 @@ export class NetNsNexthops {
   /**
    * Reads the objects: all, or those that the filter lets through.
    *
+   * @param filter An object must match all of it. Default: all objects.
    * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   * @throws {TypeError} For an unknown or malformed option.
    */
   list(filter: NexthopFilter = {}): NexthopInfo[] {
     checkOptions(filter, NEXTHOP_FILTER);
     const { dev, groups, protocol } = filter;
+    if (groups !== undefined) boolean(groups, "groups");
     const { ref } = this.#netns;
     const oif = dev === undefined ? {} : { oif: indexOf(dev, ref, "dev") };
     const number = protocol === undefined
@@ -389,7 +394,9 @@ export class NetNsNexthops {
   /**
    * Reads one object.
    *
+   * @param id Its id, 1..4294967295.
    * @throws {NetlinkError} ENOENT when there is none.
+   * @throws {RangeError} For an id out of range.
    */
   get(id: number): NexthopInfo {
     return connectionTo(this.#netns.ref).request(getNexthop(id));
@@ -398,7 +405,9 @@ export class NetNsNexthops {
   /**
    * Reads the buckets of a resilient group.
    *
-   * @param id The id of the group.
+   * @param id The id of the group, 1..4294967295.
+   * @returns One entry a bucket, with its nexthop and the seconds since a packet used it.
+   * @throws {NetlinkError} ENOENT when there is none, EINVAL for an object that is no resilient group.
    */
   buckets(id: number): NexthopBucket[] {
     return connectionTo(this.#netns.ref).dump(dumpNexthopBuckets(id));
@@ -433,13 +442,25 @@ export class NetNsNexthops {
    *
    * @param nexthops One or many: an id, or an object with it; also what `list()` gave.
    * @throws {NetlinkError} ENOENT when there is none.
+   * @throws {BatchError} When some of many are refused; the others are deleted.
+   * @throws {TypeError} For malformed selectors; none is deleted then.
    */
   delete(nexthops: Many<number | Pick<NexthopInfo, "id">>): void {
-    const all = convert(nexthops, (it) => typeof it === "number" ? { id: it } : it);
+    const all = convert(nexthops, (it) => {
+      const given = typeof it === "number" ? { id: it } : it;
+      if (!hasKey(given, "flags")) checkOptions(given, { id: true });
+      return { id: integer(given.id, "id", 1, 2 ** 32 - 1) };
+    });
     deleteAll(connectionTo(this.#netns.ref), all, deleteNexthop);
   }
 
-  /** Deletes objects that match all of `filter`, default all, and the routes over them. */
+  /**
+   * Deletes objects, and the routes over them.
+   *
+   * @param filter An object must match all of it. Default: all objects.
+   * @throws {NetlinkError} ENODEV when there is no such `dev`.
+   * @throws {TypeError} For an unknown or malformed option.
+   */
   flush(filter: NexthopFilter = {}): void {
     const gone = [ERRNO.ENOENT];
     flushAll(connectionTo(this.#netns.ref), this.list(filter), deleteNexthop, gone);

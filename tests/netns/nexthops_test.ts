@@ -100,6 +100,24 @@ test("A nexthop is the same when made here, by ip, and by ip as the trace has it
   }
 });
 
+test("nexthops refuse malformed selectors and filters, and delete nothing then", () => {
+  using netns = NetNs.create();
+  const { nexthops } = netns;
+  nexthops.add([{ id: 1, blackhole: true }, { id: 2, blackhole: true }]);
+  const refused: [call: () => unknown, text: string][] = [
+    [() => nexthops.delete([1, { idd: 2 } as never]), 'Unknown option "idd": did you mean "id"?'],
+    [() => nexthops.delete({ id: 1, dev: "lo" } as never), 'Unknown option "dev"'],
+    [() => nexthops.delete({} as never), "id must be an integer: got undefined"],
+    [() => nexthops.delete([1, null as never]), "must be an object: got null"],
+    [() => nexthops.list({ groups: "yes" as never }), 'groups must be a boolean: got "yes"'],
+    [() => nexthops.flush({ group: true } as never), 'did you mean "groups"?'],
+  ];
+  for (const [call, text] of refused) assertThrows(call, TypeError, text);
+  assertEquals(nexthops.list().map(({ id }) => id), [1, 2]);
+  nexthops.delete(nexthops.list());
+  assertEquals(nexthops.list(), []);
+});
+
 test("nexthops.add() adds all or none, and names what it refuses", () => {
   using netns = lab();
   const ids = () => netns.nexthops.list().map(({ id }) => id);
